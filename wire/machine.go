@@ -1,0 +1,153 @@
+package wire
+
+// Machine is one half of one connection. Its methods must not be called
+// concurrently. None of them blocks, and in steady state none allocates,
+// except to build a value that cannot be borrowed (a pickled object, a big
+// integer).
+type Machine interface {
+	// Receive takes bytes of the peer, in order. It consumes the first n bytes
+	// of p and returns at most one event. EventNone means that nothing more
+	// can be told from p: the next call must present the unconsumed rest of p
+	// again, followed by at least one more byte (Receive may remember how far
+	// it has looked). After any other event, including one with n == 0, the
+	// driver calls Receive again with the unconsumed rest, which may be empty.
+	//
+	// The event's slices alias p, or the machine, until the next call of
+	// Receive; Receive may modify the bytes of p that it consumes.
+	//
+	// An error is a *ProtocolError or a *RefusedError and ends the
+	// conversation: the driver writes what Output still has, and closes.
+	//
+	// The first call of a connection is Receive(nil): a wire without a
+	// handshake returns EventOpen for it.
+	Receive(p []byte) (n int, ev Event, err error)
+
+	// ReceiveEOF says what the end of the peer's stream means. rest is what
+	// Receive has not consumed. It returns nil at a boundary between messages
+	// and otherwise the error that ended the conversation: a *ProtocolError
+	// that wraps io.ErrUnexpectedEOF, or a *RefusedError.
+	ReceiveEOF(rest []byte) error
+
+	// Accept takes the message announced by EventOffer; its payload follows
+	// as EventData and EventEnd. The driver calls Accept or Refuse after each
+	// EventOffer, before anything else.
+	Accept()
+
+	// Refuse declines the message just offered, or, where the size was
+	// unknown, the rest of the message being received. If it returns nil the
+	// machine skips the message and returns EventLost (with reason) at its
+	// end; otherwise the wire can only refuse by ending the connection, and
+	// the driver writes Output and closes with that error.
+	Refuse(reason error) error
+
+	// Send appends the wire form of m to dst. If sent.Body says that the
+	// payload is not in dst, it is m.Bytes() verbatim; the driver queues it
+	// and calls BodySent. m's bytes are not kept.
+	// On an error nothing was appended and the machine is unchanged:
+	// ErrTooLarge, ErrNotRepresentable or ErrUnsolicited, possibly wrapped.
+	// Send must not be called while a body is open or held.
+	Send(dst []byte, m Message) (out []byte, sent Sent, err error)
+
+	// SendHead is Send for a bytes message of size bytes that the driver
+	// streams. Machines without Traits.SendsStreams return ErrNotRepresentable.
+	SendHead(dst []byte, size int64) (out []byte, sent Sent, err error)
+
+	// BodySent says that the last byte of the open body has been queued. A
+	// body is open from a Send that returned BodyFollows, or from
+	// EventGranted, until BodySent; while it is open Output appends nothing.
+	BodySent()
+
+	// Output appends the bytes owed to the peer (hello, OK, acknowledgement,
+	// pong) to dst. The driver calls it before it writes and before Send, so
+	// that what is owed leaves first.
+	Output(dst []byte) []byte
+
+	// Awaiting returns how many answers the peer owes without which the
+	// conversation can't go on: the hello, an OK, a mode acknowledgement. A
+	// driver lets no connection wait for them for ever.
+	Awaiting() int
+
+	// Close appends the wire's farewell, if it has one, to dst. Nothing may
+	// be sent after it.
+	Close(dst []byte) []byte
+}
+
+// Sent is what a driver must know about a message it has just sent.
+type Sent struct {
+	// Body says what of the message is not yet in the bytes Send returned.
+	Body Body
+	// Confirm: the peer will confirm this message; one EventConfirmed counts
+	// for it, in the order of sending.
+	Confirm bool
+}
+
+// Body says what of a sent message is not yet in the bytes Send returned.
+type Body uint8
+
+const (
+	// BodyNone: the message is complete.
+	BodyNone Body = iota
+	// BodyFollows: the payload must follow at once, verbatim.
+	BodyFollows
+	// BodyHeld: the payload must follow when EventGranted arrives, not before.
+	// Until then other messages must not be sent.
+	BodyHeld
+)
+
+// Event is what Receive found.
+type Event struct {
+	Kind EventKind
+	// Message: for EventMessage the whole message; for EventOffer and EventEnd
+	// the message without its payload (type, mode, flags; values that are not
+	// byte strings come with EventEnd).
+	Message Message
+	// Data: for EventData the next piece of the payload.
+	Data []byte
+	// N: for EventOffer the size of the payload in bytes, -1 if unknown; for
+	// EventConfirmed the number of messages.
+	N int64
+	// Err: for EventLost, why; usually a *MessageError.
+	Err error
+}
+
+// EventKind tells events apart.
+type EventKind uint8
+
+const (
+	// EventNone: more input is needed.
+	EventNone EventKind = iota
+	// EventOpen: the handshake is done; comes once, before any message.
+	EventOpen
+	// EventMessage: a whole message, already accepted.
+	EventMessage
+	// EventOffer: a message begins. EventMessage is the shorthand for
+	// EventOffer, EventData and EventEnd when all of it is at hand.
+	EventOffer
+	// EventData: a piece of the message last offered, at least one byte.
+	EventData
+	// EventEnd: the message last offered is complete.
+	EventEnd
+	// EventLost: one message, the one last offered if there is one, can't be
+	// delivered; the conversation goes on.
+	EventLost
+	// EventGranted: the peer accepts the message whose body is held; the
+	// body must be sent now, before anything else.
+	EventGranted
+	// EventConfirmed: the peer has confirmed the N oldest messages that await
+	// a confirmation (see Sent.Confirm).
+	EventConfirmed
+	// EventLeave: the peer says goodbye; whatever follows is to be ignored.
+	EventLeave
+	// EventShutdown: the peer says goodbye and asks the server to end.
+	EventShutdown
+)
+
+var eventNames = [...]string{"none", "open", "message", "offer", "data", "end", "lost", "granted", "confirmed", "leave", "shutdown"}
+
+// String returns the kind's name.
+func (k EventKind) String() string {
+	if int(k) < len(eventNames) {
+		return eventNames[k]
+	}
+	return "unknown"
+}

@@ -1,0 +1,87 @@
+package wire
+
+// Role says which end of the connection a machine plays.
+type Role uint8
+
+const (
+	Dialing   Role = iota // we connected to the peer
+	Accepting             // the peer connected to us
+)
+
+// String returns "dialing" or "accepting".
+func (r Role) String() string {
+	if r == Accepting {
+		return "accepting"
+	}
+	return "dialing"
+}
+
+// Peer returns the role of the other end.
+func (r Role) Peer() Role { return r ^ 1 }
+
+// Protocol is one wire with its options. A Protocol is a small value, safe for
+// concurrent use, and may serve any number of connections.
+type Protocol interface {
+	// Name is the protocol's name as it stands in a URL: "oneline".
+	Name() string
+	// Traits tells what is particular to this wire.
+	Traits() Traits
+	// New returns the machine for one connection.
+	New(role Role, limits Limits) Machine
+}
+
+// Limits bounds what a machine lets through.
+type Limits struct {
+	// MaxMessage is the largest payload in bytes that is delivered whole.
+	// A larger message whose size is announced arrives as EventOffer, so that
+	// it can be streamed or refused; a larger one of unknown size is refused
+	// by the machine itself. Zero or less means Traits.MaxMessage.
+	MaxMessage int64
+}
+
+// Message returns l.MaxMessage, bounded by the wire's own limit.
+func (l Limits) Message(t Traits) int64 {
+	if l.MaxMessage <= 0 || l.MaxMessage > t.MaxMessage {
+		return t.MaxMessage
+	}
+	return l.MaxMessage
+}
+
+// Traits tells a driver what is particular to a wire.
+type Traits struct {
+	// OneAtATime: a server serves one connection; the next client waits, not
+	// yet accepted, until the current one leaves.
+	OneAtATime bool
+	// Lockstep: the accepting side speaks only in answer to a message, and its
+	// answers stay in the order of the messages.
+	Lockstep bool
+	// Confirms: the peer confirms messages; see EventConfirmed.
+	Confirms bool
+	// Sized: every message announces its size, so it can be received as a
+	// stream, whatever its size, and refused before its body.
+	Sized bool
+	// SendsStreams: SendHead works, a message can be sent without having it
+	// in memory.
+	SendsStreams bool
+	// Opaque: any byte string travels unchanged, so plugins may transform it.
+	Opaque bool
+	// Types are the message types that arrive at the peer as themselves.
+	Types TypeSet
+	// MaxMessage is the largest payload in bytes the wire can carry.
+	MaxMessage int64
+}
+
+// TypeSet is a set of message types.
+type TypeSet uint8
+
+// Types returns the set of the given types.
+func Types(types ...Type) TypeSet {
+	var s TypeSet
+	for _, t := range types {
+		s |= 1 << t
+	}
+	return s
+}
+
+// Has reports whether t is in the set.
+func (s TypeSet) Has(t Type) bool { return s&(1<<t) != 0 }
