@@ -65,6 +65,9 @@ type Traits struct {
 	SendsStreams bool
 	// Opaque: any byte string travels unchanged, so plugins may transform it.
 	Opaque bool
+	// Refusal is what a server says to a connection beyond its limit before it
+	// closes it; nil where the wire has no word for it.
+	Refusal []byte
 	// Types are the message types that arrive at the peer as themselves.
 	Types TypeSet
 	// MaxMessage is the largest payload in bytes the wire can carry.

@@ -1,0 +1,177 @@
+package parley
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"time"
+)
+
+const (
+	// acceptRetry is the longest pause after an error of accept, for instance
+	// when the process is out of descriptors.
+	acceptRetry = time.Second
+	// maxRefusing is how many refused connections are told so at a time; the
+	// others are just closed.
+	maxRefusing = 256
+)
+
+// accept is the goroutine that accepts connections on l.
+func (s *Server) accept(l net.Listener) {
+	defer s.wg.Done()
+	var pause time.Duration
+	var logged time.Time
+	for {
+		nc, err := s.next(l)
+		switch {
+		case err == nil:
+			pause = 0
+			s.wg.Add(1)
+			go s.serveConn(nc)
+		case s.isClosed():
+			return
+		case errors.Is(err, net.ErrClosed):
+			if s.Logger != nil {
+				s.Logger.Error("listener closed", "addr", l.Addr(), "error", err)
+			}
+			return
+		case errors.Is(err, errRefused):
+		default:
+			pause = min(max(2*pause, 10*time.Millisecond), acceptRetry)
+			if now := time.Now(); s.Logger != nil && now.Sub(logged) > time.Minute {
+				logged = now
+				s.Logger.Error("accept failed, trying again", "addr", l.Addr(), "error", err)
+			}
+			select {
+			case <-time.After(pause):
+			case <-s.closing:
+			}
+		}
+	}
+}
+
+var errRefused = errors.New("refused")
+
+// next returns the next connection of l, for which there is a slot.
+func (s *Server) next(l net.Listener) (net.Conn, error) {
+	if s.slots == nil || s.WhenFull == FullRefuse {
+		nc, err := l.Accept()
+		if err != nil {
+			return nil, err
+		}
+		if s.slots != nil {
+			select {
+			case s.slots <- struct{}{}:
+			default:
+				return nil, s.refuse(nc, ErrFull)
+			}
+		}
+		return nc, s.admit(nc)
+	}
+	// Wait for a client first: a slot that is taken before would be withheld
+	// from the other listeners.
+	waitable := waitReadable(l)
+	select {
+	case s.slots <- struct{}{}:
+	case <-s.closing:
+		return nil, ErrServerClosed
+	}
+	if waitable { // the client may have gone meanwhile
+		l.(interface{ SetDeadline(time.Time) error }).SetDeadline(time.Now().Add(100 * time.Millisecond))
+	}
+	nc, err := l.Accept()
+	if waitable {
+		l.(interface{ SetDeadline(time.Time) error }).SetDeadline(time.Time{})
+	}
+	if err != nil {
+		<-s.slots
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			err = errRefused
+		}
+		return nil, err
+	}
+	return nc, s.admit(nc)
+}
+
+// admit counts nc against the limit per address.
+func (s *Server) admit(nc net.Conn) error {
+	limit := or(s.MaxConnsPerAddr, 256)
+	host := hostOf(nc)
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		nc.Close()
+		return ErrServerClosed
+	}
+	over := limit > 0 && host != "" && s.perAddr[host] >= limit
+	if !over {
+		s.perAddr[host]++
+		s.starting[nc] = struct{}{}
+	}
+	s.mu.Unlock()
+	if over {
+		if s.slots != nil {
+			<-s.slots
+		}
+		return s.refuse(nc, errors.New("too many connections from this address"))
+	}
+	return nil
+}
+
+// release gives back what a connection has occupied.
+func (s *Server) release(nc net.Conn) {
+	host := hostOf(nc)
+	s.mu.Lock()
+	if s.perAddr[host]--; s.perAddr[host] <= 0 {
+		delete(s.perAddr, host)
+	}
+	s.mu.Unlock()
+	if s.slots != nil {
+		<-s.slots
+	}
+	s.wg.Done()
+}
+
+// refuse tells nc that there is no place for it, if the wire has a word for
+// that, and closes it.
+func (s *Server) refuse(nc net.Conn, why error) error {
+	s.mu.Lock()
+	s.stats.Refused++
+	s.mu.Unlock()
+	if s.Logger != nil {
+		s.Logger.Warn("connection refused", "peer", nc.RemoteAddr(), "reason", why)
+	}
+	word := s.cfg.traits.Refusal
+	if word == nil || s.TLSConfig != nil || s.refusing.Add(1) > maxRefusing {
+		if word != nil && s.TLSConfig == nil {
+			s.refusing.Add(-1)
+		}
+		nc.Close()
+		return errRefused
+	}
+	go func() {
+		defer s.refusing.Add(-1)
+		nc.SetDeadline(time.Now().Add(time.Second))
+		nc.Write(word)
+		if w, ok := nc.(interface{ CloseWrite() error }); ok && w.CloseWrite() == nil {
+			io.Copy(io.Discard, onlyReader{nc}) // or the close would be a reset
+		}
+		nc.Close()
+	}()
+	return errRefused
+}
+
+func (s *Server) isClosed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
+}
+
+// hostOf returns the peer's IP address, or "" on a Unix socket.
+func hostOf(nc net.Conn) string {
+	if a, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
+		return a.IP.String()
+	}
+	return ""
+}

@@ -1,0 +1,249 @@
+package parley
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+// State is the state of a Client.
+type State uint8
+
+const (
+	StateIdle       State = iota // not yet started
+	StateConnecting              // dialling, or in the handshake
+	StateConnected
+	StateWaiting // between two attempts
+	StateClosed  // Close was called, or MaxAttempts failed
+)
+
+var stateNames = [...]string{"idle", "connecting", "connected", "waiting", "closed"}
+
+// String returns the state's name.
+func (s State) String() string {
+	if int(s) < len(stateNames) {
+		return stateNames[s]
+	}
+	return "unknown"
+}
+
+// Client keeps a connection to one address alive: when it is lost, it dials
+// again, with a fresh machine, until Close. Set the fields before the first
+// call of a method; then do not change them. All methods may be called
+// concurrently.
+//
+// A Client never sends a message twice. A message that has not begun to leave
+// when the connection is lost waits for the next one; one that may have
+// arrived is reported with the connection's error.
+type Client struct {
+	Dialer Dialer
+	Addr   string
+
+	// MinBackoff and MaxBackoff bound the pause before the next attempt: it is
+	// random between zero and MinBackoff, doubled with each failure up to
+	// MaxBackoff ("full jitter", so that many clients do not return at the
+	// same moment). Default 50 ms and 30 s.
+	MinBackoff, MaxBackoff time.Duration
+	// MaxAttempts is how many attempts in a row may fail before the Client
+	// gives up; 0 means never.
+	MaxAttempts int
+	// OnState is called at each change of state, from one goroutine at a time;
+	// err says why, for StateWaiting and StateClosed.
+	OnState func(s State, err error)
+
+	once    sync.Once
+	ctx     context.Context
+	cancel  context.CancelFunc
+	ended   chan struct{}
+	mu      sync.Mutex
+	state   State
+	conn    *Conn
+	err     error
+	changed chan struct{} // closed at each change
+}
+
+func (c *Client) init() {
+	c.once.Do(func() {
+		c.ctx, c.cancel = context.WithCancel(context.Background())
+		c.ended = make(chan struct{})
+		c.changed = make(chan struct{})
+	})
+}
+
+// Start begins to connect, if the first call of another method has not. It
+// does not wait.
+func (c *Client) Start() {
+	c.init()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state == StateIdle {
+		c.state = StateConnecting
+		go c.run()
+	}
+}
+
+// run keeps the connection alive.
+func (c *Client) run() {
+	defer close(c.ended)
+	for failures := 0; ; {
+		c.set(StateConnecting, nil, nil)
+		conn, err := c.Dialer.Dial(c.ctx, c.Addr)
+		if err == nil {
+			failures = 0
+			c.set(StateConnected, conn, nil)
+			select {
+			case <-conn.dead:
+			case <-c.ctx.Done():
+				conn.Close()
+			}
+			err = conn.Err()
+		} else {
+			failures++
+		}
+		switch {
+		case c.ctx.Err() != nil:
+			c.set(StateClosed, nil, ErrClientClosed)
+			return
+		case c.MaxAttempts > 0 && failures >= c.MaxAttempts:
+			c.set(StateClosed, nil, fmt.Errorf("%w after %d failed attempts, the last: %w", ErrClientClosed, failures, err))
+			return
+		}
+		c.set(StateWaiting, nil, err)
+		t := time.NewTimer(c.backoff(failures))
+		select {
+		case <-t.C:
+		case <-c.ctx.Done():
+			t.Stop()
+		}
+	}
+}
+
+// backoff returns the pause after the given number of failures in a row.
+func (c *Client) backoff(failures int) time.Duration {
+	most := or(c.MinBackoff, 50*time.Millisecond)
+	limit := or(c.MaxBackoff, 30*time.Second)
+	for ; failures > 0 && most < limit; failures-- {
+		most *= 2
+	}
+	return rand.N(min(most, limit))
+}
+
+func (c *Client) set(s State, conn *Conn, err error) {
+	c.mu.Lock()
+	c.state, c.conn, c.err = s, conn, err
+	close(c.changed)
+	c.changed = make(chan struct{})
+	c.mu.Unlock()
+	if c.OnState != nil {
+		c.OnState(s, err)
+	}
+}
+
+// State returns the state, and why for StateWaiting and StateClosed.
+func (c *Client) State() (State, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.state, c.err
+}
+
+// Conn returns the connection, waiting until there is one.
+func (c *Client) Conn(ctx context.Context) (*Conn, error) { return c.other(ctx, nil) }
+
+// other returns a connection that is not old.
+func (c *Client) other(ctx context.Context, old *Conn) (*Conn, error) {
+	c.Start()
+	for {
+		c.mu.Lock()
+		state, conn, err, changed := c.state, c.conn, c.err, c.changed
+		c.mu.Unlock()
+		switch {
+		case state == StateClosed:
+			return nil, err
+		case conn != nil && conn != old:
+			return conn, nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			cause := context.Cause(ctx)
+			if err != nil {
+				cause = fmt.Errorf("%w; not connected: %w", cause, err)
+			}
+			if errors.Is(cause, context.DeadlineExceeded) {
+				return nil, &TimeoutError{Peer: c.Addr, Wait: cause.Error()}
+			}
+			return nil, cause
+		}
+	}
+}
+
+// each calls f with one connection after the other until it does not return
+// errNotSent.
+func (c *Client) each(ctx context.Context, f func(*Conn) error) error {
+	var conn *Conn
+	for {
+		var err error
+		if conn, err = c.other(ctx, conn); err != nil {
+			return err
+		}
+		if err := f(conn); !errors.As(err, new(*notSentError)) {
+			return err
+		}
+	}
+}
+
+// Send is Conn.Send on the current connection, or on the next one if there is
+// none or it is lost before the message has begun to leave.
+func (c *Client) Send(ctx context.Context, m Message) error {
+	return c.each(ctx, func(conn *Conn) error { return conn.Send(ctx, m) })
+}
+
+// Confirm is Conn.Confirm likewise.
+func (c *Client) Confirm(ctx context.Context, m Message) error {
+	return c.each(ctx, func(conn *Conn) error { return conn.Confirm(ctx, m) })
+}
+
+// Call is Conn.Call likewise. An answer that does not come because the
+// connection is lost is an error.
+func (c *Client) Call(ctx context.Context, m Message) (answer Message, err error) {
+	err = c.each(ctx, func(conn *Conn) error {
+		answer, err = conn.Call(ctx, m)
+		return err
+	})
+	return answer, err
+}
+
+// Receive returns the next message of whatever connection there is. What a
+// lost connection had received is returned first.
+func (c *Client) Receive(ctx context.Context) (Message, error) {
+	var conn *Conn
+	for {
+		var err error
+		if conn, err = c.other(ctx, conn); err != nil {
+			return Message{}, err
+		}
+		m, err := conn.Receive(ctx)
+		if err == nil || errors.As(err, new(*MessageError)) || conn.Err() == nil || ctx.Err() != nil {
+			return m, err
+		}
+	}
+}
+
+// Close ends the connection politely and stops reconnecting.
+func (c *Client) Close() error {
+	c.init()
+	c.mu.Lock()
+	idle := c.state == StateIdle
+	if idle {
+		c.state, c.err = StateClosed, ErrClientClosed
+	}
+	c.mu.Unlock()
+	c.cancel()
+	if !idle {
+		<-c.ended
+	}
+	return nil
+}

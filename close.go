@@ -1,0 +1,227 @@
+package parley
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"time"
+
+	"github.com/parley-net/parley/wire"
+)
+
+// ConnError says that the network ended the connection: a reset, a broken
+// pipe, an unreachable host.
+type ConnError struct {
+	Peer   string // the peer's address
+	Offset int64  // how many bytes of the peer had arrived
+	Err    error
+}
+
+// Error names the peer, the byte and the cause.
+func (e *ConnError) Error() string {
+	return fmt.Sprintf("parley: connection with %s lost at byte %d: %v", e.Peer, e.Offset, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *ConnError) Unwrap() error { return e.Err }
+
+// Close ends the conversation politely: it waits until everything sent has
+// left and is confirmed where the wire has confirmations, says the wire's
+// farewell, and waits a moment for the peer to close too; all this bounded by
+// Timeouts.Close and Linger. What arrives meanwhile is dropped. It returns nil
+// if everything left, and if the connection had ended before.
+func (c *Conn) Close() error {
+	c.mu.Lock()
+	if c.err != nil {
+		c.mu.Unlock()
+		return nil
+	}
+	c.end(ErrClosed)
+	c.ensureReader()
+	c.mu.Unlock()
+	<-c.dead
+	if err := c.Err(); !errors.Is(err, ErrClosed) && !errors.Is(err, ErrPeerClosed) {
+		return err
+	}
+	return nil
+}
+
+// CloseNow ends the connection at once; what has not been sent is lost.
+func (c *Conn) CloseNow() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cut(ErrClosed)
+	return nil
+}
+
+// end begins the end of the connection: what has been sent still leaves. It is
+// called with the lock held.
+func (c *Conn) end(reason error) {
+	if c.farewell || c.err != nil {
+		return
+	}
+	c.farewell = true
+	c.reason = reason
+	c.turns.all(&notSentError{reason})
+	c.room.all(nil)
+	c.goroutines++
+	go c.leave()
+}
+
+// leave is the goroutine that carries out the end.
+func (c *Conn) leave() {
+	ctx, cancel := boundedBy(c.cfg.timeouts.Close)
+	defer cancel()
+	c.mu.Lock()
+	late := c.waitDrained(ctx, c.sent)
+	if c.err == nil && late == nil && !c.eof {
+		c.owed()
+		c.out = c.m.Close(c.out)
+		late = c.waitDrained(ctx, c.sent)
+	}
+	if c.err == nil && late == nil && !c.eof {
+		c.linger()
+	}
+	if errors.Is(late, context.DeadlineExceeded) && c.reason == ErrClosed {
+		c.cut(&TimeoutError{Peer: c.peer(), Wait: fmt.Sprintf("the peer took or confirmed what was sent not within %v; the rest is lost", c.cfg.timeouts.Close)})
+	}
+	c.cut(c.reason)
+	c.exit()
+}
+
+// linger closes our direction and waits a moment for the peer to close its
+// own: closing with unread input would reset the connection and could destroy
+// what the peer has not read yet.
+func (c *Conn) linger() {
+	w, ok := c.nc.(interface{ CloseWrite() error })
+	if !ok || w.CloseWrite() != nil || c.cfg.timeouts.Linger < 0 {
+		return
+	}
+	deadline := time.Now().Add(c.cfg.timeouts.Linger)
+	c.nc.SetReadDeadline(deadline)
+	readerGone := c.reader == readerGone
+	c.mu.Unlock()
+	if readerGone {
+		io.Copy(io.Discard, onlyReader{c.nc})
+	} else {
+		t := time.NewTimer(time.Until(deadline))
+		select {
+		case <-c.dead:
+		case <-t.C:
+		}
+		t.Stop()
+	}
+	c.mu.Lock()
+}
+
+// onlyReader hides every other method, so that io.Copy reads with a small
+// buffer instead of splicing.
+type onlyReader struct{ io.Reader }
+
+// waitDrained waits until the output has left and the first n messages are
+// confirmed.
+func (c *Conn) waitDrained(ctx context.Context, n uint64) error {
+	c.flush()
+	if c.err != nil || c.isDrained(n) {
+		return c.err
+	}
+	w := &waiter{ch: make(chan struct{}, 1), want: n}
+	return c.wait(ctx, &c.drained, w, !c.cfg.traits.Lockstep)
+}
+
+func (c *Conn) isDrained(n uint64) bool {
+	return c.pending() == 0 && c.held == nil && (c.confirmed >= n || c.eof || c.reader == readerGone)
+}
+
+// checkDrained wakes those who wait for the output to be empty.
+func (c *Conn) checkDrained() {
+	for len(c.drained.q) > 0 && c.isDrained(c.drained.q[0].want) {
+		c.drained.pop().signal(nil)
+	}
+}
+
+// drain makes the connection end when it is between messages, for Shutdown.
+func (c *Conn) drain() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil || c.draining {
+		return
+	}
+	c.draining = true
+	c.nc.SetReadDeadline(time.Now())
+	if c.reader == readerGone || !c.opened {
+		c.end(ErrServerClosed)
+	}
+}
+
+// endDraining ends a draining connection that is between messages.
+func (c *Conn) endDraining() bool {
+	if !c.draining || c.farewell || c.asm.active || c.in.len() > 0 || c.handling || c.inbox.len() > 0 {
+		return false
+	}
+	c.end(ErrServerClosed)
+	return false // go on reading until the peer has closed
+}
+
+// readFailed handles the end of the peer's stream, or of the connection. It
+// returns true if reading goes on all the same.
+func (c *Conn) readFailed(err error) bool {
+	switch {
+	case c.err != nil:
+	case errors.Is(err, io.EOF):
+		c.eof = true
+		if c.cfg.trace != nil {
+			c.traceNote("end of stream")
+		}
+		e := c.m.ReceiveEOF(c.in.bytes())
+		switch {
+		case c.farewell:
+			c.cut(c.reason)
+		case e != nil:
+			c.end(withPeer(e, c.peer()))
+		case !c.opened:
+			c.cut(&ProtocolError{Protocol: c.cfg.protocol.Name(), Peer: c.peer(), Offset: int64(c.stats.BytesIn), Rule: "closed before the handshake was done", Err: io.ErrUnexpectedEOF})
+		}
+	case errors.Is(err, os.ErrDeadlineExceeded) && c.draining && !c.farewell:
+		c.nc.SetReadDeadline(time.Time{})
+		return true
+	case c.farewell:
+		c.cut(c.reason)
+	default:
+		c.cut(&ConnError{Peer: c.peer(), Offset: int64(c.stats.BytesIn), Err: err})
+	}
+	return false
+}
+
+// ended finishes a connection whose peer has ended its stream, once all that
+// was received has been served. It is called with the lock held.
+func (c *Conn) ended() {
+	c.checkDrained()
+	if !c.eof || c.err != nil || c.handling || c.reader != readerGone {
+		return
+	}
+	if c.cfg.handler == nil && !c.farewell && (c.inbox.len() > 0 || c.answerable()) {
+		return // Receive comes for it
+	}
+	c.end(ErrPeerClosed)
+}
+
+// answerable: the peer has closed its direction, but a program that receives
+// may still have to answer what it has just received; its next Receive ends
+// the connection.
+func (c *Conn) answerable() bool {
+	return c.cfg.role == wire.Accepting && c.stats.MessagesIn > 0 && len(c.ready.q) == 0
+}
+
+// boundedBy returns a context that ends after d, or never if d is negative.
+func boundedBy(d time.Duration) (context.Context, context.CancelFunc) {
+	if d < 0 {
+		return context.WithCancel(context.Background())
+	}
+	return context.WithTimeout(context.Background(), d)
+}
+
+var _ net.Error = (*TimeoutError)(nil)

@@ -1,0 +1,259 @@
+package parley
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/parley-net/parley/internal/bufpool"
+	"github.com/parley-net/parley/wire"
+)
+
+// config is what a Server or Dialer gives to each of its connections.
+type config struct {
+	protocol Protocol
+	traits   wire.Traits
+	role     wire.Role
+	handler  Handler // nil: messages wait for Receive
+	streams  StreamHandler
+	hooks    Hooks
+	plugins  []Plugin
+	limits   Limits
+	timeouts Timeouts
+	logger   *slog.Logger // nil: silent
+	trace    func(Trace)
+	shutdown func(*Conn) // honours a peer's request to end the server
+	opened   func(*Conn) // tells the server that OnOpen has agreed
+	closed   func(*Conn) // tells the server that the connection has ended
+}
+
+// Conn is one connection. All methods may be called concurrently, also from
+// its own handler: whatever a handler waits for, the connection goes on
+// reading meanwhile, messages queue in order, and nothing deadlocks.
+//
+// A connection with a Handler gives its messages to it; one without keeps them
+// for Receive.
+type Conn struct {
+	cfg *config
+	nc  net.Conn
+	io  *transport
+	id  uint64
+
+	mu sync.Mutex // guards all that follows, and the machine
+	m  wire.Machine
+
+	// Reading. One goroutine at a time has the reader's role; in belongs to
+	// it. While a handler runs on that goroutine, another may take the role
+	// over: gen tells the old one that it has lost it.
+	gen      int
+	reader   readerState
+	in       *input
+	asm      assembly
+	stream   *Stream  // being read by the program
+	inbox    inbox    // messages that wait for Receive or for the handler
+	handling bool     // a handler runs
+	ready    waitList // receivers; none waits while the inbox has something
+	room     waitList // the reader, while the inbox is full or a stream is open
+
+	// Writing; see write.go.
+	out        []byte    // the tail of the output, from bufpool, or nil
+	queue      []segment // what goes before it, if bodies are among it
+	queued     int       // bytes in queue
+	current    segment   // what is being written
+	hint       int       // how large the output was last time
+	writing    bool      // somebody is writing
+	deferFlush bool      // the reader will flush at the end of its batch
+	late       *time.Timer
+	lateArmed  bool
+	turn       bool     // a message is being handed to the machine
+	turns      waitList // senders that wait for their turn
+	held       *held    // the message whose body the peer must grant
+	drained    waitList // those who wait until the output is empty
+	farewell   bool     // the end has begun: nothing may be sent, input is ignored
+
+	// Confirmations: messages are confirmed in order.
+	sent      uint64 // messages that will be confirmed
+	confirmed uint64 // of these, how many are
+	confirms  waitList
+	transform []wire.Transform
+
+	// Life.
+	opened     bool
+	opens      waitList // Dial, until the handshake is done
+	eof        bool     // the peer's stream has ended
+	broken     bool     // the machine has given up: nothing more is read
+	draining   bool     // the server shuts down
+	reason     error    // why the end has begun
+	err        error    // why the connection ended; nil while it lives
+	goroutines int
+	done       chan struct{} // closed when all has ended and OnClose has run
+	dead       chan struct{} // closed when err is set
+	partial    bool          // a message has begun and the reader waits for its rest
+	watch      watch
+	stats      ConnStats
+	spare      *waiter
+	value      any
+}
+
+// readerState tells what the goroutine with the reader's role is doing.
+type readerState uint8
+
+const (
+	readerBusy      readerState = iota // reading, or running the machine
+	readerInHandler                    // in a handler: the role can be taken over
+	readerInStream                     // parked: a Stream reads
+	readerParked                       // parked: the inbox is full
+	readerGone                         // ended
+)
+
+// newConn makes a connection of an established nc. The caller starts it.
+func newConn(cfg *config, nc net.Conn, id uint64) *Conn {
+	c := &Conn{
+		cfg:  cfg,
+		nc:   nc,
+		id:   id,
+		io:   newTransport(nc),
+		m:    cfg.protocol.New(cfg.role, wire.Limits{MaxMessage: cfg.limits.MaxMessage}),
+		in:   &input{},
+		done: make(chan struct{}),
+		dead: make(chan struct{}),
+	}
+	c.stats.Opened = time.Now()
+	for _, p := range cfg.plugins {
+		c.transform = append(c.transform, p.New(cfg.role, cfg.limits.MaxMessage))
+	}
+	return c
+}
+
+// start begins reading on a new goroutine. It is called with the lock held.
+func (c *Conn) start() {
+	c.goroutines++
+	c.watchHandshake()
+	go c.read()
+}
+
+// ID is a number that no other connection of the same Server or Dialer has.
+func (c *Conn) ID() uint64 { return c.id }
+
+// Protocol returns the connection's protocol.
+func (c *Conn) Protocol() Protocol { return c.cfg.protocol }
+
+// LocalAddr returns this end's address.
+func (c *Conn) LocalAddr() net.Addr { return c.nc.LocalAddr() }
+
+// RemoteAddr returns the peer's address.
+func (c *Conn) RemoteAddr() net.Addr { return c.nc.RemoteAddr() }
+
+// NetConn returns the network connection, for instance to look at the state
+// of TLS. Reading, writing or closing it breaks the conversation.
+func (c *Conn) NetConn() net.Conn { return c.nc }
+
+// Context returns a context that ends when the connection does.
+func (c *Conn) Context() context.Context { return connContext{c} }
+
+// Done returns a channel that is closed when the connection has ended, its
+// handler has returned and OnClose has run.
+func (c *Conn) Done() <-chan struct{} { return c.done }
+
+// Err says why the connection ended; nil while it lives.
+func (c *Conn) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
+}
+
+// Buffered returns how many received messages wait for Receive.
+func (c *Conn) Buffered() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.inbox.len()
+}
+
+// Value returns what SetValue stored: the program's own state for this
+// connection.
+func (c *Conn) Value() any {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.value
+}
+
+// SetValue stores the program's own state for this connection.
+func (c *Conn) SetValue(v any) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.value = v
+}
+
+// peer is the peer's address for errors and logs.
+func (c *Conn) peer() string {
+	if a := c.nc.RemoteAddr(); a != nil && a.String() != "" {
+		return a.String()
+	}
+	return "unknown"
+}
+
+// cut ends the connection now: err is the reason, unless there is one
+// already. It is called with the lock held.
+func (c *Conn) cut(err error) {
+	if c.err != nil {
+		return
+	}
+	c.err = err
+	close(c.dead)
+	c.nc.Close()
+	c.watch.stop()
+	if c.late != nil {
+		c.late.Stop()
+	}
+	c.opens.all(err)
+	c.turns.all(&notSentError{err})
+	c.confirms.all(err)
+	c.drained.all(err)
+	c.room.all(err)
+	c.ready.all(err)
+	c.dropOutput(err)
+}
+
+// exit ends one of the connection's goroutines; the last one runs OnClose. It
+// is called with the lock held and releases it.
+func (c *Conn) exit() {
+	c.goroutines--
+	last := c.goroutines == 0 && c.err != nil && c.reader == readerGone
+	opened, err := c.opened, c.err
+	if last {
+		c.in.release()
+		bufpool.Put(c.asm.buf)
+		c.asm = assembly{}
+	}
+	c.mu.Unlock()
+	if !last {
+		return
+	}
+	if opened && c.cfg.hooks.OnClose != nil {
+		c.guard(func() error { c.cfg.hooks.OnClose(c, err); return nil })
+	}
+	if c.cfg.logger != nil {
+		c.cfg.logger.Info("connection closed", "conn", c.id, "peer", c.peer(), "reason", err)
+	}
+	close(c.done)
+	if c.cfg.closed != nil {
+		c.cfg.closed(c)
+	}
+}
+
+// connContext is the context of a connection.
+type connContext struct{ c *Conn }
+
+func (x connContext) Deadline() (time.Time, bool) { return time.Time{}, false }
+func (x connContext) Done() <-chan struct{}       { return x.c.dead }
+func (x connContext) Value(any) any               { return nil }
+func (x connContext) Err() error {
+	select { // not c.Err: this is asked with the lock held
+	case <-x.c.dead:
+		return context.Canceled
+	default:
+		return nil
+	}
+}

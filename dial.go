@@ -1,0 +1,128 @@
+package parley
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/parley-net/parley/wire"
+)
+
+// Dialer connects to peers. Only Protocol is required. Its methods may be
+// called concurrently.
+type Dialer struct {
+	Protocol  Protocol // the wire, with its options
+	Handler   Handler  // nil: messages wait for Receive
+	Hooks     Hooks    // OnOpen, OnClose and OnMessageError
+	Plugins   []Plugin
+	Limits    Limits
+	Timeouts  Timeouts
+	TLSConfig *tls.Config  // nil: plain; ServerName defaults to the host dialled
+	Logger    *slog.Logger // nil: silent
+	Trace     func(Trace)  // nil: off; called with a lock held, so it must not use the Conn's methods
+
+	lastID atomic.Uint64
+}
+
+// Dial connects to addr ("host:port", "[::1]:port", "unix:/path") and speaks
+// protocol with it; messages wait for Receive. It returns when the wire's
+// handshake is done.
+func Dial(ctx context.Context, protocol Protocol, addr string) (*Conn, error) {
+	return (&Dialer{Protocol: protocol}).Dial(ctx, addr)
+}
+
+// Dial connects to addr and returns when the wire's handshake is done and
+// OnOpen has agreed. Timeouts.Dial and Timeouts.Handshake bound it, besides
+// ctx. After an error nothing is left open.
+func (d *Dialer) Dial(ctx context.Context, addr string) (*Conn, error) {
+	cfg, err := d.config()
+	if err != nil {
+		return nil, err
+	}
+	network, address, err := splitAddr(addr)
+	if err != nil {
+		return nil, err
+	}
+	nd := net.Dialer{KeepAliveConfig: keepAlive}
+	if t := cfg.timeouts.Dial; t > 0 {
+		nd.Timeout = t
+	}
+	nc, err := nd.DialContext(ctx, network, address)
+	if err != nil {
+		return nil, fmt.Errorf("parley: can't connect to %s: %w", addr, err)
+	}
+	if d.TLSConfig != nil {
+		if nc, err = d.secure(ctx, nc, network, address, cfg.timeouts.Handshake); err != nil {
+			return nil, fmt.Errorf("parley: TLS with %s: %w", addr, err)
+		}
+	}
+	return d.open(ctx, cfg, nc)
+}
+
+// NewConn speaks the dialling side of the protocol over nc, which it then
+// owns: a pipe, a serial line, a proxied connection.
+func (d *Dialer) NewConn(ctx context.Context, nc net.Conn) (*Conn, error) {
+	cfg, err := d.config()
+	if err != nil {
+		nc.Close()
+		return nil, err
+	}
+	return d.open(ctx, cfg, nc)
+}
+
+func (d *Dialer) config() (*config, error) {
+	if d.Protocol == nil {
+		return nil, ErrNoProtocol
+	}
+	t := d.Protocol.Traits()
+	if len(d.Plugins) > 0 && !t.Opaque {
+		return nil, ErrNoPlugins
+	}
+	cfg := &config{
+		protocol: d.Protocol, traits: t, role: wire.Dialing,
+		handler: d.Handler, hooks: d.Hooks, plugins: d.Plugins,
+		limits: d.Limits.withDefaults(), timeouts: d.Timeouts.withDefaults(t.Lockstep),
+		logger: d.Logger, trace: d.Trace,
+	}
+	cfg.streams, _ = d.Handler.(StreamHandler)
+	return cfg, nil
+}
+
+// secure does the TLS handshake.
+func (d *Dialer) secure(ctx context.Context, nc net.Conn, network, address string, limit time.Duration) (net.Conn, error) {
+	tc := d.TLSConfig
+	if tc.ServerName == "" && network == "tcp" {
+		tc = tc.Clone()
+		tc.ServerName, _, _ = net.SplitHostPort(address)
+	}
+	if limit > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, limit)
+		defer cancel()
+	}
+	t := tls.Client(nc, tc)
+	if err := t.HandshakeContext(ctx); err != nil {
+		nc.Close()
+		return nil, err
+	}
+	return t, nil
+}
+
+// open starts the connection and waits for its handshake.
+func (d *Dialer) open(ctx context.Context, cfg *config, nc net.Conn) (*Conn, error) {
+	c := newConn(cfg, nc, d.lastID.Add(1))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	w := c.newWaiter()
+	c.opens.push(w)
+	c.start()
+	if err := c.await(ctx, &c.opens, w); err != nil {
+		c.cut(err)
+		return nil, err
+	}
+	return c, nil
+}

@@ -1,0 +1,103 @@
+package parley
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/parley-net/parley/wire"
+)
+
+// The errors of the wire contract. A ProtocolError ends the connection, a
+// MessageError costs one message, a RefusedError carries the peer's code.
+type (
+	ProtocolError = wire.ProtocolError
+	MessageError  = wire.MessageError
+	RefusedError  = wire.RefusedError
+)
+
+// The caller's mistakes: nothing was sent and the connection is unharmed.
+var (
+	ErrTooLarge         = wire.ErrTooLarge
+	ErrNotRepresentable = wire.ErrNotRepresentable
+	ErrUnsolicited      = wire.ErrUnsolicited
+	// ErrNoConfirmation: this wire has no confirmations, so Confirm can't
+	// keep its promise. Use Send.
+	ErrNoConfirmation = errors.New("parley: this wire has no confirmations; use Send")
+	// ErrNoPlugins: plugins turn messages into arbitrary bytes, which this
+	// wire does not carry unchanged.
+	ErrNoPlugins = errors.New("parley: this wire does not carry arbitrary bytes, so plugins can't be used on it")
+)
+
+// What a connection, a server or a client that has ended returns.
+var (
+	// ErrClosed: this side closed the connection.
+	ErrClosed = errors.New("parley: connection closed")
+	// ErrPeerClosed: the peer ended the conversation properly.
+	ErrPeerClosed = errors.New("parley: the peer closed the connection")
+	// ErrServerClosed is what Serve and Accept return after Shutdown or
+	// Close, and why the server's connections ended.
+	ErrServerClosed = errors.New("parley: server closed")
+	// ErrClientClosed: Close was called on the Client.
+	ErrClientClosed = errors.New("parley: client closed")
+	// ErrSlowConsumer: the peer did not take our bytes in time.
+	ErrSlowConsumer = errors.New("parley: the peer reads too slowly")
+	// ErrFull: the server has as many connections as it may.
+	ErrFull = errors.New("parley: connection limit reached")
+)
+
+// What is wrong with a Server, Dialer or Client before it can start.
+var (
+	ErrNoProtocol = errors.New("parley: no Protocol given")
+	ErrNoAddress  = errors.New("parley: no address given")
+	ErrNoHandler  = errors.New("parley: no Handler given; set Handler, or Pull to use Accept")
+)
+
+// TimeoutError says which wait has ended without success. It matches
+// os.ErrDeadlineExceeded and context.DeadlineExceeded.
+type TimeoutError struct {
+	Peer string // the peer's address
+	Wait string // what was waited for, and for how long
+}
+
+// Error names the peer and the wait.
+func (e *TimeoutError) Error() string {
+	return fmt.Sprintf("parley: peer %s: timeout: %s", e.Peer, e.Wait)
+}
+
+// Timeout is true; it makes TimeoutError a net.Error.
+func (e *TimeoutError) Timeout() bool { return true }
+
+// Temporary is false; it makes TimeoutError a net.Error.
+func (e *TimeoutError) Temporary() bool { return false }
+
+// Unwrap returns the two errors that a timeout is known by.
+func (e *TimeoutError) Unwrap() []error {
+	return []error{os.ErrDeadlineExceeded, context.DeadlineExceeded}
+}
+
+// notSentError says that a connection ended before a message had begun to
+// leave: it may be sent on another one.
+type notSentError struct{ error }
+
+func (e *notSentError) Unwrap() error { return e.error }
+
+// isCallers reports whether err is the caller's mistake: nothing was sent, and
+// it would be the same on every connection of the wire.
+func isCallers(err error) bool {
+	return errors.Is(err, ErrTooLarge) || errors.Is(err, ErrNotRepresentable)
+}
+
+// withPeer returns err with the peer's address in it.
+func withPeer(err error, peer string) error {
+	switch e := err.(type) {
+	case *ProtocolError:
+		e.Peer = peer
+	case *MessageError:
+		e.Peer = peer
+	case *RefusedError:
+		e.Peer = peer
+	}
+	return err
+}

@@ -1,0 +1,61 @@
+package parley
+
+import (
+	"context"
+	"time"
+)
+
+// Handler answers messages. One connection's messages come one after the
+// other; different connections call it concurrently.
+//
+// m's bytes are borrowed: they are valid until ServeMessage returns; m.Clone()
+// can be kept. ServeMessage may Send any amount, Confirm, Call or Receive on c.
+// ctx ends when the connection ends. An error ends the connection and reaches
+// OnClose.
+type Handler interface {
+	ServeMessage(ctx context.Context, c *Conn, m Message) error
+}
+
+// HandlerFunc makes a Handler of a function.
+type HandlerFunc func(ctx context.Context, c *Conn, m Message) error
+
+// ServeMessage calls f.
+func (f HandlerFunc) ServeMessage(ctx context.Context, c *Conn, m Message) error {
+	return f(ctx, c, m)
+}
+
+// StreamHandler is a Handler that also takes messages larger than
+// Limits.MaxMessage, as streams. Without it they are refused.
+//
+// s is valid until ServeStream returns; what has not been read of it then is
+// skipped. While it runs nothing else is read from the connection.
+type StreamHandler interface {
+	Handler
+	ServeStream(ctx context.Context, c *Conn, s *Stream) error
+}
+
+// Hooks are called at the turning points of a connection's and a server's
+// life. Each may be nil. They run on parley's goroutines: one that takes long
+// holds up its connection.
+type Hooks struct {
+	// OnOpen is called when a connection's handshake is done, before its first
+	// message. An error refuses the connection and reaches OnClose.
+	OnOpen func(ctx context.Context, c *Conn) error
+	// OnClose is called once for each connection that OnOpen saw, when it has
+	// ended and its handler has returned. err says why: ErrPeerClosed,
+	// ErrClosed, ErrServerClosed, the handler's error, a *ProtocolError …
+	OnClose func(c *Conn, err error)
+	// OnMessageError is called when a message is lost and the connection
+	// lives; err is usually a *MessageError. A connection without a handler
+	// returns it from Receive instead.
+	OnMessageError func(c *Conn, err error)
+	// OnTick is called by a Server every TickInterval, from one goroutine.
+	OnTick func(ctx context.Context, s *Server)
+	// OnShutdownRequest is called when a peer asks the server to end
+	// (oneline's shutdown). An error refuses; the peer's connection is closed
+	// in any case. Without this hook the request is honoured, unless
+	// Server.IgnoreShutdownRequest is set.
+	OnShutdownRequest func(c *Conn) error
+	// TickInterval is the time between two calls of OnTick; default 1 s.
+	TickInterval time.Duration
+}

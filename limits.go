@@ -1,0 +1,91 @@
+package parley
+
+import "time"
+
+// Limits bounds what a connection may hold in memory. A zero field means its
+// default.
+type Limits struct {
+	// MaxMessage is the largest message in bytes that is held in memory.
+	// Larger ones are refused, or received as streams where the wire
+	// announces their size. Default 64 MiB; oneline has its own, smaller
+	// default for a line.
+	MaxMessage int64
+	// MaxStream is the largest message in bytes that is received as a
+	// stream. Default: what the wire allows.
+	MaxStream int64
+	// MaxOutput is how many bytes may wait for a peer that reads slowly
+	// before Send blocks and Broadcast calls the peer slow. Default 8 MiB.
+	MaxOutput int
+	// MaxInput is how many bytes of received messages may wait for Receive,
+	// or for a busy handler, before reading stops. Default 8 MiB; one message
+	// always fits.
+	MaxInput int
+	// MaxQueue is how many received messages may wait likewise. Default 1024.
+	MaxQueue int
+}
+
+// Timeouts bounds every wait for a peer. A zero field means its default, a
+// negative one no bound.
+type Timeouts struct {
+	// Dial bounds connecting. Default 5 s.
+	Dial time.Duration
+	// Handshake bounds TLS and the wire's own greeting. Default 5 s, on
+	// oneline 3 s as in the original.
+	Handshake time.Duration
+	// Answer bounds the wait for an answer the peer owes by the rules of the
+	// wire (an OK, a mode acknowledgement) while nothing at all is answered.
+	// The connection ends. Default 30 s.
+	Answer time.Duration
+	// Write bounds how long the peer may take none of our bytes; then it is a
+	// slow consumer and the connection ends. Default 10 s.
+	Write time.Duration
+	// Progress is the time in which a message that has begun must bring
+	// MinRate × Progress bytes or end. Default 30 s; none on oneline, where a
+	// person may be typing.
+	Progress time.Duration
+	// Idle ends a connection without traffic. Default none.
+	Idle time.Duration
+	// Close bounds a polite Close: flushing, waiting for confirmations.
+	// Default 5 s.
+	Close time.Duration
+	// Linger bounds how long Close waits for the peer to close too, so that
+	// what is under way is not cut by a reset. Default 1 s.
+	Linger time.Duration
+}
+
+// minRate is the least speed inside a message, in bytes per second, on
+// average over Timeouts.Progress.
+const minRate = 1024
+
+func (l Limits) withDefaults() Limits {
+	l.MaxMessage = or(l.MaxMessage, 64<<20)
+	l.MaxStream = or(l.MaxStream, 1<<62)
+	l.MaxOutput = or(l.MaxOutput, 8<<20)
+	l.MaxInput = or(l.MaxInput, 8<<20)
+	l.MaxQueue = or(l.MaxQueue, 1024)
+	return l
+}
+
+func (t Timeouts) withDefaults(lockstep bool) Timeouts {
+	t.Dial = or(t.Dial, 5*time.Second)
+	if lockstep {
+		t.Handshake = or(t.Handshake, 3*time.Second)
+		t.Progress = or(t.Progress, -1)
+	}
+	t.Handshake = or(t.Handshake, 5*time.Second)
+	t.Answer = or(t.Answer, 30*time.Second)
+	t.Write = or(t.Write, 10*time.Second)
+	t.Progress = or(t.Progress, 30*time.Second)
+	t.Idle = or(t.Idle, -1)
+	t.Close = or(t.Close, 5*time.Second)
+	t.Linger = or(t.Linger, time.Second)
+	return t
+}
+
+// or returns v, or def if v is zero.
+func or[T int | int64 | time.Duration](v, def T) T {
+	if v == 0 {
+		return def
+	}
+	return v
+}

@@ -1,0 +1,45 @@
+package parley
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+)
+
+// splitAddr turns an address as users write it into what package net takes:
+// "host:port", "[::1]:port" and ":port" are TCP; "unix:/path", "unix:///path"
+// and "/path" are Unix sockets.
+func splitAddr(addr string) (network, address string, err error) {
+	switch {
+	case addr == "":
+		return "", "", ErrNoAddress
+	case strings.HasPrefix(addr, "unix:"):
+		return "unix", strings.TrimPrefix(strings.TrimPrefix(addr, "unix:"), "//"), nil
+	case strings.HasPrefix(addr, "/"):
+		return "unix", addr, nil
+	}
+	addr = strings.TrimPrefix(addr, "tcp://")
+	if _, _, err := net.SplitHostPort(addr); err != nil {
+		return "", "", fmt.Errorf("parley: address %q: want HOST:PORT, [IPv6]:PORT, or unix:/PATH: %w", addr, err)
+	}
+	return "tcp", addr, nil
+}
+
+// keepAlive finds a peer that has vanished without a word within a minute and
+// a quarter.
+var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 15 * time.Second, Count: 4}
+
+func listen(ctx context.Context, addr string) (net.Listener, error) {
+	network, address, err := splitAddr(addr)
+	if err != nil {
+		return nil, err
+	}
+	lc := net.ListenConfig{KeepAliveConfig: keepAlive}
+	l, err := lc.Listen(ctx, network, address)
+	if err != nil {
+		return nil, fmt.Errorf("parley: %w", err)
+	}
+	return l, nil
+}

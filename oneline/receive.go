@@ -1,0 +1,149 @@
+package oneline
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/parley-net/parley/wire"
+)
+
+// Receive returns one line of p, answering pings on the way.
+func (m *machine) Receive(p []byte) (n int, ev wire.Event, err error) {
+	if m.role == wire.Accepting && !m.open {
+		m.open = true
+		ev.Kind = wire.EventOpen
+		return 0, ev, nil
+	}
+	if m.goodbye {
+		m.offset += int64(len(p))
+		return len(p), ev, nil
+	}
+	for {
+		size, err := m.find(p[n:])
+		if size == 0 {
+			return n, ev, err
+		}
+		line := p[n : n+size-len(m.eol)]
+		if m.role == wire.Accepting {
+			kind, valid := m.command(line)
+			ev.Kind = kind
+			if kind == wire.EventMessage {
+				ev.Message = wire.TextBytes(line)
+				if !valid {
+					ev.Message = ev.Message.WithInvalid(!m.utf8)
+				}
+			}
+		} else if err := m.response(&ev, line); err != nil {
+			return n, ev, err
+		}
+		n += size
+		m.offset += int64(size)
+		if ev.Kind != wire.EventNone {
+			return n, ev, nil
+		}
+	}
+}
+
+// find returns the length of the first line of p with its end, or 0 while the
+// end is missing. It looks at no byte twice.
+func (m *machine) find(p []byte) (size int, err error) {
+	at := m.looked
+	for {
+		i := bytes.IndexByte(p[at:], m.last)
+		if i < 0 {
+			// What is missing may be the rest of the end of the line.
+			if len(p)-(len(m.eol)-1) > m.maxReceive {
+				return 0, m.tooLong()
+			}
+			m.looked = len(p)
+			return 0, nil
+		}
+		at += i + 1
+		if len(m.eol) == 1 || at >= len(m.eol) && string(p[at-len(m.eol):at]) == m.eol {
+			break
+		}
+	}
+	if at-len(m.eol) > m.maxReceive {
+		return 0, m.tooLong()
+	}
+	m.looked = 0
+	return at, nil
+}
+
+func (m *machine) tooLong() error {
+	return &wire.ProtocolError{Protocol: name, Offset: m.offset + int64(m.maxReceive), Rule: fmt.Sprintf(
+		"the line is longer than the limit of %d bytes: raise MaxLine and the message limit, or check that the peer ends its lines with %q",
+		m.maxReceive, m.eol)}
+}
+
+// command is what a line means to a server, and whether it is valid text.
+func (m *machine) command(line []byte) (kind wire.EventKind, valid bool) {
+	valid = isASCII(line)
+	word := ""
+	switch {
+	case valid:
+		word = reserved(line)
+	case m.utf8:
+		valid = utf8.Valid(line)
+	default:
+		word = reservedAmong(line)
+	}
+	switch word {
+	case ping:
+		m.pongs++
+		return wire.EventNone, true
+	case disconnect:
+		m.goodbye = true
+		return wire.EventLeave, true
+	case shutdown:
+		m.goodbye = true
+		return wire.EventShutdown, true
+	}
+	m.asked = true
+	return wire.EventMessage, valid
+}
+
+// response is what a line means to a client.
+func (m *machine) response(ev *wire.Event, line []byte) error {
+	if !m.open {
+		if string(trimSpace(line)) != pong {
+			return &wire.ProtocolError{Protocol: name, Offset: m.offset, Rule: fmt.Sprintf(
+				"the answer to the opening %q is %q, not %q: the peer does not speak oneline", ping, line[:min(len(line), 40)], pong)}
+		}
+		m.open = true
+		ev.Kind = wire.EventOpen
+		return nil
+	}
+	if !utf8.Valid(line) {
+		ev.Kind = wire.EventLost
+		ev.Err = &wire.MessageError{Protocol: name, Offset: m.offset, Rule: fmt.Sprintf(
+			"a line of %d bytes is not UTF-8: the server has to send text", len(line))}
+		return nil
+	}
+	ev.Kind = wire.EventMessage
+	ev.Message = wire.TextBytes(trimSpace(line))
+	return nil
+}
+
+// ReceiveEOF accepts the end of the stream between two lines.
+func (m *machine) ReceiveEOF(rest []byte) error {
+	if m.goodbye {
+		return nil
+	}
+	var rule strings.Builder
+	switch {
+	case len(rest) > 0:
+		fmt.Fprintf(&rule, "the stream ended inside a line; the %d bytes that arrived of it are not delivered", len(rest))
+		if rest[len(rest)-1] == '\r' && !strings.Contains(m.eol, "\r") {
+			rule.WriteString(`; they end in 0D: if the peer ends its lines so, set EOL to "\r"`)
+		}
+	case !m.open:
+		fmt.Fprintf(&rule, "the server closed without the %q that answers %q: it may be shutting down", pong, ping)
+	default:
+		return nil
+	}
+	return &wire.ProtocolError{Protocol: name, Offset: m.offset + int64(len(rest)), Rule: rule.String(), Err: io.ErrUnexpectedEOF}
+}

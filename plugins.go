@@ -1,0 +1,47 @@
+package parley
+
+import (
+	"fmt"
+
+	"github.com/parley-net/parley/internal/bufpool"
+)
+
+// transformed runs the plugins over a message to be sent, in their order. It
+// is called by the goroutine that has the turn, with the lock held, and
+// releases it while the plugins work. The result's bytes are from bufpool.
+func (c *Conn) transformed(m Message) (Message, error) {
+	if m.Type() != TypeBytes && m.Type() != TypeText {
+		return m, fmt.Errorf("%w: plugins take bytes and text only, not %s", ErrNotRepresentable, m.Type())
+	}
+	c.mu.Unlock()
+	defer c.mu.Lock()
+	p, owned := m.Bytes(), false
+	for i, t := range c.transform {
+		out, err := t.Send(bufpool.Get(len(p)+256), p)
+		if owned {
+			bufpool.Put(p)
+		}
+		if err != nil {
+			return m, fmt.Errorf("parley: plugin %s: %w", c.cfg.plugins[i].Name(), err)
+		}
+		p, owned = out, true
+	}
+	return m.WithBytes(p), nil
+}
+
+// untransform runs the plugins over a received message, in reverse order. The
+// result's bytes are from bufpool.
+func (c *Conn) untransform(m Message) (Message, error) {
+	p, owned := m.Bytes(), false
+	for i := len(c.transform) - 1; i >= 0; i-- {
+		out, err := c.transform[i].Receive(bufpool.Get(len(p)+256), p)
+		if owned {
+			bufpool.Put(p)
+		}
+		if err != nil {
+			return m, fmt.Errorf("plugin %s: %w", c.cfg.plugins[i].Name(), err)
+		}
+		p, owned = out, true
+	}
+	return m.WithBytes(p), nil
+}

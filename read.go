@@ -1,0 +1,309 @@
+package parley
+
+import (
+	"fmt"
+	"runtime/debug"
+
+	"github.com/parley-net/parley/internal/bufpool"
+	"github.com/parley-net/parley/wire"
+)
+
+// read is the reading goroutine: read what has arrived, run the machine over
+// all of it, run the handlers, write once, and wait again without a buffer.
+//
+// It owns the reader's role until another goroutine takes it over (see
+// ensureReader), which can only happen while it runs a handler.
+func (c *Conn) read() {
+	c.mu.Lock()
+	gen := c.gen
+	for c.process(gen) {
+		c.flush()
+		if c.err != nil || c.endDraining() {
+			break
+		}
+		c.partial = c.asm.active || c.in.len() > 0
+		c.watchSome()
+		in, direct := c.in, c.direct()
+		c.mu.Unlock()
+		n, err := c.io.read(in, direct)
+		c.mu.Lock()
+		c.partial = false
+		c.stats.BytesIn += uint64(n)
+		if direct != nil && n > 0 && !c.processDirect(gen, direct[:n]) {
+			break
+		}
+		if err != nil && !c.readFailed(err) {
+			break
+		}
+	}
+	if gen == c.gen {
+		c.reader = readerGone
+		c.ended()
+	}
+	c.exit()
+}
+
+// process runs the machine over the input at hand. It returns false when the
+// goroutine has lost the reader's role or the connection has ended. It is
+// called, and returns, with the lock held.
+func (c *Conn) process(gen int) bool {
+	for c.err == nil && !c.broken {
+		if c.inbox.full(c.cfg.limits) && len(c.ready.q) == 0 && !c.farewell {
+			c.flush()
+			c.park()
+			continue
+		}
+		p := c.in.bytes()
+		n, ev, err := c.m.Receive(p)
+		c.in.r += n
+		if c.cfg.trace != nil {
+			c.traceIn(p[:n], ev)
+		}
+		if err != nil {
+			c.violated(err)
+			return false
+		}
+		switch ev.Kind {
+		case wire.EventNone:
+			return true
+		case wire.EventMessage:
+			if !c.deliver(gen, ev.Message, false) {
+				return false
+			}
+		case wire.EventOffer:
+			if !c.offered(gen, ev) {
+				return false
+			}
+		case wire.EventData:
+			c.asm.add(ev.Data)
+			if c.asm.over(c.cfg.limits.MaxMessage) && !c.refuse(wire.ErrTooLarge) {
+				return false
+			}
+		case wire.EventEnd:
+			if !c.deliver(gen, ev.Message.WithBytes(c.asm.take()), true) {
+				return false
+			}
+		case wire.EventLost:
+			c.asm.drop()
+			if !c.lost(gen, withPeer(ev.Err, c.peer())) {
+				return false
+			}
+		case wire.EventOpen:
+			if !c.open(gen) {
+				return false
+			}
+		case wire.EventLeave:
+			c.end(ErrPeerClosed)
+			return false
+		case wire.EventShutdown:
+			return c.shutdownRequested(gen)
+		default:
+			c.control(ev)
+		}
+	}
+	return false
+}
+
+// control handles the events that concern what we have sent.
+func (c *Conn) control(ev wire.Event) {
+	switch ev.Kind {
+	case wire.EventConfirmed:
+		c.confirmed += uint64(ev.N)
+		c.stats.Confirmed += uint64(ev.N)
+		for len(c.confirms.q) > 0 && c.confirms.q[0].want <= c.confirmed {
+			c.confirms.pop().signal(nil)
+		}
+		c.checkDrained()
+	case wire.EventGranted:
+		c.granted()
+	}
+}
+
+// violated ends the connection because of what the peer has sent.
+func (c *Conn) violated(err error) error {
+	err = withPeer(err, c.peer())
+	c.broken = true
+	c.end(err)
+	return err
+}
+
+// shutdownRequested closes the connection of a peer that has asked the server
+// to end, and ends the server unless that is refused.
+func (c *Conn) shutdownRequested(gen int) bool {
+	granted := c.cfg.shutdown != nil
+	if hook := c.cfg.hooks.OnShutdownRequest; hook != nil {
+		var refusal error
+		c.call(gen, func() error { refusal = hook(c); return nil })
+		granted = granted && refusal == nil
+	}
+	c.end(ErrPeerClosed)
+	if granted {
+		c.cfg.shutdown(c)
+	}
+	return false
+}
+
+// open runs OnOpen.
+func (c *Conn) open(gen int) bool {
+	c.opened = true
+	c.watch.stop()
+	if c.cfg.logger != nil {
+		c.cfg.logger.Info("connection open", "conn", c.id, "peer", c.peer(), "protocol", c.cfg.protocol.Name())
+	}
+	still := true
+	if hook := c.cfg.hooks.OnOpen; hook != nil {
+		still = c.call(gen, func() error { return hook(c.Context(), c) })
+	}
+	if c.err == nil && !c.farewell {
+		c.opens.all(nil) // Dial waits for this
+		if c.cfg.opened != nil {
+			c.cfg.opened(c)
+		}
+	}
+	return still
+}
+
+// deliver gives a message to whom it belongs: a waiting receiver, the
+// handler, or the inbox. owned says that the message's bytes are not borrowed
+// from the input; they came from bufpool.
+func (c *Conn) deliver(gen int, m Message, owned bool) bool {
+	c.stats.MessagesIn++
+	if c.farewell {
+		return true
+	}
+	if len(c.transform) > 0 {
+		plain, err := c.untransform(m)
+		if err != nil {
+			return c.lost(gen, &MessageError{
+				Protocol: c.cfg.protocol.Name(), Peer: c.peer(), Offset: int64(c.stats.BytesIn),
+				Rule: "a plugin can't read the message; both peers need the same plugins and keys", Err: err})
+		}
+		m, owned = plain, true
+	}
+	if c.cfg.handler == nil || c.handling || len(c.ready.q) > 0 {
+		if !owned {
+			m = m.Clone()
+		}
+		c.enqueue(received{msg: m})
+		return true
+	}
+	c.deferFlush = c.in.len() > 0
+	still := c.call(gen, func() error { return c.cfg.handler.ServeMessage(c.Context(), c, m) })
+	if owned {
+		bufpool.Put(m.Bytes())
+	}
+	return still
+}
+
+// enqueue gives r to the first receiver, or to the inbox.
+func (c *Conn) enqueue(r received) {
+	if len(c.ready.q) > 0 {
+		w := c.ready.pop()
+		w.msg = r.msg
+		w.signal(r.err)
+		return
+	}
+	c.inbox.push(r)
+}
+
+// lost tells the program that one message was lost.
+func (c *Conn) lost(gen int, err error) bool {
+	c.stats.Lost++
+	if c.cfg.logger != nil {
+		c.cfg.logger.Warn("message lost", "conn", c.id, "peer", c.peer(), "error", err)
+	}
+	hook := c.cfg.hooks.OnMessageError
+	switch {
+	case c.cfg.handler == nil, len(c.ready.q) > 0, c.handling && hook != nil:
+		c.enqueue(received{err: err})
+	case hook != nil:
+		return c.call(gen, func() error { hook(c, err); return nil })
+	}
+	return true
+}
+
+// call runs f, the program's code, on the reading goroutine without the lock.
+// An error of f ends the connection. It returns false if the reader's role was
+// taken over meanwhile: then the goroutine has served the inbox until it was
+// empty, and ends.
+func (c *Conn) call(gen int, f func() error) bool {
+	in := c.in
+	c.handling = true
+	c.reader = readerInHandler
+	c.mu.Unlock()
+	err := c.guard(f)
+	c.mu.Lock()
+	c.deferFlush = false
+	if gen == c.gen {
+		c.handling = false
+		c.reader = readerBusy
+		if err != nil {
+			c.end(err)
+			return false
+		}
+		return c.err == nil
+	}
+	in.release()
+	for err == nil && c.inbox.len() > 0 && c.cfg.handler != nil {
+		r := c.pop()
+		c.mu.Unlock()
+		err = c.guard(func() error {
+			if r.err != nil {
+				c.cfg.hooks.OnMessageError(c, r.err)
+				return nil
+			}
+			return c.cfg.handler.ServeMessage(c.Context(), c, r.msg)
+		})
+		bufpool.Put(r.msg.Bytes())
+		c.mu.Lock()
+	}
+	c.handling = false
+	if err != nil {
+		c.end(err)
+	}
+	c.ended()
+	return false
+}
+
+// guard runs f and makes an error of a panic, so that a bug in one handler
+// costs one connection.
+func (c *Conn) guard(f func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("parley: panic while serving %s: %v", c.peer(), r)
+			if c.cfg.logger != nil {
+				c.cfg.logger.Error("panic", "conn", c.id, "peer", c.peer(), "panic", r, "stack", string(debug.Stack()))
+			}
+		}
+	}()
+	return f()
+}
+
+// ensureReader makes sure that somebody reads while the caller waits: if the
+// reader's role belongs to a goroutine that is in a handler, a new goroutine
+// takes it over. It is called with the lock held.
+func (c *Conn) ensureReader() {
+	if c.reader != readerInHandler || c.err != nil {
+		return
+	}
+	rest := c.in.fork()
+	c.in = &rest
+	c.gen++
+	c.reader = readerBusy
+	c.goroutines++
+	go c.read()
+}
+
+// park blocks the reading goroutine until something has changed.
+func (c *Conn) park() {
+	w := &waiter{ch: make(chan struct{}, 1)}
+	was := c.reader
+	if was == readerBusy {
+		c.reader = readerParked
+	}
+	c.room.push(w)
+	c.mu.Unlock()
+	<-w.ch
+	c.mu.Lock()
+	c.reader = was
+}

@@ -1,0 +1,88 @@
+package parley
+
+import (
+	"context"
+	"errors"
+	"iter"
+)
+
+// Receive returns the next message, which owns its bytes. A *MessageError
+// says that one message was lost: the next Receive goes on behind it. When the
+// connection has ended and everything received has been returned, it returns
+// the reason (ErrPeerClosed, ErrClosed …). A Receive that is cancelled or
+// times out costs nothing.
+//
+// On a connection with a Handler, Receive returns what would otherwise go to
+// the handler next.
+func (c *Conn) Receive(ctx context.Context) (Message, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.inbox.len() > 0 {
+		r := c.pop()
+		return r.msg, r.err
+	}
+	if c.stream != nil && c.stream.state == streamOffered {
+		return Message{}, c.stream.refuse()
+	}
+	w, err := c.enlist(ctx)
+	if err != nil {
+		return Message{}, err
+	}
+	return c.received(ctx, w)
+}
+
+// enlist makes the caller the next receiver.
+func (c *Conn) enlist(ctx context.Context) (*waiter, error) {
+	if c.err != nil {
+		return nil, c.err
+	}
+	if ctx.Err() != nil {
+		return nil, c.ctxErr(ctx)
+	}
+	w := c.newWaiter()
+	c.ready.push(w)
+	c.room.all(nil)
+	c.ensureReader()
+	c.ended()
+	return w, nil
+}
+
+// received waits for w's message.
+func (c *Conn) received(ctx context.Context, w *waiter) (Message, error) {
+	err := c.await(ctx, &c.ready, w)
+	if err == nil && w.stream != nil {
+		err = w.stream.refuse()
+	}
+	return w.msg, err
+}
+
+// pop takes the next message out of the inbox and lets reading go on.
+func (c *Conn) pop() received {
+	r := c.inbox.pop()
+	c.room.all(nil)
+	c.ended()
+	return r
+}
+
+// Messages returns the messages that arrive, one after the other, until the
+// connection or ctx ends. A lost message is yielded as a *MessageError and the
+// loop goes on; any other error is yielded last, except that the peer's proper
+// end of the conversation just ends the loop.
+func (c *Conn) Messages(ctx context.Context) iter.Seq2[Message, error] {
+	return func(yield func(Message, error) bool) {
+		for {
+			m, err := c.Receive(ctx)
+			var lost *MessageError
+			switch {
+			case errors.Is(err, ErrPeerClosed):
+				return
+			case err != nil && !errors.As(err, &lost):
+				yield(m, err)
+				return
+			}
+			if !yield(m, err) {
+				return
+			}
+		}
+	}
+}

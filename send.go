@@ -1,0 +1,367 @@
+package parley
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/parley-net/parley/internal/bufpool"
+	"github.com/parley-net/parley/wire"
+)
+
+// held is a message whose head has left and whose body waits for the peer's
+// consent. Until then it has the turn: no other message can be sent.
+type held struct {
+	body   []byte
+	whole  []byte  // to give back to bufpool, or nil
+	stream bool    // the sender writes the body itself
+	w      *waiter // the sender, or nil
+}
+
+// Send sends m. Messages leave in the order of the calls. It returns when the
+// bytes are on their way; m's bytes may then be used again. It blocks while
+// more than Limits.MaxOutput bytes wait for the peer.
+//
+// ErrTooLarge, ErrNotRepresentable and ErrUnsolicited, possibly wrapped, mean
+// that nothing was sent and the connection is unharmed. If ctx ends before the
+// message's turn has come, nothing was sent; if it ends when a part of the
+// message has left, the connection ends too.
+func (c *Conn) Send(ctx context.Context, m Message) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, err := c.send(ctx, m, nil)
+	return err
+}
+
+// Confirm sends m and waits until the peer has confirmed it in the wire's own
+// way: tinyproto's OK, serpy's acknowledgement (which implies one of serpy's
+// acknowledged modes). On other wires it returns ErrNoConfirmation. An error
+// means that the message has not been confirmed; it may have arrived.
+func (c *Conn) Confirm(ctx context.Context, m Message) error {
+	if !c.cfg.traits.Confirms {
+		return ErrNoConfirmation
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n, err := c.send(ctx, m.WithConfirm(), nil)
+	if err != nil || c.confirmed >= n {
+		return err
+	}
+	if c.err != nil {
+		return c.err
+	}
+	w := c.newWaiter()
+	w.want = n
+	l := &c.confirms
+	w.enlisted = true
+	i := len(l.q)
+	l.q = append(l.q, w)
+	for ; i > 0 && l.q[i-1].want > n; i-- { // in the order of sending
+		l.q[i], l.q[i-1] = l.q[i-1], w
+	}
+	c.ensureReader()
+	return c.await(ctx, l, w)
+}
+
+// Call sends m and returns the next message that arrives after it. Several
+// concurrent Calls get their answers in the order in which they were sent.
+// The returned message owns its bytes.
+func (c *Conn) Call(ctx context.Context, m Message) (Message, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	w := c.newWaiter()
+	if _, err := c.send(ctx, m, w); err != nil {
+		if w.enlisted {
+			c.ready.remove(w)
+		}
+		return Message{}, err
+	}
+	c.ensureReader()
+	return c.received(ctx, w)
+}
+
+// send hands m to the machine when its turn has come, and returns how many
+// messages must be confirmed for it to be. receiver, if not nil, will get the
+// next message. It is called, and returns, with the lock held.
+func (c *Conn) send(ctx context.Context, m Message, receiver *waiter) (uint64, error) {
+	if err := c.takeTurn(ctx); err != nil {
+		return 0, err
+	}
+	if len(c.transform) > 0 {
+		var err error
+		if m, err = c.transformed(m); err != nil {
+			c.releaseTurn()
+			return 0, err
+		}
+		defer bufpool.Put(m.Bytes())
+		if c.err != nil {
+			return 0, &notSentError{c.err}
+		}
+	}
+	c.grow(m.Len()*5/4 + 64)
+	c.owed()
+	before := len(c.out)
+	out, sent, err := c.m.Send(c.out, m)
+	if err != nil {
+		c.releaseTurn()
+		c.flushSoon()
+		return 0, err
+	}
+	c.out = out
+	c.account(sent, out[before:], &m)
+	n := c.sent
+	if receiver != nil {
+		c.ready.push(receiver)
+		c.room.all(nil)
+	}
+	switch sent.Body {
+	case wire.BodyNone:
+		c.releaseTurn()
+		c.flushSoon()
+		return n, nil
+	case wire.BodyFollows:
+		w := segmentWaiter()
+		c.queueBody(m.Bytes(), nil, w)
+		c.m.BodySent()
+		c.releaseTurn()
+		return n, c.awaitSegment(ctx, w)
+	default:
+		w := segmentWaiter()
+		c.held = &held{body: m.Bytes(), w: w}
+		return n, c.awaitSegment(ctx, w)
+	}
+}
+
+// account counts a message that has just been handed to the machine.
+func (c *Conn) account(sent wire.Sent, head []byte, m *Message) {
+	c.stats.MessagesOut++
+	c.stats.BytesOut += uint64(len(head))
+	if sent.Confirm {
+		c.sent++
+	}
+	if c.cfg.trace != nil {
+		c.traceOut("message", head, m)
+	}
+}
+
+// takeTurn waits until the next message may be handed to the machine, and
+// reserves that for the caller.
+func (c *Conn) takeTurn(ctx context.Context) error {
+	if err := c.sendable(); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return c.ctxErr(ctx)
+	}
+	if c.mayTurn() && len(c.turns.q) == 0 {
+		c.turn = true
+		return nil
+	}
+	c.flush()
+	w := &waiter{ch: make(chan struct{}, 1)}
+	c.turns.push(w)
+	c.passTurn()
+	if w.enlisted && !c.cfg.traits.Lockstep {
+		c.ensureReader()
+	}
+	return c.await(ctx, &c.turns, w)
+}
+
+// sendable says why nothing can be sent any more.
+func (c *Conn) sendable() error {
+	if c.err != nil {
+		return &notSentError{c.err}
+	}
+	if c.farewell {
+		return &notSentError{c.reason}
+	}
+	return nil
+}
+
+func (c *Conn) mayTurn() bool { return !c.turn && c.pending() <= c.cfg.limits.MaxOutput }
+
+// releaseTurn lets the next sender go on.
+func (c *Conn) releaseTurn() {
+	c.turn = false
+	c.passTurn()
+}
+
+func (c *Conn) passTurn() {
+	if len(c.turns.q) > 0 && c.mayTurn() {
+		c.turn = true
+		c.turns.pop().signal(nil)
+	}
+}
+
+// granted sends the held body.
+func (c *Conn) granted() {
+	h := c.held
+	c.held = nil
+	if h == nil {
+		return
+	}
+	c.owed() // what is owed leaves before the body
+	if h.stream {
+		h.w.signal(nil)
+		return
+	}
+	c.queueBody(h.body, h.whole, h.w)
+	c.m.BodySent()
+	c.releaseTurn()
+	c.flush()
+}
+
+// segmentWaiter returns a waiter that is told when a segment has left.
+func segmentWaiter() *waiter { return &waiter{ch: make(chan struct{}, 1), enlisted: true} }
+
+// awaitSegment flushes and waits for w's segment. The message has begun to
+// leave: if ctx ends first, the connection ends.
+func (c *Conn) awaitSegment(ctx context.Context, w *waiter) error {
+	c.flush()
+	if w.enlisted && !c.cfg.traits.Lockstep {
+		c.ensureReader()
+	}
+	c.mu.Unlock()
+	select {
+	case <-w.ch:
+	case <-ctx.Done():
+		c.mu.Lock()
+		if w.enlisted {
+			c.cut(fmt.Errorf("parley: sending was cancelled in the middle of a message: %w", c.ctxErr(ctx)))
+		}
+		c.mu.Unlock()
+		<-w.ch
+	}
+	c.mu.Lock()
+	return w.err
+}
+
+// SendStream sends a message of exactly size bytes that r brings. On a wire
+// that announces sizes ahead of a plain body (tinyproto) it is never in memory
+// as a whole; on the others it is read into memory first, within
+// Limits.MaxMessage. r must not depend on this connection being read by the
+// caller. If r ends early or fails, the connection ends.
+func (c *Conn) SendStream(ctx context.Context, size int64, r io.Reader) error {
+	if !c.cfg.traits.SendsStreams || len(c.transform) > 0 {
+		if size > c.cfg.limits.MaxMessage {
+			return fmt.Errorf("%w: %d bytes must be in memory on this wire, Limits.MaxMessage is %d", ErrTooLarge, size, c.cfg.limits.MaxMessage)
+		}
+		b := make([]byte, size)
+		if _, err := io.ReadFull(r, b); err != nil {
+			return fmt.Errorf("parley: reading the message to send: %w", err)
+		}
+		return c.Send(ctx, Bytes(b))
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.takeTurn(ctx); err != nil {
+		return err
+	}
+	c.owed()
+	before := len(c.out)
+	out, sent, err := c.m.SendHead(c.out, size)
+	if err != nil {
+		c.releaseTurn()
+		return err
+	}
+	c.out = out
+	c.account(sent, out[before:], nil)
+	if sent.Body == wire.BodyHeld {
+		w := segmentWaiter()
+		c.held = &held{stream: true, w: w}
+		if err := c.awaitSegment(ctx, w); err != nil {
+			return err
+		}
+	}
+	if sent.Body != wire.BodyNone {
+		if err := c.sendBody(ctx, size, r); err != nil {
+			return err
+		}
+		c.m.BodySent()
+	}
+	c.releaseTurn()
+	c.flush()
+	return c.err
+}
+
+// sendBody sends size bytes of r as the open body. Two pieces are under way
+// at a time: one is read while the other leaves.
+func (c *Conn) sendBody(ctx context.Context, size int64, r io.Reader) error {
+	var leaving *waiter
+	for size > 0 {
+		c.mu.Unlock()
+		b := bufpool.Get(writeSize)
+		b = b[:min(size, int64(cap(b)))]
+		n, err := io.ReadFull(r, b)
+		c.mu.Lock()
+		if err != nil {
+			if err == io.EOF {
+				err = io.ErrUnexpectedEOF
+			}
+			c.cut(fmt.Errorf("parley: the message to send ended %d bytes early: %w", size-int64(n), err))
+		}
+		if c.err != nil {
+			return c.err
+		}
+		w := segmentWaiter()
+		c.queueBody(b, b, w)
+		c.flush()
+		size -= int64(len(b))
+		if leaving != nil {
+			if err := c.awaitSegment(ctx, leaving); err != nil {
+				return err
+			}
+		}
+		leaving = w
+	}
+	return c.awaitSegment(ctx, leaving)
+}
+
+// offer sends m if that is possible at once, for Broadcast. The message's
+// bytes are copied where they can't leave at once.
+func (c *Conn) offer(m Message) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.sendable(); err != nil {
+		return err
+	}
+	if !c.opened {
+		return ErrClosed
+	}
+	if !c.mayTurn() || len(c.turns.q) > 0 {
+		return ErrSlowConsumer
+	}
+	if len(c.transform) > 0 {
+		c.turn = true
+		var err error
+		if m, err = c.transformed(m); err != nil {
+			c.releaseTurn()
+			return err
+		}
+		c.turn = false
+		if err := c.sendable(); err != nil {
+			return err
+		}
+	}
+	c.grow(m.Len()*5/4 + 64)
+	c.owed()
+	before := len(c.out)
+	out, sent, err := c.m.Send(c.out, m)
+	if err != nil {
+		return err
+	}
+	c.out = out
+	c.account(sent, out[before:], &m)
+	if sent.Body != wire.BodyNone {
+		b := append(bufpool.Get(m.Len()), m.Bytes()...)
+		if sent.Body == wire.BodyFollows {
+			c.queueBody(b, b, nil)
+			c.m.BodySent()
+		} else {
+			c.turn = true
+			c.held = &held{body: b, whole: b}
+		}
+	}
+	c.flush()
+	return nil
+}

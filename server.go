@@ -1,0 +1,458 @@
+package parley
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/parley-net/parley/wire"
+)
+
+// Full says what a server does with a connection beyond MaxConns.
+type Full uint8
+
+const (
+	// FullRefuse accepts it, says the wire's word for it, and closes.
+	FullRefuse Full = iota
+	// FullWait leaves it unaccepted until a place is free.
+	FullWait
+)
+
+// Slow says what Broadcast does with a connection whose peer reads too slowly.
+type Slow uint8
+
+const (
+	// SlowDrop: that connection misses the message.
+	SlowDrop Slow = iota
+	// SlowCut: the connection ends with ErrSlowConsumer.
+	SlowCut
+)
+
+// drainTime bounds a shutdown that a peer has asked for.
+const drainTime = 10 * time.Second
+
+// Server accepts connections of one protocol on any number of addresses. Set
+// the fields before the first call of a method; then do not change them. Only
+// Protocol, and Handler or Pull, are required. All methods may be called
+// concurrently.
+type Server struct {
+	Protocol Protocol // the wire, with its options
+	Handler  Handler  // answers messages; see also StreamHandler
+	Pull     bool     // instead of a Handler: connections are handed out by Accept
+	Hooks    Hooks
+	Plugins  []Plugin
+	Limits   Limits
+	Timeouts Timeouts
+
+	// MaxConns is how many connections may be open; default 10,000, on
+	// oneline always 1. Negative: no limit.
+	MaxConns int
+	// MaxConnsPerAddr is how many of them may come from one IP address;
+	// beyond that they are refused. Default 256, negative: no limit.
+	MaxConnsPerAddr int
+	// WhenFull says what happens to a connection beyond MaxConns. On oneline
+	// it always waits.
+	WhenFull Full
+	// WhenSlow says what Broadcast does with a peer that reads too slowly.
+	WhenSlow Slow
+	// IgnoreShutdownRequest: a peer that asks the server to end (oneline's
+	// shutdown) only ends its own connection.
+	IgnoreShutdownRequest bool
+
+	TLSConfig *tls.Config  // nil: plain
+	Logger    *slog.Logger // nil: silent
+	Trace     func(Trace)  // nil: off; called with a lock held, so it must not use the Conn's methods
+
+	once      sync.Once
+	err       error // what is wrong with the fields
+	cfg       *config
+	slots     chan struct{}
+	accepted  chan *Conn
+	lastID    atomic.Uint64
+	refusing  atomic.Int64
+	closing   chan struct{}
+	mu        sync.Mutex
+	closed    bool
+	listeners []net.Listener
+	serving   map[net.Listener]bool
+	conns     map[*Conn]struct{}
+	starting  map[net.Conn]struct{} // in the TLS handshake
+	perAddr   map[string]int
+	stats     ServerStats
+	wg        sync.WaitGroup // acceptors and connections
+}
+
+// init checks the fields and makes what the server needs, once.
+func (s *Server) init() error {
+	s.once.Do(func() {
+		s.closing = make(chan struct{})
+		s.serving = make(map[net.Listener]bool)
+		s.conns = make(map[*Conn]struct{})
+		s.starting = make(map[net.Conn]struct{})
+		s.perAddr = make(map[string]int)
+		if s.Protocol == nil {
+			s.err = ErrNoProtocol
+			return
+		}
+		t := s.Protocol.Traits()
+		switch {
+		case s.Handler == nil && !s.Pull:
+			s.err = ErrNoHandler
+		case len(s.Plugins) > 0 && !t.Opaque:
+			s.err = ErrNoPlugins
+		}
+		s.cfg = &config{
+			protocol: s.Protocol, traits: t, role: wire.Accepting,
+			handler: s.Handler, hooks: s.Hooks, plugins: s.Plugins,
+			limits: s.Limits.withDefaults(), timeouts: s.Timeouts.withDefaults(t.Lockstep),
+			logger: s.Logger, trace: s.Trace, closed: s.connClosed,
+		}
+		s.cfg.streams, _ = s.Handler.(StreamHandler)
+		if !s.IgnoreShutdownRequest {
+			s.cfg.shutdown = func(*Conn) { go s.drainFor(drainTime) }
+		}
+		limit := or(s.MaxConns, 10_000)
+		if t.OneAtATime {
+			limit, s.WhenFull = 1, FullWait
+		}
+		if limit > 0 {
+			s.slots = make(chan struct{}, limit)
+		}
+		if s.Pull {
+			s.accepted = make(chan *Conn, 1024)
+			s.cfg.opened = s.connOpened
+		}
+	})
+	return s.err
+}
+
+// Listen opens the given addresses for Serve: "host:port", "[::1]:port",
+// "unix:/path". Port 0 lets the system choose; see Addrs. If one fails, none
+// stays open.
+func (s *Server) Listen(addrs ...string) error {
+	if err := s.init(); err != nil {
+		return err
+	}
+	if len(addrs) == 0 {
+		return ErrNoAddress
+	}
+	var opened []net.Listener
+	for _, a := range addrs {
+		l, err := listen(context.Background(), a)
+		if err != nil {
+			for _, l := range opened {
+				l.Close()
+			}
+			return err
+		}
+		opened = append(opened, l)
+	}
+	return s.add(opened)
+}
+
+// add makes the listeners the server's own.
+func (s *Server) add(ls []net.Listener) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		for _, l := range ls {
+			l.Close()
+		}
+		return ErrServerClosed
+	}
+	s.listeners = append(s.listeners, ls...)
+	return nil
+}
+
+// Addrs returns the addresses the server listens on.
+func (s *Server) Addrs() []net.Addr {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var addrs []net.Addr
+	for _, l := range s.listeners {
+		addrs = append(addrs, l.Addr())
+	}
+	return addrs
+}
+
+// ListenAndServe is Listen and Serve.
+func (s *Server) ListenAndServe(addrs ...string) error {
+	if err := s.Listen(addrs...); err != nil {
+		return err
+	}
+	return s.Serve()
+}
+
+// Serve accepts connections on the given listeners and on those that Listen
+// has opened, and serves them. It returns ErrServerClosed when Shutdown or
+// Close was called, or a peer's request to end was honoured, and every
+// connection has ended.
+func (s *Server) Serve(ls ...net.Listener) error {
+	if err := s.init(); err != nil {
+		return err
+	}
+	if err := s.add(ls); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	if len(s.listeners) == 0 {
+		s.mu.Unlock()
+		return ErrNoAddress
+	}
+	for _, l := range s.listeners {
+		if !s.serving[l] {
+			s.serving[l] = true
+			s.wg.Add(1)
+			go s.accept(l)
+		}
+	}
+	if s.Hooks.OnTick != nil && !s.closed {
+		s.wg.Add(1)
+		go s.tick()
+	}
+	s.mu.Unlock()
+	<-s.closing
+	s.wg.Wait()
+	return ErrServerClosed
+}
+
+// tick calls OnTick until the server closes.
+func (s *Server) tick() {
+	defer s.wg.Done()
+	t := time.NewTicker(or(s.Hooks.TickInterval, time.Second))
+	defer t.Stop()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	for {
+		select {
+		case <-t.C:
+			s.Hooks.OnTick(ctx, s)
+		case <-s.closing:
+			return
+		}
+	}
+}
+
+// serveConn begins the conversation on nc. The caller has taken a slot.
+func (s *Server) serveConn(nc net.Conn) {
+	id := s.lastID.Add(1)
+	if s.TLSConfig != nil {
+		t := tls.Server(nc, s.TLSConfig)
+		ctx, cancel := boundedBy(s.cfg.timeouts.Handshake)
+		err := t.HandshakeContext(ctx)
+		cancel()
+		if err != nil {
+			if s.Logger != nil {
+				s.Logger.Warn("TLS handshake failed", "peer", nc.RemoteAddr(), "error", err)
+			}
+			nc.Close()
+			s.forget(nc)
+			s.release(nc)
+			return
+		}
+		s.forget(nc)
+		nc = t
+	}
+	c := newConn(s.cfg, nc, id)
+	s.mu.Lock()
+	delete(s.starting, nc)
+	closed := s.closed
+	if !closed {
+		s.conns[c] = struct{}{}
+		s.stats.Accepted++
+	}
+	s.mu.Unlock()
+	if closed {
+		nc.Close()
+		s.release(nc)
+		return
+	}
+	c.mu.Lock()
+	c.start()
+	c.mu.Unlock()
+}
+
+func (s *Server) forget(nc net.Conn) {
+	s.mu.Lock()
+	delete(s.starting, nc)
+	s.mu.Unlock()
+}
+
+// connClosed is called when a connection has ended for good.
+func (s *Server) connClosed(c *Conn) {
+	st := c.Stats()
+	s.mu.Lock()
+	delete(s.conns, c)
+	s.stats.Total.add(st)
+	s.mu.Unlock()
+	s.release(c.nc)
+}
+
+// connOpened puts a connection into Accept's queue.
+func (s *Server) connOpened(c *Conn) {
+	select {
+	case s.accepted <- c:
+	default:
+		c.end(fmt.Errorf("%w: %d connections wait for Accept", ErrFull, cap(s.accepted)))
+	}
+}
+
+// Accept returns the next connection that has opened, on a server with Pull.
+// It returns ErrServerClosed after Shutdown or Close. Serve must be running.
+func (s *Server) Accept(ctx context.Context) (*Conn, error) {
+	if err := s.init(); err != nil {
+		return nil, err
+	}
+	select {
+	case c := <-s.accepted:
+		return c, nil
+	default:
+	}
+	select {
+	case c := <-s.accepted:
+		return c, nil
+	case <-s.closing:
+		return nil, ErrServerClosed
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// Conns returns the connections that are open, in the order in which they
+// were accepted.
+func (s *Server) Conns() []*Conn {
+	s.mu.Lock()
+	cs := make([]*Conn, 0, len(s.conns))
+	for c := range s.conns {
+		cs = append(cs, c)
+	}
+	s.mu.Unlock()
+	cs = slices.DeleteFunc(cs, func(c *Conn) bool { c.mu.Lock(); defer c.mu.Unlock(); return !c.opened || c.err != nil })
+	slices.SortFunc(cs, func(a, b *Conn) int { return int(a.id) - int(b.id) })
+	return cs
+}
+
+// Broadcast sends m to every open connection but those in except, without
+// waiting for any: a peer whose output is full misses the message or is cut,
+// as WhenSlow says. It returns how many took it. An error says that m can't
+// be sent on this wire at all.
+func (s *Server) Broadcast(m Message, except ...*Conn) (int, error) {
+	n := 0
+	for _, c := range s.Conns() {
+		if slices.Contains(except, c) {
+			continue
+		}
+		switch err := c.offer(m); {
+		case err == nil:
+			n++
+		case err == ErrSlowConsumer:
+			s.mu.Lock()
+			s.stats.Slow++
+			s.mu.Unlock()
+			if s.WhenSlow == SlowCut {
+				c.mu.Lock()
+				c.cut(&ConnError{Peer: c.peer(), Offset: int64(c.stats.BytesIn), Err: ErrSlowConsumer})
+				c.mu.Unlock()
+			}
+		case isCallers(err):
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// Stats returns the server's counters.
+func (s *Server) Stats() ServerStats {
+	s.mu.Lock()
+	st := s.stats
+	cs := make([]*Conn, 0, len(s.conns))
+	for c := range s.conns {
+		cs = append(cs, c)
+	}
+	s.mu.Unlock()
+	st.Open = len(cs)
+	for _, c := range cs {
+		st.Total.add(c.Stats())
+	}
+	return st
+}
+
+// Shutdown ends the server gracefully: it stops listening, lets every
+// connection finish the messages it has received and what it has sent, and
+// waits for that. If ctx ends first the remaining connections are cut and
+// ctx's error is returned.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.stop()
+	for _, c := range s.all() {
+		c.drain()
+	}
+	ended := make(chan struct{})
+	go func() {
+		s.wg.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+	}
+	s.cutAll()
+	<-ended
+	return context.Cause(ctx)
+}
+
+// Close ends the server and all its connections at once.
+func (s *Server) Close() error {
+	s.stop()
+	s.cutAll()
+	return nil
+}
+
+// drainFor is Shutdown within d.
+func (s *Server) drainFor(d time.Duration) {
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	defer cancel()
+	s.Shutdown(ctx)
+}
+
+// stop closes the listeners.
+func (s *Server) stop() {
+	s.init()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
+	s.closed = true
+	close(s.closing)
+	for _, l := range s.listeners {
+		l.Close()
+	}
+	for nc := range s.starting {
+		nc.Close()
+	}
+}
+
+func (s *Server) all() []*Conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	cs := make([]*Conn, 0, len(s.conns))
+	for c := range s.conns {
+		cs = append(cs, c)
+	}
+	return cs
+}
+
+func (s *Server) cutAll() {
+	for _, c := range s.all() {
+		c.mu.Lock()
+		c.cut(ErrServerClosed)
+		c.mu.Unlock()
+	}
+}

@@ -1,0 +1,48 @@
+package parley
+
+import "time"
+
+// ConnStats counts what a connection has done.
+type ConnStats struct {
+	Opened      time.Time // when the connection was made
+	MessagesIn  uint64
+	MessagesOut uint64
+	BytesIn     uint64 // bytes of the wire
+	BytesOut    uint64
+	Confirmed   uint64 // messages the peer has confirmed
+	Lost        uint64 // messages that could not be delivered
+	Refused     uint64 // messages refused because of their size
+	Pending     int    // bytes that wait for the peer to take them
+	Waiting     int    // messages that wait for Receive or a busy handler
+}
+
+// Stats returns the connection's counters.
+func (c *Conn) Stats() ConnStats {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.stats
+	s.Pending = c.pending()
+	s.Waiting = c.inbox.len()
+	return s
+}
+
+// ServerStats counts what a server has done.
+type ServerStats struct {
+	Open     int       // connections that are open now
+	Accepted uint64    // connections ever accepted
+	Refused  uint64    // connections refused because of a limit
+	Slow     uint64    // deliveries of Broadcast that a slow peer missed
+	Total    ConnStats // the sum over all connections, past and present
+}
+
+func (s *ConnStats) add(o ConnStats) {
+	s.MessagesIn += o.MessagesIn
+	s.MessagesOut += o.MessagesOut
+	s.BytesIn += o.BytesIn
+	s.BytesOut += o.BytesOut
+	s.Confirmed += o.Confirmed
+	s.Lost += o.Lost
+	s.Refused += o.Refused
+	s.Pending += o.Pending
+	s.Waiting += o.Waiting
+}

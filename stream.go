@@ -1,0 +1,263 @@
+package parley
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/parley-net/parley/wire"
+)
+
+// Stream is a message that is received piece by piece. It must be read to its
+// end or closed before the next message can be received; one goroutine at a
+// time may use it.
+type Stream struct {
+	c     *Conn
+	typ   Type
+	size  int64
+	left  int64  // bytes the machine has still to bring
+	piece []byte // what it has brought; aliases the input
+	mem   *bytes.Reader
+	state streamState
+	err   error // what Read returns in the end
+}
+
+type streamState uint8
+
+const (
+	streamOffered streamState = iota // announced, not accepted
+	streamOpen
+	streamDone
+)
+
+// Size returns the size of the message in bytes.
+func (s *Stream) Size() int64 { return s.size }
+
+// Type returns the type of the message.
+func (s *Stream) Type() Type { return s.typ }
+
+// ReceiveStream returns the next message as a stream. Messages larger than
+// Limits.MaxMessage are read from the network as the program reads the stream;
+// smaller ones are in memory already. While a stream is open nothing else is
+// received on the connection.
+func (c *Conn) ReceiveStream(ctx context.Context) (*Stream, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.inbox.len() > 0 {
+		r := c.pop()
+		if r.err != nil {
+			return nil, r.err
+		}
+		return c.memStream(r.msg), nil
+	}
+	if s := c.stream; s != nil {
+		if s.state != streamOffered {
+			return nil, fmt.Errorf("parley: the last stream of %s has not been read to its end or closed", c.peer())
+		}
+		s.accept()
+		return s, nil
+	}
+	w, err := c.enlist(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.await(ctx, &c.ready, w); err != nil {
+		return nil, err
+	}
+	if s := w.stream; s != nil {
+		s.accept()
+		return s, nil
+	}
+	return c.memStream(w.msg), nil
+}
+
+func (c *Conn) memStream(m Message) *Stream {
+	return &Stream{c: c, typ: m.Type(), size: int64(m.Len()), mem: bytes.NewReader(m.Bytes()), state: streamDone}
+}
+
+// openStream hands an announced message to the program and returns when that
+// has done with it. It runs on the reading goroutine.
+func (c *Conn) openStream(gen int, ev wire.Event) bool {
+	s := &Stream{c: c, typ: ev.Message.Type(), size: ev.N, left: ev.N}
+	c.stream = s
+	if c.cfg.handler != nil {
+		s.accept()
+		return c.serveStream(gen, s)
+	}
+	c.flush()
+	c.reader = readerInStream
+	if len(c.ready.q) > 0 {
+		w := c.ready.pop()
+		w.stream = s
+		w.signal(nil)
+	}
+	for c.stream == s && c.err == nil && !(c.farewell && s.state == streamOffered) {
+		c.park()
+	}
+	c.reader = readerBusy
+	if c.stream == s && c.err == nil { // Close came before anyone wanted it
+		c.stream = nil
+		return c.refuse(ErrClosed)
+	}
+	return c.err == nil
+}
+
+// serveStream runs the StreamHandler on the reading goroutine.
+func (c *Conn) serveStream(gen int, s *Stream) bool {
+	c.handling = true
+	c.reader = readerInStream
+	c.mu.Unlock()
+	err := c.guard(func() error { return c.cfg.streams.ServeStream(c.Context(), c, s) })
+	if err == nil {
+		err = s.Close()
+	}
+	c.mu.Lock()
+	c.stream = nil
+	c.handling = false
+	c.reader = readerBusy
+	if err != nil && c.err == nil {
+		c.end(err)
+	}
+	return c.err == nil && err == nil
+}
+
+// accept grants the offer. It is called with the lock held.
+func (s *Stream) accept() {
+	s.state = streamOpen
+	s.c.m.Accept()
+	s.c.flush()
+}
+
+// refuse declines the offer: the program wanted a message in memory.
+func (s *Stream) refuse() error {
+	c := s.c
+	c.stream = nil
+	err := fmt.Errorf("%w: %d bytes announced by %s, Limits.MaxMessage is %d; use ReceiveStream", ErrTooLarge, s.size, c.peer(), c.cfg.limits.MaxMessage)
+	c.refuse(err)
+	c.room.all(nil)
+	return err
+}
+
+// Read reads the next bytes of the message. At its end it returns io.EOF; if
+// the message turns out to be damaged, a *MessageError; if the connection ends
+// first, its reason.
+func (s *Stream) Read(p []byte) (int, error) {
+	if s.mem != nil {
+		return s.mem.Read(p)
+	}
+	if len(p) == 0 {
+		return 0, nil
+	}
+	c := s.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for {
+		if len(s.piece) > 0 {
+			n := copy(p, s.piece)
+			s.piece = s.piece[n:]
+			return n, nil
+		}
+		if s.err != nil {
+			return 0, s.err
+		}
+		if c.err != nil {
+			s.finish(c.err)
+			continue
+		}
+		n, ev, err := c.m.Receive(c.in.bytes())
+		c.in.r += n
+		if err == nil && ev.Kind == wire.EventNone {
+			if n, err := s.fill(p); n > 0 || err != nil {
+				return n, err
+			}
+			continue
+		}
+		s.event(ev, err)
+	}
+}
+
+// fill waits for more bytes: those of the body go directly to p.
+func (s *Stream) fill(p []byte) (int, error) {
+	c := s.c
+	c.flush()
+	var direct []byte
+	if c.in.len() == 0 && s.left > 0 {
+		direct = p[:min(int64(len(p)), s.left)]
+	}
+	in := c.in
+	c.mu.Unlock()
+	n, err := c.io.read(in, direct)
+	c.mu.Lock()
+	c.stats.BytesIn += uint64(n)
+	if errors.Is(err, io.EOF) {
+		// The reading goroutine will meet the end too, and end the connection.
+		s.finish(withPeer(c.m.ReceiveEOF(in.bytes()), c.peer()))
+		return 0, nil
+	}
+	if err != nil {
+		if !c.readFailed(err) {
+			s.finish(c.err)
+		}
+		return 0, nil
+	}
+	if direct == nil {
+		return 0, nil
+	}
+	got := 0
+	for rest := direct[:n]; len(rest) > 0; {
+		used, ev, err := c.m.Receive(rest)
+		if ev.Kind == wire.EventData && err == nil {
+			s.left -= int64(len(ev.Data))
+			got += copy(p[got:], ev.Data)
+		} else {
+			s.event(ev, err)
+		}
+		if s.err != nil {
+			break
+		}
+		rest = rest[used:]
+	}
+	return got, nil
+}
+
+// event handles what the machine found while the stream is open.
+func (s *Stream) event(ev wire.Event, err error) {
+	c := s.c
+	switch {
+	case err != nil:
+		s.finish(c.violated(err))
+	case ev.Kind == wire.EventData:
+		s.piece = ev.Data
+		s.left -= int64(len(ev.Data))
+	case ev.Kind == wire.EventEnd:
+		c.stats.MessagesIn++
+		s.finish(io.EOF)
+	case ev.Kind == wire.EventLost:
+		c.stats.Lost++
+		s.finish(withPeer(ev.Err, c.peer()))
+	default:
+		c.control(ev)
+	}
+}
+
+// finish ends the stream and lets the reading goroutine go on.
+func (s *Stream) finish(err error) {
+	s.err = err
+	s.state = streamDone
+	if s.c.stream == s && s.c.cfg.handler == nil {
+		s.c.stream = nil
+		s.c.room.all(nil)
+	}
+}
+
+// Close skips what has not been read of the message.
+func (s *Stream) Close() error {
+	if s.mem != nil {
+		s.mem = bytes.NewReader(nil)
+		return nil
+	}
+	_, err := io.Copy(io.Discard, onlyReader{s})
+	return err
+}

@@ -1,0 +1,101 @@
+package parley
+
+import (
+	"io"
+	"net"
+	"syscall"
+)
+
+// transport reads and writes one connection's bytes. On a bare socket of a
+// Unix system it waits for readability without holding a buffer and can try a
+// write without blocking; on anything else (TLS, a pipe, another system) it
+// uses ordinary reads and writes.
+type transport struct {
+	nc  net.Conn
+	raw syscall.RawConn // nil: ordinary reads and writes
+
+	// Arguments and results of the two callbacks, which are made once so that
+	// a turn allocates nothing.
+	readable func(fd uintptr) bool
+	in       *input
+	direct   []byte
+	n        int
+	err      error
+
+	writable func(fd uintptr) bool
+	out      []byte
+	wn       int
+	werr     error
+}
+
+func newTransport(nc net.Conn) *transport {
+	t := &transport{nc: nc, raw: rawConn(nc)}
+	if t.raw != nil {
+		t.readable = t.readReady
+		t.writable = t.writeReady
+	}
+	return t
+}
+
+// read waits for bytes and reads once: into direct if it is not nil, else
+// into in's free space. It returns how many bytes came.
+func (t *transport) read(in *input, direct []byte) (int, error) {
+	if t.raw == nil {
+		if direct != nil {
+			return t.nc.Read(direct)
+		}
+		n, err := t.nc.Read(in.room())
+		in.added(n)
+		return n, err
+	}
+	t.in, t.direct = in, direct
+	err := t.raw.Read(t.readable)
+	t.in, t.direct = nil, nil
+	if err != nil {
+		return 0, err
+	}
+	if t.n == 0 && t.err == nil {
+		return 0, io.EOF
+	}
+	return t.n, t.err
+}
+
+// readReady tries to read; false means wait until there is something.
+func (t *transport) readReady(fd uintptr) bool {
+	p := t.direct
+	if p == nil {
+		p = t.in.room()
+	}
+	var again bool
+	t.n, again, t.err = readFD(fd, p)
+	if again {
+		if t.direct == nil {
+			t.in.shrink()
+		}
+		return false
+	}
+	if t.direct == nil {
+		t.in.added(t.n)
+	}
+	return true
+}
+
+// try writes what the kernel takes of p without blocking. Without a raw
+// connection it takes nothing.
+func (t *transport) try(p []byte) (int, error) {
+	if t.raw == nil {
+		return 0, nil
+	}
+	t.out = p
+	err := t.raw.Write(t.writable)
+	t.out = nil
+	if err != nil {
+		return 0, err
+	}
+	return t.wn, t.werr
+}
+
+func (t *transport) writeReady(fd uintptr) bool {
+	t.wn, t.werr = writeFD(fd, t.out)
+	return true
+}

@@ -1,0 +1,80 @@
+//go:build unix
+
+package parley
+
+import (
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// rawConn returns nc's raw connection if nc is a bare stream socket.
+func rawConn(nc net.Conn) syscall.RawConn {
+	switch s := nc.(type) {
+	case *net.TCPConn:
+		if rc, err := s.SyscallConn(); err == nil {
+			return rc
+		}
+	case *net.UnixConn:
+		if rc, err := s.SyscallConn(); err == nil {
+			return rc
+		}
+	}
+	return nil
+}
+
+// readFD reads from a non-blocking descriptor; again says that there is
+// nothing yet.
+func readFD(fd uintptr, p []byte) (n int, again bool, err error) {
+	for {
+		n, err = syscall.Read(int(fd), p)
+		switch err {
+		case nil:
+			return n, false, nil
+		case syscall.EINTR:
+		case syscall.EAGAIN:
+			return 0, true, nil
+		default:
+			return 0, false, os.NewSyscallError("read", err)
+		}
+	}
+}
+
+// writeFD writes to a non-blocking descriptor what it takes at once.
+func writeFD(fd uintptr, p []byte) (n int, err error) {
+	for n < len(p) {
+		m, err := syscall.Write(int(fd), p[n:])
+		switch err {
+		case nil:
+			n += m
+		case syscall.EINTR:
+		case syscall.EAGAIN:
+			return n, nil
+		default:
+			return n, os.NewSyscallError("write", err)
+		}
+	}
+	return n, nil
+}
+
+// waitReadable waits until a client waits on l, without accepting it. It
+// returns false if l can't tell.
+func waitReadable(l net.Listener) bool {
+	s, ok := l.(syscall.Conn)
+	if _, deadlines := l.(interface{ SetDeadline(time.Time) error }); !ok || !deadlines {
+		return false
+	}
+	raw, err := s.SyscallConn()
+	if err != nil {
+		return false
+	}
+	raw.Read(func(fd uintptr) bool {
+		fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+		n, err := unix.Poll(fds, 0)
+		return n > 0 || err != nil && err != unix.EINTR
+	})
+	return true
+}

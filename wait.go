@@ -1,0 +1,114 @@
+package parley
+
+import (
+	"context"
+	"errors"
+)
+
+// waiter is one goroutine that waits for a connection. It is signalled at
+// most once per enlistment.
+type waiter struct {
+	ch     chan struct{} // capacity 1
+	msg    Message       // for a receiver: the message handed over
+	stream *Stream       // likewise, if it is to be streamed
+	err    error         // why the wait ended without success
+	want   uint64        // for Confirm: the message that must be confirmed
+	// enlisted: still in its list, not yet signalled.
+	enlisted bool
+}
+
+// waitList is a queue of waiters, first in first out. The connection's lock
+// guards it.
+type waitList struct{ q []*waiter }
+
+func (l *waitList) push(w *waiter) {
+	w.enlisted = true
+	l.q = append(l.q, w)
+}
+
+// signal ends w's wait. The caller has removed it from its list.
+func (w *waiter) signal(err error) {
+	w.enlisted = false
+	w.err = err
+	w.ch <- struct{}{}
+}
+
+// pop removes the first waiter, without signalling it.
+func (l *waitList) pop() *waiter {
+	w := l.q[0]
+	l.q[0] = nil
+	l.q = l.q[1:]
+	if len(l.q) == 0 {
+		l.q = nil
+	}
+	return w
+}
+
+// remove takes w out of the list.
+func (l *waitList) remove(w *waiter) {
+	for i, x := range l.q {
+		if x == w {
+			l.q = append(l.q[:i], l.q[i+1:]...)
+			w.enlisted = false
+			return
+		}
+	}
+}
+
+// all signals every waiter.
+func (l *waitList) all(err error) {
+	for len(l.q) > 0 {
+		l.pop().signal(err)
+	}
+}
+
+// newWaiter returns a waiter; it is called with the connection's lock held.
+// One is kept for reuse, so that a client that waits for each answer does not
+// allocate.
+func (c *Conn) newWaiter() *waiter {
+	if w := c.spare; w != nil {
+		c.spare = nil
+		*w = waiter{ch: w.ch}
+		return w
+	}
+	return &waiter{ch: make(chan struct{}, 1)}
+}
+
+// wait enlists w in l and blocks until it is signalled or ctx ends. It is
+// called with the lock held and returns with it held. Whoever waits makes sure
+// that somebody reads. On a cancelled wait w is out of the list; a signal that
+// came first wins.
+func (c *Conn) wait(ctx context.Context, l *waitList, w *waiter, needsReader bool) error {
+	l.push(w)
+	if needsReader {
+		c.ensureReader()
+	}
+	return c.await(ctx, l, w)
+}
+
+// await is wait for a waiter that is enlisted already.
+func (c *Conn) await(ctx context.Context, l *waitList, w *waiter) error {
+	c.mu.Unlock()
+	select {
+	case <-w.ch:
+		c.mu.Lock()
+	case <-ctx.Done():
+		c.mu.Lock()
+		if w.enlisted {
+			l.remove(w)
+			return c.ctxErr(ctx)
+		}
+		<-w.ch
+	}
+	c.spare = w
+	return w.err
+}
+
+// ctxErr says why ctx has ended; a deadline becomes a *TimeoutError.
+func (c *Conn) ctxErr(ctx context.Context) error {
+	err := context.Cause(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return &TimeoutError{Peer: c.peer(), Wait: "the context's deadline has passed"}
+	}
+	return err
+}

@@ -1,0 +1,131 @@
+package parley
+
+import (
+	"fmt"
+	"time"
+)
+
+// watch is a connection's one timer. It exists only while there is something
+// to watch: the handshake, a message that has begun, an answer the peer owes,
+// idleness. It looks sixteen times per limit, so a limit is kept within seven
+// percent and a message costs nothing.
+type watch struct {
+	timer    *time.Timer
+	armed    bool
+	tick     time.Duration
+	progress tracker
+	answer   tracker
+	idle     tracker
+	arrived  uint64 // BytesIn when progress began to be watched
+}
+
+// tracker tells how long something has not moved.
+type tracker struct {
+	since time.Time
+	mark  uint64
+	on    bool
+}
+
+// stuck reports whether mark has not changed for limit. A condition that is
+// off is never stuck.
+func (t *tracker) stuck(now time.Time, on bool, mark uint64, limit time.Duration) bool {
+	if !on || !t.on || mark != t.mark {
+		*t = tracker{since: now, mark: mark, on: on}
+		return false
+	}
+	return now.Sub(t.since) >= limit
+}
+
+func (w *watch) stop() {
+	if w.timer != nil {
+		w.timer.Stop()
+	}
+	w.armed = false
+}
+
+// watchHandshake bounds the wait for EventOpen.
+func (c *Conn) watchHandshake() {
+	limit := c.cfg.timeouts.Handshake
+	if limit <= 0 {
+		return
+	}
+	c.watch.armed = true
+	c.watch.timer = time.AfterFunc(limit, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if !c.opened {
+			c.cut(&TimeoutError{Peer: c.peer(), Wait: fmt.Sprintf("the handshake of %s was not done within %v; is it a %[1]s peer?", c.cfg.protocol.Name(), limit)})
+		}
+	})
+}
+
+// watchSome arms the watch if somebody is about to wait for something that must
+// not take for ever.
+func (c *Conn) watchSome() {
+	if c.watch.armed || !c.opened || c.err != nil {
+		return
+	}
+	t := &c.cfg.timeouts
+	awaiting := c.m.Awaiting() > 0
+	if !(c.partial && t.Progress > 0) && !(awaiting && t.Answer > 0) && t.Idle <= 0 {
+		return
+	}
+	c.watch.tick = shortest(t.Progress, t.Answer, t.Idle) / 16
+	c.watch.armed = true
+	c.look(time.Now())
+	c.watch.timer = time.AfterFunc(c.watch.tick, c.onTick)
+}
+
+func (c *Conn) onTick() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil || !c.watch.armed {
+		return
+	}
+	if !c.look(time.Now()) {
+		c.watch.armed = false
+		return
+	}
+	c.watch.timer.Reset(c.watch.tick)
+}
+
+// look compares the connection with what it was, cuts it if a limit has been
+// passed, and reports whether there is still something to watch.
+func (c *Conn) look(now time.Time) bool {
+	w, t := &c.watch, &c.cfg.timeouts
+	partial := c.partial && t.Progress > 0
+	if !w.progress.on || w.progress.mark != c.stats.MessagesIn {
+		w.arrived = c.stats.BytesIn
+	}
+	if w.progress.stuck(now, partial, c.stats.MessagesIn, t.Progress) {
+		got := c.stats.BytesIn - w.arrived
+		if float64(got) < minRate*t.Progress.Seconds() {
+			c.cut(&TimeoutError{Peer: c.peer(), Wait: fmt.Sprintf("a message that had begun brought only %d bytes in %v", got, t.Progress)})
+			return false
+		}
+		w.progress = tracker{since: now, mark: c.stats.MessagesIn, on: true}
+		w.arrived = c.stats.BytesIn
+	}
+	awaiting := c.m.Awaiting()
+	owing := awaiting > 0 && t.Answer > 0
+	if w.answer.stuck(now, owing, c.stats.Confirmed<<16+uint64(awaiting), t.Answer) {
+		c.cut(&TimeoutError{Peer: c.peer(), Wait: fmt.Sprintf("%d answers the peer owes by the rules of %s, the oldest for %v", awaiting, c.cfg.protocol.Name(), t.Answer)})
+		return false
+	}
+	if w.idle.stuck(now, t.Idle > 0, c.stats.BytesIn+c.stats.BytesOut, t.Idle) {
+		c.cut(&TimeoutError{Peer: c.peer(), Wait: fmt.Sprintf("no traffic for %v", t.Idle)})
+		return false
+	}
+	return partial || owing || t.Idle > 0
+}
+
+// shortest returns the shortest of the positive durations, at least 16 ms.
+func shortest(ds ...time.Duration) time.Duration {
+	least := time.Duration(1<<63 - 1)
+	for _, d := range ds {
+		if d > 0 {
+			least = min(least, d)
+		}
+	}
+	return max(least, 16*time.Millisecond)
+}

@@ -1,0 +1,453 @@
+package wiretest
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/parley-net/parley/wire"
+)
+
+// A Stream is what one peer says on one connection.
+type Stream struct {
+	Name     string
+	Role     wire.Role // of the machine that receives it
+	Limits   wire.Limits
+	Bytes    []byte
+	Messages int // how many messages it delivers
+
+	// Sends are sent as soon as the handshake is done, Reply is called with
+	// every message received; see Driver.
+	Sends []wire.Message
+	Reply func(d *Driver, m wire.Message)
+}
+
+func (s Stream) driver(tb testing.TB, p wire.Protocol) *Driver {
+	tb.Helper()
+	d := NewDriver(tb, p, s.Role, s.Limits)
+	d.Reply = s.Reply
+	for _, m := range s.Sends {
+		if err := d.Send(m); err != nil {
+			tb.Fatalf("%s: Send: %v", s.Name, err)
+		}
+	}
+	return d
+}
+
+// Conformance checks what the contract asks of every machine:
+//
+//   - each stream gives the same events, output and error however it is split;
+//   - mutated and random input gives, again for every split, events or an
+//     error of the right type, and never a panic;
+//   - a stream that ends anywhere gives nil, a *ProtocolError that wraps
+//     io.ErrUnexpectedEOF or a *RefusedError;
+//   - a machine allocates in proportion to what it was given, never to what a
+//     header announces (include a stream with such a header);
+//   - two machines joined by a network that cuts at random places deliver to
+//     each other what was sent;
+//   - sending and receiving do not allocate in steady state.
+//
+// The streams should be valid, cover both roles and every form of the wire.
+// The values of received objects must be comparable with reflect.DeepEqual (no
+// NaN inside). It must not run in parallel with other tests, because it counts
+// allocations.
+func Conformance(t *testing.T, p wire.Protocol, streams []Stream) {
+	for _, s := range streams {
+		t.Run(s.Role.String()+"/"+s.Name, func(t *testing.T) {
+			whole := s.driver(t, p)
+			whole.Feed(s.Bytes)
+			if got := len(whole.Messages()); got != s.Messages {
+				t.Fatalf("%d messages, want %d; error %v; events %v", got, s.Messages, whole.Err, whole.Events)
+			}
+			t.Run("splits", func(t *testing.T) { splits(t, p, s) })
+			t.Run("truncation", func(t *testing.T) { truncations(t, p, s) })
+			t.Run("mutants", func(t *testing.T) { mutants(t, p, s) })
+			t.Run("memory", func(t *testing.T) { memory(t, p, s) })
+		})
+	}
+	for _, role := range []wire.Role{wire.Dialing, wire.Accepting} {
+		t.Run(role.String()+"/garbage", func(t *testing.T) { garbage(t, p, role) })
+	}
+	t.Run("pair", func(t *testing.T) { pair(t, p) })
+	t.Run("allocations", func(t *testing.T) { steadyState(t, p) })
+}
+
+// CheckInput feeds any input to a machine, whole and cut in several ways, and
+// fails if the outcome differs, if an error has the wrong type or if the
+// machine breaks its contract. It is the body of a protocol's fuzz target.
+func CheckInput(tb testing.TB, p wire.Protocol, s Stream) {
+	tb.Helper()
+	want := s.outcome(tb, p, len(s.Bytes))
+	check := func(cuts ...int) {
+		tb.Helper()
+		if d := diff(s.outcome(tb, p, cuts...), want); d != "" {
+			tb.Fatalf("%s: cut at %v, not whole: %s", s.Name, cuts, d)
+		}
+	}
+	check(len(s.Bytes) / 2)
+	check(len(s.Bytes)/3, len(s.Bytes)*2/3)
+	if d := diff(s.bytewise(tb, p), want); d != "" {
+		tb.Fatalf("%s: byte by byte, not whole: %s", s.Name, d)
+	}
+}
+
+// outcome is what a stream gives when it is cut at the given places, the end
+// of the stream included.
+func (s Stream) outcome(tb testing.TB, p wire.Protocol, cuts ...int) result {
+	tb.Helper()
+	d := s.driver(tb, p)
+	at := 0
+	for _, cut := range cuts {
+		d.Feed(s.Bytes[at:cut])
+		at = cut
+	}
+	d.Feed(s.Bytes[at:])
+	d.EOF()
+	return d.result()
+}
+
+func (s Stream) bytewise(tb testing.TB, p wire.Protocol) result {
+	tb.Helper()
+	d := s.driver(tb, p)
+	d.FeedBytewise(s.Bytes)
+	d.EOF()
+	return d.result()
+}
+
+// places returns the places from 0 to n, or a sample that includes both ends.
+func places(n int, rng *rand.Rand) []int {
+	const sample = 64
+	if n <= 256 {
+		all := make([]int, n+1)
+		for i := range all {
+			all[i] = i
+		}
+		return all
+	}
+	var some []int
+	for i := range sample / 4 {
+		some = append(some, i, n-i)
+	}
+	for range sample / 2 {
+		some = append(some, rng.IntN(n))
+	}
+	return some
+}
+
+func seeded(s Stream) *rand.Rand {
+	seed := uint64(len(s.Bytes))
+	for _, c := range []byte(s.Name) {
+		seed = seed*31 + uint64(c)
+	}
+	return rand.New(rand.NewPCG(seed, uint64(s.Role)))
+}
+
+func splits(tb testing.TB, p wire.Protocol, s Stream) {
+	want := s.outcome(tb, p)
+	for _, cut := range places(len(s.Bytes), seeded(s)) {
+		if d := diff(s.outcome(tb, p, cut), want); d != "" {
+			tb.Fatalf("cut at %d of %d: %s", cut, len(s.Bytes), d)
+		}
+	}
+	if d := diff(s.bytewise(tb, p), want); d != "" {
+		tb.Fatalf("byte by byte: %s", d)
+	}
+}
+
+func truncations(tb testing.TB, p wire.Protocol, s Stream) {
+	// Driver.EOF checks the error; what came before the end must be a
+	// beginning of what the whole stream gives.
+	full := s.outcome(tb, p)
+	for _, end := range places(len(s.Bytes), seeded(s)) {
+		d := s.driver(tb, p)
+		d.Feed(s.Bytes[:end])
+		d.EOF()
+		// The last event may be a run of confirmations that was cut.
+		n := len(d.Events)
+		if n > 0 && d.Events[n-1].Kind == wire.EventConfirmed {
+			n--
+		}
+		if n > len(full.Events) || n > 0 && !reflect.DeepEqual(d.Events[:n], full.Events[:n]) {
+			tb.Fatalf("cut off after %d bytes: events %v, the whole stream gives %v", end, d.Events, full.Events)
+		}
+	}
+}
+
+// mutants changes a stream in ways that are near enough to a valid stream to
+// reach deep into the machine.
+func mutants(tb testing.TB, p wire.Protocol, s Stream) {
+	const (
+		rounds  = 100
+		longest = 1 << 11
+	)
+	rng := seeded(s)
+	for i := range rounds {
+		m := s
+		m.Name = fmt.Sprintf("mutant %d", i)
+		m.Bytes = append([]byte(nil), s.Bytes[:min(len(s.Bytes), longest)]...)
+		for range 1 + rng.IntN(4) {
+			m.Bytes = mutate(m.Bytes, rng)
+		}
+		CheckInput(tb, p, m)
+		memory(tb, p, m)
+	}
+}
+
+func mutate(b []byte, rng *rand.Rand) []byte {
+	if len(b) == 0 {
+		return append(b, byte(rng.Uint32()))
+	}
+	i := rng.IntN(len(b))
+	j := min(len(b), i+1+rng.IntN(8))
+	switch rng.IntN(5) {
+	case 0: // a flipped bit
+		b[i] ^= 1 << rng.IntN(8)
+	case 1: // one of the bytes with a meaning on some wire
+		const special = "\x00\x01\x04\n\r\x1f\xde\xca\xf0\xfd\xfe\xff"
+		b[i] = special[rng.IntN(len(special))]
+	case 2: // a hole
+		b = append(b[:i], b[j:]...)
+	case 3: // a repetition
+		b = append(b[:j], append([]byte(nil), b[i:]...)...)
+	case 4: // something else in between
+		b = append(b[:i], append([]byte{byte(rng.Uint32()), byte(rng.Uint32())}, b[i:]...)...)
+	}
+	return b
+}
+
+func garbage(tb testing.TB, p wire.Protocol, role wire.Role) {
+	rng := rand.New(rand.NewPCG(uint64(role), 7))
+	for i := range 100 {
+		s := Stream{Name: fmt.Sprintf("garbage %d", i), Role: role, Bytes: make([]byte, rng.IntN(300))}
+		for j := range s.Bytes {
+			s.Bytes[j] = byte(rng.Uint32())
+		}
+		CheckInput(tb, p, s)
+		memory(tb, p, s)
+	}
+}
+
+// memory measures what one machine allocates for a stream.
+func memory(tb testing.TB, p wire.Protocol, s Stream) {
+	tb.Helper()
+	var before, after runtime.MemStats
+	in := append([]byte(nil), s.Bytes...)
+	out := make([]byte, 0, 4096+len(in))
+	runtime.ReadMemStats(&before)
+	m := p.New(s.Role, s.Limits)
+	if drain(m, nil) {
+		drain(m, in)
+	}
+	m.Output(out)
+	runtime.ReadMemStats(&after)
+	// What a machine needs is a struct; what it may build is the value of a
+	// pickle, which is a multiple of its bytes.
+	limit := uint64(64<<10 + 64*len(s.Bytes))
+	if got := after.TotalAlloc - before.TotalAlloc; got > limit {
+		tb.Fatalf("%s: %d bytes allocated for a stream of %d", s.Name, got, len(s.Bytes))
+	}
+}
+
+// drain feeds p to m until it has nothing more to tell, accepts what is
+// offered, and reports whether the conversation goes on.
+func drain(m wire.Machine, p []byte) bool {
+	for {
+		n, ev, err := m.Receive(p)
+		if err != nil {
+			return false
+		}
+		p = p[n:]
+		switch ev.Kind {
+		case wire.EventNone:
+			return true
+		case wire.EventLeave, wire.EventShutdown:
+			return false
+		case wire.EventOffer:
+			m.Accept()
+		}
+	}
+}
+
+// samples are messages that arrive on p as themselves, without bytes that any
+// wire gives a meaning.
+func samples(p wire.Protocol, n int) []wire.Message {
+	if int64(n) > p.Traits().MaxMessage {
+		return nil
+	}
+	text := strings.Repeat("abcdefghijklmnopqrstuvwxyz", 1+n/26)[:n]
+	var all []wire.Message
+	types := p.Traits().Types
+	if types.Has(wire.TypeBytes) {
+		all = append(all, wire.Bytes([]byte(text)))
+	}
+	if types.Has(wire.TypeText) {
+		all = append(all, wire.Text(text))
+	}
+	if types.Has(wire.TypeInt) {
+		all = append(all, wire.Int(int64(n)*1_000_000_007))
+	}
+	if types.Has(wire.TypeFloat) {
+		all = append(all, wire.Float(float64(n)/3))
+	}
+	return all
+}
+
+func pair(tb testing.TB, p wire.Protocol) {
+	for seed := range uint64(10) {
+		var said []wire.Message
+		for _, n := range []int{5, 1, 300, 17, 5000, 70000, 64} {
+			said = append(said, samples(p, n)...)
+		}
+		if len(said) == 0 {
+			tb.Fatal("Traits.Types names no type that could be sent")
+		}
+		pair := NewPair(tb, p, p, wire.Limits{}, seed)
+		if p.Traits().Lockstep {
+			pair.Accepting.Reply = func(d *Driver, m wire.Message) {
+				if err := d.Send(m); err != nil {
+					tb.Fatal(err)
+				}
+			}
+		}
+		for _, m := range said {
+			pair.say(tb, pair.Dialing, m)
+			if !p.Traits().Lockstep {
+				pair.say(tb, pair.Accepting, m)
+			}
+		}
+		pair.Run()
+		for _, d := range []*Driver{pair.Dialing, pair.Accepting} {
+			if d.Err != nil || d.Rest() != 0 {
+				tb.Fatalf("seed %d: error %v, %d bytes not understood", seed, d.Err, d.Rest())
+			}
+			got := d.Messages()
+			if len(got) != len(said) {
+				tb.Fatalf("seed %d: %d messages arrived, %d were sent; events %v", seed, len(got), len(said), d.Events)
+			}
+			for i := range got {
+				if got[i].Type() != said[i].Type() || got[i].Text() != said[i].Text() {
+					tb.Fatalf("seed %d: message %d is %v, want %v", seed, i, got[i], said[i])
+				}
+			}
+			if n := d.Machine.Awaiting(); n != 0 {
+				tb.Errorf("seed %d: all is said, but %d answers are awaited", seed, n)
+			}
+			if d.unconfirmed != 0 {
+				tb.Errorf("seed %d: %d messages were never confirmed", seed, d.unconfirmed)
+			}
+		}
+		pair.Dialing.Close()
+		pair.Run()
+		if err := pair.Accepting.EOF(); err != nil {
+			tb.Errorf("seed %d: close in order, seen as %v", seed, err)
+		}
+	}
+}
+
+func (p *Pair) say(tb testing.TB, d *Driver, m wire.Message) {
+	tb.Helper()
+	if err := d.Send(m); err != nil {
+		tb.Fatal(err)
+	}
+	if p.rng.IntN(2) == 0 {
+		p.Run()
+	}
+}
+
+// steadyState counts the allocations of a message and, where both sides may
+// speak, its echo.
+func steadyState(tb testing.TB, p wire.Protocol) {
+	for _, n := range []int{5, 16, 1000, 100_000} {
+		for _, m := range samples(p, n) {
+			a, b := newEnd(tb, p, wire.Dialing), newEnd(tb, p, wire.Accepting)
+			exchange := func() {
+				a.say(tb, m)
+				join(tb, a, b)
+				b.say(tb, m)
+				join(tb, a, b)
+			}
+			join(tb, a, b)
+			for range 3 {
+				exchange() // buffers grow
+			}
+			if a.messages != b.messages || a.messages != 3 {
+				tb.Fatalf("%v: %d and %d messages arrived, want 3", m, a.messages, b.messages)
+			}
+			if got := testing.AllocsPerRun(100, exchange); got != 0 {
+				tb.Errorf("%d allocations for a message and its echo: %v", int(got), m)
+			}
+		}
+	}
+}
+
+// An end is a driver reduced to what does not allocate.
+type end struct {
+	m        wire.Machine
+	out      []byte
+	body     []byte // held
+	held     bool
+	messages int
+}
+
+func newEnd(tb testing.TB, p wire.Protocol, role wire.Role) *end {
+	e := &end{m: p.New(role, wire.Limits{})}
+	e.feed(tb, nil)
+	return e
+}
+
+func (e *end) say(tb testing.TB, m wire.Message) {
+	out, sent, err := e.m.Send(e.m.Output(e.out), m)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	e.out = out
+	switch sent.Body {
+	case wire.BodyFollows:
+		e.write(m.Bytes())
+	case wire.BodyHeld:
+		e.body, e.held = m.Bytes(), true
+	}
+}
+
+func (e *end) write(body []byte) {
+	e.out = append(e.out, body...)
+	e.m.BodySent()
+}
+
+func (e *end) feed(tb testing.TB, p []byte) {
+	for {
+		n, ev, err := e.m.Receive(p)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		p = p[n:]
+		switch ev.Kind {
+		case wire.EventNone:
+			if len(p) > 0 {
+				tb.Fatalf("%d bytes of whole messages not understood", len(p))
+			}
+			e.out = e.m.Output(e.out)
+			return
+		case wire.EventOffer:
+			e.m.Accept()
+		case wire.EventMessage, wire.EventEnd:
+			e.messages++
+		case wire.EventGranted:
+			e.held = false
+			e.write(e.body)
+		}
+	}
+}
+
+// join moves whole outputs until both ends are silent.
+func join(tb testing.TB, a, b *end) {
+	for len(a.out) > 0 || len(b.out) > 0 {
+		b.feed(tb, a.out)
+		a.out = a.out[:0]
+		a.feed(tb, b.out)
+		b.out = b.out[:0]
+	}
+}

@@ -1,0 +1,199 @@
+package wiretest
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/parley-net/parley/wire"
+)
+
+// An Action is something our side does of its own accord.
+type Action func(d *Driver) error
+
+// Send is the action of sending m.
+func Send(m wire.Message) Action {
+	return func(d *Driver) error { return d.Send(m) }
+}
+
+// SendText is the actions of sending each text.
+func SendText(texts ...string) []Action {
+	var all []Action
+	for _, s := range texts {
+		all = append(all, Send(wire.Text(s)))
+	}
+	return all
+}
+
+// Close is the action of saying the farewell.
+func Close() Action {
+	return func(d *Driver) error { d.Close(); return nil }
+}
+
+// A Play is one side of a transcript, to be taken by our machine.
+//
+// The player makes a machine for each connection and walks the steps. The
+// peer's bytes are fed; when the peer closes, the machine is told. Before one
+// of our own steps the player lets our side act: while our machine has not yet
+// written as many bytes as are recorded up to this step, it does the next
+// action of Do. Then our bytes must be the recorded ones. Our side may run
+// ahead of the record (tinyproto's eager sending); it must not fall behind,
+// except in a step marked as a race. At our own close, and at the end, the
+// remaining actions are done, and all our bytes must be those recorded for the
+// connection, no less and no more. A reset ends a connection without a word to
+// the machine.
+//
+// Everything is played twice, the peer's bytes fed step by step and byte by
+// byte.
+type Play struct {
+	Protocol wire.Protocol
+	Role     wire.Role
+	Limits   wire.Limits
+	// Do lists our actions for each connection, by its number.
+	Do map[int][]Action
+	// Reply is called with each message received and may Send; see Driver.
+	Reply func(d *Driver, m wire.Message)
+	// Refuse declines offers; see Driver.
+	Refuse func(m wire.Message, size int64) error
+	// Check looks at the outcome: one driver for each connection, in order.
+	// Without it the player asserts that no connection ended with an error.
+	Check func(t *testing.T, tr Transcript, conns []*Driver)
+}
+
+// Run plays tr.
+func (p Play) Run(t *testing.T, tr Transcript) {
+	t.Run(p.Role.String()+"/whole", func(t *testing.T) { p.run(t, tr, (*Driver).Feed) })
+	t.Run(p.Role.String()+"/bytewise", func(t *testing.T) { p.run(t, tr, (*Driver).FeedBytewise) })
+}
+
+func (p Play) run(t *testing.T, tr Transcript, feed func(*Driver, []byte)) {
+	if len(tr.Steps) == 0 {
+		t.Fatal("there are no bytes to play")
+	}
+	var conns []*connection
+	at := func(conn int) *connection {
+		for len(conns) <= conn {
+			conns = append(conns, p.start(t, len(conns)))
+		}
+		return conns[conn]
+	}
+	for i, s := range tr.Steps {
+		c := at(s.Conn)
+		switch {
+		case s.From == p.Role:
+			c.want = append(c.want, s.Bytes...)
+			c.act(t, s.Event != "")
+			if !bytes.HasPrefix(c.d.Out, c.want) && !(s.Race && bytes.HasPrefix(c.want, c.d.Out)) {
+				t.Fatalf("step %d, connection %d: we have written\n  %s\nrecorded is\n  %s\nevents %v, error %v",
+					i, s.Conn, clip(tail(c.d.Out, c.want)), clip(tail(c.want, c.d.Out)), c.d.Events, c.d.Err)
+			}
+		case s.Event == "fin":
+			c.d.EOF()
+		case s.Event == "":
+			feed(c.d, s.Bytes)
+		}
+	}
+	var drivers []*Driver
+	for i, c := range conns {
+		c.act(t, true)
+		if !bytes.Equal(c.d.Out, c.want) {
+			t.Errorf("connection %d: we have written\n  %s\nrecorded is\n  %s\nevents %v, error %v",
+				i, clip(tail(c.d.Out, c.want)), clip(tail(c.want, c.d.Out)), c.d.Events, c.d.Err)
+		}
+		if p.Check == nil && c.d.Err != nil {
+			t.Errorf("connection %d: %v", i, c.d.Err)
+		}
+		drivers = append(drivers, c.d)
+	}
+	if p.Check != nil {
+		p.Check(t, tr, drivers)
+	}
+}
+
+// tail returns p from shortly before the place where it leaves q.
+func tail(p, q []byte) []byte {
+	i := 0
+	for i < len(p) && i < len(q) && p[i] == q[i] {
+		i++
+	}
+	return p[max(0, i-16):]
+}
+
+// connection is one connection of a play.
+type connection struct {
+	d    *Driver
+	do   []Action
+	want []byte // what is recorded of our side so far
+}
+
+func (p Play) start(t *testing.T, conn int) *connection {
+	d := NewDriver(t, p.Protocol, p.Role, p.Limits)
+	d.Conn, d.Reply, d.Refuse = conn, p.Reply, p.Refuse
+	return &connection{d: d, do: p.Do[conn]}
+}
+
+// act does actions until our bytes reach the record, or all of them.
+func (c *connection) act(t *testing.T, all bool) {
+	t.Helper()
+	for len(c.do) > 0 && (all || len(c.d.Out) < len(c.want)) {
+		do := c.do[0]
+		c.do = c.do[1:]
+		if err := do(c.d); err != nil {
+			t.Fatalf("connection %d: %v", c.d.Conn, err)
+		}
+	}
+}
+
+// A Case says what one transcript is to the protocol's tests. Exactly one of
+// these holds:
+//
+//   - sound: Plays is set, each is played.
+//   - a defect of an original: Defect says which, Test asserts what we do
+//     better. Plays may be set too, for the side that behaves.
+//   - not about bytes: NoBytes says what it is about. It must have no steps.
+type Case struct {
+	Plays   []Play
+	Defect  string
+	Test    func(t *testing.T, tr Transcript)
+	NoBytes string
+}
+
+// Classify runs the cases of all transcripts of a folder, by name. It fails
+// for a transcript without a case, a case without a transcript, and a case
+// that tests nothing.
+func Classify(t *testing.T, folder string, cases map[string]Case) {
+	known := map[string]bool{}
+	for _, tr := range Transcripts(t, folder) {
+		known[tr.Name] = true
+		c, ok := cases[tr.Name]
+		if !ok {
+			t.Errorf("%s is not classified", tr.Name)
+			continue
+		}
+		t.Run(tr.Name, func(t *testing.T) { c.run(t, tr) })
+	}
+	for name := range cases {
+		if !known[name] {
+			t.Errorf("there is no transcript %s", name)
+		}
+	}
+}
+
+func (c Case) run(t *testing.T, tr Transcript) {
+	switch {
+	case c.NoBytes != "":
+		if len(tr.Steps) > 0 || c.Plays != nil || c.Test != nil || c.Defect != "" {
+			t.Error("not about bytes, but there are bytes or tests")
+		}
+		return
+	case (c.Defect != "") != (c.Test != nil):
+		t.Error("a defect needs a test of what we do better, and only a defect has one")
+	case c.Defect == "" && len(c.Plays) == 0:
+		t.Error("nothing is tested")
+	}
+	for _, p := range c.Plays {
+		p.Run(t, tr)
+	}
+	if c.Test != nil {
+		c.Test(t, tr)
+	}
+}

@@ -1,0 +1,222 @@
+package parley
+
+import (
+	"errors"
+	"os"
+	"time"
+
+	"github.com/parley-net/parley/internal/bufpool"
+)
+
+// The output of a connection is one stream of bytes: the segment being
+// written, then queue, then out. Small messages are appended to out and leave
+// together in one write; a large body is a segment of its own, so that it is
+// not copied.
+
+const (
+	// writeSize is the most one blocking write takes: each must make progress
+	// within Timeouts.Write.
+	writeSize = 256 << 10
+	// lateFlush is how long the output of a handler may wait for the handlers
+	// of other messages that arrived together with its own.
+	lateFlush = time.Millisecond
+)
+
+// segment is a part of the output.
+type segment struct {
+	b     []byte  // what is left of it
+	whole []byte  // to give back to bufpool, or nil
+	w     *waiter // to be told when it has left, or nil
+}
+
+// pending returns how many bytes of output the kernel has not yet taken.
+func (c *Conn) pending() int { return len(c.current.b) + c.queued + len(c.out) }
+
+// grow makes room for n more bytes at the end of the output.
+func (c *Conn) grow(n int) {
+	if c.out == nil {
+		c.out = bufpool.Get(max(n, min(c.hint, readSize)))
+	}
+	c.out = bufpool.Grow(c.out, n)
+}
+
+// owed appends what the machine owes the peer.
+func (c *Conn) owed() {
+	c.grow(64)
+	before := len(c.out)
+	c.out = c.m.Output(c.out)
+	c.stats.BytesOut += uint64(len(c.out) - before)
+	if c.cfg.trace != nil && len(c.out) > before {
+		c.traceOut("answer", c.out[before:], nil)
+	}
+}
+
+// queueBody puts b behind all output; w is told when it has left. whole, if
+// not nil, is given back to bufpool then.
+func (c *Conn) queueBody(b, whole []byte, w *waiter) {
+	if len(c.out) > 0 {
+		c.queue = append(c.queue, segment{b: c.out, whole: c.out})
+		c.queued += len(c.out)
+		c.out = nil
+	}
+	c.queue = append(c.queue, segment{b: b, whole: whole, w: w})
+	c.queued += len(b)
+	c.stats.BytesOut += uint64(len(b))
+	if c.cfg.trace != nil {
+		c.traceOut("body", b, nil)
+	}
+}
+
+// next makes current the next segment of the output. It returns false when
+// there is none.
+func (c *Conn) next() bool {
+	for len(c.current.b) == 0 {
+		c.finishCurrent(nil)
+		switch {
+		case len(c.queue) > 0:
+			c.current = c.queue[0]
+			c.queue[0] = segment{}
+			c.queue = c.queue[1:]
+			c.queued -= len(c.current.b)
+		case len(c.out) > 0:
+			c.current = segment{b: c.out, whole: c.out}
+			c.hint = len(c.out)
+			c.out = nil
+		default:
+			bufpool.Put(c.out)
+			c.out, c.queue = nil, nil
+			return false
+		}
+	}
+	return true
+}
+
+// finishCurrent lets go of the current segment.
+func (c *Conn) finishCurrent(err error) {
+	s := c.current
+	c.current = segment{}
+	if s.whole != nil {
+		bufpool.Put(s.whole[:0])
+	}
+	if s.w != nil {
+		s.w.signal(err)
+	}
+}
+
+// flush writes the output without blocking. What the kernel does not take is
+// left to a writing goroutine, which exists only while there is a backlog.
+// flush is called with the lock held; it releases it while it writes, so that
+// what others send meanwhile leaves with the next write.
+func (c *Conn) flush() {
+	if c.writing || c.err != nil {
+		return
+	}
+	c.owed()
+	for c.next() {
+		c.writing = true
+		b := c.current.b
+		c.mu.Unlock()
+		n, err := c.io.try(b)
+		c.mu.Lock()
+		if c.wrote(n, err); c.err != nil {
+			c.writing = false
+			c.finishCurrent(c.err)
+			return
+		}
+		if n < len(b) {
+			c.goroutines++
+			go c.write()
+			return
+		}
+	}
+	c.writing = false
+	c.watchSome()
+	c.checkDrained()
+}
+
+// flushSoon flushes, unless the reader will do it in a moment anyway.
+func (c *Conn) flushSoon() {
+	if !c.deferFlush {
+		c.flush()
+		return
+	}
+	if c.lateArmed {
+		return
+	}
+	c.lateArmed = true
+	if c.late == nil {
+		c.late = time.AfterFunc(lateFlush, func() {
+			c.mu.Lock()
+			c.lateArmed = false
+			c.flush()
+			c.mu.Unlock()
+		})
+	} else {
+		c.late.Reset(lateFlush)
+	}
+}
+
+// write is the writing goroutine.
+func (c *Conn) write() {
+	c.mu.Lock()
+	for c.err == nil && c.next() {
+		b := c.current.b[:min(len(c.current.b), writeSize)]
+		c.mu.Unlock()
+		if t := c.cfg.timeouts.Write; t > 0 {
+			c.nc.SetWriteDeadline(time.Now().Add(t))
+		}
+		n, err := c.nc.Write(b)
+		c.mu.Lock()
+		if n > 0 && errors.Is(err, os.ErrDeadlineExceeded) {
+			err = nil // slow, but it moves
+		}
+		c.wrote(n, err)
+		if len(c.current.b) == 0 && c.queued+len(c.out) == 0 && c.err == nil {
+			c.owed()
+		}
+	}
+	c.writing = false
+	if c.err == nil {
+		c.nc.SetWriteDeadline(time.Time{})
+		c.checkDrained()
+	} else {
+		c.finishCurrent(c.err)
+	}
+	c.exit()
+}
+
+// wrote accounts for n bytes that have left, or for why they did not.
+func (c *Conn) wrote(n int, err error) {
+	if c.err != nil {
+		return
+	}
+	c.current.b = c.current.b[n:]
+	if err != nil {
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			err = ErrSlowConsumer
+		}
+		c.cut(&ConnError{Peer: c.peer(), Offset: int64(c.stats.BytesIn), Err: err})
+		return
+	}
+	c.passTurn()
+}
+
+// dropOutput gives up what has not been written. A segment that is being
+// written stays with its writer.
+func (c *Conn) dropOutput(err error) {
+	if !c.writing {
+		c.finishCurrent(err)
+	}
+	for _, s := range c.queue {
+		if s.w != nil {
+			s.w.signal(err)
+		}
+	}
+	if h := c.held; h != nil {
+		c.held = nil
+		if h.w != nil {
+			h.w.signal(err)
+		}
+	}
+	c.queue, c.queued, c.out = nil, 0, nil
+}
