@@ -83,6 +83,11 @@ func (c *Conn) next() bool {
 			c.hint = len(c.out)
 			c.out = nil
 		default:
+			// Last, what the machine owes by now: the reader may have come to
+			// owe it while we wrote.
+			if c.owed(); len(c.out) > 0 {
+				continue
+			}
 			bufpool.Put(c.out)
 			c.out, c.queue = nil, nil
 			return false
@@ -171,13 +176,11 @@ func (c *Conn) write() {
 			err = nil // slow, but it moves
 		}
 		c.wrote(n, err)
-		if len(c.current.b) == 0 && c.queued+len(c.out) == 0 && c.err == nil {
-			c.owed()
-		}
 	}
 	c.writing = false
 	if c.err == nil {
 		c.nc.SetWriteDeadline(time.Time{})
+		c.watchSome()
 		c.checkDrained()
 	} else {
 		c.finishCurrent(c.err)

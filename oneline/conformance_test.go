@@ -56,7 +56,7 @@ func FuzzMachine(f *testing.F) {
 		}
 	}
 	f.Add([]byte("dis\xffconnect\nx"), byte(wire.Accepting))
-	f.Add([]byte("pong\r\na\r\nb\rc\r"), byte(wire.Dialing|2<<1))
+	f.Add([]byte("pong\r\na\r\nb\rc\r"), byte(wire.Dialing)|8)
 	f.Fuzz(func(t *testing.T, in []byte, how byte) {
 		p := oneline.Protocol{
 			UTF8:    how&4 != 0,

@@ -44,6 +44,9 @@ func (e Event) String() string {
 // Bytes that the machine has consumed are overwritten before the next Receive,
 // so that a machine that keeps borrowed bytes is found out.
 //
+// Feed is called for single bytes, so it does not mark itself as a helper of the
+// test: a failure names a line of this package, and the test by its name.
+//
 // Its policy is simple: every offer is accepted unless Refuse says otherwise,
 // what is owed leaves after every event, and a Send waits in a queue until the
 // handshake is done and no body is held.
@@ -87,7 +90,6 @@ func NewDriver(tb testing.TB, p wire.Protocol, role wire.Role, limits wire.Limit
 // Feed gives the machine the next bytes of the peer and handles all events
 // that follow. After an error or a goodbye the bytes are ignored.
 func (d *Driver) Feed(p []byte) {
-	d.tb.Helper()
 	if len(p) == 0 || d.Err != nil || d.Left {
 		return
 	}
@@ -104,7 +106,6 @@ func (d *Driver) Feed(p []byte) {
 
 // FeedBytewise is Feed with one byte at a time.
 func (d *Driver) FeedBytewise(p []byte) {
-	d.tb.Helper()
 	for i := range p {
 		d.Feed(p[i : i+1])
 	}
@@ -202,7 +203,6 @@ func (d *Driver) whenFree(send func() error) error {
 }
 
 func (d *Driver) flush() {
-	d.tb.Helper()
 	for len(d.queue) > 0 && d.opened && !d.isHeld {
 		send := d.queue[0]
 		d.queue = d.queue[1:]
@@ -213,7 +213,6 @@ func (d *Driver) flush() {
 }
 
 func (d *Driver) sent(out []byte, sent wire.Sent, err error, payload []byte) error {
-	d.tb.Helper()
 	if err != nil {
 		if len(out) != len(d.Out) {
 			d.tb.Fatalf("wiretest: Send failed (%v) and returned %d bytes, not the %d it was given", err, len(out), len(d.Out))
@@ -238,7 +237,6 @@ func (d *Driver) sent(out []byte, sent wire.Sent, err error, payload []byte) err
 
 // body writes the open body.
 func (d *Driver) body(payload []byte) {
-	d.tb.Helper()
 	d.Out = append(d.Out, payload...)
 	if owed := d.Machine.Output(nil); len(owed) > 0 {
 		d.tb.Fatalf("wiretest: Output gave % x inside an open body", owed)
@@ -250,7 +248,6 @@ func (d *Driver) drain() { d.Out = d.Machine.Output(d.Out) }
 
 // pump calls Receive until it has nothing more to tell.
 func (d *Driver) pump() {
-	d.tb.Helper()
 	// No protocol has more to tell about one point of the stream than this.
 	const maxIdle = 16
 	idle := 0
@@ -283,7 +280,6 @@ func (d *Driver) pump() {
 }
 
 func (d *Driver) receive() (int, wire.Event, error) {
-	d.tb.Helper()
 	p := d.in[d.off:len(d.in):len(d.in)]
 	var before [512]byte
 	seen := copy(before[:], p)
@@ -316,7 +312,6 @@ func isFatal(err error) bool {
 }
 
 func (d *Driver) handle(ev wire.Event) {
-	d.tb.Helper()
 	switch ev.Kind {
 	case wire.EventNone, wire.EventOpen:
 	default:
@@ -390,14 +385,12 @@ func (d *Driver) handle(ev wire.Event) {
 }
 
 func (d *Driver) outside(ev wire.Event) {
-	d.tb.Helper()
 	if d.offer != nil {
 		d.tb.Fatalf("wiretest: event %v inside a message", ev.Kind)
 	}
 }
 
 func (d *Driver) inside(ev wire.Event) {
-	d.tb.Helper()
 	if d.offer == nil {
 		d.tb.Fatalf("wiretest: event %v without an offer", ev.Kind)
 	}
@@ -407,7 +400,6 @@ func (d *Driver) inside(ev wire.Event) {
 }
 
 func (d *Driver) offered(ev wire.Event) {
-	d.tb.Helper()
 	if ev.N < -1 {
 		d.tb.Fatalf("wiretest: an offer of %d bytes", ev.N)
 	}
@@ -428,7 +420,6 @@ func (d *Driver) offered(ev wire.Event) {
 }
 
 func (d *Driver) message(m wire.Message) {
-	d.tb.Helper()
 	m = m.Clone()
 	if m.Len() == 0 {
 		m = m.WithBytes(nil) // nil and empty are the same message

@@ -66,13 +66,27 @@ func (p Play) Run(t *testing.T, tr Transcript) {
 }
 
 func (p Play) run(t *testing.T, tr Transcript, feed func(*Driver, []byte)) {
+	conns := p.play(t, tr, feed)
+	if p.Check != nil {
+		p.Check(t, tr, conns)
+		return
+	}
+	for i, d := range conns {
+		if d.Err != nil {
+			t.Errorf("connection %d: %v", i, d.Err)
+		}
+	}
+}
+
+// play walks the steps and compares our bytes.
+func (p Play) play(tb testing.TB, tr Transcript, feed func(*Driver, []byte)) []*Driver {
 	if len(tr.Steps) == 0 {
-		t.Fatal("there are no bytes to play")
+		tb.Fatal("there are no bytes to play")
 	}
 	var conns []*connection
 	at := func(conn int) *connection {
 		for len(conns) <= conn {
-			conns = append(conns, p.start(t, len(conns)))
+			conns = append(conns, p.start(tb, len(conns)))
 		}
 		return conns[conn]
 	}
@@ -81,9 +95,9 @@ func (p Play) run(t *testing.T, tr Transcript, feed func(*Driver, []byte)) {
 		switch {
 		case s.From == p.Role:
 			c.want = append(c.want, s.Bytes...)
-			c.act(t, s.Event != "")
+			c.act(tb, s.Event != "")
 			if !bytes.HasPrefix(c.d.Out, c.want) && !(s.Race && bytes.HasPrefix(c.want, c.d.Out)) {
-				t.Fatalf("step %d, connection %d: we have written\n  %s\nrecorded is\n  %s\nevents %v, error %v",
+				tb.Fatalf("step %d, connection %d: we have written\n  %s\nrecorded is\n  %s\nevents %v, error %v",
 					i, s.Conn, clip(tail(c.d.Out, c.want)), clip(tail(c.want, c.d.Out)), c.d.Events, c.d.Err)
 			}
 		case s.Event == "fin":
@@ -94,19 +108,14 @@ func (p Play) run(t *testing.T, tr Transcript, feed func(*Driver, []byte)) {
 	}
 	var drivers []*Driver
 	for i, c := range conns {
-		c.act(t, true)
+		c.act(tb, true)
 		if !bytes.Equal(c.d.Out, c.want) {
-			t.Errorf("connection %d: we have written\n  %s\nrecorded is\n  %s\nevents %v, error %v",
+			tb.Errorf("connection %d: we have written\n  %s\nrecorded is\n  %s\nevents %v, error %v",
 				i, clip(tail(c.d.Out, c.want)), clip(tail(c.want, c.d.Out)), c.d.Events, c.d.Err)
-		}
-		if p.Check == nil && c.d.Err != nil {
-			t.Errorf("connection %d: %v", i, c.d.Err)
 		}
 		drivers = append(drivers, c.d)
 	}
-	if p.Check != nil {
-		p.Check(t, tr, drivers)
-	}
+	return drivers
 }
 
 // tail returns p from shortly before the place where it leaves q.
@@ -125,20 +134,20 @@ type connection struct {
 	want []byte // what is recorded of our side so far
 }
 
-func (p Play) start(t *testing.T, conn int) *connection {
-	d := NewDriver(t, p.Protocol, p.Role, p.Limits)
+func (p Play) start(tb testing.TB, conn int) *connection {
+	d := NewDriver(tb, p.Protocol, p.Role, p.Limits)
 	d.Conn, d.Reply, d.Refuse = conn, p.Reply, p.Refuse
 	return &connection{d: d, do: p.Do[conn]}
 }
 
 // act does actions until our bytes reach the record, or all of them.
-func (c *connection) act(t *testing.T, all bool) {
-	t.Helper()
+func (c *connection) act(tb testing.TB, all bool) {
+	tb.Helper()
 	for len(c.do) > 0 && (all || len(c.d.Out) < len(c.want)) {
 		do := c.do[0]
 		c.do = c.do[1:]
 		if err := do(c.d); err != nil {
-			t.Fatalf("connection %d: %v", c.d.Conn, err)
+			tb.Fatalf("connection %d: %v", c.d.Conn, err)
 		}
 	}
 }
@@ -161,39 +170,48 @@ type Case struct {
 // for a transcript without a case, a case without a transcript, and a case
 // that tests nothing.
 func Classify(t *testing.T, folder string, cases map[string]Case) {
-	known := map[string]bool{}
-	for _, tr := range Transcripts(t, folder) {
-		known[tr.Name] = true
-		c, ok := cases[tr.Name]
-		if !ok {
-			t.Errorf("%s is not classified", tr.Name)
+	all := Transcripts(t, folder)
+	for _, complaint := range classified(all, cases) {
+		t.Error(complaint)
+	}
+	for _, tr := range all {
+		c := cases[tr.Name]
+		if len(c.Plays) == 0 && c.Test == nil {
 			continue
 		}
-		t.Run(tr.Name, func(t *testing.T) { c.run(t, tr) })
-	}
-	for name := range cases {
-		if !known[name] {
-			t.Errorf("there is no transcript %s", name)
-		}
+		t.Run(tr.Name, func(t *testing.T) {
+			for _, p := range c.Plays {
+				p.Run(t, tr)
+			}
+			if c.Test != nil {
+				c.Test(t, tr)
+			}
+		})
 	}
 }
 
-func (c Case) run(t *testing.T, tr Transcript) {
-	switch {
-	case c.NoBytes != "":
-		if len(tr.Steps) > 0 || c.Plays != nil || c.Test != nil || c.Defect != "" {
-			t.Error("not about bytes, but there are bytes or tests")
+// classified returns what is wrong with the cases as such.
+func classified(all []Transcript, cases map[string]Case) []string {
+	var complaints []string
+	known := map[string]bool{}
+	for _, tr := range all {
+		known[tr.Name] = true
+		c, ok := cases[tr.Name]
+		switch {
+		case !ok:
+			complaints = append(complaints, tr.Name+" is not classified")
+		case c.NoBytes != "" && (len(tr.Steps) > 0 || c.Plays != nil || c.Test != nil || c.Defect != ""):
+			complaints = append(complaints, tr.Name+" is said to be not about bytes, but there are bytes or tests")
+		case (c.Defect != "") != (c.Test != nil):
+			complaints = append(complaints, tr.Name+": a defect needs a test of what we do better, and only a defect has one")
+		case c.NoBytes == "" && c.Defect == "" && len(c.Plays) == 0:
+			complaints = append(complaints, tr.Name+": nothing is tested")
 		}
-		return
-	case (c.Defect != "") != (c.Test != nil):
-		t.Error("a defect needs a test of what we do better, and only a defect has one")
-	case c.Defect == "" && len(c.Plays) == 0:
-		t.Error("nothing is tested")
 	}
-	for _, p := range c.Plays {
-		p.Run(t, tr)
+	for name := range cases {
+		if !known[name] {
+			complaints = append(complaints, "there is no transcript "+name)
+		}
 	}
-	if c.Test != nil {
-		c.Test(t, tr)
-	}
+	return complaints
 }

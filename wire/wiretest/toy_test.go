@@ -302,30 +302,3 @@ func TestRefusedOfferEndsTheConversation(t *testing.T) {
 		t.Errorf("error %v, events %v", d.Err, d.Events)
 	}
 }
-
-func TestPlay(t *testing.T) {
-	a, b := toyMessage(3), toyMessage(210)
-	tr := Transcript{Steps: []Step{
-		{From: wire.Dialing, Bytes: a},
-		{From: wire.Accepting, Bytes: []byte{toyOK, 3}, Race: true},
-		{From: wire.Accepting, Bytes: a[1:]},
-		{From: wire.Dialing, Bytes: []byte{toyOK}},
-		{From: wire.Dialing, Bytes: b[:1]},
-		{From: wire.Accepting, Bytes: []byte{toyGrant}},
-		{From: wire.Dialing, Bytes: b[1:]},
-		{From: wire.Accepting, Bytes: []byte{toyOK}},
-		{From: wire.Dialing, Event: "fin"},
-		{Conn: 1, From: wire.Dialing, Bytes: a},
-		{Conn: 1, From: wire.Accepting, Bytes: append([]byte{toyOK}, a...)},
-		{Conn: 1, From: wire.Dialing, Bytes: []byte{toyOK}},
-		{Conn: 1, From: wire.Dialing, Event: "rst"},
-	}}
-	one, two := Send(wire.Bytes(toyBytes(3))), Send(wire.Bytes(toyBytes(210)))
-	Play{Protocol: toy{}, Role: wire.Dialing, Do: map[int][]Action{0: {one, two, Close()}, 1: {one}},
-		Check: func(t *testing.T, _ Transcript, conns []*Driver) {
-			if len(conns) != 2 || conns[0].Count(wire.EventConfirmed) != 2 {
-				t.Errorf("connections %v", conns)
-			}
-		}}.Run(t, tr)
-	Play{Protocol: toy{}, Role: wire.Accepting, Do: map[int][]Action{0: {one}, 1: {one}}}.Run(t, tr)
-}

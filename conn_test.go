@@ -1,0 +1,357 @@
+package parley_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/oneline"
+	"github.com/parley-net/parley/parleytest"
+	"github.com/parley-net/parley/serpy2"
+	"github.com/parley-net/parley/tinyproto"
+)
+
+// symmetric are the wires on which either side may send at any time.
+var symmetric = []parley.Protocol{tinyproto.Protocol{}, tinyproto.Protocol{Eager: tinyproto.Never}, serpy2.Protocol{}}
+
+var all = append([]parley.Protocol{oneline.Protocol{}}, symmetric...)
+
+func echo(ctx context.Context, c *parley.Conn, m parley.Message) error { return c.Send(ctx, m) }
+
+func discard(context.Context, *parley.Conn, parley.Message) error { return nil }
+
+func newContext(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// connect starts srv on a socket or in memory and connects to it.
+func connect(t *testing.T, pipe bool, srv *parley.Server, d *parley.Dialer) *parley.Conn {
+	t.Helper()
+	d.Protocol = srv.Protocol
+	if pipe {
+		return parleytest.Pipe(t, srv, d)
+	}
+	c, err := d.Dial(newContext(t), parleytest.NewServer(t, srv))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.CloseNow() })
+	return c
+}
+
+// each runs f for each protocol over a socket and in memory.
+func each(t *testing.T, protocols []parley.Protocol, f func(t *testing.T, p parley.Protocol, pipe bool)) {
+	for i, p := range protocols {
+		for _, pipe := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%d-%s-pipe=%v", i, p.Name(), pipe), func(t *testing.T) { f(t, p, pipe) })
+		}
+	}
+}
+
+// Verifies: RUNTIME-01, RUNTIME-02
+func TestCall(t *testing.T) {
+	each(t, all, func(t *testing.T, p parley.Protocol, pipe bool) {
+		c := connect(t, pipe, &parley.Server{Protocol: p, Handler: parley.HandlerFunc(echo)}, &parley.Dialer{})
+		ctx := newContext(t)
+		for i := range 200 {
+			want := strings.Repeat("x", i)
+			m, err := c.Call(ctx, parley.Text(want))
+			if err != nil || m.Text() != want {
+				t.Fatalf("call %d: %v, %v", i, m, err)
+			}
+		}
+		if err := c.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Send(ctx, parley.Text("late")); !errors.Is(err, parley.ErrClosed) {
+			t.Errorf("Send after Close: %v, want ErrClosed", err)
+		}
+		<-c.Done()
+	})
+}
+
+func TestPullOrder(t *testing.T) {
+	each(t, all, func(t *testing.T, p parley.Protocol, pipe bool) {
+		c := connect(t, pipe, &parley.Server{Protocol: p, Handler: parley.HandlerFunc(echo)}, &parley.Dialer{})
+		ctx := newContext(t)
+		const n = 5000
+		go func() {
+			for i := range n {
+				if err := c.Send(ctx, parley.Text(fmt.Sprint(i))); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		}()
+		i := 0
+		for m, err := range c.Messages(ctx) {
+			if err != nil || m.Text() != fmt.Sprint(i) {
+				t.Fatalf("message %d: %v, %v", i, m, err)
+			}
+			if i++; i == n {
+				break
+			}
+		}
+	})
+}
+
+// A receive that times out takes nothing: half a message stays where it is.
+func TestReceiveTimeout(t *testing.T) {
+	each(t, all, func(t *testing.T, p parley.Protocol, pipe bool) {
+		answer := make(chan struct{})
+		slow := func(ctx context.Context, c *parley.Conn, m parley.Message) error {
+			<-answer
+			return c.Send(ctx, m)
+		}
+		c := connect(t, pipe, &parley.Server{Protocol: p, Handler: parley.HandlerFunc(slow)}, &parley.Dialer{})
+		ctx := newContext(t)
+		short, cancel := context.WithTimeout(ctx, time.Millisecond)
+		defer cancel()
+		if _, err := c.Receive(short); !errors.Is(err, os.ErrDeadlineExceeded) || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("timeout: %v", err)
+		}
+		if err := c.Send(ctx, parley.Text("a")); err != nil {
+			t.Fatal(err)
+		}
+		stop, cancel := context.WithCancel(ctx)
+		cancel()
+		if _, err := c.Receive(stop); !errors.Is(err, context.Canceled) {
+			t.Errorf("cancelled: %v", err)
+		}
+		close(answer)
+		if m, err := c.Receive(ctx); err != nil || m.Text() != "a" {
+			t.Errorf("after the timeouts: %v, %v", m, err)
+		}
+	})
+}
+
+// A handler may Confirm, Call and send any amount on its own connection.
+func TestHandlerWaitsForItsOwnConnection(t *testing.T) {
+	for i, p := range symmetric {
+		for _, pipe := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%d-%s-%v", i, p.Name(), pipe), func(t *testing.T) {
+				big := strings.Repeat("b", 300_000)
+				handler := func(ctx context.Context, c *parley.Conn, m parley.Message) error {
+					if m.Text() != "go" {
+						return fmt.Errorf("the handler got %v, which was the answer to its question", m)
+					}
+					if p.Traits().Confirms {
+						if err := c.Confirm(ctx, parley.Text("confirmed")); err != nil {
+							return err
+						}
+					} else if err := c.Send(ctx, parley.Text("confirmed")); err != nil {
+						return err
+					}
+					answer, err := c.Call(ctx, parley.Text("question"))
+					if err != nil {
+						return err
+					}
+					if m.Text() != "go" {
+						return errors.New("the borrowed message changed while the handler waited")
+					}
+					for range 100 {
+						if err := c.Send(ctx, parley.Text(big)); err != nil {
+							return err
+						}
+					}
+					return c.Send(ctx, parley.Text("got "+answer.Text()))
+				}
+				c := connect(t, pipe, &parley.Server{Protocol: p, Handler: parley.HandlerFunc(handler)}, &parley.Dialer{Limits: parley.Limits{MaxInput: 64 << 20}})
+				ctx := newContext(t)
+				for range 3 {
+					if err := c.Send(ctx, parley.Text("go")); err != nil {
+						t.Fatal(err)
+					}
+					expect(t, c, "confirmed")
+					expect(t, c, "question")
+					if err := c.Send(ctx, parley.Text("answer")); err != nil {
+						t.Fatal(err)
+					}
+					for range 100 {
+						expect(t, c, big)
+					}
+					expect(t, c, "got answer")
+				}
+			})
+		}
+	}
+}
+
+func expect(t *testing.T, c *parley.Conn, want string) {
+	t.Helper()
+	if m, err := c.Receive(newContext(t)); err != nil || m.Text() != want {
+		t.Fatalf("got %v, %v, want %.40q", m, err, want)
+	}
+}
+
+// Concurrent calls get their answers in the order of their questions.
+func TestConcurrentCalls(t *testing.T) {
+	each(t, all, func(t *testing.T, p parley.Protocol, pipe bool) {
+		c := connect(t, pipe, &parley.Server{Protocol: p, Handler: parley.HandlerFunc(echo)}, &parley.Dialer{})
+		ctx := newContext(t)
+		var wg sync.WaitGroup
+		for g := range 20 {
+			wg.Go(func() {
+				for i := range 50 {
+					want := fmt.Sprintf("%d/%d", g, i)
+					if m, err := c.Call(ctx, parley.Text(want)); err != nil || m.Text() != want {
+						t.Errorf("got %v, %v, want %s", m, err, want)
+						return
+					}
+				}
+			})
+		}
+		wg.Wait()
+	})
+}
+
+func TestConfirm(t *testing.T) {
+	each(t, all, func(t *testing.T, p parley.Protocol, pipe bool) {
+		c := connect(t, pipe, &parley.Server{Protocol: p, Handler: parley.HandlerFunc(discard)}, &parley.Dialer{})
+		ctx := newContext(t)
+		if !p.Traits().Confirms {
+			if err := c.Confirm(ctx, parley.Text("x")); err != parley.ErrNoConfirmation {
+				t.Errorf("Confirm: %v, want ErrNoConfirmation", err)
+			}
+			return
+		}
+		for _, n := range []int{0, 1, 70_000, 1 << 20} {
+			if err := c.Confirm(ctx, parley.Bytes(make([]byte, n))); err != nil {
+				t.Fatalf("%d bytes: %v", n, err)
+			}
+		}
+		if s := c.Stats(); s.Confirmed != 4 || s.MessagesOut != 4 {
+			t.Errorf("stats: %+v", s)
+		}
+	})
+}
+
+// What was received before the peer closed is delivered before its end.
+func TestEverythingBeforeTheEnd(t *testing.T) {
+	each(t, symmetric, func(t *testing.T, p parley.Protocol, pipe bool) {
+		srv := &parley.Server{Protocol: p, Pull: true}
+		c := connect(t, pipe, srv, &parley.Dialer{})
+		ctx := newContext(t)
+		for i := range 100 {
+			if err := c.Send(ctx, parley.Text(fmt.Sprint(i))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := c.Close(); err != nil {
+			t.Fatal(err)
+		}
+		s, err := srv.Accept(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 100 {
+			expect(t, s, fmt.Sprint(i))
+		}
+		if _, err := s.Receive(ctx); !errors.Is(err, parley.ErrPeerClosed) {
+			t.Errorf("at the end: %v, want ErrPeerClosed", err)
+		}
+	})
+}
+
+// A handler's panic or error ends its own connection only.
+func TestHandlerFails(t *testing.T) {
+	each(t, symmetric, func(t *testing.T, p parley.Protocol, pipe bool) {
+		reasons := make(chan error, 10)
+		boom := errors.New("boom")
+		handler := func(ctx context.Context, c *parley.Conn, m parley.Message) error {
+			if m.Text() == "panic" {
+				panic("in the handler")
+			}
+			return boom
+		}
+		srv := &parley.Server{Protocol: p, Handler: parley.HandlerFunc(handler),
+			Hooks: parley.Hooks{OnClose: func(c *parley.Conn, err error) { reasons <- err }}}
+		c := connect(t, pipe, srv, &parley.Dialer{})
+		ctx := newContext(t)
+		c.Send(ctx, parley.Text("error"))
+		if _, err := c.Receive(ctx); !errors.Is(err, parley.ErrPeerClosed) {
+			t.Errorf("the peer saw %v", err)
+		}
+		if err := <-reasons; err != boom {
+			t.Errorf("OnClose: %v, want the handler's error", err)
+		}
+		if pipe {
+			return
+		}
+		c, err := parley.Dial(ctx, p, srv.Addrs()[0].String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.CloseNow()
+		c.Send(ctx, parley.Text("panic"))
+		if err := <-reasons; !strings.Contains(err.Error(), "panic while serving 127.0.0.1") {
+			t.Errorf("OnClose: %v, want the panic", err)
+		}
+	})
+}
+
+func TestTimeouts(t *testing.T) {
+	bubble := func(name string, f func(t *testing.T)) {
+		t.Run(name, func(t *testing.T) { synctest.Test(t, f) })
+	}
+	closed := func(reason *error) parley.Hooks {
+		return parley.Hooks{OnClose: func(_ *parley.Conn, err error) { *reason = err }}
+	}
+	wantTimeout := func(t *testing.T, err error, text string, took, limit time.Duration) {
+		t.Helper()
+		if !errors.Is(err, os.ErrDeadlineExceeded) || !strings.Contains(fmt.Sprint(err), text) {
+			t.Errorf("the reason is %v, want a timeout with %q", err, text)
+		}
+		if took < limit || took > limit+limit/10 {
+			t.Errorf("it took %v, the limit is %v", took, limit)
+		}
+	}
+	bubble("idle", func(t *testing.T) {
+		var reason error
+		srv := &parley.Server{Protocol: serpy2.Protocol{}, Handler: parley.HandlerFunc(echo), Hooks: closed(&reason), Timeouts: parley.Timeouts{Idle: time.Minute}}
+		c := connect(t, true, srv, &parley.Dialer{})
+		start := time.Now()
+		if _, err := c.Receive(t.Context()); !errors.Is(err, parley.ErrPeerClosed) {
+			t.Error(err)
+		}
+		synctest.Wait()
+		wantTimeout(t, reason, "no traffic for 1m0s", time.Since(start), time.Minute)
+	})
+	bubble("answer", func(t *testing.T) {
+		// A peer that never confirms: its handler holds it up for ever.
+		srv := &parley.Server{Protocol: tinyproto.Protocol{}, Handler: parley.HandlerFunc(func(ctx context.Context, c *parley.Conn, m parley.Message) error {
+			<-ctx.Done()
+			return nil
+		})}
+		c := connect(t, true, srv, &parley.Dialer{})
+		c.Send(t.Context(), parley.Text("keeps the peer busy"))
+		start := time.Now()
+		err := c.Confirm(t.Context(), parley.Bytes(make([]byte, 100_000)))
+		wantTimeout(t, err, "answers the peer owes", time.Since(start), 30*time.Second)
+	})
+	bubble("slow consumer", func(t *testing.T) {
+		srv := &parley.Server{Protocol: serpy2.Protocol{}, Handler: parley.HandlerFunc(func(ctx context.Context, c *parley.Conn, m parley.Message) error {
+			<-ctx.Done()
+			return nil
+		})}
+		c := connect(t, true, srv, &parley.Dialer{})
+		c.Send(t.Context(), parley.Text("keeps the peer busy"))
+		start := time.Now()
+		err := c.Send(t.Context(), parley.Bytes(make([]byte, 1<<20)))
+		if !errors.Is(err, parley.ErrSlowConsumer) {
+			t.Errorf("%v, want ErrSlowConsumer", err)
+		}
+		if took := time.Since(start); took != 10*time.Second {
+			t.Errorf("it took %v, want 10s", took)
+		}
+	})
+}
