@@ -3,6 +3,7 @@ package parley
 import (
 	"fmt"
 	"runtime/debug"
+	"slices"
 
 	"github.com/parley-net/parley/internal/bufpool"
 	"github.com/parley-net/parley/wire"
@@ -47,6 +48,10 @@ func (c *Conn) read() {
 // goroutine has lost the reader's role or the connection has ended. It is
 // called, and returns, with the lock held.
 func (c *Conn) process(gen int) bool {
+	var seen []byte // a copy of the input for the trace: machines decode in place
+	if c.cfg.trace != nil {
+		seen = slices.Clone(c.in.bytes())
+	}
 	for c.err == nil && !c.broken {
 		if c.inbox.full(c.cfg.limits) && len(c.ready.q) == 0 && !c.farewell {
 			c.flush()
@@ -57,7 +62,8 @@ func (c *Conn) process(gen int) bool {
 		n, ev, err := c.m.Receive(p)
 		c.in.r += n
 		if c.cfg.trace != nil {
-			c.traceIn(p[:n], ev)
+			c.traceIn(seen[:n], ev)
+			seen = seen[n:]
 		}
 		if err != nil {
 			c.violated(err)

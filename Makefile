@@ -1,0 +1,23 @@
+# Each line is one that a person could type.
+.PHONY: run test lint doc verify interop fuzz bench cross release
+
+run:
+	go run ./cmd/parley demo
+test:
+	go test ./...
+lint:
+	test -z "$$(gofmt -l .)" && go vet ./... && go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
+doc:
+	go doc -all . | less
+verify:
+	go run ./internal/trace
+interop:
+	go test -count=1 -v ./interop
+fuzz:
+	.ci/fuzz 60s
+bench:
+	go test -run '^$$' -bench . -benchmem ./...
+cross:
+	for t in linux/arm darwin/arm64 windows/amd64; do CGO_ENABLED=0 GOOS=$${t%/*} GOARCH=$${t#*/} go build ./... || exit 1; done
+release:
+	for t in linux/amd64 linux/arm linux/arm64 darwin/arm64 windows/amd64; do CGO_ENABLED=0 GOOS=$${t%/*} GOARCH=$${t#*/} go build -trimpath -ldflags '-s -w' -o dist/parley-$${t%/*}-$${t#*/} ./cmd/parley || exit 1; done

@@ -1,0 +1,5 @@
+package main
+
+import "context"
+
+func demoTransfer(ctx context.Context, s *stage) error { return nil }

@@ -1,0 +1,66 @@
+package tinyproto
+
+import "github.com/parley-net/parley/wire"
+
+// The status bytes. The hello is an OK.
+const (
+	statusOK       = 0xFF
+	statusLimit    = 0xFE // connection limit
+	statusConflict = 0xFD
+	statusError    = 0x00
+)
+
+// headerSize is the length of a message's size in bytes.
+const headerSize = 4
+
+// machine implements wire.Machine. It stores no bytes: an unfinished header
+// stays with the driver.
+type machine struct {
+	eager   Eager
+	largest int64 // payloads up to this size are delivered whole
+
+	// The peer's stream.
+	state   state
+	offset  int64 // bytes consumed
+	size    int64 // payload of the message being received
+	missing int64 // of it, still to come
+	answers int   // to our messages, still to come before that payload
+	err     error // why the conversation is over
+
+	// Our messages.
+	unanswered int  // headers sent that the peer has not answered
+	held       held // what the payload of the latest waits for
+	open       bool // a payload is leaving
+	granted    bool // EventGranted is told, the EventConfirmed of the same OK is not
+
+	// What we owe the peer. The OKs to headers read while a payload is open
+	// leave behind it. Those to headers read earlier leave before it, even if
+	// it has been granted since: the peer counts them.
+	owed   int // OKs that may leave now
+	behind int // OKs that leave after BodySent
+	refuse bool
+	left   bool // Close has been called
+}
+
+var _ wire.Machine = (*machine)(nil)
+
+// state is the place in the peer's stream.
+type state uint8
+
+const (
+	start    state = iota // before the hello
+	boundary              // between messages
+	offered               // behind a header that is neither accepted nor refused
+	statuses              // behind the header of a large message, before answers
+	payload               // inside a payload, or at its end
+	over                  // nothing more is read
+)
+
+// held says what a payload waits for.
+type held uint8
+
+const (
+	nothing   held = iota
+	anyHeader      // the peer's OK, or a header of the peer in its place
+	onlyOK         // the peer's OK
+)

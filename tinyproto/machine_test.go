@@ -1,0 +1,561 @@
+package tinyproto_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"math"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/parley-net/parley/tinyproto"
+	"github.com/parley-net/parley/wire"
+	"github.com/parley-net/parley/wire/wiretest"
+)
+
+const (
+	copyLimit  = 16 << 10
+	maxMessage = 0xF0FFFFFF
+)
+
+var (
+	auto  = tinyproto.Protocol{}
+	never = tinyproto.Protocol{Eager: tinyproto.Never}
+	roles = []wire.Role{wire.Dialing, wire.Accepting}
+)
+
+// opened returns a machine that has said and heard hello.
+func opened(tb testing.TB, p tinyproto.Protocol) wire.Machine {
+	tb.Helper()
+	m := p.New(wire.Accepting, wire.Limits{})
+	m.Output(nil)
+	expect(tb, m, "\xFF", 1, wire.EventOpen)
+	return m
+}
+
+// expect calls Receive once and returns the event, which must be of kind.
+func expect(tb testing.TB, m wire.Machine, p string, n int, kind wire.EventKind) wire.Event {
+	tb.Helper()
+	got, ev, err := m.Receive([]byte(p))
+	if err != nil || got != n || ev.Kind != kind {
+		tb.Fatalf("Receive(%q) = %d, %v, %v; want %d, %v", p, got, ev.Kind, err, n, kind)
+	}
+	return ev
+}
+
+func send(tb testing.TB, m wire.Machine, size int) []byte {
+	tb.Helper()
+	out, _, err := m.Send(nil, wire.Bytes(make([]byte, size)))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return out
+}
+
+func expectOutput(tb testing.TB, m wire.Machine, want string) {
+	tb.Helper()
+	if got := m.Output([]byte("x")); string(got) != "x"+want {
+		tb.Fatalf("Output appended % X, want % X", got[1:], want)
+	}
+}
+
+// Verifies: TINYPROTO-01
+func TestHelloIsOwedAtOnce(t *testing.T) {
+	for _, role := range roles {
+		m := auto.New(role, wire.Limits{})
+		if m.Awaiting() != 1 {
+			t.Errorf("%v: %d answers awaited before the hello, want 1", role, m.Awaiting())
+		}
+		expectOutput(t, m, "\xFF")
+		expectOutput(t, m, "")
+		if out := send(t, m, 1); string(out) != "\x00\x00\x00\x01\x00" {
+			t.Errorf("%v: % X behind the hello", role, out)
+		}
+		expect(t, m, "", 0, wire.EventNone)
+		expect(t, m, "\xFF\xFF", 1, wire.EventOpen)
+		if m.Awaiting() != 1 {
+			t.Errorf("%v: %d answers awaited behind the hello, want 1", role, m.Awaiting())
+		}
+		expect(t, m, "\xFF", 1, wire.EventConfirmed)
+	}
+}
+
+// Verifies: TINYPROTO-02
+func TestHelloRefused(t *testing.T) {
+	for _, tt := range []struct {
+		stream string
+		code   int
+		text   string
+	}{
+		{"\xFE", 0xFE, "connection limit of the peer reached; try again later (code FE)"},
+		{"\xFD", 0xFD, "conflict"},
+		{strings.Repeat("\x00", 254), 0, "2.0.1 does at its connection limit; try again later (code 00)"},
+		{"GET / HTTP/1.1\r\n", 'G', `begins with 47 ('G'), which looks like a text protocol (code 47)`},
+		{"\x16\x03\x01", 0x16, "looks like TLS"},
+		{"\x01SETMODE0\x1f", 1, "begins with 01 instead of FF"},
+		{"\xDE\xCA\xFE\xCA\xFE", 0xDE, "begins with DE instead of FF"},
+	} {
+		for _, role := range roles {
+			d := wiretest.NewDriver(t, auto, role, wire.Limits{})
+			d.Feed([]byte(tt.stream))
+			var refused *wire.RefusedError
+			if !errors.As(d.Err, &refused) || refused.Code != tt.code || refused.Offset != 0 || !strings.Contains(refused.Error(), tt.text) {
+				t.Errorf("%v, %q: %v, want code %02X and %q", role, tt.stream, d.Err, tt.code, tt.text)
+			}
+			if string(d.Out) != "\xFF" {
+				t.Errorf("%v, %q: we wrote % X, want the hello alone", role, tt.stream, d.Out)
+			}
+		}
+	}
+}
+
+func TestTraits(t *testing.T) {
+	want := wire.Traits{Confirms: true, Sized: true, SendsStreams: true, Opaque: true,
+		Refusal: []byte{0xFE}, Types: wire.Types(wire.TypeBytes), MaxMessage: maxMessage}
+	if got := auto.Traits(); !reflect.DeepEqual(got, want) || auto.Name() != "tinyproto" {
+		t.Errorf("%s has the traits %+v, want %+v", auto.Name(), got, want)
+	}
+}
+
+// Verifies: TINYPROTO-04, TINYPROTO-06, TINYPROTO-07, TINYPROTO-08, TINYPROTO-15
+func TestSend(t *testing.T) {
+	for _, tt := range []struct {
+		size            int64
+		send, head      wire.Body // with Auto
+		neverSend       wire.Body
+		header, payload string
+	}{
+		{0, wire.BodyNone, wire.BodyNone, wire.BodyNone, "\x00\x00\x00\x00", ""},
+		{5, wire.BodyNone, wire.BodyFollows, wire.BodyHeld, "\x00\x00\x00\x05", "aaaaa"},
+		{copyLimit, wire.BodyNone, wire.BodyFollows, wire.BodyHeld, "\x00\x00\x40\x00", strings.Repeat("a", copyLimit)},
+		{copyLimit + 1, wire.BodyFollows, wire.BodyFollows, wire.BodyHeld, "\x00\x00\x40\x01", ""},
+		{tinyproto.EagerLimit, wire.BodyFollows, wire.BodyFollows, wire.BodyHeld, "\x00\x01\x00\x00", ""},
+		{tinyproto.EagerLimit + 1, wire.BodyHeld, wire.BodyHeld, wire.BodyHeld, "\x00\x01\x00\x01", ""},
+	} {
+		msg := wire.Bytes(bytes.Repeat([]byte("a"), int(tt.size)))
+		for _, c := range []struct {
+			name    string
+			p       tinyproto.Protocol
+			send    func(m wire.Machine) ([]byte, wire.Sent, error)
+			body    wire.Body
+			payload string
+		}{
+			{"Auto, Send", auto, func(m wire.Machine) ([]byte, wire.Sent, error) { return m.Send([]byte("x"), msg) }, tt.send, tt.payload},
+			{"Auto, SendHead", auto, func(m wire.Machine) ([]byte, wire.Sent, error) { return m.SendHead([]byte("x"), tt.size) }, tt.head, ""},
+			{"Never, Send", never, func(m wire.Machine) ([]byte, wire.Sent, error) { return m.Send([]byte("x"), msg) }, tt.neverSend, ""},
+			{"Never, SendHead", never, func(m wire.Machine) ([]byte, wire.Sent, error) { return m.SendHead([]byte("x"), tt.size) }, tt.neverSend, ""},
+		} {
+			m := opened(t, c.p)
+			out, sent, err := c.send(m)
+			if want := "x" + tt.header + c.payload; err != nil || string(out) != want {
+				t.Errorf("%s of %d bytes: %d bytes beginning with % X, error %v; want %d bytes", c.name, tt.size, len(out), out[:min(len(out), 10)], err, len(want))
+			}
+			if want := (wire.Sent{Body: c.body, Confirm: true}); sent != want {
+				t.Errorf("%s of %d bytes: %+v, want %+v", c.name, tt.size, sent, want)
+			}
+			if m.Awaiting() != 1 {
+				t.Errorf("%s of %d bytes: %d answers awaited, want 1", c.name, tt.size, m.Awaiting())
+			}
+		}
+	}
+	out, sent, err := opened(t, auto).SendHead(nil, maxMessage)
+	if string(out) != "\xF0\xFF\xFF\xFF" || sent.Body != wire.BodyHeld || err != nil {
+		t.Errorf("the largest message: % X, %+v, %v", out, sent, err)
+	}
+}
+
+// Verifies: TINYPROTO-16, TINYPROTO-21
+func TestSendFails(t *testing.T) {
+	closed := opened(t, auto)
+	if out := closed.Close([]byte("x")); string(out) != "x" {
+		t.Errorf("Close appended % X: this wire has no farewell", out[1:])
+	}
+	message := func(msg wire.Message) func(m wire.Machine) ([]byte, wire.Sent, error) {
+		return func(m wire.Machine) ([]byte, wire.Sent, error) { return m.Send([]byte("x"), msg) }
+	}
+	head := func(size int64) func(m wire.Machine) ([]byte, wire.Sent, error) {
+		return func(m wire.Machine) ([]byte, wire.Sent, error) { return m.SendHead([]byte("x"), size) }
+	}
+	for _, tt := range []struct {
+		name string
+		m    wire.Machine
+		send func(m wire.Machine) ([]byte, wire.Sent, error)
+		want error
+	}{
+		{"int", opened(t, auto), message(wire.Int(1)), wire.ErrNotRepresentable},
+		{"float", opened(t, auto), message(wire.Float(1)), wire.ErrNotRepresentable},
+		{"object", opened(t, never), message(wire.Object(nil)), wire.ErrNotRepresentable},
+		{"too large", opened(t, auto), head(maxMessage + 1), wire.ErrTooLarge},
+		{"too large for 64 bits of header", opened(t, auto), head(math.MaxInt64), wire.ErrTooLarge},
+		{"unknown size", opened(t, auto), head(-1), wire.ErrNotRepresentable},
+		{"after Close", closed, head(1), wire.ErrLeft},
+		{"after Close, a message", closed, message(wire.Text("a")), wire.ErrLeft},
+	} {
+		out, sent, err := tt.send(tt.m)
+		if !errors.Is(err, tt.want) || string(out) != "x" || sent != (wire.Sent{}) {
+			t.Errorf("%s: %q, %+v, %v; want %v and nothing appended", tt.name, out, sent, err, tt.want)
+		}
+		if tt.m.Awaiting() != 0 {
+			t.Errorf("%s: the machine awaits %d answers to what it has not sent", tt.name, tt.m.Awaiting())
+		}
+	}
+	if out, _, err := opened(t, auto).Send(nil, wire.Text("é")); string(out) != "\x00\x00\x00\x02é" || err != nil {
+		t.Errorf("text: %q, %v", out, err)
+	}
+}
+
+// Verifies: TINYPROTO-04, TINYPROTO-05
+func TestReceive(t *testing.T) {
+	m := opened(t, auto)
+	p := "\x00\x00\x00\x00\x00\x00\x00\x03abc\x00\x00\x00\x05hello"
+	for _, want := range []string{"", "abc"} {
+		ev := expect(t, m, p, 4+len(want), wire.EventMessage)
+		if got := ev.Message; got.Type() != wire.TypeBytes || string(got.Bytes()) != want || cap(got.Bytes()) != len(want) {
+			t.Errorf("received %v with a capacity of %d, want %q and no more", got, cap(got.Bytes()), want)
+		}
+		p = p[4+len(want):]
+	}
+	expectOutput(t, m, "\xFF\xFF")
+	// Of the next message the end is missing.
+	for n := range 4 {
+		expect(t, m, p[:n], 0, wire.EventNone)
+	}
+	expectOutput(t, m, "")
+	if ev := expect(t, m, p[:6], 4, wire.EventOffer); ev.N != 5 {
+		t.Errorf("offered are %d bytes, want 5", ev.N)
+	}
+	expectOutput(t, m, "")
+	m.Accept()
+	expectOutput(t, m, "\xFF")
+	if ev := expect(t, m, p[4:6], 2, wire.EventData); string(ev.Data) != "he" || cap(ev.Data) != 2 {
+		t.Errorf("a piece %q with a capacity of %d", ev.Data, cap(ev.Data))
+	}
+	expect(t, m, "", 0, wire.EventNone)
+	if ev := expect(t, m, p[6:]+"\x00", 3, wire.EventData); string(ev.Data) != "llo" || cap(ev.Data) != 3 {
+		t.Errorf("a piece %q with a capacity of %d", ev.Data, cap(ev.Data))
+	}
+	expect(t, m, "\x00", 0, wire.EventEnd)
+	expect(t, m, "\x00", 0, wire.EventNone)
+	expectOutput(t, m, "")
+}
+
+// What is larger than the limit is offered, even when all of it is at hand.
+func TestLimit(t *testing.T) {
+	for _, tt := range []struct {
+		limit int64
+		size  int
+		want  wire.EventKind
+	}{
+		{10, 10, wire.EventMessage},
+		{10, 11, wire.EventOffer},
+		{0, tinyproto.EagerLimit + 1, wire.EventMessage},
+		{math.MaxInt64, tinyproto.EagerLimit + 1, wire.EventMessage},
+	} {
+		m := auto.New(wire.Dialing, wire.Limits{MaxMessage: tt.limit})
+		expect(t, m, "\xFF", 1, wire.EventOpen)
+		p := "\x00" + string([]byte{byte(tt.size >> 16), byte(tt.size >> 8), byte(tt.size)}) + strings.Repeat("a", tt.size)
+		if _, ev, err := m.Receive([]byte(p)); ev.Kind != tt.want || err != nil {
+			t.Errorf("limit %d, %d bytes: %v, %v; want %v", tt.limit, tt.size, ev.Kind, err, tt.want)
+		}
+	}
+}
+
+// Verifies: TINYPROTO-15
+func TestSizes(t *testing.T) {
+	m := opened(t, auto)
+	if ev := expect(t, m, "\xF0\xFF\xFF\xFF", 4, wire.EventOffer); ev.N != maxMessage {
+		t.Errorf("offered are %d bytes, want %d", ev.N, int64(maxMessage))
+	}
+	m.Accept()
+	expectOutput(t, m, "\xFF")
+
+	for _, header := range []string{"\xF1\x00\x00\x00", "\xFD\x00\x00\x00", "\xFE\xFF\xFF\xFF"} {
+		m := opened(t, auto)
+		expect(t, m, "\x00\x00\x00\x00", 4, wire.EventMessage)
+		expect(t, m, header[:3], 0, wire.EventNone)
+		_, _, err := m.Receive([]byte(header))
+		var broken *wire.ProtocolError
+		if !errors.As(err, &broken) || broken.Offset != 5 || !strings.Contains(err.Error(), "the wire carries 4043309055") {
+			t.Errorf("% X: %v", header, err)
+		}
+		expectOutput(t, m, "\xFF\x00")
+		expectOutput(t, m, "")
+		if _, _, again := m.Receive([]byte(header)); again != err {
+			t.Errorf("% X: the second error is %v", header, again)
+		}
+		if eof := m.ReceiveEOF(nil); eof != err {
+			t.Errorf("% X: at the end of the stream %v", header, eof)
+		}
+	}
+}
+
+// Verifies: TINYPROTO-19
+func TestConfirmations(t *testing.T) {
+	m := opened(t, auto)
+	for range 5 {
+		send(t, m, 1)
+	}
+	if ev := expect(t, m, "\xFF\xFF\x00", 2, wire.EventConfirmed); ev.N != 2 {
+		t.Errorf("%d confirmed, want 2", ev.N)
+	}
+	expect(t, m, "\x00\x00\x00\x00\xFF", 4, wire.EventMessage) // behind an OK
+	if ev := expect(t, m, "\xFF\xFF\xFF\xFF", 3, wire.EventConfirmed); ev.N != 3 {
+		t.Errorf("%d confirmed, want 3", ev.N)
+	}
+	if m.Awaiting() != 0 {
+		t.Errorf("%d answers awaited, want none", m.Awaiting())
+	}
+}
+
+// Verifies: TINYPROTO-18
+func TestUnsolicitedOK(t *testing.T) {
+	m := opened(t, auto)
+	send(t, m, 1)
+	expect(t, m, "\xFF\xFF", 1, wire.EventConfirmed)
+	_, _, err := m.Receive([]byte("\xFF"))
+	var broken *wire.ProtocolError
+	if !errors.As(err, &broken) || broken.Offset != 2 || !strings.Contains(err.Error(), "an OK (FF) that answers nothing") {
+		t.Error(err)
+	}
+	expectOutput(t, m, "\x00")
+}
+
+// Verifies: TINYPROTO-11, TINYPROTO-13
+func TestRefusedByPeer(t *testing.T) {
+	for _, tt := range []struct {
+		stream string
+		code   int
+		text   string
+	}{
+		{"\xFE", 0xFE, "connection limit"},
+		{"\xFD", 0xFD, "conflict"},
+		{"\x00", 0x00, "the peer does not take this message"},
+	} {
+		for _, p := range []tinyproto.Protocol{auto, never} {
+			d := wiretest.NewDriver(t, p, wire.Dialing, wire.Limits{})
+			d.Feed([]byte("\xFF"))
+			if err := d.Send(wire.Bytes(make([]byte, tinyproto.EagerLimit+1))); err != nil {
+				t.Fatal(err)
+			}
+			d.Feed([]byte(tt.stream))
+			d.EOF()
+			var refused *wire.RefusedError
+			if !errors.As(d.Err, &refused) || refused.Code != tt.code || refused.Offset != 1 || !strings.Contains(d.Err.Error(), tt.text) {
+				t.Errorf("% X: %v", tt.stream, d.Err)
+			}
+			if want := "\xFF\x00\x01\x00\x01"; string(d.Out) != want {
+				t.Errorf("% X: we wrote %d bytes, want the hello and the header", tt.stream, len(d.Out))
+			}
+		}
+	}
+	// Followed by more, 00 begins a header; with nothing unanswered it always does.
+	m := opened(t, auto)
+	send(t, m, 1)
+	expect(t, m, "\x00", 0, wire.EventNone)
+	expect(t, m, "\x00\x00\x00\x01a", 5, wire.EventMessage)
+	expect(t, m, "\xFF", 1, wire.EventConfirmed)
+	if err := m.ReceiveEOF([]byte{0}); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("00 and the end of the stream, nothing unanswered: %v", err)
+	}
+}
+
+// Verifies: TINYPROTO-14
+func TestRefuse(t *testing.T) {
+	reason := errors.New("no room")
+	m := opened(t, auto)
+	expect(t, m, "\x00\x00\x00\x00", 4, wire.EventMessage)
+	expect(t, m, "\x00\x00\x00\x09", 4, wire.EventOffer)
+	err := m.Refuse(reason)
+	if !errors.Is(err, reason) || !strings.Contains(err.Error(), "9 bytes refused") {
+		t.Errorf("Refuse returned %v", err)
+	}
+	expectOutput(t, m, "\xFF\x00")
+	if _, _, again := m.Receive([]byte("123456789")); again != err {
+		t.Errorf("Receive goes on after Refuse: %v", again)
+	}
+
+	// A refusal never lands inside our own payload.
+	m = opened(t, auto)
+	if _, _, err := m.SendHead(nil, 10); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, m, "\x00\x00\x00\x00", 4, wire.EventMessage)
+	expect(t, m, "\x00\x00\x00\x09", 4, wire.EventOffer)
+	m.Refuse(reason)
+	expectOutput(t, m, "")
+	m.BodySent()
+	expectOutput(t, m, "\xFF\x00")
+}
+
+// Verifies: TINYPROTO-17
+func TestEndOfStream(t *testing.T) {
+	const stream = "\xFF\x00\x00\x00\x03abc\x00\x01\x00\x00"
+	whole := map[int]bool{1: true, 8: true} // boundaries between messages
+	for n := range len(stream) + 1 {
+		d := wiretest.NewDriver(t, auto, wire.Accepting, wire.Limits{})
+		d.Feed([]byte(stream[:n]))
+		err := d.EOF()
+		if whole[n] != (err == nil) {
+			t.Errorf("after %d bytes: %v", n, err)
+		}
+		if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("after %d bytes: %v does not wrap io.ErrUnexpectedEOF", n, err)
+		}
+		if want := min(1, n/8); len(d.Messages()) != want {
+			t.Errorf("after %d bytes: %d messages delivered, want %d", n, len(d.Messages()), want)
+		}
+	}
+	for _, tt := range []struct{ stream, text string }{
+		{"", "at byte 0: closed before its hello (FF), as tinyproto 3.0 does at its connection limit"},
+		{"\xFF\x00\x05", "at byte 1: closed inside the size of a message, 2 of 4 bytes came"},
+		{"\xFF\x00\x00\x00\x64", "at byte 5: closed inside a message, 0 of 100 bytes came"},
+		{"\xFF\x00\x00\x00\x640123456789", "at byte 15: closed inside a message, 10 of 100 bytes came"},
+	} {
+		d := wiretest.NewDriver(t, auto, wire.Accepting, wire.Limits{})
+		d.Feed([]byte(tt.stream))
+		if err := d.EOF(); err == nil || !strings.Contains(err.Error(), tt.text) {
+			t.Errorf("%q: %v, want %q", tt.stream, err, tt.text)
+		}
+	}
+}
+
+func TestEndOfStreamInsteadOfOK(t *testing.T) {
+	for _, p := range []tinyproto.Protocol{auto, never} {
+		m := opened(t, p)
+		send(t, m, 0)
+		send(t, m, tinyproto.EagerLimit+1)
+		err := m.ReceiveEOF(nil)
+		if !errors.Is(err, io.ErrUnexpectedEOF) || !strings.Contains(err.Error(), "2 of our messages unconfirmed") {
+			t.Error(err)
+		}
+	}
+	// The peer may end its stream and still read a message it has granted.
+	m := opened(t, never)
+	send(t, m, 3)
+	expect(t, m, "\xFF", 1, wire.EventGranted)
+	expect(t, m, "", 0, wire.EventConfirmed)
+	if err := m.ReceiveEOF(nil); err != nil {
+		t.Error(err)
+	}
+}
+
+// Verifies: TINYPROTO-07, TINYPROTO-19
+func TestGrant(t *testing.T) {
+	m := opened(t, auto)
+	send(t, m, 1)
+	send(t, m, 1)
+	send(t, m, tinyproto.EagerLimit+1)
+	if ev := expect(t, m, "\xFF\xFF\xFF", 2, wire.EventConfirmed); ev.N != 2 {
+		t.Errorf("%d confirmed, want 2", ev.N)
+	}
+	expect(t, m, "\xFF", 1, wire.EventGranted)
+	if ev := expect(t, m, "", 0, wire.EventConfirmed); ev.N != 1 {
+		t.Errorf("%d confirmed, want 1", ev.N)
+	}
+	expect(t, m, "", 0, wire.EventNone)
+
+	// While the payload leaves, nothing else does.
+	expect(t, m, "\x00\x00\x00\x01a", 5, wire.EventMessage)
+	expectOutput(t, m, "")
+	m.BodySent()
+	expectOutput(t, m, "\xFF")
+}
+
+// The OKs to headers read before the grant leave before the payload, even if
+// the driver has not asked for them earlier.
+//
+// Verifies: TINYPROTO-09
+func TestAnswersLeaveBeforeLargePayload(t *testing.T) {
+	m := opened(t, auto)
+	send(t, m, tinyproto.EagerLimit+1)
+	expect(t, m, "\x00\x00\x00\x01a", 5, wire.EventMessage)
+	expect(t, m, "\xFF", 1, wire.EventGranted)
+	expect(t, m, "", 0, wire.EventConfirmed)
+	expect(t, m, "\x00\x00\x00\x01b", 5, wire.EventMessage)
+	expectOutput(t, m, "\xFF") // the one before the grant
+	expectOutput(t, m, "")
+	m.BodySent()
+	expectOutput(t, m, "\xFF") // the one behind it
+}
+
+// Between header and payload of a large message come the answers to what we
+// had sent when our OK left, no more.
+//
+// Verifies: TINYPROTO-09
+func TestAnswersComeBeforeLargePayload(t *testing.T) {
+	const header = "\x00\x01\x00\x01"
+	m := opened(t, auto)
+	send(t, m, 1)
+	send(t, m, 1)
+	expect(t, m, header, 4, wire.EventOffer)
+	m.Accept()
+	expectOutput(t, m, "\xFF")
+	send(t, m, 1) // its answer comes behind the payload, which begins with FF here
+	expect(t, m, "\xFF", 1, wire.EventConfirmed)
+	expect(t, m, "", 0, wire.EventNone)
+	if ev := expect(t, m, "\xFF\xFF\xFF", 1, wire.EventConfirmed); ev.N != 1 {
+		t.Errorf("%d confirmed, want 1", ev.N)
+	}
+	payload := strings.Repeat("\xFF", tinyproto.EagerLimit+1)
+	expect(t, m, payload+"\xFF", len(payload), wire.EventData)
+	expect(t, m, "\xFF", 0, wire.EventEnd)
+	expect(t, m, "\xFF", 1, wire.EventConfirmed)
+
+	for _, tt := range []struct {
+		answer  byte
+		refused bool
+	}{{0x00, true}, {0xFD, true}, {0xFE, true}, {0x55, false}, {0xF0, false}} {
+		m := opened(t, auto)
+		send(t, m, 1)
+		expect(t, m, header, 4, wire.EventOffer)
+		m.Accept()
+		_, _, err := m.Receive([]byte{tt.answer, 0, 0, 0})
+		var refused *wire.RefusedError
+		var broken *wire.ProtocolError
+		if errors.As(err, &refused) != tt.refused || errors.As(err, &broken) == tt.refused {
+			t.Errorf("%02X in place of an answer: %v", tt.answer, err)
+		}
+	}
+}
+
+// A large payload that comes without having waited is understood when nothing
+// of ours is unanswered.
+func TestLargePayloadSentEagerly(t *testing.T) {
+	payload := strings.Repeat("\xFF", tinyproto.EagerLimit+1)
+	d := wiretest.NewDriver(t, auto, wire.Accepting, wire.Limits{})
+	d.Feed([]byte("\xFF\x00\x01\x00\x01" + payload))
+	d.FeedBytewise([]byte("\x00\x01\x00\x01" + payload))
+	if got := d.Messages(); d.Err != nil || len(got) != 2 || got[0].Text() != payload || got[1].Text() != payload {
+		t.Errorf("%d messages, %v", len(got), d.Err)
+	}
+}
+
+// A small payload that is held leaves when a header of the peer comes in place
+// of its OK.
+//
+// Verifies: TINYPROTO-08, TINYPROTO-10
+func TestSmallPayloadLeavesOnCollision(t *testing.T) {
+	m := opened(t, never)
+	send(t, m, 3)
+	p := "\x00\x00\x00\x01a"
+	for n := range 4 {
+		expect(t, m, p[:n], 0, wire.EventNone)
+	}
+	expect(t, m, p, 0, wire.EventGranted)
+	expect(t, m, p, 5, wire.EventMessage)
+	expectOutput(t, m, "")
+	m.BodySent()
+	expectOutput(t, m, "\xFF")
+	if m.Awaiting() != 1 {
+		t.Errorf("%d answers awaited, want 1", m.Awaiting())
+	}
+	expect(t, m, "\xFF", 1, wire.EventConfirmed)
+
+	// A larger one keeps waiting.
+	m = opened(t, never)
+	send(t, m, tinyproto.EagerLimit+1)
+	expect(t, m, p, 5, wire.EventMessage)
+	expectOutput(t, m, "\xFF")
+	expect(t, m, "\xFF", 1, wire.EventGranted)
+}

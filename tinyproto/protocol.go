@@ -1,0 +1,59 @@
+package tinyproto
+
+import "github.com/parley-net/parley/wire"
+
+const name = "tinyproto"
+
+// EagerLimit is the largest payload in bytes that follows its header without
+// waiting for the peer's OK. It is fixed: the peers of a collision have to
+// agree on it.
+const EagerLimit = 64 << 10
+
+// maxMessage is the largest payload in bytes the wire can carry. The first
+// byte of a larger size could be a status.
+const maxMessage = 0xF0FFFFFF
+
+// Eager says when a payload leaves. The two sides of a connection need not
+// agree on it.
+type Eager uint8
+
+const (
+	// Auto sends a payload of up to EagerLimit bytes directly behind its
+	// header, a larger one after the peer's OK.
+	Auto Eager = iota
+	// Never sends every payload after the peer's OK, as the original does.
+	Never
+)
+
+// Protocol is the tinyproto wire. Its zero value is ready for use.
+type Protocol struct {
+	// Eager says when payloads leave, Auto by default.
+	Eager Eager
+}
+
+// Name returns "tinyproto".
+func (Protocol) Name() string { return name }
+
+// Traits returns what is particular to tinyproto: messages of up to F0FFFFFF
+// bytes, each confirmed. Bytes and text can be sent; both arrive as bytes. A
+// connection beyond a server's limit gets FE in place of the hello.
+func (Protocol) Traits() wire.Traits {
+	return wire.Traits{
+		Confirms:     true,
+		Sized:        true,
+		SendsStreams: true,
+		Opaque:       true,
+		Refusal:      []byte{statusLimit},
+		Types:        wire.Types(wire.TypeBytes),
+		MaxMessage:   maxMessage,
+	}
+}
+
+// New returns the machine for one connection. Both roles speak alike.
+func (p Protocol) New(_ wire.Role, limits wire.Limits) wire.Machine {
+	return &machine{
+		eager:   p.Eager,
+		largest: limits.Message(p.Traits()),
+		owed:    1, // the hello is an OK that answers nothing
+	}
+}

@@ -1,0 +1,194 @@
+package tinyproto
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/parley-net/parley/wire"
+)
+
+// Receive consumes the next bytes of the peer.
+//
+// Its parts fill in ev: returning an Event through another function would cost
+// more than the parsing.
+func (m *machine) Receive(p []byte) (n int, ev wire.Event, err error) {
+	if m.granted {
+		m.granted = false
+		ev.Kind, ev.N = wire.EventConfirmed, 1
+		return 0, ev, nil
+	}
+	switch m.state {
+	case start:
+		n, err = m.receiveHello(p, &ev)
+	case boundary:
+		n, err = m.receiveNext(p, &ev)
+	case statuses:
+		n, err = m.receiveStatus(p, &ev)
+	case payload:
+		n = m.receivePayload(p, &ev)
+	case over:
+		err = m.err
+	}
+	if err != nil {
+		m.state, m.err = over, err
+	}
+	m.offset += int64(n)
+	return n, ev, err
+}
+
+func (m *machine) receiveHello(p []byte, ev *wire.Event) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if p[0] != statusOK {
+		return 0, m.refusedBy(p[0], helloMeaning(p[0]))
+	}
+	m.state = boundary
+	ev.Kind = wire.EventOpen
+	return 1, nil
+}
+
+// receiveNext reads what begins at a message boundary: an answer to one of our
+// messages, or a message.
+func (m *machine) receiveNext(p []byte, ev *wire.Event) (int, error) {
+	switch {
+	case len(p) == 0:
+		return 0, nil
+	case p[0] == statusOK:
+		return m.receiveOKs(p, ev)
+	case p[0] >= statusConflict && m.unanswered > 0:
+		return 0, m.refusedBy(p[0], meaning(p[0]))
+	case len(p) < headerSize:
+		return 0, nil // a lone 00 may also be a refusal: ReceiveEOF tells
+	}
+	size := int64(binary.BigEndian.Uint32(p))
+	if size > maxMessage {
+		return 0, m.reject("a message of %d bytes, the wire carries %d: the peer is out of step or speaks another protocol", size, int64(maxMessage))
+	}
+	if m.held == anyHeader {
+		// A collision. The peer takes what follows our header for the payload.
+		m.grant(ev)
+		return 0, nil
+	}
+	whole := size <= int64(len(p)-headerSize) && (size <= EagerLimit || m.unanswered == 0)
+	if whole && size <= m.largest {
+		m.owe()
+		end := headerSize + int(size)
+		ev.Kind, ev.Message = wire.EventMessage, wire.Bytes(p[headerSize:end:end])
+		return end, nil
+	}
+	m.state, m.size, m.missing = offered, size, size
+	ev.Kind, ev.N = wire.EventOffer, size
+	return headerSize, nil
+}
+
+// receiveStatus reads the answers that come between the header and the payload
+// of a large message.
+func (m *machine) receiveStatus(p []byte, ev *wire.Event) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	switch p[0] {
+	case statusOK:
+		n, err := m.receiveOKs(p[:min(len(p), m.answers)], ev)
+		if m.answers -= n; m.answers == 0 {
+			m.state = payload
+		}
+		return n, err
+	case statusError, statusConflict, statusLimit:
+		return 0, m.refusedBy(p[0], meaning(p[0]))
+	}
+	return 0, m.reject("%02X where the answer to one of our messages was due: when messages cross, a payload above %d bytes comes behind the answers", p[0], EagerLimit)
+}
+
+// receivePayload reads a piece of a payload, or its end.
+func (m *machine) receivePayload(p []byte, ev *wire.Event) int {
+	if m.missing == 0 {
+		m.state = boundary
+		ev.Kind = wire.EventEnd
+		return 0
+	}
+	n := int(min(m.missing, int64(len(p))))
+	if n > 0 {
+		m.missing -= int64(n)
+		ev.Kind, ev.Data = wire.EventData, p[:n:n]
+	}
+	return n
+}
+
+// receiveOKs reads the run of OKs that p begins with.
+func (m *machine) receiveOKs(p []byte, ev *wire.Event) (int, error) {
+	if m.unanswered == 0 {
+		return 0, m.reject("an OK (FF) that answers nothing: the peer is out of step or speaks another protocol")
+	}
+	most := m.unanswered
+	if m.held != nothing {
+		if most == 1 {
+			m.unanswered = 0
+			m.granted = true
+			m.grant(ev)
+			return 1, nil
+		}
+		most-- // the last one is the grant, an event of its own
+	}
+	n := 1
+	for n < min(most, len(p)) && p[n] == statusOK {
+		n++
+	}
+	m.unanswered -= n
+	ev.Kind, ev.N = wire.EventConfirmed, int64(n)
+	return n, nil
+}
+
+// grant opens the payload that is held.
+func (m *machine) grant(ev *wire.Event) {
+	m.held, m.open = nothing, true
+	ev.Kind = wire.EventGranted
+}
+
+// owe adds the OK to the header just read.
+func (m *machine) owe() {
+	if m.open {
+		m.behind++
+	} else {
+		m.owed++
+	}
+}
+
+// Accept takes the message just offered.
+func (m *machine) Accept() {
+	m.owe()
+	m.state = payload
+	if m.size > EagerLimit && m.unanswered > 0 {
+		m.state, m.answers = statuses, m.unanswered
+	}
+}
+
+// Refuse declines the message just offered and with it the connection: a 00 in
+// a stream that goes on could be the first byte of a size. The error wraps
+// reason.
+func (m *machine) Refuse(reason error) error {
+	m.refuse = true
+	m.state = over
+	m.err = fmt.Errorf("parley: tinyproto message of %d bytes refused, which ends the connection: %w", m.size, reason)
+	return m.err
+}
+
+// ReceiveEOF says what the end of the peer's stream means.
+func (m *machine) ReceiveEOF(rest []byte) error {
+	switch {
+	case m.state == over:
+	case m.state == start:
+		m.err = m.cutOff("closed before its hello (FF), as tinyproto 3.0 does at its connection limit; try again later")
+	case m.missing > 0:
+		m.err = m.cutOff("closed inside a message, %d of %d bytes came; the message is lost", m.size-m.missing, m.size)
+	case len(rest) == 1 && rest[0] == statusError && m.unanswered > 0:
+		m.err = m.refusedBy(statusError, meaning(statusError))
+	case len(rest) > 0:
+		m.err = m.cutOff("closed inside the size of a message, %d of %d bytes came", len(rest), headerSize)
+	case m.unanswered > 0:
+		m.err = m.cutOff("closed with %d of our messages unconfirmed; the peer may not have read them", m.unanswered)
+	}
+	m.state = over
+	return m.err
+}

@@ -1,0 +1,85 @@
+package tinyproto
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/parley-net/parley/wire"
+)
+
+// copyLimit is the largest payload in bytes that is copied behind its header.
+// Above it, handing the payload to the driver is cheaper.
+const copyLimit = 16 << 10
+
+// Send appends the header of msg to dst, and a small payload that may leave at
+// once.
+func (m *machine) Send(dst []byte, msg wire.Message) ([]byte, wire.Sent, error) {
+	if t := msg.Type(); t != wire.TypeBytes && t != wire.TypeText {
+		return dst, wire.Sent{}, fmt.Errorf("%w: tinyproto carries bytes, and text as its bytes, no %s", wire.ErrNotRepresentable, t)
+	}
+	dst, sent, err := m.SendHead(dst, int64(msg.Len()))
+	if sent.Body == wire.BodyFollows && msg.Len() <= copyLimit {
+		dst = append(dst, msg.Bytes()...)
+		m.open, sent.Body = false, wire.BodyNone
+	}
+	return dst, sent, err
+}
+
+// SendHead appends the header of a message of size bytes to dst.
+func (m *machine) SendHead(dst []byte, size int64) ([]byte, wire.Sent, error) {
+	switch {
+	case m.left:
+		return dst, wire.Sent{}, wire.ErrLeft
+	case size < 0:
+		return dst, wire.Sent{}, fmt.Errorf("%w: tinyproto announces every size, this one is unknown", wire.ErrNotRepresentable)
+	case size > maxMessage:
+		return dst, wire.Sent{}, fmt.Errorf("%w: %d bytes, tinyproto carries %d", wire.ErrTooLarge, size, int64(maxMessage))
+	}
+	sent := wire.Sent{Confirm: true}
+	switch {
+	case size == 0:
+	case size > EagerLimit:
+		m.held, sent.Body = onlyOK, wire.BodyHeld
+	case m.eager == Never:
+		m.held, sent.Body = anyHeader, wire.BodyHeld
+	default:
+		m.open, sent.Body = true, wire.BodyFollows
+	}
+	m.unanswered++
+	return binary.BigEndian.AppendUint32(dst, uint32(size)), sent, nil
+}
+
+// BodySent says that the open payload has been queued whole.
+func (m *machine) BodySent() {
+	m.open = false
+	m.owed += m.behind
+	m.behind = 0
+}
+
+// Output appends the hello, OKs and a refusal. It must be called between
+// EventGranted and the payload: the OKs to headers read before the grant leave
+// then. While the payload leaves it appends nothing.
+func (m *machine) Output(dst []byte) []byte {
+	for ; m.owed > 0; m.owed-- {
+		dst = append(dst, statusOK)
+	}
+	if m.refuse && !m.open {
+		m.refuse = false
+		dst = append(dst, statusError)
+	}
+	return dst
+}
+
+// Awaiting counts the hello and the answers that the peer owes.
+func (m *machine) Awaiting() int {
+	if m.state == start {
+		return 1 + m.unanswered
+	}
+	return m.unanswered
+}
+
+// Close appends nothing: tinyproto has no farewell.
+func (m *machine) Close(dst []byte) []byte {
+	m.left = true
+	return dst
+}
