@@ -1,0 +1,53 @@
+// Package parley lets programs talk over TCP in messages.
+//
+// It speaks four wires, byte for byte as the Python packages socket-oneline,
+// tinyproto, serpy and serpy2 do, in either role; each is a value of its own
+// package: oneline.Protocol{}, tinyproto.Protocol{}, serpy.Protocol{},
+// serpy2.Protocol{}. Everything else is the same for all of them.
+//
+// # Servers
+//
+// A [Server] accepts connections and gives each message to its [Handler]:
+//
+//	srv := &parley.Server{Protocol: oneline.Protocol{}, Handler: device}
+//	err := srv.ListenAndServe("127.0.0.1:5001", "[::1]:5001", "unix:/run/device.sock")
+//
+// The zero value of every other field is usable and safe: connections,
+// messages, queues and waits are bounded (see [Limits] and [Timeouts]).
+// [Server.Shutdown] ends it gracefully, [Server.Close] at once.
+//
+// With Pull instead of a Handler, [Server.Accept] hands out connections.
+//
+// # Connections
+//
+// [Dial] connects to a peer. A [Conn] sends with Send, Confirm (send, and wait
+// for the wire's own confirmation) and Call (send, and return the next message
+// that arrives), and receives with Receive and Messages. Every method that may
+// wait takes a context; one that times out leaves the connection as it was.
+//
+//	c, err := parley.Dial(ctx, oneline.Protocol{}, "device.lab:5001")
+//	answer, err := c.Call(ctx, parley.Text("*IDN?"))
+//
+// All methods may be called concurrently, and from the connection's own
+// handler: a handler may send any amount, Confirm, Call or Receive, and
+// nothing deadlocks. Messages that are too large for memory are sent and
+// received as streams where the wire allows it.
+//
+// A [Client] keeps a connection alive.
+//
+// # Messages
+//
+// A [Message] is a small value: text, bytes, an integer, a float or an object,
+// made by [Text], [Bytes], [Int], [Float] and [Object]. What a wire does not
+// carry it refuses with [ErrNotRepresentable]; nothing is changed silently. A
+// message given to a handler borrows its bytes: Clone keeps them. What Receive
+// returns is the caller's.
+//
+// # Errors
+//
+// A [ProtocolError] says that the peer broke the rules of the wire, at which
+// byte, and ends the connection. A [MessageError] says that one message was
+// lost; the connection lives. The caller's mistakes are ErrTooLarge,
+// ErrNotRepresentable, ErrUnsolicited and the like; nothing was sent. A wait
+// that was too long is a [TimeoutError] and matches os.ErrDeadlineExceeded.
+package parley
