@@ -24,6 +24,7 @@ type config struct {
 	timeouts Timeouts
 	logger   *slog.Logger // nil: silent
 	trace    func(Trace)
+	budget   *budget     // nil: none
 	shutdown func(*Conn) // honours a peer's request to end the server
 	opened   func(*Conn) // tells the server that OnOpen has agreed
 	closed   func(*Conn) // tells the server that the connection has ended
@@ -90,6 +91,7 @@ type Conn struct {
 	goroutines int
 	done       chan struct{} // closed when all has ended and OnClose has run
 	dead       chan struct{} // closed when err is set
+	holding    int64         // what the budget knows of
 	partial    bool          // a message has begun and the reader waits for its rest
 	watch      watch
 	stats      ConnStats
@@ -226,6 +228,7 @@ func (c *Conn) exit() {
 		c.in.release()
 		bufpool.Put(c.asm.buf)
 		c.asm = assembly{}
+		c.holds()
 	}
 	c.mu.Unlock()
 	if !last {

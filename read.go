@@ -22,6 +22,10 @@ func (c *Conn) read() {
 		if c.err != nil || c.endDraining() {
 			break
 		}
+		c.holds()
+		if c.err != nil {
+			break
+		}
 		c.partial = c.asm.active || c.in.len() > 0
 		c.watchSome()
 		in, direct := c.in, c.direct()

@@ -56,6 +56,10 @@ type Server struct {
 	// MaxConnsPerAddr is how many of them may come from one IP address;
 	// beyond that they are refused. Default 256, negative: no limit.
 	MaxConnsPerAddr int
+	// MaxBuffered is how many bytes the unfinished messages of all
+	// connections may hold together; beyond it the connection that holds most
+	// is cut. Default 512 MiB, negative: no limit.
+	MaxBuffered int64
 	// WhenFull says what happens to a connection beyond MaxConns. On oneline
 	// it always waits.
 	WhenFull Full
@@ -112,6 +116,9 @@ func (s *Server) init() error {
 			handler: s.Handler, hooks: s.Hooks, plugins: s.Plugins,
 			limits: s.Limits.withDefaults(), timeouts: s.Timeouts.withDefaults(t.Lockstep),
 			logger: s.Logger, trace: s.Trace, closed: s.connClosed,
+		}
+		if most := or(s.MaxBuffered, 512<<20); most > 0 {
+			s.cfg.budget = &budget{limit: most, by: make(map[*Conn]int64)}
 		}
 		s.cfg.streams, _ = s.Handler.(StreamHandler)
 		if !s.IgnoreShutdownRequest {

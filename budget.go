@@ -1,0 +1,73 @@
+package parley
+
+import (
+	"fmt"
+	"sync"
+)
+
+// budget bounds what unfinished messages hold in memory over all connections
+// of a server. Only connections that hold more than budgetStep take part.
+type budget struct {
+	limit int64
+
+	mu   sync.Mutex
+	used int64
+	by   map[*Conn]int64
+}
+
+// budgetStep is the accuracy of the account, in bytes: what one read brings is
+// below it, so an ordinary message never touches the budget.
+const budgetStep = 2 * readSize
+
+// set says that c holds n bytes. If that is more than the budget allows it
+// returns the connection that holds most.
+func (b *budget) set(c *Conn, n int64) (victim *Conn) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.used += n - b.by[c]
+	if n == 0 {
+		delete(b.by, c)
+	} else {
+		b.by[c] = n
+	}
+	if b.used <= b.limit {
+		return nil
+	}
+	for other, held := range b.by {
+		if victim == nil || held > b.by[victim] {
+			victim = other
+		}
+	}
+	return victim
+}
+
+// holds tells the budget how much the unfinished message of c holds. It is
+// called by the reader before it waits.
+func (c *Conn) holds() {
+	b := c.cfg.budget
+	if b == nil {
+		return
+	}
+	n := int64(cap(c.asm.buf) + cap(c.in.b))
+	if n < budgetStep || c.err != nil {
+		n = 0
+	}
+	if n == c.holding {
+		return
+	}
+	c.holding = n
+	victim := b.set(c, n)
+	if victim == nil {
+		return
+	}
+	err := fmt.Errorf("%w: the unfinished messages of all connections hold more than %d bytes, this one most of them", ErrFull, b.limit)
+	if victim == c {
+		c.cut(err)
+		return
+	}
+	go func() { // two connections are never locked together
+		victim.mu.Lock()
+		victim.cut(err)
+		victim.mu.Unlock()
+	}()
+}

@@ -1,0 +1,55 @@
+package parley_test
+
+import (
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"testing"
+
+	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/parleytest"
+	"github.com/parley-net/parley/tinyproto"
+)
+
+// The connection whose unfinished message holds most is cut; the others and
+// honest clients go on.
+//
+// Verifies: RUNTIME-11
+func TestBudget(t *testing.T) {
+	reasons := make(chan error, 10)
+	srv := &parley.Server{Protocol: tinyproto.Protocol{}, Handler: parley.HandlerFunc(echo), MaxBuffered: 6 << 20,
+		Hooks: parley.Hooks{OnClose: func(c *parley.Conn, err error) { reasons <- err }}}
+	addr := parleytest.NewServer(t, srv)
+	stall := func(sent int) net.Conn { // announces 32 MiB, brings a part of it
+		nc, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { nc.Close() })
+		head := binary.BigEndian.AppendUint32([]byte{0xff}, 32<<20)
+		if _, err := nc.Write(append(head, make([]byte, sent)...)); err != nil {
+			t.Fatal(err)
+		}
+		io.ReadFull(nc, make([]byte, 2)) // its hello and its OK
+		return nc
+	}
+	small := stall(1 << 20)
+	stall(3 << 20)
+	stall(1 << 20)
+	stall(3 << 20)
+	if err := <-reasons; !errors.Is(err, parley.ErrFull) {
+		t.Errorf("the largest was cut because of %v, want ErrFull", err)
+	}
+	c, err := parley.Dial(newContext(t), tinyproto.Protocol{}, addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.CloseNow()
+	if m, err := c.Call(newContext(t), parley.Text("honest")); err != nil || m.Text() != "honest" {
+		t.Errorf("an honest client got %v, %v", m, err)
+	}
+	if _, err := small.Write([]byte{0}); err != nil {
+		t.Errorf("a small one was cut: %v", err)
+	}
+}
