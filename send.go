@@ -103,8 +103,7 @@ func (c *Conn) send(ctx context.Context, m Message, receiver *waiter) (uint64, e
 	before := len(c.out)
 	out, sent, err := c.m.Send(c.out, m)
 	if err != nil {
-		c.releaseTurn()
-		c.flushSoon()
+		c.unsent(err)
 		return 0, err
 	}
 	c.out = out
@@ -130,6 +129,17 @@ func (c *Conn) send(ctx context.Context, m Message, receiver *waiter) (uint64, e
 		c.held = &held{body: m.Bytes(), w: w}
 		return n, c.awaitSegment(ctx, w)
 	}
+}
+
+// unsent is called when the machine has refused a message. A plugin may have
+// counted it already, and the peer's would wait for it: then the connection
+// can't go on.
+func (c *Conn) unsent(err error) {
+	if len(c.transform) > 0 {
+		c.cut(fmt.Errorf("parley: a message was lost behind the plugins: %w", err))
+	}
+	c.releaseTurn()
+	c.flushSoon()
 }
 
 // account counts a message that has just been handed to the machine.
@@ -348,6 +358,7 @@ func (c *Conn) offer(m Message) error {
 	before := len(c.out)
 	out, sent, err := c.m.Send(c.out, m)
 	if err != nil {
+		c.unsent(err)
 		return err
 	}
 	c.out = out
