@@ -162,6 +162,7 @@ func (c *Conn) endDraining() bool {
 	if !c.draining || c.farewell || c.asm.active || c.in.len() > 0 || c.handling || c.inbox.len() > 0 {
 		return false
 	}
+	c.nc.SetReadDeadline(time.Time{})
 	c.end(ErrServerClosed)
 	return false // go on reading until the peer has closed
 }

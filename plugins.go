@@ -26,7 +26,7 @@ func (c *Conn) transformed(m Message) (Message, error) {
 		}
 		p, owned = out, true
 	}
-	return m.WithBytes(p), nil
+	return m.AsBytes(p), nil
 }
 
 // untransform runs the plugins over a received message, in reverse order. The
@@ -43,5 +43,5 @@ func (c *Conn) untransform(m Message) (Message, error) {
 		}
 		p, owned = out, true
 	}
-	return m.WithBytes(p), nil
+	return m.AsBytes(p), nil
 }

@@ -39,6 +39,9 @@ func (c *Conn) enlist(ctx context.Context) (*waiter, error) {
 	if ctx.Err() != nil {
 		return nil, c.ctxErr(ctx)
 	}
+	if c.draining {
+		c.end(ErrServerClosed) // all that was received has been taken
+	}
 	w := c.newWaiter()
 	c.ready.push(w)
 	c.room.all(nil)

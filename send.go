@@ -117,7 +117,7 @@ func (c *Conn) send(ctx context.Context, m Message, receiver *waiter) (uint64, e
 	case wire.BodyNone:
 		c.releaseTurn()
 		c.flushSoon()
-		return n, nil
+		return n, c.err
 	case wire.BodyFollows:
 		w := segmentWaiter()
 		c.queueBody(m.Bytes(), nil, w)
@@ -174,7 +174,14 @@ func (c *Conn) takeTurn(ctx context.Context) error {
 	if w.enlisted && !c.cfg.traits.Lockstep {
 		c.ensureReader()
 	}
-	return c.await(ctx, &c.turns, w)
+	if err := c.await(ctx, &c.turns, w); err != nil {
+		return err
+	}
+	if err := c.sendable(); err != nil { // it ended between the signal and now
+		c.turn = false
+		return err
+	}
+	return nil
 }
 
 // sendable says why nothing can be sent any more.

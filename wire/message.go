@@ -224,6 +224,12 @@ func (m Message) WithBytes(b []byte) Message {
 	return m
 }
 
+// AsBytes returns a bytes message with the payload b: mode and flags stay.
+func (m Message) AsBytes(b []byte) Message {
+	m.typ, m.data, m.obj = TypeBytes, b, nil
+	return m
+}
+
 // Clone returns a copy of m that shares no bytes with it. An object is not
 // copied: a received one belongs to its receiver.
 func (m Message) Clone() Message {
