@@ -46,7 +46,7 @@ func (a *assembly) drop() {
 
 // offered decides about an announced message: in memory, as a stream, or not
 // at all.
-func (c *Conn) offered(gen int, ev wire.Event) bool {
+func (c *Conn) offered(gen int, ev *wire.Event) bool {
 	l := c.cfg.limits
 	switch {
 	case c.farewell:

@@ -45,6 +45,8 @@ type Conn struct {
 	mu sync.Mutex // guards all that follows, and the machine
 	m  wire.Machine
 
+	event wire.Event // the last one; belongs to the reader's role
+
 	// Reading. One goroutine at a time has the reader's role; in belongs to
 	// it. While a handler runs on that goroutine, another may take the role
 	// over: gen tells the old one that it has lost it.
@@ -216,6 +218,13 @@ func (c *Conn) cut(err error) {
 	c.room.all(err)
 	c.ready.all(err)
 	c.dropOutput(err)
+	if c.goroutines == 0 && c.reader == readerGone { // nobody is left to finish
+		c.goroutines++
+		go func() {
+			c.mu.Lock()
+			c.exit()
+		}()
+	}
 }
 
 // exit ends one of the connection's goroutines; the last one runs OnClose. It

@@ -56,6 +56,7 @@ func (c *Conn) process(gen int) bool {
 	if c.cfg.trace != nil {
 		seen = slices.Clone(c.in.bytes())
 	}
+	ev := &c.event
 	for c.err == nil && !c.broken {
 		if c.inbox.full(c.cfg.limits) && len(c.ready.q) == 0 && !c.farewell {
 			c.flush()
@@ -63,7 +64,7 @@ func (c *Conn) process(gen int) bool {
 			continue
 		}
 		p := c.in.bytes()
-		n, ev, err := c.m.Receive(p)
+		n, err := c.m.Receive(p, ev)
 		c.in.r += n
 		if c.cfg.trace != nil {
 			c.traceIn(seen[:n], ev)
@@ -115,7 +116,7 @@ func (c *Conn) process(gen int) bool {
 }
 
 // control handles the events that concern what we have sent.
-func (c *Conn) control(ev wire.Event) {
+func (c *Conn) control(ev *wire.Event) {
 	switch ev.Kind {
 	case wire.EventConfirmed:
 		c.confirmed += uint64(ev.N)

@@ -79,7 +79,7 @@ func (c *Conn) memStream(m Message) *Stream {
 
 // openStream hands an announced message to the program and returns when that
 // has done with it. It runs on the reading goroutine.
-func (c *Conn) openStream(gen int, ev wire.Event) bool {
+func (c *Conn) openStream(gen int, ev *wire.Event) bool {
 	s := &Stream{c: c, typ: ev.Message.Type(), size: ev.N, left: ev.N}
 	c.stream = s
 	if c.cfg.handler != nil {
@@ -153,6 +153,7 @@ func (s *Stream) Read(p []byte) (int, error) {
 	c := s.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	ev := &c.event
 	for {
 		if len(s.piece) > 0 {
 			n := copy(p, s.piece)
@@ -166,7 +167,7 @@ func (s *Stream) Read(p []byte) (int, error) {
 			s.finish(c.err)
 			continue
 		}
-		n, ev, err := c.m.Receive(c.in.bytes())
+		n, err := c.m.Receive(c.in.bytes(), ev)
 		c.in.r += n
 		if err == nil && ev.Kind == wire.EventNone {
 			if n, err := s.fill(p); n > 0 || err != nil {
@@ -206,8 +207,9 @@ func (s *Stream) fill(p []byte) (int, error) {
 		return 0, nil
 	}
 	got := 0
+	ev := &c.event
 	for rest := direct[:n]; len(rest) > 0; {
-		used, ev, err := c.m.Receive(rest)
+		used, err := c.m.Receive(rest, ev)
 		if ev.Kind == wire.EventData && err == nil {
 			s.left -= int64(len(ev.Data))
 			got += copy(p[got:], ev.Data)
@@ -223,7 +225,7 @@ func (s *Stream) fill(p []byte) (int, error) {
 }
 
 // event handles what the machine found while the stream is open.
-func (s *Stream) event(ev wire.Event, err error) {
+func (s *Stream) event(ev *wire.Event, err error) {
 	c := s.c
 	switch {
 	case err != nil:

@@ -58,7 +58,7 @@ func TraceTo(w io.Writer) func(Trace) {
 	}
 }
 
-func (c *Conn) traceIn(p []byte, ev wire.Event) {
+func (c *Conn) traceIn(p []byte, ev *wire.Event) {
 	if len(p) == 0 && ev.Kind != wire.EventMessage && ev.Kind != wire.EventLost {
 		return
 	}

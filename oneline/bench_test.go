@@ -7,6 +7,7 @@ import (
 
 	"github.com/parley-net/parley/oneline"
 	"github.com/parley-net/parley/wire"
+	"github.com/parley-net/parley/wire/wiretest"
 )
 
 // BenchmarkReceive takes pipelined lines; a size includes the line feed.
@@ -18,16 +19,17 @@ func BenchmarkReceive(b *testing.B) {
 				in := bytes.Repeat([]byte(alphabet(size-1)+"\n"), lines)
 				m := oneline.Protocol{}.New(role, wire.Limits{})
 				if role == wire.Dialing {
-					m.Receive([]byte("pong\n"))
+					wiretest.Receive(m, []byte("pong\n"))
 				} else {
-					m.Receive(nil)
+					wiretest.Receive(m, nil)
 				}
 				b.SetBytes(int64(size))
 				b.ReportAllocs()
 				at := 0
+				var ev wire.Event
 				b.ResetTimer()
 				for range b.N {
-					n, ev, err := m.Receive(in[at:])
+					n, err := m.Receive(in[at:], &ev)
 					if ev.Kind != wire.EventMessage || err != nil {
 						b.Fatal(ev.Kind, err)
 					}
@@ -44,8 +46,8 @@ func BenchmarkSend(b *testing.B) {
 	for _, size := range []int{5, 16, 64, 1024, 64 << 10} {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {
 			m := oneline.Protocol{}.New(wire.Accepting, wire.Limits{})
-			m.Receive(nil)
-			m.Receive([]byte("cmd\n"))
+			wiretest.Receive(m, nil)
+			wiretest.Receive(m, []byte("cmd\n"))
 			msg := wire.Text(alphabet(size - 1))
 			dst := make([]byte, 0, size)
 			b.SetBytes(int64(size))
@@ -61,11 +63,11 @@ func BenchmarkSend(b *testing.B) {
 
 func BenchmarkPing(b *testing.B) {
 	m := oneline.Protocol{}.New(wire.Accepting, wire.Limits{})
-	m.Receive(nil)
+	wiretest.Receive(m, nil)
 	in, out := []byte("ping\n"), make([]byte, 0, 64)
 	b.ReportAllocs()
 	for b.Loop() {
-		if n, _, err := m.Receive(in); n != len(in) || err != nil {
+		if n, _, err := wiretest.Receive(m, in); n != len(in) || err != nil {
 			b.Fatal(n, err)
 		}
 		if out = m.Output(out[:0]); len(out) != 5 {

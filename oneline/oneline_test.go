@@ -102,13 +102,13 @@ func TestFarewellIsTheLastWord(t *testing.T) {
 		{"shut\x80down\n", wire.EventShutdown},
 	} {
 		m := oneline.Protocol{}.New(wire.Accepting, wire.Limits{})
-		m.Receive(nil)
+		wiretest.Receive(m, nil)
 		in := []byte(c.in + "ping\ncmd\npartial")
-		n, ev, err := m.Receive(in)
+		n, ev, err := wiretest.Receive(m, in)
 		if n != len(c.in) || ev.Kind != c.want || err != nil {
 			t.Errorf("%q: n %d, event %v, error %v", c.in, n, ev.Kind, err)
 		}
-		n, ev, err = m.Receive(in[n:])
+		n, ev, err = wiretest.Receive(m, in[n:])
 		if n != len(in)-len(c.in) || ev.Kind != wire.EventNone || err != nil {
 			t.Errorf("%q: behind it n %d, event %v, error %v", c.in, n, ev.Kind, err)
 		}
@@ -214,8 +214,8 @@ func TestClientReceives(t *testing.T) {
 func TestLineNotUTF8IsAMessageError(t *testing.T) {
 	m := oneline.Protocol{}.New(wire.Dialing, wire.Limits{})
 	in := []byte("pong\n\xff\n")
-	n, _, _ := m.Receive(in)
-	n, ev, err := m.Receive(in[n:])
+	n, _, _ := wiretest.Receive(m, in)
+	n, ev, err := wiretest.Receive(m, in[n:])
 	var lost *wire.MessageError
 	if n != 2 || err != nil || ev.Kind != wire.EventLost || !errors.As(ev.Err, &lost) || lost.Offset != 5 {
 		t.Errorf("n %d, event %+v, error %v", n, ev, err)
@@ -405,16 +405,16 @@ func TestStreamEndsInsideALine(t *testing.T) {
 func TestLongLineIsNotQuadratic(t *testing.T) {
 	const size = 1 << 20
 	m := oneline.Protocol{}.New(wire.Accepting, wire.Limits{})
-	m.Receive(nil)
+	wiretest.Receive(m, nil)
 	line := append([]byte(alphabet(size)), '\n')
 	// A scan from the start for each byte would take 2^39 byte comparisons:
 	// this test would not end.
 	for i := 1; i <= size; i++ {
-		if n, ev, err := m.Receive(line[:i]); n != 0 || ev.Kind != wire.EventNone || err != nil {
+		if n, ev, err := wiretest.Receive(m, line[:i]); n != 0 || ev.Kind != wire.EventNone || err != nil {
 			t.Fatalf("after %d bytes: n %d, event %v, error %v", i, n, ev.Kind, err)
 		}
 	}
-	n, ev, err := m.Receive(line)
+	n, ev, err := wiretest.Receive(m, line)
 	if n != len(line) || ev.Kind != wire.EventMessage || ev.Message.Len() != size || err != nil {
 		t.Errorf("n %d, event %v, error %v", n, ev.Kind, err)
 	}

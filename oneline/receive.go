@@ -11,20 +11,21 @@ import (
 )
 
 // Receive returns one line of p, answering pings on the way.
-func (m *machine) Receive(p []byte) (n int, ev wire.Event, err error) {
+func (m *machine) Receive(p []byte, ev *wire.Event) (n int, err error) {
+	ev.Kind = wire.EventNone
 	if m.role == wire.Accepting && !m.open {
 		m.open = true
 		ev.Kind = wire.EventOpen
-		return 0, ev, nil
+		return 0, nil
 	}
 	if m.goodbye {
 		m.offset += int64(len(p))
-		return len(p), ev, nil
+		return len(p), nil
 	}
 	for {
 		size, err := m.find(p[n:])
 		if size == 0 {
-			return n, ev, err
+			return n, err
 		}
 		line := p[n : n+size-len(m.eol)]
 		if m.role == wire.Accepting {
@@ -36,13 +37,13 @@ func (m *machine) Receive(p []byte) (n int, ev wire.Event, err error) {
 					ev.Message = ev.Message.WithInvalid(!m.utf8)
 				}
 			}
-		} else if err := m.response(&ev, line); err != nil {
-			return n, ev, err
+		} else if err := m.response(ev, line); err != nil {
+			return n, err
 		}
 		n += size
 		m.offset += int64(size)
 		if ev.Kind != wire.EventNone {
-			return n, ev, nil
+			return n, nil
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/parley-net/parley/wire"
+	"github.com/parley-net/parley/wire/wiretest"
 )
 
 // sixteen is a message of 16 bytes that goes in the given mode.
@@ -26,15 +27,16 @@ func TestNoAllocations(t *testing.T) {
 		a, b := opened(t, Protocol{}), opened(t, Protocol{})
 		out := make([]byte, 0, 4096)
 		msg := sixteen(mode)
+		var ev wire.Event
 		exchange := func() {
 			for range 50 {
 				out, _, _ = a.Send(out[:0], msg)
-				if n, ev, err := b.Receive(out); err != nil || ev.Kind != wire.EventMessage || n != len(out) {
+				if n, err := b.Receive(out, &ev); err != nil || ev.Kind != wire.EventMessage || n != len(out) {
 					t.Fatal(n, ev, err)
 				}
 				out = b.Output(out[:0])
 				for p := out; len(p) > 0; {
-					n, _, _ := a.Receive(p)
+					n, _ := a.Receive(p, &ev)
 					p = p[n:]
 				}
 			}
@@ -53,7 +55,7 @@ func BenchmarkReceive(b *testing.B) {
 		b.Run(fmt.Sprintf("mode=%d", mode), func(b *testing.B) {
 			m, sender := opened(b, Protocol{}), opened(b, Protocol{})
 			first, _, _ := sender.Send(nil, sixteen(mode))
-			m.Receive(bytes.Clone(first))
+			wiretest.Receive(m, bytes.Clone(first))
 			block, _, err := sender.Send(nil, sixteen(mode)) // without SETMODE
 			if err != nil {
 				b.Fatal(err)
@@ -63,13 +65,14 @@ func BenchmarkReceive(b *testing.B) {
 			out := make([]byte, 0, 64<<10)
 			b.ReportAllocs()
 			rest := p[:0]
+			var ev wire.Event
 			for b.Loop() {
 				if len(rest) == 0 {
 					copy(p, fresh) // it has been decoded in place
 					rest = p
 					out = m.Output(out[:0])
 				}
-				n, ev, err := m.Receive(rest)
+				n, err := m.Receive(rest, &ev)
 				if ev.Kind != wire.EventMessage || err != nil {
 					b.Fatal(ev, err)
 				}
@@ -111,7 +114,7 @@ func BenchmarkLarge(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				out, _, _ = sender.Send(out[:0], msg)
-				if n, ev, err := receiver.Receive(out); n != len(out) || ev.Message.Len() != len(data) || err != nil {
+				if n, ev, err := wiretest.Receive(receiver, out); n != len(out) || ev.Message.Len() != len(data) || err != nil {
 					b.Fatal(n, ev.Kind, err)
 				}
 				out = receiver.Output(out[:0])

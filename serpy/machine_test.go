@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/parley-net/parley/wire"
+	"github.com/parley-net/parley/wire/wiretest"
 )
 
 func TestTraits(t *testing.T) {
@@ -29,7 +30,7 @@ func TestTraits(t *testing.T) {
 func TestOutputReleasesMemory(t *testing.T) {
 	m := opened(t, Protocol{}).(*machine)
 	const burst = 100_000
-	if n, _, _ := m.Receive([]byte(strings.Repeat("\x01SETMODE0\x1f", burst))); n != 10*burst {
+	if n, _, _ := wiretest.Receive(m, []byte(strings.Repeat("\x01SETMODE0\x1f", burst))); n != 10*burst {
 		t.Fatalf("%d bytes consumed", n)
 	}
 	if out := m.Output(nil); string(out) != strings.Repeat(modeAnswer, burst) {

@@ -12,17 +12,19 @@ import (
 )
 
 // Receive implements wire.Machine.
-func (m *machine) Receive(p []byte) (n int, ev wire.Event, err error) {
+func (m *machine) Receive(p []byte, ev *wire.Event) (n int, err error) {
+	ev.Kind = wire.EventNone
 	if !m.opened {
 		m.opened = true
-		return 0, wire.Event{Kind: wire.EventOpen}, nil
+		ev.Kind = wire.EventOpen
+		return 0, nil
 	}
 	for more := true; more; {
 		var used int
-		used, more = m.receiveBlock(p[n:], &ev)
+		used, more = m.receiveBlock(p[n:], ev)
 		n += used
 	}
-	return n, ev, nil
+	return n, nil
 }
 
 // receiveBlock looks at the current block, or what there is of it. more says

@@ -155,11 +155,11 @@ func TestLost(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := Protocol{}.New(wire.Accepting, wire.Limits{MaxMessage: test.limit})
-			m.Receive(nil)
+			wiretest.Receive(m, nil)
 			in := []byte(test.in)
 			var lost error
 			for {
-				n, ev, err := m.Receive(in)
+				n, ev, err := wiretest.Receive(m, in)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -264,21 +264,21 @@ func TestReceiveHoldsLittle(t *testing.T) {
 // Receive looks at each byte once, however often the rest is presented again.
 func TestReceiveIsLinear(t *testing.T) {
 	m := Protocol{}.New(wire.Accepting, wire.Limits{}).(*machine)
-	m.Receive(nil)
+	wiretest.Receive(m, nil)
 	p := []byte(strings.Repeat("x", 100))
-	if n, ev, _ := m.Receive(p); n != 0 || ev.Kind != wire.EventNone || m.seen != len(p) {
+	if n, ev, _ := wiretest.Receive(m, p); n != 0 || ev.Kind != wire.EventNone || m.seen != len(p) {
 		t.Fatalf("n = %d, event %v, %d of %d bytes seen", n, ev.Kind, m.seen, len(p))
 	}
 	p[50] = separator // as no peer can, to see that Receive does not look there again
-	if n, ev, _ := m.Receive(append(p, 'y')); n != 0 || ev.Kind != wire.EventNone {
+	if n, ev, _ := wiretest.Receive(m, append(p, 'y')); n != 0 || ev.Kind != wire.EventNone {
 		t.Fatalf("Receive has looked at byte 50 again: n = %d, event %v", n, ev.Kind)
 	}
 
 	// Nor does it search the rest of a block again for each message in it.
 	m = Protocol{}.New(wire.Accepting, wire.Limits{}).(*machine)
-	m.Receive(nil)
+	wiretest.Receive(m, nil)
 	p = []byte("\x01SETMODE1\x1f" + strings.Repeat("a\x04", 100) + "\x1f")
-	n, ev, _ := m.Receive(p)
+	n, ev, _ := wiretest.Receive(m, p)
 	if rest := p[n:]; ev.Kind != wire.EventMessage || len(rest) != 199 || m.seen != 198 {
 		t.Fatalf("event %v, %d bytes left, of which %d are seen", ev.Kind, len(rest), m.seen)
 	}

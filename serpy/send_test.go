@@ -16,7 +16,7 @@ import (
 
 func opened(t testing.TB, p Protocol) wire.Machine {
 	m := p.New(wire.Dialing, wire.Limits{})
-	if _, ev, err := m.Receive(nil); ev.Kind != wire.EventOpen || err != nil {
+	if _, ev, err := wiretest.Receive(m, nil); ev.Kind != wire.EventOpen || err != nil {
 		t.Fatalf("the first event is %v, error %v, want EventOpen", ev.Kind, err)
 	}
 	return m
@@ -221,7 +221,7 @@ func TestClosed(t *testing.T) {
 		t.Errorf("Send after Close = %q, %v, want ErrLeft", out, err)
 	}
 	// What the peer says is still answered.
-	if _, ev, _ := m.Receive([]byte("\x01SETMODE1\x1fa\x04\x1f")); ev.Kind != wire.EventMessage {
+	if _, ev, _ := wiretest.Receive(m, []byte("\x01SETMODE1\x1fa\x04\x1f")); ev.Kind != wire.EventMessage {
 		t.Errorf("after Close the event is %v", ev.Kind)
 	}
 	if out := m.Output(nil); string(out) != modeAnswer+messageAnswer {

@@ -166,11 +166,11 @@ func TestGarbageIsFoundAsInTheWhole(t *testing.T) {
 		whole := append(append([]byte("G"), stream...), block(kindStr, "x")...)
 		skipped := bytes.Index(whole, []byte(identifier))
 		m := Protocol{}.New(wire.Dialing, wire.Limits{}).(*machine)
-		m.Receive(nil)
+		wiretest.Receive(m, nil)
 		rest := []byte(nil)
 		for i, b := range whole {
 			rest = append(rest, b)
-			n, ev, _ := m.Receive(rest)
+			n, ev, _ := wiretest.Receive(m, rest)
 			rest = rest[n:]
 			if ev.Kind == wire.EventNone {
 				continue
@@ -210,9 +210,9 @@ func TestLost(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := Protocol{}.New(wire.Dialing, wire.Limits{})
-			m.Receive(nil)
+			wiretest.Receive(m, nil)
 			var lost *wire.MessageError
-			if n, ev, err := m.Receive(c.stream); n != len(c.stream) || err != nil || !errors.As(ev.Err, &lost) || lost.Protocol != "serpy2" {
+			if n, ev, err := wiretest.Receive(m, c.stream); n != len(c.stream) || err != nil || !errors.As(ev.Err, &lost) || lost.Protocol != "serpy2" {
 				t.Errorf("Receive: %d of %d bytes, %v, %v, want a *MessageError", n, len(c.stream), ev.Err, err)
 			}
 			for _, limits := range []wire.Limits{{}, {MaxMessage: 1}} {
@@ -302,7 +302,7 @@ func TestOffer(t *testing.T) {
 	stream := join(block(kindStr, "12345"), block(kindBytes, "1234"))
 	receive := func(p []byte, n int, kind wire.EventKind) wire.Event {
 		t.Helper()
-		got, ev, err := m.Receive(p)
+		got, ev, err := wiretest.Receive(m, p)
 		if got != n || ev.Kind != kind || err != nil {
 			t.Fatalf("Receive: %d, %v, %v, want %d, %v", got, ev.Kind, err, n, kind)
 		}
@@ -339,30 +339,30 @@ func TestRefuse(t *testing.T) {
 	for _, first := range [][]byte{block(kindBytes, "12345"), damagedBlock(kindBytes, "12345")} {
 		for _, taken := range []int{0, 2, 5} { // bytes received before it is refused
 			m := Protocol{}.New(wire.Accepting, wire.Limits{MaxMessage: 4})
-			m.Receive(nil)
+			wiretest.Receive(m, nil)
 			stream := join(first, block(kindStr, "next"), block(0x55, ""))
-			n, ev, _ := m.Receive(stream)
+			n, ev, _ := wiretest.Receive(m, stream)
 			if ev.Kind != wire.EventOffer {
 				t.Fatalf("event %v, want an offer", ev.Kind)
 			}
 			stream = stream[n:]
 			if taken > 0 {
 				m.Accept()
-				n, _, _ = m.Receive(stream[:taken])
+				n, _, _ = wiretest.Receive(m, stream[:taken])
 				stream = stream[n:]
 			}
 			if err := m.Refuse(reason); err != nil {
 				t.Fatal(err)
 			}
-			n, ev, err := m.Receive(stream)
+			n, ev, err := wiretest.Receive(m, stream)
 			if n != 5-taken || ev.Kind != wire.EventLost || ev.Err != reason || err != nil {
 				t.Errorf("refused after %d bytes: %d, %v, %v, %v", taken, n, ev.Kind, ev.Err, err)
 			}
 			stream = stream[n:]
-			if n, ev, _ = m.Receive(stream); ev.Kind != wire.EventMessage || ev.Message.Text() != "next" {
+			if n, ev, _ = wiretest.Receive(m, stream); ev.Kind != wire.EventMessage || ev.Message.Text() != "next" {
 				t.Errorf("behind a refused message: %v %v", ev.Kind, ev.Message)
 			}
-			if _, ev, _ = m.Receive(stream[n:]); ev.Kind != wire.EventLost || ev.Err == reason {
+			if _, ev, _ = wiretest.Receive(m, stream[n:]); ev.Kind != wire.EventLost || ev.Err == reason {
 				t.Errorf("a later block is lost for the old reason: %v %v", ev.Kind, ev.Err)
 			}
 		}
@@ -547,14 +547,15 @@ func TestAllocations(t *testing.T) {
 	for name, msg := range benchmarkMessages() {
 		for _, limit := range []int64{0, 4} {
 			m := Protocol{}.New(wire.Accepting, wire.Limits{MaxMessage: limit})
-			m.Receive(nil)
+			wiretest.Receive(m, nil)
 			buf := make([]byte, 0, 128<<10)
+			var ev wire.Event
 			got := testing.AllocsPerRun(100, func() {
 				out, sent, _ := m.Send(buf, msg)
 				if sent.Body == wire.BodyFollows {
 					out = append(out, msg.Bytes()...)
 				}
-				receiveAll(t, m, out)
+				receiveAll(t, m, out, &ev)
 			})
 			if got != 0 {
 				t.Errorf("%s, limit %d: %v allocations", name, limit, got)
@@ -564,9 +565,9 @@ func TestAllocations(t *testing.T) {
 }
 
 // receiveAll feeds one whole message.
-func receiveAll(tb testing.TB, m wire.Machine, p []byte) {
+func receiveAll(tb testing.TB, m wire.Machine, p []byte, ev *wire.Event) {
 	for {
-		n, ev, _ := m.Receive(p)
+		n, _ := m.Receive(p, ev)
 		p = p[n:]
 		switch ev.Kind {
 		case wire.EventMessage, wire.EventEnd:
@@ -600,15 +601,16 @@ func BenchmarkReceive(b *testing.B) {
 	for name, msg := range benchmarkMessages() {
 		b.Run(name, func(b *testing.B) {
 			m := Protocol{}.New(wire.Accepting, wire.Limits{})
-			m.Receive(nil)
+			wiretest.Receive(m, nil)
 			p, sent, _ := m.Send(nil, msg)
 			if sent.Body == wire.BodyFollows {
 				p = append(p, msg.Bytes()...)
 			}
 			b.SetBytes(int64(msg.Len()))
 			b.ReportAllocs()
+			var ev wire.Event
 			for b.Loop() {
-				receiveAll(b, m, p)
+				receiveAll(b, m, p, &ev)
 			}
 		})
 	}

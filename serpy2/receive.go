@@ -16,33 +16,34 @@ const (
 	maxFloat = 64
 )
 
-func (m *machine) Receive(p []byte) (n int, ev wire.Event, err error) {
+func (m *machine) Receive(p []byte, ev *wire.Event) (n int, err error) {
+	ev.Kind = wire.EventNone
 	switch m.state {
 	case opening:
 		m.state = between
-		return 0, wire.Event{Kind: wire.EventOpen}, nil
+		ev.Kind = wire.EventOpen
 	case between:
-		n, ev = m.begin(p)
+		n = m.begin(p, ev)
 	case garbage:
-		n, ev = m.scan(p)
+		n = m.scan(p, ev)
 	case offered:
-		n, ev = m.piece(p)
+		n = m.piece(p, ev)
 	case skipping:
-		n, ev = m.skip(p)
+		n = m.skip(p, ev)
 	}
 	m.read += int64(n)
-	return n, ev, nil
+	return n, nil
 }
 
 // begin is called where a block should begin.
-func (m *machine) begin(p []byte) (int, wire.Event) {
+func (m *machine) begin(p []byte, ev *wire.Event) int {
 	m.start = m.read
 	if i := min(len(p), len(identifier)); string(p[:i]) != identifier[:i] {
 		m.state = garbage
-		return m.scan(p)
+		return m.scan(p, ev)
 	}
 	if len(p) < headerSize {
-		return 0, wire.Event{}
+		return 0
 	}
 	block := parseHeader(p)
 	payload := p[headerSize:]
@@ -53,15 +54,16 @@ func (m *machine) begin(p []byte) (int, wire.Event) {
 	switch {
 	case !block.sound():
 		m.enter(skipping, block)
-		n, ev := m.skip(p[headerSize:])
-		return headerSize + n, ev
+		return headerSize + m.skip(p[headerSize:], ev)
 	case whole && (block.isNumber() || int64(block.length) <= m.limit):
-		return headerSize + len(payload), m.message(block, payload)
+		m.message(block, payload, ev)
+		return headerSize + len(payload)
 	case block.isNumber():
-		return 0, wire.Event{}
+		return 0
 	}
 	m.enter(offered, block)
-	return headerSize, wire.Event{Kind: wire.EventOffer, Message: block.empty(), N: int64(block.length)}
+	ev.Kind, ev.Message, ev.N = wire.EventOffer, block.empty(), int64(block.length)
+	return headerSize
 }
 
 func (m *machine) enter(s state, block header) {
@@ -72,13 +74,14 @@ func (m *machine) enter(s state, block header) {
 
 // scan looks for the next identifier. What may be the beginning of one at the
 // end of p is not consumed.
-func (m *machine) scan(p []byte) (int, wire.Event) {
+func (m *machine) scan(p []byte, ev *wire.Event) int {
 	i := bytes.Index(p, []byte(identifier))
 	if i < 0 {
-		return len(p) - partialIdentifier(p), wire.Event{}
+		return len(p) - partialIdentifier(p)
 	}
 	m.state = between
-	return i, m.lost(fmt.Sprintf("%d bytes that belong to no block were skipped; either something else writes to this connection, or a block before them had a wrong length", m.read-m.start+int64(i)), nil)
+	m.lost(ev, fmt.Sprintf("%d bytes that belong to no block were skipped; either something else writes to this connection, or a block before them had a wrong length", m.read-m.start+int64(i)), nil)
+	return i
 }
 
 // partialIdentifier returns how many bytes at the end of p may be the
@@ -92,9 +95,10 @@ func partialIdentifier(p []byte) int {
 }
 
 // message decodes a block that is wholly at hand.
-func (m *machine) message(block header, payload []byte) wire.Event {
+func (m *machine) message(block header, payload []byte, ev *wire.Event) {
 	if s := sum(payload); s != block.checksum {
-		return m.damaged(block, s)
+		m.damaged(ev, block, s)
+		return
 	}
 	msg := block.empty()
 	switch block.kind {
@@ -103,66 +107,72 @@ func (m *machine) message(block header, payload []byte) wire.Event {
 	case kindFloat:
 		f, err := parseFloat(payload)
 		if err != nil {
-			return m.lost("the text of a float is not as Python's float.hex() writes it", err)
+			m.lost(ev, "the text of a float is not as Python's float.hex() writes it", err)
+			return
 		}
 		msg = wire.Float(f)
 	case kindStr:
 		if !utf8.Valid(payload) {
-			return m.notUTF8()
+			m.notUTF8(ev)
+			return
 		}
 		msg = wire.TextBytes(payload)
 	case kindBytes:
 		msg = wire.Bytes(payload)
 	}
-	return wire.Event{Kind: wire.EventMessage, Message: msg}
+	ev.Kind, ev.Message = wire.EventMessage, msg
 }
 
 // piece delivers the next piece of an offered block.
-func (m *machine) piece(p []byte) (int, wire.Event) {
+func (m *machine) piece(p []byte, ev *wire.Event) int {
 	if m.rest == 0 {
 		m.state = between
-		return 0, m.end()
+		m.end(ev)
+		return 0
 	}
 	p = m.take(p)
 	if len(p) == 0 {
-		return 0, wire.Event{}
+		return 0
 	}
 	if m.block.kind == kindStr {
 		m.text.write(p)
 	}
-	return len(p), wire.Event{Kind: wire.EventData, Data: p}
+	ev.Kind, ev.Data = wire.EventData, p
+	return len(p)
 }
 
 // end closes an offered block.
-func (m *machine) end() wire.Event {
+func (m *machine) end(ev *wire.Event) {
 	switch {
 	case m.sum != m.block.checksum:
-		return m.damaged(m.block, m.sum)
+		m.damaged(ev, m.block, m.sum)
 	case m.block.kind == kindStr && !m.text.valid():
-		return m.notUTF8()
+		m.notUTF8(ev)
+	default:
+		ev.Kind, ev.Message = wire.EventEnd, m.block.empty()
 	}
-	return wire.Event{Kind: wire.EventEnd, Message: m.block.empty()}
 }
 
 // skip passes over a block that is not delivered.
-func (m *machine) skip(p []byte) (int, wire.Event) {
+func (m *machine) skip(p []byte, ev *wire.Event) int {
 	n := len(m.take(p))
 	if m.rest > 0 {
-		return n, wire.Event{}
+		return n
 	}
 	m.state = between
 	switch b := m.block; {
 	case m.refused != nil:
-		return n, wire.Event{Kind: wire.EventLost, Err: m.refused}
+		ev.Kind, ev.Err = wire.EventLost, m.refused
 	case m.sum != b.checksum:
-		return n, m.damaged(b, m.sum)
+		m.damaged(ev, b, m.sum)
 	case b.kind == kindInt:
-		return n, m.lost(fmt.Sprintf("an int of %d bytes, at most %d are taken", b.length, maxInt), nil)
+		m.lost(ev, fmt.Sprintf("an int of %d bytes, at most %d are taken", b.length, maxInt), nil)
 	case b.kind == kindFloat:
-		return n, m.lost(fmt.Sprintf("the text of a float is %d bytes long, at most %d are taken", b.length, maxFloat), nil)
+		m.lost(ev, fmt.Sprintf("the text of a float is %d bytes long, at most %d are taken", b.length, maxFloat), nil)
 	default:
-		return n, m.lost(fmt.Sprintf("unknown type %02X; does the peer speak a newer serpy2?", b.kind), nil)
+		m.lost(ev, fmt.Sprintf("unknown type %02X; does the peer speak a newer serpy2?", b.kind), nil)
 	}
+	return n
 }
 
 // take returns what of p belongs to the current block.
@@ -175,16 +185,16 @@ func (m *machine) take(p []byte) []byte {
 	return p
 }
 
-func (m *machine) damaged(block header, sum uint32) wire.Event {
-	return m.lost(fmt.Sprintf("a block of %d bytes has the checksum %08X, its header says %08X: damaged, or its length is wrong", block.length, sum, block.checksum), nil)
+func (m *machine) damaged(ev *wire.Event, block header, sum uint32) {
+	m.lost(ev, fmt.Sprintf("a block of %d bytes has the checksum %08X, its header says %08X: damaged, or its length is wrong", block.length, sum, block.checksum), nil)
 }
 
-func (m *machine) notUTF8() wire.Event {
-	return m.lost("a str is not UTF-8; other bytes have to travel as bytes", nil)
+func (m *machine) notUTF8(ev *wire.Event) {
+	m.lost(ev, "a str is not UTF-8; other bytes have to travel as bytes", nil)
 }
 
-func (m *machine) lost(rule string, cause error) wire.Event {
-	return wire.Event{Kind: wire.EventLost, Err: &wire.MessageError{Protocol: name, Offset: m.start, Rule: rule, Err: cause}}
+func (m *machine) lost(ev *wire.Event, rule string, cause error) {
+	ev.Kind, ev.Err = wire.EventLost, &wire.MessageError{Protocol: name, Offset: m.start, Rule: rule, Err: cause}
 }
 
 // sound reports whether a block with this header can be a message.

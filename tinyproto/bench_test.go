@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/parley-net/parley/wire"
+	"github.com/parley-net/parley/wire/wiretest"
 )
 
 // BenchmarkReceive is one message of 16 bytes that came eagerly, among many in
@@ -15,8 +16,9 @@ func BenchmarkReceive(b *testing.B) {
 	out := make([]byte, 0, 4096)
 	b.ReportAllocs()
 	p := all
+	var ev wire.Event
 	for b.Loop() {
-		n, ev, err := m.Receive(p)
+		n, err := m.Receive(p, &ev)
 		if ev.Kind != wire.EventMessage || err != nil {
 			b.Fatal(ev, err)
 		}
@@ -59,7 +61,7 @@ func BenchmarkConfirm(b *testing.B) {
 		}
 		if len(out) == cap(out) {
 			out = out[:0]
-			if n, ev, err := m.Receive(oks); n != len(oks) || ev.N != int64(n) || err != nil {
+			if n, ev, err := wiretest.Receive(m, oks); n != len(oks) || ev.N != int64(n) || err != nil {
 				b.Fatal(n, ev, err)
 			}
 		}

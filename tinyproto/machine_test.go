@@ -37,7 +37,7 @@ func opened(tb testing.TB, p tinyproto.Protocol) wire.Machine {
 // expect calls Receive once and returns the event, which must be of kind.
 func expect(tb testing.TB, m wire.Machine, p string, n int, kind wire.EventKind) wire.Event {
 	tb.Helper()
-	got, ev, err := m.Receive([]byte(p))
+	got, ev, err := wiretest.Receive(m, []byte(p))
 	if err != nil || got != n || ev.Kind != kind {
 		tb.Fatalf("Receive(%q) = %d, %v, %v; want %d, %v", p, got, ev.Kind, err, n, kind)
 	}
@@ -255,7 +255,7 @@ func TestLimit(t *testing.T) {
 		m := auto.New(wire.Dialing, wire.Limits{MaxMessage: tt.limit})
 		expect(t, m, "\xFF", 1, wire.EventOpen)
 		p := "\x00" + string([]byte{byte(tt.size >> 16), byte(tt.size >> 8), byte(tt.size)}) + strings.Repeat("a", tt.size)
-		if _, ev, err := m.Receive([]byte(p)); ev.Kind != tt.want || err != nil {
+		if _, ev, err := wiretest.Receive(m, []byte(p)); ev.Kind != tt.want || err != nil {
 			t.Errorf("limit %d, %d bytes: %v, %v; want %v", tt.limit, tt.size, ev.Kind, err, tt.want)
 		}
 	}
@@ -274,14 +274,14 @@ func TestSizes(t *testing.T) {
 		m := opened(t, auto)
 		expect(t, m, "\x00\x00\x00\x00", 4, wire.EventMessage)
 		expect(t, m, header[:3], 0, wire.EventNone)
-		_, _, err := m.Receive([]byte(header))
+		_, _, err := wiretest.Receive(m, []byte(header))
 		var broken *wire.ProtocolError
 		if !errors.As(err, &broken) || broken.Offset != 5 || !strings.Contains(err.Error(), "the wire carries 4043309055") {
 			t.Errorf("% X: %v", header, err)
 		}
 		expectOutput(t, m, "\xFF\x00")
 		expectOutput(t, m, "")
-		if _, _, again := m.Receive([]byte(header)); again != err {
+		if _, _, again := wiretest.Receive(m, []byte(header)); again != err {
 			t.Errorf("% X: the second error is %v", header, again)
 		}
 		if eof := m.ReceiveEOF(nil); eof != err {
@@ -313,7 +313,7 @@ func TestUnsolicitedOK(t *testing.T) {
 	m := opened(t, auto)
 	send(t, m, 1)
 	expect(t, m, "\xFF\xFF", 1, wire.EventConfirmed)
-	_, _, err := m.Receive([]byte("\xFF"))
+	_, _, err := wiretest.Receive(m, []byte("\xFF"))
 	var broken *wire.ProtocolError
 	if !errors.As(err, &broken) || broken.Offset != 2 || !strings.Contains(err.Error(), "an OK (FF) that answers nothing") {
 		t.Error(err)
@@ -371,7 +371,7 @@ func TestRefuse(t *testing.T) {
 		t.Errorf("Refuse returned %v", err)
 	}
 	expectOutput(t, m, "\xFF\x00")
-	if _, _, again := m.Receive([]byte("123456789")); again != err {
+	if _, _, again := wiretest.Receive(m, []byte("123456789")); again != err {
 		t.Errorf("Receive goes on after Refuse: %v", again)
 	}
 
@@ -510,7 +510,7 @@ func TestAnswersComeBeforeLargePayload(t *testing.T) {
 		send(t, m, 1)
 		expect(t, m, header, 4, wire.EventOffer)
 		m.Accept()
-		_, _, err := m.Receive([]byte{tt.answer, 0, 0, 0})
+		_, _, err := wiretest.Receive(m, []byte{tt.answer, 0, 0, 0})
 		var refused *wire.RefusedError
 		var broken *wire.ProtocolError
 		if errors.As(err, &refused) != tt.refused || errors.As(err, &broken) == tt.refused {

@@ -8,24 +8,22 @@ import (
 )
 
 // Receive consumes the next bytes of the peer.
-//
-// Its parts fill in ev: returning an Event through another function would cost
-// more than the parsing.
-func (m *machine) Receive(p []byte) (n int, ev wire.Event, err error) {
+func (m *machine) Receive(p []byte, ev *wire.Event) (n int, err error) {
+	ev.Kind = wire.EventNone
 	if m.granted {
 		m.granted = false
 		ev.Kind, ev.N = wire.EventConfirmed, 1
-		return 0, ev, nil
+		return 0, nil
 	}
 	switch m.state {
 	case start:
-		n, err = m.receiveHello(p, &ev)
+		n, err = m.receiveHello(p, ev)
 	case boundary:
-		n, err = m.receiveNext(p, &ev)
+		n, err = m.receiveNext(p, ev)
 	case statuses:
-		n, err = m.receiveStatus(p, &ev)
+		n, err = m.receiveStatus(p, ev)
 	case payload:
-		n = m.receivePayload(p, &ev)
+		n = m.receivePayload(p, ev)
 	case over:
 		err = m.err
 	}
@@ -33,7 +31,7 @@ func (m *machine) Receive(p []byte) (n int, ev wire.Event, err error) {
 		m.state, m.err = over, err
 	}
 	m.offset += int64(n)
-	return n, ev, err
+	return n, err
 }
 
 func (m *machine) receiveHello(p []byte, ev *wire.Event) (int, error) {
@@ -78,7 +76,7 @@ func (m *machine) receiveNext(p []byte, ev *wire.Event) (int, error) {
 		return end, nil
 	}
 	m.state, m.size, m.missing = offered, size, size
-	ev.Kind, ev.N = wire.EventOffer, size
+	ev.Kind, ev.N, ev.Message = wire.EventOffer, size, wire.Message{}
 	return headerSize, nil
 }
 
@@ -105,7 +103,7 @@ func (m *machine) receiveStatus(p []byte, ev *wire.Event) (int, error) {
 func (m *machine) receivePayload(p []byte, ev *wire.Event) int {
 	if m.missing == 0 {
 		m.state = boundary
-		ev.Kind = wire.EventEnd
+		ev.Kind, ev.Message = wire.EventEnd, wire.Message{}
 		return 0
 	}
 	n := int(min(m.missing, int64(len(p))))

@@ -6,11 +6,14 @@ package wire
 // integer).
 type Machine interface {
 	// Receive takes bytes of the peer, in order. It consumes the first n bytes
-	// of p and returns at most one event. EventNone means that nothing more
-	// can be told from p: the next call must present the unconsumed rest of p
-	// again, followed by at least one more byte (Receive may remember how far
-	// it has looked). After any other event, including one with n == 0, the
-	// driver calls Receive again with the unconsumed rest, which may be empty.
+	// of p and tells at most one event: it always sets ev.Kind, and the fields
+	// that belong to that kind; the others keep what they had. EventNone means
+	// that nothing more can be told from p: the next call must present the
+	// unconsumed rest of p again, followed by at least one more byte (Receive
+	// may remember how far it has looked). After any other event, including
+	// one with n == 0, the driver calls Receive again with the unconsumed
+	// rest, which may be empty. (An Event is large: the pointer saves a copy
+	// for each message.)
 	//
 	// The event's slices alias p, or the machine, until the next call of
 	// Receive; Receive may modify the bytes of p that it consumes.
@@ -18,9 +21,9 @@ type Machine interface {
 	// An error is a *ProtocolError or a *RefusedError and ends the
 	// conversation: the driver writes what Output still has, and closes.
 	//
-	// The first call of a connection is Receive(nil): a wire without a
+	// The first call of a connection is Receive(nil, ev): a wire without a
 	// handshake returns EventOpen for it.
-	Receive(p []byte) (n int, ev Event, err error)
+	Receive(p []byte, ev *Event) (n int, err error)
 
 	// ReceiveEOF says what the end of the peer's stream means. rest is what
 	// Receive has not consumed. It returns nil at a boundary between messages
@@ -94,7 +97,7 @@ const (
 	BodyHeld
 )
 
-// Event is what Receive found.
+// Event is what Receive found. The fields say for which kinds they are set.
 type Event struct {
 	Kind EventKind
 	// Message: for EventMessage the whole message; for EventOffer and EventEnd

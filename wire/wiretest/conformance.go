@@ -254,8 +254,9 @@ func memory(tb testing.TB, p wire.Protocol, s Stream) {
 // drain feeds p to m until it has nothing more to tell, accepts what is
 // offered, and reports whether the conversation goes on.
 func drain(m wire.Machine, p []byte) bool {
+	var ev wire.Event
 	for {
-		n, ev, err := m.Receive(p)
+		n, err := m.Receive(p, &ev)
 		if err != nil {
 			return false
 		}
@@ -385,6 +386,7 @@ func steadyState(tb testing.TB, p wire.Protocol) {
 
 // An end is a driver reduced to what does not allocate.
 type end struct {
+	event    wire.Event
 	m        wire.Machine
 	out      []byte
 	body     []byte // held
@@ -419,7 +421,8 @@ func (e *end) write(body []byte) {
 
 func (e *end) feed(tb testing.TB, p []byte) {
 	for {
-		n, ev, err := e.m.Receive(p)
+		ev := &e.event
+		n, err := e.m.Receive(p, ev)
 		if err != nil {
 			tb.Fatal(err)
 		}

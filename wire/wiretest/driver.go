@@ -279,11 +279,18 @@ func (d *Driver) pump() {
 	}
 }
 
+// Receive is m.Receive with an event of its own, which holds nothing else.
+func Receive(m wire.Machine, p []byte) (int, wire.Event, error) {
+	var ev wire.Event
+	n, err := m.Receive(p, &ev)
+	return n, ev, err
+}
+
 func (d *Driver) receive() (int, wire.Event, error) {
 	p := d.in[d.off:len(d.in):len(d.in)]
 	var before [512]byte
 	seen := copy(before[:], p)
-	n, ev, err := d.Machine.Receive(p)
+	n, ev, err := Receive(d.Machine, p)
 	if n < 0 || n > len(p) {
 		d.tb.Fatalf("wiretest: Receive consumed %d of %d bytes", n, len(p))
 	}

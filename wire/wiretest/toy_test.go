@@ -45,10 +45,10 @@ type toyMachine struct {
 	offset     int64
 }
 
-func (m *toyMachine) Receive(p []byte) (int, wire.Event, error) {
-	n, ev, err := m.receive(p)
+func (m *toyMachine) Receive(p []byte, ev *wire.Event) (n int, err error) {
+	n, *ev, err = m.receive(p)
 	m.offset += int64(n)
-	return n, ev, err
+	return n, err
 }
 
 func (m *toyMachine) receive(p []byte) (int, wire.Event, error) {
