@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -71,6 +73,8 @@ func demo(ctx context.Context, w io.Writer) error {
 type stage struct {
 	w        io.Writer
 	mu       sync.Mutex
+	last     string // who did what last
+	opened   chan struct{}
 	messages int
 	bytes    int
 }
@@ -86,16 +90,30 @@ func (s *stage) side(who string) func(parley.Trace) {
 			verb = "says"
 		}
 		what := t.What
-		if what == "message" {
-			what = t.Message.String()
+		if what == "message" || what == "end" {
 			if !t.Sent {
 				s.messages++
 			}
-		} else if what == "data" {
-			return // a piece of a large message: its end is shown
+		}
+		if what == "message" {
+			what = readable(t.Message).String()
+		}
+		again := s.last == who+t.What
+		s.last = who + t.What
+		if again && (what == "data" || what == "body") {
+			return // more pieces of a large message
 		}
 		fmt.Fprintf(s.w, "  %9s %s %s%s\n", who, verb, what, hexed(t.Bytes))
 	}
+}
+
+// readable shows bytes that are text as text: tinyproto knows no difference.
+func readable(m parley.Message) parley.Message {
+	text := func(r rune) bool { return r == utf8.RuneError || !unicode.IsPrint(r) }
+	if m.Type() == parley.TypeBytes && m.Len() > 0 && bytes.IndexFunc(m.Bytes(), text) < 0 {
+		return parley.Text(m.Text())
+	}
+	return m
 }
 
 // hexed shows the bytes of the wire, shortened.
@@ -114,6 +132,15 @@ func hexed(p []byte) string {
 // end.
 func (s *stage) serve(ctx context.Context, srv *parley.Server) (addr string, wait func() error, err error) {
 	srv.Trace = s.side("server")
+	s.opened = make(chan struct{}, 8)
+	open := srv.Hooks.OnOpen
+	srv.Hooks.OnOpen = func(ctx context.Context, c *parley.Conn) error {
+		defer func() { s.opened <- struct{}{} }()
+		if open == nil {
+			return nil
+		}
+		return open(ctx, c)
+	}
 	if err := srv.Listen("127.0.0.1:0"); err != nil {
 		return "", nil, err
 	}
@@ -135,10 +162,20 @@ func (s *stage) serve(ctx context.Context, srv *parley.Server) (addr string, wai
 	}, nil
 }
 
-// dial connects a client that is shown as who.
-func (s *stage) dial(ctx context.Context, p parley.Protocol, addr, who string) (*parley.Conn, error) {
-	d := &parley.Dialer{Protocol: p, Trace: s.side(who)}
-	return d.Dial(ctx, addr)
+// dial connects a client that is shown as who, and waits until the server
+// knows it.
+func (s *stage) dial(ctx context.Context, d *parley.Dialer, addr, who string) (*parley.Conn, error) {
+	d.Trace = s.side(who)
+	c, err := d.Dial(ctx, addr)
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case <-s.opened:
+		return c, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 }
 
 // ask sends a question and checks the answer.
@@ -190,7 +227,7 @@ func demoOneline(ctx context.Context, s *stage) error {
 	if err != nil {
 		return err
 	}
-	one, err := s.dial(ctx, srv.Protocol, addr, "client 1")
+	one, err := s.dial(ctx, &parley.Dialer{Protocol: srv.Protocol}, addr, "client 1")
 	if err != nil {
 		return err
 	}
@@ -202,7 +239,7 @@ func demoOneline(ctx context.Context, s *stage) error {
 	); err != nil {
 		return err
 	}
-	two, err := s.dial(ctx, srv.Protocol, addr, "client 2")
+	two, err := s.dial(ctx, &parley.Dialer{Protocol: srv.Protocol}, addr, "client 2")
 	if err != nil {
 		return err
 	}

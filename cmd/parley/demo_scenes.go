@@ -38,11 +38,11 @@ func demoTinyproto(ctx context.Context, s *stage) error {
 	if err != nil {
 		return err
 	}
-	one, err := s.dial(ctx, srv.Protocol, addr, "client 1")
+	one, err := s.dial(ctx, &parley.Dialer{Protocol: srv.Protocol}, addr, "client 1")
 	if err != nil {
 		return err
 	}
-	two, err := s.dial(ctx, srv.Protocol, addr, "client 2")
+	two, err := s.dial(ctx, &parley.Dialer{Protocol: srv.Protocol}, addr, "client 2")
 	if err != nil {
 		return err
 	}
@@ -88,11 +88,11 @@ func demoChat(ctx context.Context, s *stage) error {
 	if err != nil {
 		return err
 	}
-	ann, err := s.dial(ctx, srv.Protocol, addr, "Ann")
+	ann, err := s.dial(ctx, &parley.Dialer{Protocol: srv.Protocol}, addr, "Ann")
 	if err != nil {
 		return err
 	}
-	bob, err := s.dial(ctx, srv.Protocol, addr, "Bob")
+	bob, err := s.dial(ctx, &parley.Dialer{Protocol: srv.Protocol}, addr, "Bob")
 	if err != nil {
 		return err
 	}
@@ -130,11 +130,11 @@ func demoSerpy(ctx context.Context, s *stage) error {
 	if err != nil {
 		return err
 	}
-	ann, err := s.dial(ctx, srv.Protocol, addr, "Ann")
+	ann, err := s.dial(ctx, &parley.Dialer{Protocol: srv.Protocol}, addr, "Ann")
 	if err != nil {
 		return err
 	}
-	bob, err := s.dial(ctx, srv.Protocol, addr, "Bob")
+	bob, err := s.dial(ctx, &parley.Dialer{Protocol: srv.Protocol}, addr, "Bob")
 	if err != nil {
 		return err
 	}
@@ -174,7 +174,7 @@ func demoSerpy2(ctx context.Context, s *stage) error {
 	if err != nil {
 		return err
 	}
-	c, err := s.dial(ctx, srv.Protocol, addr, "client")
+	c, err := s.dial(ctx, &parley.Dialer{Protocol: srv.Protocol}, addr, "client")
 	if err != nil {
 		return err
 	}
@@ -209,7 +209,7 @@ func demoInstrument(ctx context.Context, s *stage) error {
 	if err != nil {
 		return err
 	}
-	c, err := s.dial(ctx, srv.Protocol, addr, "client")
+	c, err := s.dial(ctx, &parley.Dialer{Protocol: srv.Protocol}, addr, "client")
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,22 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+// The demo holds every conversation and says so.
+func TestDemo(t *testing.T) {
+	var out strings.Builder
+	if err := demo(t.Context(), &out); err != nil {
+		t.Fatalf("%v\n%s", err, out.String())
+	}
+	for _, want := range []string{
+		`client 1 hears text[3] "ack"`, `nak - unknown cmd`, `Echo back: hello`, `[2] **joined the chat`,
+		"image of 512 × 512 float32", "file of 9437184 bytes back, SHA-256", "5 of 5 conversations as they should be",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("the demo does not say %q", want)
+		}
+	}
+}

@@ -1,0 +1,23 @@
+// Package interop tests parley against the original Python programs, live: an
+// original client with a parley server, and a parley client with an original
+// server. It holds nothing but tests.
+//
+// The originals are found in two places:
+//
+//   - PARLEY_PEERS names a folder with the folders oneline, tinyproto2,
+//     tinyproto3, serpy (which has serpy2 in it) and tpft (tpft.py and the
+//     tinyproto it needs), each of them holding what Python imports;
+//   - PARLEY_PYTHON names the Python interpreter that runs them, python3 by
+//     default. What pip has installed for it is used too:
+//     pip install socket-oneline==0.1.0 tinyproto==2.0.1.
+//
+// An original that is not there is left out; "go test -v" begins with a line
+// for each that says where it was found, or why it was left out. PARLEY_REQUIRE
+// names originals that may not be missing:
+//
+//	PARLEY_REQUIRE=oneline,tinyproto2 go test -v ./interop
+//
+// Every original runs in a Python process of its own, behind a driver out of
+// the folder peers that does what the test tells it. Processes end with their
+// test.
+package interop

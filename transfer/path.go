@@ -1,0 +1,53 @@
+package transfer
+
+import (
+	"path"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+)
+
+// maxPath is the longest path in bytes that is looked at.
+const maxPath = 4096
+
+// cleanPath turns the path of a request into a name inside the served folder.
+// It is strict about what it lets through; that nothing leads out of the
+// folder is os.Root's guarantee, not this function's.
+func cleanPath(p string) (string, error) {
+	if err := checkPath(p, runtime.GOOS == "windows"); err != nil {
+		return "", err
+	}
+	return path.Clean(p), nil
+}
+
+func checkPath(p string, windows bool) error {
+	switch {
+	case p == "":
+		return syscall.ENOENT
+	case len(p) > maxPath:
+		return refusef("a path of %d bytes, at most %d are taken", len(p), maxPath)
+	case strings.ContainsRune(p, 0):
+		return refusef("a path with a NUL character: %s", quote(p))
+	case p[0] == '/', windows && (p[0] == '\\' || len(p) > 1 && p[1] == ':'):
+		return refusef("absolute paths are not served, give one inside the served folder: %s", quote(p))
+	case windows && strings.ContainsAny(p, `\:`):
+		return refusef(`on this server paths have / between their parts and no \ or : in them: %s`, quote(p))
+	case slices.Contains(strings.Split(p, "/"), ".."):
+		return refusef(`".." is not served, give a path inside the served folder: %s`, quote(p))
+	case p == ".", strings.HasSuffix(p, "/"), strings.HasSuffix(p, "/."):
+		return syscall.EISDIR
+	}
+	name := path.Base(p)
+	if windows {
+		name = strings.TrimRight(name, ". ") // which that system ignores
+	}
+	if hasSuffixFold(name, PartSuffix) {
+		return refusef("names with %s are those of incomplete files: %s", PartSuffix, quote(p))
+	}
+	return nil
+}
+
+func hasSuffixFold(s, suffix string) bool {
+	return len(s) >= len(suffix) && strings.EqualFold(s[len(s)-len(suffix):], suffix)
+}

@@ -1,0 +1,104 @@
+package transfer
+
+import (
+	"errors"
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// isInside is the judgement of the standard library.
+func isInside(p string) bool { return filepath.IsLocal(p) }
+
+// Verifies: TPFT-07
+func TestPaths(t *testing.T) {
+	both := map[string]string{
+		"":                        "no such file or directory",
+		".":                       "is a directory",
+		"./":                      "is a directory",
+		"a/":                      "is a directory",
+		"a/.":                     "is a directory",
+		"..":                      `".." is not served`,
+		"../x":                    `".." is not served`,
+		"a/../../x":               `".." is not served`,
+		"a/../x":                  `".." is not served`,
+		"a/..":                    `".." is not served`,
+		"/":                       "absolute paths are not served",
+		"/etc/passwd":             "absolute paths are not served",
+		"//x":                     "absolute paths are not served",
+		"a\x00b":                  `a path with a NUL character: 'a\x00b'`,
+		"x.parley.part":           "incomplete files",
+		"a/X.Parley.PART":         "incomplete files",
+		strings.Repeat("a", 4097): "a path of 4097 bytes, at most 4096 are taken",
+		"x":                       "",
+		"./x":                     "",
+		"a//b/./c":                "",
+		"...":                     "",
+		"..x/x..":                 "",
+		"parley.part":             "",
+		"dätei \xff\n":            "",
+	}
+	unix := map[string]string{`a\..\b`: "", `C:x`: "", "CON": "", "x.parley.part.": "", `\x`: ""}
+	windows := map[string]string{
+		`\x`:              "absolute paths are not served",
+		`C:x`:             "absolute paths are not served",
+		`c:\x`:            "absolute paths are not served",
+		`a\..\b`:          `no \ or :`,
+		"dir/x:stream":    `no \ or :`,
+		"x.parley.part. ": "incomplete files",
+	}
+	for windowsRules, table := range map[bool]map[string]string{false: unix, true: windows} {
+		for _, rows := range []map[string]string{both, table} {
+			for p, want := range rows {
+				err := checkPath(p, windowsRules)
+				if (want == "") != (err == nil) || err != nil && !strings.Contains(err.Error(), want) {
+					t.Errorf("windows=%v: %q: %v, want %q", windowsRules, p, err, want)
+				}
+			}
+		}
+	}
+	for p, want := range map[string]string{"./a//b/./c": "a/b/c", "x": "x"} {
+		if got, err := cleanPath(p); got != want || err != nil {
+			t.Errorf("%q: %q, %v", p, got, err)
+		}
+	}
+}
+
+func TestReasons(t *testing.T) {
+	for want, err := range map[string]error{
+		"[Errno 2] No such file or directory: 'x'":               &fs.PathError{Err: syscall.ENOENT},
+		"[Errno 21] Is a directory: 'x'":                         syscall.EISDIR,
+		"[Errno 30] Read-only file system: 'x'":                  syscall.EROFS,
+		"path escapes from parent: 'x'":                          &fs.PathError{Path: "/secret/place", Err: errors.New("path escapes from parent")},
+		"a reason":                                               refusal("a reason"),
+		"another transfer is writing this file; try again later": ErrBusy,
+	} {
+		if got := reason(err, "x"); got != want {
+			t.Errorf("%v: %s, want %s", err, got, want)
+		}
+	}
+}
+
+func TestQuote(t *testing.T) {
+	for s, want := range map[string]string{
+		"x":                         `'x'`,
+		"it's":                      `"it's"`,
+		`it's "it"`:                 `'it\'s "it"'`,
+		"a\\b\n\r\t\x00\x7f":        `'a\\b\n\r\t\x00\x7f'`,
+		"ä\u00a0€\u200b😀\U000e0001": `'ä\xa0€\u200b😀\U000e0001'`,
+		"\xff":                      `'\udcff'`,
+	} {
+		if got := quote(s); got != want {
+			t.Errorf("%q: %s, want %s", s, got, want)
+		}
+	}
+}
+
+func TestRejectedErrorIsPrintable(t *testing.T) {
+	err := &RejectedError{Transfer: Transfer{Path: "x\x1b[2J", Upload: true}, Reason: "no\x1b[2J\nway\u202e"}
+	if want := `transfer: upload of "x\x1b[2J" rejected: no[2Jway`; err.Error() != want {
+		t.Errorf("%q, want %q", err, want)
+	}
+}

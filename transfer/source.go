@@ -1,0 +1,121 @@
+package transfer
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"hash"
+	"io"
+	"io/fs"
+	"os"
+	"syscall"
+
+	"github.com/parley-net/parley"
+)
+
+func newHash() hash.Hash { return sha256.New() }
+
+// source is a file that is being sent.
+type source struct {
+	r    io.ReaderAt
+	size int64
+	sum  hash.Hash // of what has been sent; nil if nobody asks
+	f    *os.File  // r, if it is a file
+	info fs.FileInfo
+}
+
+// errStopped: the peer has said something in the middle of the data.
+var errStopped = errors.New("the peer interrupts")
+
+// openSource opens a regular file with open. stat comes first: to open a named
+// pipe could block.
+func openSource(name string, stat func(string) (fs.FileInfo, error), open func(string) (*os.File, error)) (*source, error) {
+	info, err := stat(name)
+	if err != nil {
+		return nil, err
+	}
+	if info.IsDir() {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: syscall.EISDIR}
+	}
+	if !info.Mode().IsRegular() {
+		return nil, refusef("not a regular file: %s", quote(name))
+	}
+	f, err := open(name)
+	if err != nil {
+		return nil, err
+	}
+	if info, err = f.Stat(); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return &source{r: f, size: info.Size(), f: f, info: info}, nil
+}
+
+// resume returns from where to send to a peer that has n bytes with the hash
+// want: from there if the file begins with them, or else from its beginning.
+func (s *source) resume(ctx context.Context, n int64, want digest, tell func()) (int64, error) {
+	s.sum = newHash()
+	if n == 0 || n > s.size {
+		return 0, nil
+	}
+	sum, err := hashPrefix(ctx, s.r, n, tell)
+	if err != nil {
+		return 0, err
+	}
+	if string(sum.Sum(nil)) != string(want) {
+		return 0, nil
+	}
+	s.sum = sum
+	return n, nil
+}
+
+// send sends the file from offset on. tell is called with each number of bytes
+// that leave. Between two messages stop is asked whether to end early.
+func (s *source) send(ctx context.Context, c *parley.Conn, offset int64, messageSize int, tell func(n int), stop func() bool) error {
+	for at := offset; at < s.size; {
+		if stop() {
+			return errStopped
+		}
+		n := min(int64(cmp.Or(messageSize, defaultMessageSize)), s.size-at)
+		r := &meter{r: io.NewSectionReader(s.r, at, n), sum: s.sum, tell: tell}
+		if err := c.SendStream(ctx, n, r); err != nil {
+			return err
+		}
+		at += n
+	}
+	return nil
+}
+
+// changed reports whether the file is not what it was when it was opened.
+func (s *source) changed() bool {
+	if s.f == nil {
+		return false
+	}
+	now, err := s.f.Stat()
+	return err != nil || now.Size() != s.info.Size() || !now.ModTime().Equal(s.info.ModTime())
+}
+
+// Close closes the file.
+func (s *source) Close() error {
+	if s.f == nil {
+		return nil
+	}
+	return s.f.Close()
+}
+
+// meter reads for SendStream, and hashes and counts what goes by.
+type meter struct {
+	r    io.Reader
+	sum  hash.Hash
+	tell func(n int)
+}
+
+func (m *meter) Read(p []byte) (int, error) {
+	n, err := m.r.Read(p)
+	if m.sum != nil {
+		m.sum.Write(p[:n])
+	}
+	m.tell(n)
+	return n, err
+}
