@@ -1,6 +1,8 @@
 package parley
 
 import (
+	"fmt"
+
 	"github.com/parley-net/parley/internal/bufpool"
 	"github.com/parley-net/parley/wire"
 )
@@ -10,13 +12,14 @@ import (
 // was announced.
 type assembly struct {
 	active bool
-	skip   bool  // refused: the pieces are thrown away
 	size   int64 // -1: unknown
 	buf    []byte
+	lost   error // refused, and why: the pieces are thrown away
+	told   bool  // the program knows
 }
 
 func (a *assembly) add(p []byte) {
-	if a.skip {
+	if a.lost != nil {
 		return
 	}
 	if n := len(a.buf); cap(a.buf)-n >= len(p) && len(p) > 0 && &a.buf[:n+1][n] == &p[0] {
@@ -28,7 +31,7 @@ func (a *assembly) add(p []byte) {
 
 // over reports whether a message of unknown size has outgrown limit.
 func (a *assembly) over(limit int64) bool {
-	return !a.skip && a.size < 0 && int64(len(a.buf)) > limit
+	return a.lost == nil && a.size < 0 && int64(len(a.buf)) > limit
 }
 
 // take ends the assembly and returns the message's bytes.
@@ -55,24 +58,37 @@ func (c *Conn) offered(gen int, ev *wire.Event) bool {
 		c.asm = assembly{active: true, size: ev.N}
 		c.m.Accept()
 		return true
-	case ev.N > l.MaxStream, len(c.transform) > 0,
-		c.cfg.handler != nil && (c.cfg.streams == nil || c.handling):
-		return c.refuse(ErrTooLarge)
+	case ev.N > l.MaxStream:
+		return c.refuse(fmt.Errorf("%w: %d bytes announced, Limits.MaxStream is %d", ErrTooLarge, ev.N, l.MaxStream))
+	case len(c.transform) > 0:
+		return c.refuse(c.tooLarge(ev.N, "raise it, as plugins need the whole message"))
+	case c.cfg.handler != nil && c.cfg.streams == nil:
+		return c.refuse(c.tooLarge(ev.N, "raise it, or take such messages with a StreamHandler"))
 	default:
 		return c.openStream(gen, ev)
 	}
 }
 
-// refuse declines the message offered or being received.
+func (c *Conn) tooLarge(size int64, advice string) error {
+	return fmt.Errorf("%w: %d bytes announced, Limits.MaxMessage is %d; %s", ErrTooLarge, size, c.cfg.limits.MaxMessage, advice)
+}
+
+// refuse declines the message offered or being received. It returns false if
+// the wire can only do that by ending the connection.
 func (c *Conn) refuse(reason error) bool {
 	c.stats.Refused++
 	c.asm.drop()
-	c.asm = assembly{active: true, skip: true}
 	if err := c.m.Refuse(reason); err != nil {
 		c.end(withPeer(err, c.peer()))
 		return false
 	}
+	c.asm = assembly{active: true, lost: c.messageError("refused", reason)}
 	return true
+}
+
+// messageError says that the message that began last is lost.
+func (c *Conn) messageError(rule string, err error) error {
+	return &MessageError{Protocol: c.cfg.protocol.Name(), Peer: c.peer(), Offset: c.began, Rule: rule, Err: err}
 }
 
 // direct returns where to read so that a large message's bytes need no copy,
@@ -81,7 +97,7 @@ func (c *Conn) refuse(reason error) bool {
 func (c *Conn) direct() []byte {
 	a := &c.asm
 	rest := a.size - int64(len(a.buf)) - 1
-	if !a.active || a.skip || rest < readSize || c.in.len() > 0 {
+	if !a.active || a.lost != nil || rest < readSize || c.in.len() > 0 {
 		return nil
 	}
 	a.buf = bufpool.Grow(a.buf, readSize)

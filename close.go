@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/parley-net/parley/wire"
@@ -65,7 +66,12 @@ func (c *Conn) end(reason error) {
 	}
 	c.farewell = true
 	c.reason = reason
-	c.turns.all(&notSentError{reason})
+	c.turns.q = slices.DeleteFunc(c.turns.q, func(w *waiter) bool {
+		if !w.post { // what Broadcast has sent still leaves
+			w.signal(&notSentError{reason})
+		}
+		return !w.post
+	})
 	c.room.all(nil)
 	c.goroutines++
 	go c.leave()
@@ -79,10 +85,20 @@ func (c *Conn) leave() {
 	late := c.waitDrained(ctx, c.sent)
 	if c.err == nil && late == nil && !c.eof {
 		c.owed()
+		before := len(c.out)
 		c.out = c.m.Close(c.out)
+		if farewell := c.out[before:]; len(farewell) > 0 {
+			c.stats.BytesOut += uint64(len(farewell))
+			if c.cfg.trace != nil {
+				c.traceOut("farewell", farewell, nil)
+			}
+		}
 		late = c.waitDrained(ctx, c.sent)
 	}
 	if c.err == nil && late == nil && !c.eof {
+		c.giveTime()
+	}
+	if c.err == nil && late == nil {
 		c.linger()
 	}
 	if errors.Is(late, context.DeadlineExceeded) && c.reason == ErrClosed {
@@ -92,12 +108,35 @@ func (c *Conn) leave() {
 	c.exit()
 }
 
+// giveTime gives a peer that drops what it has not handled when the stream ends
+// the time to handle our last message.
+func (c *Conn) giveTime() {
+	if !c.cfg.traits.Settles || !c.unheard || c.cfg.timeouts.Settle < 0 {
+		return
+	}
+	c.mu.Unlock()
+	defer c.mu.Lock()
+	t := time.NewTimer(c.cfg.timeouts.Settle)
+	defer t.Stop()
+	select {
+	case <-c.dead:
+	case <-t.C:
+	}
+}
+
 // linger closes our direction and waits a moment for the peer to close its
 // own: closing with unread input would reset the connection and could destroy
 // what the peer has not read yet.
 func (c *Conn) linger() {
 	w, ok := c.nc.(interface{ CloseWrite() error })
-	if !ok || w.CloseWrite() != nil || c.cfg.timeouts.Linger < 0 {
+	if !ok {
+		return
+	}
+	c.fin = true
+	c.mu.Unlock()
+	err := w.CloseWrite() // TLS may have to wait for the peer
+	c.mu.Lock()
+	if err != nil || c.err != nil || c.eof || c.cfg.timeouts.Linger < 0 {
 		return
 	}
 	deadline := time.Now().Add(c.cfg.timeouts.Linger)
@@ -133,7 +172,11 @@ func (c *Conn) waitDrained(ctx context.Context, n uint64) error {
 }
 
 func (c *Conn) isDrained(n uint64) bool {
-	return c.pending() == 0 && c.held == nil && (c.confirmed >= n || c.eof || c.reader == readerGone)
+	if c.pending() > 0 || c.turn && c.held == nil { // a message is just being handed over
+		return false
+	}
+	// A peer that is not heard any more neither grants nor confirms.
+	return c.eof || c.reader == readerGone || c.held == nil && c.posted == 0 && c.confirmed >= n && c.m.Awaiting() == 0
 }
 
 // checkDrained wakes those who wait for the output to be empty.
@@ -177,13 +220,14 @@ func (c *Conn) readFailed(err error) bool {
 		if c.cfg.trace != nil {
 			c.traceNote("end of stream")
 		}
-		e := c.m.ReceiveEOF(c.in.bytes())
+		c.eofErr = withPeer(c.m.ReceiveEOF(c.in.bytes()), c.peer())
 		switch {
 		case c.farewell:
 			c.cut(c.reason)
-		case e != nil:
-			c.end(withPeer(e, c.peer()))
-		case !c.opened:
+		case c.opened: // see ended
+		case c.eofErr != nil:
+			c.cut(c.eofErr)
+		default:
 			c.cut(&ProtocolError{Protocol: c.cfg.protocol.Name(), Peer: c.peer(), Offset: int64(c.stats.BytesIn), Rule: "closed before the handshake was done", Err: io.ErrUnexpectedEOF})
 		}
 	case errors.Is(err, os.ErrDeadlineExceeded) && c.draining && !c.farewell:
@@ -201,13 +245,26 @@ func (c *Conn) readFailed(err error) bool {
 // was received has been served. It is called with the lock held.
 func (c *Conn) ended() {
 	c.checkDrained()
-	if !c.eof || c.err != nil || c.handling || c.reader != readerGone {
+	if !c.eof || c.err != nil || c.reader != readerGone {
+		return
+	}
+	why := c.eofErr
+	if why == nil {
+		why = ErrPeerClosed
+	}
+	c.confirms.all(why) // none can come any more
+	if c.held != nil {
+		c.end(why)
+		return
+	}
+	if c.handling {
+		c.ready.all(why) // nor a message; but the handler may still answer
 		return
 	}
 	if c.cfg.handler == nil && !c.farewell && (c.inbox.len() > 0 || c.answerable()) {
 		return // Receive comes for it
 	}
-	c.end(ErrPeerClosed)
+	c.end(why)
 }
 
 // answerable: the peer has closed its direction, but a program that receives

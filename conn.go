@@ -2,6 +2,7 @@ package parley
 
 import (
 	"context"
+	"crypto/tls"
 	"log/slog"
 	"net"
 	"sync"
@@ -46,6 +47,7 @@ type Conn struct {
 	m  wire.Machine
 
 	event wire.Event // the last one; belongs to the reader's role
+	seen  []byte     // for the trace: the input as it has arrived
 
 	// Reading. One goroutine at a time has the reader's role; in belongs to
 	// it. While a handler runs on that goroutine, another may take the role
@@ -53,6 +55,8 @@ type Conn struct {
 	gen      int
 	reader   readerState
 	in       *input
+	consumed int64 // bytes of the peer that the machine has consumed
+	began    int64 // of these, those before the last message
 	asm      assembly
 	stream   *Stream  // being read by the program
 	inbox    inbox    // messages that wait for Receive or for the handler
@@ -65,6 +69,7 @@ type Conn struct {
 	queue      []segment // what goes before it, if bodies are among it
 	queued     int       // bytes in queue
 	current    segment   // what is being written
+	gone       uint64    // of BytesOut, what the kernel has taken
 	hint       int       // how large the output was last time
 	writing    bool      // somebody is writing
 	deferFlush bool      // the reader will flush at the end of its batch
@@ -72,9 +77,13 @@ type Conn struct {
 	lateArmed  bool
 	turn       bool     // a message is being handed to the machine
 	turns      waitList // senders that wait for their turn
+	posted     int      // what messages among them cost, see offer
 	held       *held    // the message whose body the peer must grant
 	drained    waitList // those who wait until the output is empty
 	farewell   bool     // the end has begun: nothing may be sent, input is ignored
+	fin        bool     // our direction is closed
+
+	unheard bool // nothing has arrived since the last message was sent
 
 	// Confirmations: messages are confirmed in order.
 	sent      uint64 // messages that will be confirmed
@@ -86,6 +95,7 @@ type Conn struct {
 	opened     bool
 	opens      waitList // Dial, until the handshake is done
 	eof        bool     // the peer's stream has ended
+	eofErr     error    // what was wrong with that, if anything
 	broken     bool     // the machine has given up: nothing more is read
 	draining   bool     // the server shuts down
 	reason     error    // why the end has begun
@@ -131,10 +141,11 @@ func newConn(cfg *config, nc net.Conn, id uint64) *Conn {
 	return c
 }
 
-// start begins reading on a new goroutine. It is called with the lock held.
-func (c *Conn) start() {
+// start begins reading on a new goroutine. The handshake, with that of TLS
+// before it, has begun at the given time. It is called with the lock held.
+func (c *Conn) start(began time.Time) {
 	c.goroutines++
-	c.watchHandshake()
+	c.watchHandshake(began)
 	go c.read()
 }
 
@@ -206,7 +217,7 @@ func (c *Conn) cut(err error) {
 	}
 	c.err = err
 	close(c.dead)
-	c.nc.Close()
+	hangUp(c.nc)
 	c.watch.stop()
 	if c.late != nil {
 		c.late.Stop()
@@ -218,13 +229,30 @@ func (c *Conn) cut(err error) {
 	c.room.all(err)
 	c.ready.all(err)
 	c.dropOutput(err)
-	if c.goroutines == 0 && c.reader == readerGone { // nobody is left to finish
-		c.goroutines++
-		go func() {
-			c.mu.Lock()
-			c.exit()
-		}()
+	c.settle()
+}
+
+// hangUp closes nc at once. TLS would first say goodbye and wait until that has
+// left; see linger for where it does.
+func hangUp(nc net.Conn) {
+	if t, ok := nc.(*tls.Conn); ok {
+		nc = t.NetConn()
 	}
+	nc.Close()
+}
+
+// settle ends the connection if none of its goroutines is left to do it: what
+// was received may wait for the program long after the peer has gone. It is
+// called with the lock held.
+func (c *Conn) settle() {
+	if c.goroutines > 0 || c.err == nil || c.reader != readerGone {
+		return
+	}
+	c.goroutines++
+	go func() {
+		c.mu.Lock()
+		c.exit()
+	}()
 }
 
 // exit ends one of the connection's goroutines; the last one runs OnClose. It

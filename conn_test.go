@@ -8,18 +8,18 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/parley-net/parley"
 	"github.com/parley-net/parley/oneline"
 	"github.com/parley-net/parley/parleytest"
+	"github.com/parley-net/parley/serpy"
 	"github.com/parley-net/parley/serpy2"
 	"github.com/parley-net/parley/tinyproto"
 )
 
 // symmetric are the wires on which either side may send at any time.
-var symmetric = []parley.Protocol{tinyproto.Protocol{}, tinyproto.Protocol{Eager: tinyproto.Never}, serpy2.Protocol{}}
+var symmetric = []parley.Protocol{tinyproto.Protocol{}, tinyproto.Protocol{Eager: tinyproto.Never}, serpy.Protocol{}, serpy.Protocol{Mode: 1}, serpy2.Protocol{}}
 
 var all = append([]parley.Protocol{oneline.Protocol{}}, symmetric...)
 
@@ -50,9 +50,9 @@ func connect(t *testing.T, pipe bool, srv *parley.Server, d *parley.Dialer) *par
 
 // each runs f for each protocol over a socket and in memory.
 func each(t *testing.T, protocols []parley.Protocol, f func(t *testing.T, p parley.Protocol, pipe bool)) {
-	for i, p := range protocols {
+	for _, p := range protocols {
 		for _, pipe := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%d-%s-pipe=%v", i, p.Name(), pipe), func(t *testing.T) { f(t, p, pipe) })
+			t.Run(fmt.Sprintf("%s/pipe=%v", label(p), pipe), func(t *testing.T) { f(t, p, pipe) })
 		}
 	}
 }
@@ -295,63 +295,6 @@ func TestHandlerFails(t *testing.T) {
 		c.Send(ctx, parley.Text("panic"))
 		if err := <-reasons; !strings.Contains(err.Error(), "panic while serving 127.0.0.1") {
 			t.Errorf("OnClose: %v, want the panic", err)
-		}
-	})
-}
-
-func TestTimeouts(t *testing.T) {
-	bubble := func(name string, f func(t *testing.T)) {
-		t.Run(name, func(t *testing.T) { synctest.Test(t, f) })
-	}
-	closed := func(reason *error) parley.Hooks {
-		return parley.Hooks{OnClose: func(_ *parley.Conn, err error) { *reason = err }}
-	}
-	wantTimeout := func(t *testing.T, err error, text string, took, limit time.Duration) {
-		t.Helper()
-		if !errors.Is(err, os.ErrDeadlineExceeded) || !strings.Contains(fmt.Sprint(err), text) {
-			t.Errorf("the reason is %v, want a timeout with %q", err, text)
-		}
-		if took < limit || took > limit+limit/10 {
-			t.Errorf("it took %v, the limit is %v", took, limit)
-		}
-	}
-	bubble("idle", func(t *testing.T) {
-		var reason error
-		srv := &parley.Server{Protocol: serpy2.Protocol{}, Handler: parley.HandlerFunc(echo), Hooks: closed(&reason), Timeouts: parley.Timeouts{Idle: time.Minute}}
-		c := connect(t, true, srv, &parley.Dialer{})
-		start := time.Now()
-		if _, err := c.Receive(t.Context()); !errors.Is(err, parley.ErrPeerClosed) {
-			t.Error(err)
-		}
-		synctest.Wait()
-		wantTimeout(t, reason, "no traffic for 1m0s", time.Since(start), time.Minute)
-	})
-	bubble("answer", func(t *testing.T) {
-		// A peer that never confirms: its handler holds it up for ever.
-		srv := &parley.Server{Protocol: tinyproto.Protocol{}, Handler: parley.HandlerFunc(func(ctx context.Context, c *parley.Conn, m parley.Message) error {
-			<-ctx.Done()
-			return nil
-		})}
-		c := connect(t, true, srv, &parley.Dialer{})
-		c.Send(t.Context(), parley.Text("keeps the peer busy"))
-		start := time.Now()
-		err := c.Confirm(t.Context(), parley.Bytes(make([]byte, 100_000)))
-		wantTimeout(t, err, "answers the peer owes", time.Since(start), 30*time.Second)
-	})
-	bubble("slow consumer", func(t *testing.T) {
-		srv := &parley.Server{Protocol: serpy2.Protocol{}, Handler: parley.HandlerFunc(func(ctx context.Context, c *parley.Conn, m parley.Message) error {
-			<-ctx.Done()
-			return nil
-		})}
-		c := connect(t, true, srv, &parley.Dialer{})
-		c.Send(t.Context(), parley.Text("keeps the peer busy"))
-		start := time.Now()
-		err := c.Send(t.Context(), parley.Bytes(make([]byte, 1<<20)))
-		if !errors.Is(err, parley.ErrSlowConsumer) {
-			t.Errorf("%v, want ErrSlowConsumer", err)
-		}
-		if took := time.Since(start); took != 10*time.Second {
-			t.Errorf("it took %v, want 10s", took)
 		}
 	})
 }

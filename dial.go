@@ -3,6 +3,7 @@ package parley
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -53,14 +54,15 @@ func (d *Dialer) Dial(ctx context.Context, addr string) (*Conn, error) {
 	}
 	nc, err := nd.DialContext(ctx, network, address)
 	if err != nil {
-		return nil, fmt.Errorf("parley: can't connect to %s: %w", addr, err)
+		return nil, dialError(addr, "can't connect to", err)
 	}
+	began := time.Now()
 	if d.TLSConfig != nil {
 		if nc, err = d.secure(ctx, nc, network, address, cfg.timeouts.Handshake); err != nil {
-			return nil, fmt.Errorf("parley: TLS with %s: %w", addr, err)
+			return nil, dialError(addr, "TLS with", err)
 		}
 	}
-	return d.open(ctx, cfg, nc)
+	return d.open(ctx, cfg, nc, began)
 }
 
 // NewConn speaks the dialling side of the protocol over nc, which it then
@@ -71,7 +73,15 @@ func (d *Dialer) NewConn(ctx context.Context, nc net.Conn) (*Conn, error) {
 		nc.Close()
 		return nil, err
 	}
-	return d.open(ctx, cfg, nc)
+	return d.open(ctx, cfg, nc, time.Now())
+}
+
+// dialError says that a connection could not be made.
+func dialError(addr, what string, err error) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return &TimeoutError{Peer: addr, Wait: fmt.Sprintf("%s %s: %v", what, addr, err)}
+	}
+	return fmt.Errorf("parley: %s %s: %w", what, addr, err)
 }
 
 func (d *Dialer) config() (*config, error) {
@@ -113,13 +123,13 @@ func (d *Dialer) secure(ctx context.Context, nc net.Conn, network, address strin
 }
 
 // open starts the connection and waits for its handshake.
-func (d *Dialer) open(ctx context.Context, cfg *config, nc net.Conn) (*Conn, error) {
+func (d *Dialer) open(ctx context.Context, cfg *config, nc net.Conn, began time.Time) (*Conn, error) {
 	c := newConn(cfg, nc, d.lastID.Add(1))
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	w := c.newWaiter()
 	c.opens.push(w)
-	c.start()
+	c.start(began)
 	if err := c.await(ctx, &c.opens, w); err != nil {
 		c.cut(err)
 		return nil, err

@@ -48,6 +48,10 @@ type Timeouts struct {
 	// Close bounds a polite Close: flushing, waiting for confirmations.
 	// Default 5 s.
 	Close time.Duration
+	// Settle is how long Close waits after a last message that the peer has
+	// not answered, on wires whose original peers drop what they have not yet
+	// handled when the stream ends, and can't tell (serpy2). Default 1 s.
+	Settle time.Duration
 	// Linger bounds how long Close waits for the peer to close too, so that
 	// what is under way is not cut by a reset. Default 1 s.
 	Linger time.Duration
@@ -78,6 +82,7 @@ func (t Timeouts) withDefaults(lockstep bool) Timeouts {
 	t.Progress = or(t.Progress, 30*time.Second)
 	t.Idle = or(t.Idle, -1)
 	t.Close = or(t.Close, 5*time.Second)
+	t.Settle = or(t.Settle, time.Second)
 	t.Linger = or(t.Linger, time.Second)
 	return t
 }

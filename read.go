@@ -52,24 +52,18 @@ func (c *Conn) read() {
 // goroutine has lost the reader's role or the connection has ended. It is
 // called, and returns, with the lock held.
 func (c *Conn) process(gen int) bool {
-	var seen []byte // a copy of the input for the trace: machines decode in place
-	if c.cfg.trace != nil {
-		seen = slices.Clone(c.in.bytes())
-	}
 	ev := &c.event
 	for c.err == nil && !c.broken {
-		if c.inbox.full(c.cfg.limits) && len(c.ready.q) == 0 && !c.farewell {
-			c.flush()
-			c.park()
+		if c.mustPark() {
+			c.flush() // without the lock: look again
+			if c.mustPark() {
+				c.park()
+			}
 			continue
 		}
 		p := c.in.bytes()
-		n, err := c.m.Receive(p, ev)
+		n, err := c.receive(p, ev)
 		c.in.r += n
-		if c.cfg.trace != nil {
-			c.traceIn(seen[:n], ev)
-			seen = seen[n:]
-		}
 		if err != nil {
 			c.violated(err)
 			return false
@@ -87,7 +81,7 @@ func (c *Conn) process(gen int) bool {
 			}
 		case wire.EventData:
 			c.asm.add(ev.Data)
-			if c.asm.over(c.cfg.limits.MaxMessage) && !c.refuse(wire.ErrTooLarge) {
+			if most := c.cfg.limits.MaxMessage; c.asm.over(most) && !c.refuse(fmt.Errorf("%w: more than %d bytes, which is Limits.MaxMessage", ErrTooLarge, most)) {
 				return false
 			}
 		case wire.EventEnd:
@@ -95,8 +89,12 @@ func (c *Conn) process(gen int) bool {
 				return false
 			}
 		case wire.EventLost:
+			err, told := ev.Err, c.asm.told
+			if c.asm.lost != nil {
+				err = c.asm.lost
+			}
 			c.asm.drop()
-			if !c.lost(gen, withPeer(ev.Err, c.peer())) {
+			if !told && !c.lost(gen, withPeer(err, c.peer())) {
 				return false
 			}
 		case wire.EventOpen:
@@ -113,6 +111,37 @@ func (c *Conn) process(gen int) bool {
 		}
 	}
 	return false
+}
+
+// mustPark: the inbox is full, and nobody has come for what is in it.
+func (c *Conn) mustPark() bool {
+	return c.inbox.full(c.cfg.limits) && len(c.ready.q) == 0 && !c.farewell && c.err == nil
+}
+
+// receive runs the machine over p, traces what it has found, and notes if the
+// peer has answered.
+func (c *Conn) receive(p []byte, ev *wire.Event) (n int, err error) {
+	if c.cfg.trace != nil && len(c.seen) != len(p) {
+		c.seen = slices.Clone(p) // before the machine decodes it in place
+	}
+	if c.watch.answer.on {
+		owing := c.m.Awaiting()
+		n, err = c.m.Receive(p, ev)
+		if c.m.Awaiting() < owing {
+			c.watch.answers++
+		}
+	} else {
+		n, err = c.m.Receive(p, ev)
+	}
+	if ev.Kind == wire.EventMessage || ev.Kind == wire.EventOffer {
+		c.began = c.consumed
+	}
+	c.consumed += int64(n)
+	if c.cfg.trace != nil {
+		c.traceIn(c.seen[:n], ev)
+		c.seen = c.seen[n:]
+	}
+	return n, err
 }
 
 // control handles the events that concern what we have sent.
@@ -179,15 +208,14 @@ func (c *Conn) open(gen int) bool {
 // from the input; they came from bufpool.
 func (c *Conn) deliver(gen int, m Message, owned bool) bool {
 	c.stats.MessagesIn++
+	c.unheard = false
 	if c.farewell {
 		return true
 	}
 	if len(c.transform) > 0 {
 		plain, err := c.untransform(m)
 		if err != nil {
-			return c.lost(gen, &MessageError{
-				Protocol: c.cfg.protocol.Name(), Peer: c.peer(), Offset: int64(c.stats.BytesIn),
-				Rule: "a plugin can't read the message; both peers need the same plugins and keys", Err: err})
+			return c.lost(gen, c.messageError("a plugin can't read the message; both peers need the same plugins and keys", err))
 		}
 		m, owned = plain, true
 	}
@@ -269,6 +297,7 @@ func (c *Conn) call(gen int, f func() error) bool {
 		c.mu.Lock()
 	}
 	c.handling = false
+	c.room.all(nil) // a stream may wait for its turn
 	if err != nil {
 		c.end(err)
 	}
@@ -292,9 +321,12 @@ func (c *Conn) guard(f func() error) (err error) {
 
 // ensureReader makes sure that somebody reads while the caller waits: if the
 // reader's role belongs to a goroutine that is in a handler, a new goroutine
-// takes it over. It is called with the lock held.
+// takes it over; a parked one looks again whether it can go on. It is called
+// with the lock held.
 func (c *Conn) ensureReader() {
-	if c.reader != readerInHandler || c.err != nil {
+	c.room.all(nil)
+	c.ended() // what is waited for may not come any more
+	if c.reader != readerInHandler || c.stream != nil || c.err != nil {
 		return
 	}
 	rest := c.in.fork()

@@ -46,7 +46,6 @@ func (c *Conn) enlist(ctx context.Context) (*waiter, error) {
 	c.ready.push(w)
 	c.room.all(nil)
 	c.ensureReader()
-	c.ended()
 	return w, nil
 }
 

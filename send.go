@@ -104,6 +104,8 @@ func (c *Conn) send(ctx context.Context, m Message, receiver *waiter) (uint64, e
 	out, sent, err := c.m.Send(c.out, m)
 	if err != nil {
 		c.unsent(err)
+		c.releaseTurn()
+		c.flushSoon()
 		return 0, err
 	}
 	c.out = out
@@ -116,8 +118,12 @@ func (c *Conn) send(ctx context.Context, m Message, receiver *waiter) (uint64, e
 	switch sent.Body {
 	case wire.BodyNone:
 		c.releaseTurn()
+		end := c.stats.BytesOut
 		c.flushSoon()
-		return n, c.err
+		if c.gone < end { // if the connection is gone, they are too
+			return n, c.err
+		}
+		return n, nil
 	case wire.BodyFollows:
 		w := segmentWaiter()
 		c.queueBody(m.Bytes(), nil, w)
@@ -138,19 +144,22 @@ func (c *Conn) unsent(err error) {
 	if len(c.transform) > 0 {
 		c.cut(fmt.Errorf("parley: a message was lost behind the plugins: %w", err))
 	}
-	c.releaseTurn()
-	c.flushSoon()
 }
 
 // account counts a message that has just been handed to the machine.
 func (c *Conn) account(sent wire.Sent, head []byte, m *Message) {
 	c.stats.MessagesOut++
+	c.unheard = true
 	c.stats.BytesOut += uint64(len(head))
 	if sent.Confirm {
 		c.sent++
 	}
 	if c.cfg.trace != nil {
-		c.traceOut("message", head, m)
+		what := "message"
+		if m == nil {
+			what = "head of a stream"
+		}
+		c.traceOut(what, head, m)
 	}
 }
 
@@ -167,10 +176,10 @@ func (c *Conn) takeTurn(ctx context.Context) error {
 		c.turn = true
 		return nil
 	}
-	c.flush()
 	w := &waiter{ch: make(chan struct{}, 1)}
 	c.turns.push(w)
 	c.passTurn()
+	c.flush()
 	if w.enlisted && !c.cfg.traits.Lockstep {
 		c.ensureReader()
 	}
@@ -178,7 +187,7 @@ func (c *Conn) takeTurn(ctx context.Context) error {
 		return err
 	}
 	if err := c.sendable(); err != nil { // it ended between the signal and now
-		c.turn = false
+		c.releaseTurn()
 		return err
 	}
 	return nil
@@ -201,12 +210,21 @@ func (c *Conn) mayTurn() bool { return !c.turn && c.pending() <= c.cfg.limits.Ma
 func (c *Conn) releaseTurn() {
 	c.turn = false
 	c.passTurn()
+	c.checkDrained()
 }
 
 func (c *Conn) passTurn() {
-	if len(c.turns.q) > 0 && c.mayTurn() {
-		c.turn = true
-		c.turns.pop().signal(nil)
+	for len(c.turns.q) > 0 && c.mayTurn() {
+		w := c.turns.pop()
+		if !w.post {
+			c.turn = true
+			w.signal(nil)
+			return
+		}
+		c.posted -= postCost(w.msg)
+		if err := c.post(w.msg); err != nil && c.cfg.logger != nil {
+			c.cfg.logger.Warn("broadcast failed", "conn", c.id, "peer", c.peer(), "error", err)
+		}
 	}
 }
 
@@ -259,12 +277,18 @@ func (c *Conn) awaitSegment(ctx context.Context, w *waiter) error {
 // Limits.MaxMessage. r must not depend on this connection being read by the
 // caller. If r ends early or fails, the connection ends.
 func (c *Conn) SendStream(ctx context.Context, size int64, r io.Reader) error {
+	if size < 0 {
+		return fmt.Errorf("%w: a message of %d bytes", ErrNotRepresentable, size)
+	}
 	if !c.cfg.traits.SendsStreams || len(c.transform) > 0 {
 		if size > c.cfg.limits.MaxMessage {
 			return fmt.Errorf("%w: %d bytes must be in memory on this wire, Limits.MaxMessage is %d", ErrTooLarge, size, c.cfg.limits.MaxMessage)
 		}
 		b := make([]byte, size)
 		if _, err := io.ReadFull(r, b); err != nil {
+			if err == io.EOF {
+				err = io.ErrUnexpectedEOF
+			}
 			return fmt.Errorf("parley: reading the message to send: %w", err)
 		}
 		return c.Send(ctx, Bytes(b))
@@ -290,15 +314,18 @@ func (c *Conn) SendStream(ctx context.Context, size int64, r io.Reader) error {
 			return err
 		}
 	}
-	if sent.Body != wire.BodyNone {
-		if err := c.sendBody(ctx, size, r); err != nil {
-			return err
-		}
-		c.m.BodySent()
+	if sent.Body == wire.BodyNone {
+		c.releaseTurn()
+		c.flush()
+		return c.err
 	}
+	if err := c.sendBody(ctx, size, r); err != nil {
+		return err
+	}
+	c.m.BodySent()
 	c.releaseTurn()
 	c.flush()
-	return c.err
+	return nil
 }
 
 // sendBody sends size bytes of r as the open body. Two pieces are under way
@@ -306,16 +333,13 @@ func (c *Conn) SendStream(ctx context.Context, size int64, r io.Reader) error {
 func (c *Conn) sendBody(ctx context.Context, size int64, r io.Reader) error {
 	var leaving *waiter
 	for size > 0 {
-		c.mu.Unlock()
 		b := bufpool.Get(writeSize)
-		b = b[:min(size, int64(cap(b)))]
-		n, err := io.ReadFull(r, b)
-		c.mu.Lock()
+		b, err := c.readBody(r, b[:min(size, int64(cap(b)))])
 		if err != nil {
 			if err == io.EOF {
 				err = io.ErrUnexpectedEOF
 			}
-			c.cut(fmt.Errorf("parley: the message to send ended %d bytes early: %w", size-int64(n), err))
+			c.cut(fmt.Errorf("parley: the message to send ended %d bytes early: %w", size, err))
 		}
 		if c.err != nil {
 			return c.err
@@ -334,8 +358,17 @@ func (c *Conn) sendBody(ctx context.Context, size int64, r io.Reader) error {
 	return c.awaitSegment(ctx, leaving)
 }
 
-// offer sends m if that is possible at once, for Broadcast. The message's
-// bytes are copied where they can't leave at once.
+// readBody reads what r has into b, without the lock: to wait for all of b
+// would keep back what a slow reader brings.
+func (c *Conn) readBody(r io.Reader, b []byte) ([]byte, error) {
+	c.mu.Unlock()
+	defer c.mu.Lock() // also if r panics
+	n, err := io.ReadAtLeast(r, b, 1)
+	return b[:n], err
+}
+
+// offer sends m without waiting, for Broadcast. If its turn has not come yet, a
+// copy of it queues with the other senders.
 func (c *Conn) offer(m Message) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -345,19 +378,37 @@ func (c *Conn) offer(m Message) error {
 	if !c.opened {
 		return ErrClosed
 	}
-	if !c.mayTurn() || len(c.turns.q) > 0 {
+	if len(c.turns.q) == 0 && c.mayTurn() {
+		err := c.post(m)
+		c.passTurn()
+		c.flush()
+		return err
+	}
+	if c.pending()+c.posted+postCost(m) > c.cfg.limits.MaxOutput {
 		return ErrSlowConsumer
 	}
+	c.posted += postCost(m)
+	c.turns.push(&waiter{ch: make(chan struct{}, 1), msg: m.Clone(), post: true})
+	return nil
+}
+
+// postCost is what a message of Broadcast takes of Limits.MaxOutput while it
+// queues.
+func postCost(m Message) int { return m.Len() + 64 }
+
+// post hands m to the machine when its turn has come. Bytes of m that can't
+// leave at once are copied.
+func (c *Conn) post(m Message) error {
+	c.turn = true
 	if len(c.transform) > 0 {
-		c.turn = true
 		var err error
 		if m, err = c.transformed(m); err != nil {
-			c.releaseTurn()
+			c.turn = false
 			return err
 		}
-		c.turn = false
-		if err := c.sendable(); err != nil {
-			return err
+		defer bufpool.Put(m.Bytes())
+		if c.err != nil {
+			return &notSentError{c.err}
 		}
 	}
 	c.grow(m.Len()*5/4 + 64)
@@ -365,21 +416,23 @@ func (c *Conn) offer(m Message) error {
 	before := len(c.out)
 	out, sent, err := c.m.Send(c.out, m)
 	if err != nil {
+		c.turn = false
 		c.unsent(err)
 		return err
 	}
 	c.out = out
 	c.account(sent, out[before:], &m)
-	if sent.Body != wire.BodyNone {
-		b := append(bufpool.Get(m.Len()), m.Bytes()...)
-		if sent.Body == wire.BodyFollows {
-			c.queueBody(b, b, nil)
-			c.m.BodySent()
-		} else {
-			c.turn = true
-			c.held = &held{body: b, whole: b}
-		}
+	if sent.Body == wire.BodyNone {
+		c.turn = false
+		return nil
 	}
-	c.flush()
+	b := append(bufpool.Get(m.Len()), m.Bytes()...)
+	if sent.Body == wire.BodyHeld {
+		c.held = &held{body: b, whole: b}
+		return nil
+	}
+	c.queueBody(b, b, nil)
+	c.m.BodySent()
+	c.turn = false
 	return nil
 }

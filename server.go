@@ -249,6 +249,7 @@ func (s *Server) tick() {
 // serveConn begins the conversation on nc. The caller has taken a slot.
 func (s *Server) serveConn(nc net.Conn) {
 	id := s.lastID.Add(1)
+	began := time.Now()
 	if s.TLSConfig != nil {
 		t := tls.Server(nc, s.TLSConfig)
 		ctx, cancel := boundedBy(s.cfg.timeouts.Handshake)
@@ -276,12 +277,12 @@ func (s *Server) serveConn(nc net.Conn) {
 	}
 	s.mu.Unlock()
 	if closed {
-		nc.Close()
+		hangUp(nc)
 		s.release(nc)
 		return
 	}
 	c.mu.Lock()
-	c.start()
+	c.start(began)
 	c.mu.Unlock()
 }
 

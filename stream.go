@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/parley-net/parley/wire"
 )
@@ -14,14 +15,15 @@ import (
 // end or closed before the next message can be received; one goroutine at a
 // time may use it.
 type Stream struct {
-	c     *Conn
-	typ   Type
-	size  int64
-	left  int64  // bytes the machine has still to bring
-	piece []byte // what it has brought; aliases the input
-	mem   *bytes.Reader
-	state streamState
-	err   error // what Read returns in the end
+	c      *Conn
+	typ    Type
+	size   int64
+	left   int64  // bytes the machine has still to bring
+	piece  []byte // what it has brought; aliases the input
+	mem    *bytes.Reader
+	state  streamState
+	waited time.Time // when the last wait for bytes ended
+	err    error     // what Read returns in the end
 }
 
 type streamState uint8
@@ -81,12 +83,22 @@ func (c *Conn) memStream(m Message) *Stream {
 // has done with it. It runs on the reading goroutine.
 func (c *Conn) openStream(gen int, ev *wire.Event) bool {
 	s := &Stream{c: c, typ: ev.Message.Type(), size: ev.N, left: ev.N}
-	c.stream = s
+	c.flush()
 	if c.cfg.handler != nil {
+		for c.handling && c.err == nil && !c.farewell { // its turn comes, unless the handler waits for us
+			if len(c.ready.q) > 0 || len(c.confirms.q) > 0 || c.held != nil {
+				return c.refuse(c.tooLarge(s.size, "raise it, as the handler waits for what is behind this message"))
+			}
+			c.park()
+		}
+		if c.err != nil || c.farewell {
+			return c.err == nil && c.refuse(ErrClosed)
+		}
+		c.stream = s
 		s.accept()
 		return c.serveStream(gen, s)
 	}
-	c.flush()
+	c.stream = s
 	c.reader = readerInStream
 	if len(c.ready.q) > 0 {
 		w := c.ready.pop()
@@ -104,23 +116,23 @@ func (c *Conn) openStream(gen int, ev *wire.Event) bool {
 	return c.err == nil
 }
 
-// serveStream runs the StreamHandler on the reading goroutine.
+// serveStream runs the StreamHandler on the reading goroutine. When it has read
+// the stream to its end it is like any other handler: somebody else reads on
+// while it waits.
 func (c *Conn) serveStream(gen int, s *Stream) bool {
-	c.handling = true
-	c.reader = readerInStream
-	c.mu.Unlock()
-	err := c.guard(func() error { return c.cfg.streams.ServeStream(c.Context(), c, s) })
-	if err == nil {
-		err = s.Close()
-	}
-	c.mu.Lock()
-	c.stream = nil
-	c.handling = false
-	c.reader = readerBusy
-	if err != nil && c.err == nil {
-		c.end(err)
-	}
-	return c.err == nil && err == nil
+	return c.call(gen, func() error {
+		if err := c.cfg.streams.ServeStream(c.Context(), c, s); err != nil {
+			return err
+		}
+		err := s.Close()
+		if !errors.As(err, new(*MessageError)) {
+			return err
+		}
+		if hook := c.cfg.hooks.OnMessageError; hook != nil {
+			hook(c, err)
+		}
+		return nil
+	})
 }
 
 // accept grants the offer. It is called with the lock held.
@@ -134,10 +146,12 @@ func (s *Stream) accept() {
 func (s *Stream) refuse() error {
 	c := s.c
 	c.stream = nil
-	err := fmt.Errorf("%w: %d bytes announced by %s, Limits.MaxMessage is %d; use ReceiveStream", ErrTooLarge, s.size, c.peer(), c.cfg.limits.MaxMessage)
-	c.refuse(err)
 	c.room.all(nil)
-	return err
+	if !c.refuse(c.tooLarge(s.size, "raise it, or use ReceiveStream")) {
+		return c.reason
+	}
+	c.asm.told = true
+	return c.asm.lost
 }
 
 // Read reads the next bytes of the message. At its end it returns io.EOF; if
@@ -155,19 +169,18 @@ func (s *Stream) Read(p []byte) (int, error) {
 	defer c.mu.Unlock()
 	ev := &c.event
 	for {
+		if s.err == nil && c.err != nil {
+			s.finish(c.err) // and the piece is void, with the input
+		}
+		if s.err != nil {
+			return 0, s.err
+		}
 		if len(s.piece) > 0 {
 			n := copy(p, s.piece)
 			s.piece = s.piece[n:]
 			return n, nil
 		}
-		if s.err != nil {
-			return 0, s.err
-		}
-		if c.err != nil {
-			s.finish(c.err)
-			continue
-		}
-		n, err := c.m.Receive(c.in.bytes(), ev)
+		n, err := c.receive(c.in.bytes(), ev)
 		c.in.r += n
 		if err == nil && ev.Kind == wire.EventNone {
 			if n, err := s.fill(p); n > 0 || err != nil {
@@ -188,9 +201,23 @@ func (s *Stream) fill(p []byte) (int, error) {
 		direct = p[:min(int64(len(p)), s.left)]
 	}
 	in := c.in
+	if !s.waited.IsZero() { // the program's own time does not count as the peer's
+		since := &c.watch.progress.since
+		*since = since.Add(time.Since(s.waited))
+	}
+	c.partial = true
+	c.watchSome()
+	c.goroutines++ // the input must outlive the read
 	c.mu.Unlock()
 	n, err := c.io.read(in, direct)
 	c.mu.Lock()
+	c.goroutines--
+	c.partial = false
+	s.waited = time.Now()
+	if c.err != nil {
+		c.settle()
+		return 0, nil
+	}
 	c.stats.BytesIn += uint64(n)
 	if errors.Is(err, io.EOF) {
 		// The reading goroutine will meet the end too, and end the connection.
@@ -209,7 +236,7 @@ func (s *Stream) fill(p []byte) (int, error) {
 	got := 0
 	ev := &c.event
 	for rest := direct[:n]; len(rest) > 0; {
-		used, err := c.m.Receive(rest, ev)
+		used, err := c.receive(rest, ev)
 		if ev.Kind == wire.EventData && err == nil {
 			s.left -= int64(len(ev.Data))
 			got += copy(p[got:], ev.Data)
@@ -246,11 +273,16 @@ func (s *Stream) event(ev *wire.Event, err error) {
 
 // finish ends the stream and lets the reading goroutine go on.
 func (s *Stream) finish(err error) {
+	c := s.c
 	s.err = err
 	s.state = streamDone
-	if s.c.stream == s && s.c.cfg.handler == nil {
-		s.c.stream = nil
-		s.c.room.all(nil)
+	if c.stream != s {
+		return
+	}
+	c.stream = nil
+	c.room.all(nil) // the reading goroutine goes on
+	if c.held != nil || len(c.confirms.q)+len(c.ready.q)+len(c.drained.q)+len(c.turns.q) > 0 {
+		c.ensureReader() // it is in the StreamHandler, and others wait already
 	}
 }
 

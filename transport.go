@@ -38,14 +38,20 @@ func newTransport(nc net.Conn) *transport {
 }
 
 // read waits for bytes and reads once: into direct if it is not nil, else
-// into in's free space. It returns how many bytes came.
+// into in's free space. It returns how many bytes came, or an error.
 func (t *transport) read(in *input, direct []byte) (int, error) {
 	if t.raw == nil {
-		if direct != nil {
-			return t.nc.Read(direct)
+		p := direct
+		if p == nil {
+			p = in.room()
 		}
-		n, err := t.nc.Read(in.room())
-		in.added(n)
+		n, err := t.nc.Read(p)
+		if direct == nil {
+			in.added(n)
+		}
+		if n > 0 {
+			err = nil // TLS may bring both; the next read returns it again
+		}
 		return n, err
 	}
 	t.in, t.direct = in, direct

@@ -13,6 +13,7 @@ type waiter struct {
 	stream *Stream       // likewise, if it is to be streamed
 	err    error         // why the wait ended without success
 	want   uint64        // for Confirm: the message that must be confirmed
+	post   bool          // nobody waits: msg is to be sent
 	// enlisted: still in its list, not yet signalled.
 	enlisted bool
 }

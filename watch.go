@@ -17,6 +17,7 @@ type watch struct {
 	answer   tracker
 	idle     tracker
 	arrived  uint64 // BytesIn when progress began to be watched
+	answers  uint64 // counted while answer is on
 }
 
 // tracker tells how long something has not moved.
@@ -43,14 +44,14 @@ func (w *watch) stop() {
 	w.armed = false
 }
 
-// watchHandshake bounds the wait for EventOpen.
-func (c *Conn) watchHandshake() {
+// watchHandshake bounds the wait for EventOpen, since began.
+func (c *Conn) watchHandshake(began time.Time) {
 	limit := c.cfg.timeouts.Handshake
-	if limit <= 0 {
+	if limit <= 0 || c.err != nil {
 		return
 	}
 	c.watch.armed = true
-	c.watch.timer = time.AfterFunc(limit, func() {
+	c.watch.timer = time.AfterFunc(limit-time.Since(began), func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if !c.opened {
@@ -93,23 +94,19 @@ func (c *Conn) onTick() {
 // passed, and reports whether there is still something to watch.
 func (c *Conn) look(now time.Time) bool {
 	w, t := &c.watch, &c.cfg.timeouts
-	partial := c.partial && t.Progress > 0
-	if !w.progress.on || w.progress.mark != c.stats.MessagesIn {
-		w.arrived = c.stats.BytesIn
-	}
-	if w.progress.stuck(now, partial, c.stats.MessagesIn, t.Progress) {
-		got := c.stats.BytesIn - w.arrived
-		if float64(got) < minRate*t.Progress.Seconds() {
-			c.cut(&TimeoutError{Peer: c.peer(), Wait: fmt.Sprintf("a message that had begun brought only %d bytes in %v", got, t.Progress)})
-			return false
-		}
-		w.progress = tracker{since: now, mark: c.stats.MessagesIn, on: true}
-		w.arrived = c.stats.BytesIn
+	partial := (c.partial || c.stream != nil) && t.Progress > 0
+	if got, ok := c.progress(now, partial); !ok {
+		c.cut(&TimeoutError{Peer: c.peer(), Wait: fmt.Sprintf("a message that had begun brought only %d bytes in %v", got, t.Progress)})
+		return false
 	}
 	awaiting := c.m.Awaiting()
 	owing := awaiting > 0 && t.Answer > 0
-	if w.answer.stuck(now, owing, c.stats.Confirmed<<16+uint64(awaiting), t.Answer) {
-		c.cut(&TimeoutError{Peer: c.peer(), Wait: fmt.Sprintf("%d answers the peer owes by the rules of %s, the oldest for %v", awaiting, c.cfg.protocol.Name(), t.Answer)})
+	if w.answer.stuck(now, owing && c.canAnswer(), w.answers, t.Answer) {
+		why := fmt.Sprintf("%d answers the peer owes by the rules of %s, the oldest for %v", awaiting, c.cfg.protocol.Name(), t.Answer)
+		if c.reader != readerBusy {
+			why += "; they may have come, but nothing is read while received messages wait for the program"
+		}
+		c.cut(&TimeoutError{Peer: c.peer(), Wait: why})
 		return false
 	}
 	if w.idle.stuck(now, t.Idle > 0, c.stats.BytesIn+c.stats.BytesOut, t.Idle) {
@@ -117,6 +114,32 @@ func (c *Conn) look(now time.Time) bool {
 		return false
 	}
 	return partial || owing || t.Idle > 0
+}
+
+// progress reports whether a message that has begun brings enough bytes, and
+// how many it has brought.
+func (c *Conn) progress(now time.Time, on bool) (got uint64, ok bool) {
+	w, limit := &c.watch, c.cfg.timeouts.Progress
+	if c.stream != nil && !c.partial {
+		return 0, true // the program does not read its stream: the clock stands still
+	}
+	if !w.progress.on || w.progress.mark != c.stats.MessagesIn {
+		w.arrived = c.stats.BytesIn
+	}
+	if !w.progress.stuck(now, on, c.stats.MessagesIn, limit) {
+		return 0, true
+	}
+	got = c.stats.BytesIn - w.arrived
+	w.progress.since, w.arrived = now, c.stats.BytesIn
+	return got, float64(got) >= minRate*limit.Seconds()
+}
+
+// canAnswer reports whether an answer of the peer would reach us. It can't come
+// in the middle of a message, whose progress is watched instead, and it is not
+// read while the program is busy; if somebody waits for it all the same, that
+// must end some day.
+func (c *Conn) canAnswer() bool {
+	return !c.asm.active && c.stream == nil && (c.reader == readerBusy || len(c.confirms.q) > 0 || c.held != nil)
 }
 
 // shortest returns the shortest of the positive durations, at least 16 ms.

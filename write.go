@@ -1,6 +1,7 @@
 package parley
 
 import (
+	"crypto/tls"
 	"errors"
 	"os"
 	"time"
@@ -14,9 +15,14 @@ import (
 // not copied.
 
 const (
-	// writeSize is the most one blocking write takes: each must make progress
-	// within Timeouts.Write.
+	// writeSize is the most one blocking write takes.
 	writeSize = 256 << 10
+	// recordSize is the same for TLS: a write that was interrupted can't go on
+	// there, so each must be done within Timeouts.Write.
+	recordSize = 16 << 10
+	// writeLooks is how often a blocked write looks whether the peer has taken
+	// something.
+	writeLooks = 16
 	// lateFlush is how long the output of a handler may wait for the handlers
 	// of other messages that arrived together with its own.
 	lateFlush = time.Millisecond
@@ -113,7 +119,7 @@ func (c *Conn) finishCurrent(err error) {
 // flush is called with the lock held; it releases it while it writes, so that
 // what others send meanwhile leaves with the next write.
 func (c *Conn) flush() {
-	if c.writing || c.err != nil {
+	if c.writing || c.fin || c.err != nil {
 		return
 	}
 	c.owed()
@@ -163,17 +169,25 @@ func (c *Conn) flushSoon() {
 
 // write is the writing goroutine.
 func (c *Conn) write() {
+	size, wait, looks := writeSize, c.cfg.timeouts.Write/writeLooks, writeLooks
+	if _, ok := c.nc.(*tls.Conn); ok {
+		size, wait, looks = recordSize, c.cfg.timeouts.Write, 1
+	}
+	stuck := 0 // looks since the peer took something
 	c.mu.Lock()
 	for c.err == nil && c.next() {
-		b := c.current.b[:min(len(c.current.b), writeSize)]
+		b := c.current.b[:min(len(c.current.b), size)]
 		c.mu.Unlock()
-		if t := c.cfg.timeouts.Write; t > 0 {
-			c.nc.SetWriteDeadline(time.Now().Add(t))
+		if wait > 0 {
+			c.nc.SetWriteDeadline(time.Now().Add(wait))
 		}
 		n, err := c.nc.Write(b)
 		c.mu.Lock()
-		if n > 0 && errors.Is(err, os.ErrDeadlineExceeded) {
-			err = nil // slow, but it moves
+		if stuck++; n > 0 {
+			stuck = 0
+		}
+		if stuck < looks && errors.Is(err, os.ErrDeadlineExceeded) {
+			err = nil
 		}
 		c.wrote(n, err)
 	}
@@ -190,6 +204,7 @@ func (c *Conn) write() {
 
 // wrote accounts for n bytes that have left, or for why they did not.
 func (c *Conn) wrote(n int, err error) {
+	c.gone += uint64(n)
 	if c.err != nil {
 		return
 	}

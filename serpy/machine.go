@@ -29,6 +29,7 @@ type machine struct {
 	Protocol
 	limit  int64 // of a payload
 	opened bool
+	untold bool // the last message asks for no acknowledgement
 	left   bool // Close was called
 
 	// The peer's stream. p is what Receive is given.
@@ -92,8 +93,16 @@ func appendCommand(dst []byte, command string) []byte {
 // the conversation goes on without them.
 func (m *machine) Awaiting() int { return m.modesSet }
 
-// Close implements wire.Machine. The wire has no farewell.
+// Close implements wire.Machine. The wire has no farewell, but an original
+// drops what it has not yet handled when the stream ends. Blocks are handled in
+// order: the acknowledgement of a change of mode, even to the same one, says
+// that everything before it has been taken.
 func (m *machine) Close(dst []byte) []byte {
 	m.left = true
-	return dst
+	if !m.untold {
+		return dst
+	}
+	m.untold = false
+	m.modesSet++
+	return m.appendSetMode(dst, m.out)
 }

@@ -24,15 +24,13 @@ func (m *machine) Send(dst []byte, msg wire.Message) ([]byte, wire.Sent, error) 
 	}
 	out := dst
 	if mode != m.out {
-		out = append(out, soh)
-		out = append(out, setMode...)
-		out = append(out, '0'+mode, separator)
+		out = m.appendSetMode(out, mode)
 	}
 	out, err = m.appendData(out, msg, mode)
 	if err != nil {
 		return dst, wire.Sent{}, err
 	}
-	if acknowledged(mode) {
+	if m.untold = !acknowledged(mode); !m.untold {
 		out = append(out, eot)
 		m.unconfirmed++
 	}
@@ -41,6 +39,14 @@ func (m *machine) Send(dst []byte, msg wire.Message) ([]byte, wire.Sent, error) 
 		m.modesSet++
 	}
 	return append(out, separator), wire.Sent{Confirm: acknowledged(mode)}, nil
+}
+
+// appendSetMode appends the command that says what follows is in the given
+// mode.
+func (*machine) appendSetMode(out []byte, mode uint8) []byte {
+	out = append(out, soh)
+	out = append(out, setMode...)
+	return append(out, '0'+mode, separator)
 }
 
 // choose returns the mode in which msg travels.

@@ -331,3 +331,34 @@ func TestRelay(t *testing.T) {
 		t.Errorf("the relay says\n %q, and heard\n %q", to.Out, said)
 	}
 }
+
+// A last message that asks for no acknowledgement is followed by a change of
+// mode that changes nothing: its answer says that the peer has taken all.
+func TestClose(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		sent []wire.Message
+		want string
+	}{
+		{"nothing sent", nil, ""},
+		{"mode 0", []wire.Message{wire.Text("m")}, "\x01SETMODE0\x1f"},
+		{"mode 2", []wire.Message{wire.Text("m"), wire.Bytes([]byte("m"))}, "\x01SETMODE2\x1f"},
+		{"acknowledged", []wire.Message{wire.Text("m"), wire.Text("m").WithMode(1)}, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			m := opened(t, Protocol{})
+			for _, msg := range tt.sent {
+				if _, _, err := m.Send(nil, msg); err != nil {
+					t.Fatal(err)
+				}
+			}
+			before := m.Awaiting()
+			if got := string(m.Close(nil)); got != tt.want {
+				t.Errorf("the farewell is %q, want %q", got, tt.want)
+			}
+			if got := m.Awaiting() - before; (got == 1) != (tt.want != "") {
+				t.Errorf("the farewell awaits %d answers", got)
+			}
+		})
+	}
+}

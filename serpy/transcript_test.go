@@ -412,11 +412,11 @@ func TestTranscripts(tt *testing.T) {
 		"mode5_pickle":         t.pickled("mode5_pickle", zero),
 		"mode_switches":        t.pickled("mode_switches", zero),
 		"broadcast_stop":       {Plays: []wiretest.Play{says(dialing, 0, inMode(0, "/KTHXBYE")), hears(accepting, "/KTHXBYE")}},
-		"client_close":         {Plays: []wiretest.Play{says(dialing, 0, inMode(0, "m"), wiretest.Close()), hears(accepting, "m")}},
+		"client_close":         {Plays: []wiretest.Play{says(dialing, 0, inMode(0, "m")), hears(accepting, "m")}},
 		"getdata_timeout":      {Plays: []wiretest.Play{says(dialing, 0, wiretest.SendText("a", "b")...), hears(accepting, "a", "b")}},
 		"no_restart":           {Plays: []wiretest.Play{says(accepting, 0, wiretest.Close()), hears(dialing)}},
 		"raw_close_right_after_data": {Plays: []wiretest.Play{
-			says(dialing, 0, append(wiretest.SendText("m1", "m2", "m3", "m4", "m5"), wiretest.Close())...),
+			says(dialing, 0, wiretest.SendText("m1", "m2", "m3", "m4", "m5")...),
 			hears(accepting, "m1", "m2", "m3", "m4", "m5"),
 		}},
 		"raw_mode1_two_messages": {Plays: []wiretest.Play{

@@ -20,6 +20,7 @@ func (Protocol) Name() string { return name }
 // as one.
 func (Protocol) Traits() wire.Traits {
 	return wire.Traits{
+		Settles:    true,
 		Sized:      true,
 		Types:      wire.Types(wire.TypeBytes, wire.TypeText, wire.TypeInt, wire.TypeFloat),
 		MaxMessage: math.MaxUint32,

@@ -71,7 +71,8 @@ type Machine interface {
 	Awaiting() int
 
 	// Close appends the wire's farewell, if it has one, to dst. Nothing may
-	// be sent after it.
+	// be sent after it. Then Awaiting counts what should be waited for before
+	// the connection is closed.
 	Close(dst []byte) []byte
 }
 

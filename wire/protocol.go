@@ -63,6 +63,10 @@ type Traits struct {
 	// SendsStreams: SendHead works, a message can be sent without having it
 	// in memory.
 	SendsStreams bool
+	// Settles: an original peer drops what it has not yet handled when the
+	// stream ends, and the wire can't tell when it has: after the last message
+	// a driver gives it a moment before it closes.
+	Settles bool
 	// Opaque: any byte string travels unchanged, so plugins may transform it.
 	Opaque bool
 	// Refusal is what a server says to a connection beyond its limit before it

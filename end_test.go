@@ -1,0 +1,251 @@
+package parley_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/parleytest"
+	"github.com/parley-net/parley/serpy2"
+)
+
+// A connection whose peer has closed, and whose messages wait for Receive, can
+// be closed like any other.
+//
+// Verifies: RUNTIME-27, RUNTIME-33, RUNTIME-50
+func TestCloseBehindTheEndOfStream(t *testing.T) {
+	closers := map[string]func(srv *parley.Server, s *parley.Conn){
+		"CloseNow":     func(_ *parley.Server, s *parley.Conn) { s.CloseNow() },
+		"Close":        func(_ *parley.Server, s *parley.Conn) { s.Close() },
+		"Server.Close": func(srv *parley.Server, _ *parley.Conn) { srv.Close() },
+	}
+	for name, closer := range closers {
+		bubble(t, name, func(t *testing.T) {
+			life := newLife()
+			srv := &parley.Server{Protocol: serpy2.Protocol{}, Pull: true, Hooks: life.hooks()}
+			c := connect(t, true, srv, &parley.Dialer{})
+			if err := c.Send(t.Context(), parley.Text("unread")); err != nil {
+				t.Fatal(err)
+			}
+			if err := c.Close(); err != nil {
+				t.Fatal(err)
+			}
+			s := life.conn(t)
+			synctest.Wait()
+			if n := s.Buffered(); n != 1 {
+				t.Errorf("%d messages wait, want 1", n)
+			}
+			closer(srv, s)
+			<-s.Done()
+			if err := life.reason(t); err == nil || err != s.Err() {
+				t.Errorf("OnClose got %v, Err is %v", err, s.Err())
+			}
+			if len(life.ended) > 0 {
+				t.Error("OnClose ran twice")
+			}
+		})
+	}
+}
+
+// The last message and the end of the stream may come in one read.
+//
+// Verifies: RUNTIME-35, RUNTIME-04
+func TestLastMessageAndEndTogether(t *testing.T) {
+	cert, roots := certificate(t)
+	for _, pull := range []bool{true, false} {
+		t.Run(fmt.Sprintf("pull=%v", pull), func(t *testing.T) {
+			got := make(chan string, 10)
+			life := newLife()
+			srv := &parley.Server{Protocol: serpy2.Protocol{}, Pull: pull, TLSConfig: &tls.Config{Certificates: []tls.Certificate{cert}}, Hooks: life.hooks()}
+			if !pull {
+				srv.Handler = parley.HandlerFunc(func(_ context.Context, _ *parley.Conn, m parley.Message) error {
+					got <- m.Text()
+					return nil
+				})
+			}
+			peer := bareDial(t, parleytest.NewServer(t, srv))
+			corked := &corked{Conn: peer.Conn}
+			client := tls.Client(corked, &tls.Config{RootCAs: roots, ServerName: "localhost", MaxVersion: tls.VersionTLS12}) // 1.3 hides the end
+			if err := client.Handshake(); err != nil {
+				t.Fatal(err)
+			}
+			corked.cork()
+			io.WriteString(client, serpy2Text("one"))
+			io.WriteString(client, serpy2Text("two"))
+			client.CloseWrite()
+			corked.uncork()
+			if pull {
+				s := life.conn(t)
+				expect(t, s, "one")
+				expect(t, s, "two")
+				if _, err := s.Receive(newContext(t)); !errors.Is(err, parley.ErrPeerClosed) {
+					t.Errorf("at the end: %v, want ErrPeerClosed", err)
+				}
+			}
+			if err := life.reason(t); !errors.Is(err, parley.ErrPeerClosed) {
+				t.Errorf("the connection ended with %v, want ErrPeerClosed", err)
+			}
+			if !pull {
+				if a, b := <-got, <-got; a != "one" || b != "two" {
+					t.Errorf("got %q and %q", a, b)
+				}
+			}
+		})
+	}
+}
+
+// corked holds back what is written, so that it arrives in one piece.
+type corked struct {
+	net.Conn
+	mu   sync.Mutex
+	held []byte
+	on   bool
+}
+
+func (c *corked) cork() { c.mu.Lock(); c.on = true; c.mu.Unlock() }
+
+func (c *corked) uncork() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.on = false
+	c.Conn.Write(c.held)
+}
+
+func (c *corked) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.on {
+		c.held = append(c.held, p...)
+		return len(p), nil
+	}
+	return c.Conn.Write(p)
+}
+
+// SetWriteDeadline does nothing: a tls.Conn that has said its last word sets
+// one in the past.
+func (c *corked) SetWriteDeadline(time.Time) error { return nil }
+
+// A handler that waits for its peer learns that the peer has left.
+//
+// Verifies: RUNTIME-25, RUNTIME-43
+func TestPeerLeavesAWaitingHandler(t *testing.T) {
+	waits := map[string]func(ctx context.Context, c *parley.Conn) error{
+		"Receive": func(ctx context.Context, c *parley.Conn) error { _, err := c.Receive(ctx); return err },
+		"Call": func(ctx context.Context, c *parley.Conn) error {
+			_, err := c.Call(ctx, parley.Text("question"))
+			return err
+		},
+		"Confirm": func(ctx context.Context, c *parley.Conn) error { return c.Confirm(ctx, parley.Text("really?")) },
+	}
+	for _, f := range forms {
+		for name, wait := range waits {
+			if f.protocol.Traits().Lockstep || name == "Confirm" && !f.protocol.Traits().Confirms {
+				continue
+			}
+			bubble(t, label(f.protocol)+"/"+name, func(t *testing.T) {
+				life := newLife()
+				waited := make(chan error, 1)
+				srv := &parley.Server{Protocol: f.protocol, Hooks: life.hooks(), Handler: parley.HandlerFunc(func(ctx context.Context, c *parley.Conn, m parley.Message) error {
+					err := wait(ctx, c)
+					waited <- err
+					return err
+				})}
+				l := newMemory()
+				serve(t, srv, l)
+				peer := l.dial(t)
+				go io.Copy(io.Discard, peer)
+				peer.say(f.hello + f.text("go"))
+				synctest.Wait()
+				start := time.Now()
+				peer.Close()
+				if err := <-waited; err == nil {
+					t.Error("the wait succeeded")
+				}
+				<-life.ended
+				if took := time.Since(start); took > 0 {
+					t.Errorf("the handler learned it after %v", took)
+				}
+			})
+		}
+	}
+}
+
+// A peer that has closed its sending side still gets its answers, from a
+// handler, from one that has read ahead up to the end, and from a program that
+// receives.
+//
+// Verifies: RUNTIME-45
+func TestHalfClose(t *testing.T) {
+	answer := func(ctx context.Context, c *parley.Conn, m parley.Message) error {
+		return c.Send(ctx, parley.Text(m.Text()))
+	}
+	ahead := func(ctx context.Context, c *parley.Conn, m parley.Message) error {
+		for {
+			if err := answer(ctx, c, m); err != nil {
+				return err
+			}
+			next, err := c.Receive(ctx)
+			if err != nil { // the peer's end: nothing more comes, but we may go on
+				return c.Send(ctx, parley.Text("end"))
+			}
+			m = next
+		}
+	}
+	for _, f := range forms {
+		if label(f.protocol) == "tinyproto-never" {
+			continue // its answers wait for OKs, which the peer can't give any more
+		}
+		for _, kind := range []string{"handler", "reads ahead", "pull"} {
+			t.Run(label(f.protocol)+"/"+kind, func(t *testing.T) {
+				life := newLife()
+				srv := &parley.Server{Protocol: f.protocol, Hooks: life.hooks()}
+				want := []string{"aa", "bb", "cc"}
+				switch kind {
+				case "handler":
+					srv.Handler = parley.HandlerFunc(answer)
+				case "reads ahead":
+					srv.Handler = parley.HandlerFunc(ahead)
+					want = append(want, "end")
+				case "pull":
+					srv.Pull = true
+				}
+				peer := bareDial(t, parleytest.NewServer(t, srv))
+				peer.say(f.hello + f.text("aa", "bb", "cc"))
+				peer.closeWrite()
+				if kind == "pull" {
+					s := life.conn(t)
+					for range 3 {
+						m, err := s.Receive(newContext(t))
+						if err != nil {
+							t.Fatal(err)
+						}
+						if err := answer(newContext(t), s, m); err != nil {
+							t.Fatal(err)
+						}
+					}
+					s.Receive(newContext(t)) // the end
+				}
+				heard, err := io.ReadAll(peer)
+				if err != nil {
+					t.Error(err)
+				}
+				for _, m := range want {
+					_, rest, found := bytes.Cut(heard, []byte(f.text(m)))
+					if !found {
+						t.Errorf("no answer %q, in order, in %q", m, heard)
+					}
+					heard = rest
+				}
+			})
+		}
+	}
+}

@@ -1,0 +1,575 @@
+package parley_test
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/oneline"
+	"github.com/parley-net/parley/serpy"
+	"github.com/parley-net/parley/serpy2"
+	"github.com/parley-net/parley/tinyproto"
+)
+
+// Verifies: RUNTIME-08, RUNTIME-36, RUNTIME-41
+func TestHandshakeTimeout(t *testing.T) {
+	dialling := []struct {
+		protocol parley.Protocol
+		limit    time.Duration
+		timeouts parley.Timeouts
+	}{
+		{oneline.Protocol{}, 3 * time.Second, parley.Timeouts{}},
+		{tinyproto.Protocol{}, 5 * time.Second, parley.Timeouts{}},
+		{tinyproto.Protocol{}, time.Minute, parley.Timeouts{Handshake: time.Minute}},
+	}
+	for _, d := range dialling {
+		bubble(t, "dialling/"+d.protocol.Name()+"/"+d.limit.String(), func(t *testing.T) {
+			ours, theirs := net.Pipe()
+			start := time.Now()
+			go io.Copy(io.Discard, theirs)
+			_, err := (&parley.Dialer{Protocol: d.protocol, Timeouts: d.timeouts}).NewConn(t.Context(), ours)
+			wantTimeout(t, err, "the handshake of "+d.protocol.Name(), time.Since(start), d.limit)
+			if _, err := theirs.Write([]byte("late")); err == nil {
+				t.Error("the connection was left open")
+			}
+		})
+	}
+	bubble(t, "dialling/context", func(t *testing.T) {
+		ours, theirs := net.Pipe()
+		go io.Copy(io.Discard, theirs)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		start := time.Now()
+		_, err := (&parley.Dialer{Protocol: tinyproto.Protocol{}}).NewConn(ctx, ours)
+		wantTimeout(t, err, "deadline", time.Since(start), time.Second)
+	})
+	bubble(t, "accepting", func(t *testing.T) {
+		life := newLife()
+		l := newMemory()
+		serve(t, &parley.Server{Protocol: tinyproto.Protocol{}, Handler: parley.HandlerFunc(echo), Hooks: life.hooks()}, l)
+		peer := l.dial(t)
+		start := time.Now()
+		peer.hear(tinyHello)
+		peer.hearEnd()
+		if took := time.Since(start); took < 5*time.Second || took > 5500*time.Millisecond {
+			t.Errorf("it took %v, the limit is 5s", took)
+		}
+		if len(life.opened)+len(life.ended) > 0 {
+			t.Error("a connection without a handshake reached the hooks")
+		}
+	})
+	cert, roots := certificate(t)
+	accepting := func(t *testing.T) *bare {
+		l := newMemory()
+		serve(t, &parley.Server{Protocol: tinyproto.Protocol{}, Handler: parley.HandlerFunc(echo),
+			TLSConfig: &tls.Config{Certificates: []tls.Certificate{cert}}}, l)
+		return l.dial(t)
+	}
+	bubble(t, "accepting/TLS", func(t *testing.T) {
+		peer := accepting(t)
+		start := time.Now()
+		peer.hearEnd()
+		if took := time.Since(start); took != 5*time.Second {
+			t.Errorf("it took %v, the limit is 5s", took)
+		}
+	})
+	bubble(t, "accepting/TLS and wire together", func(t *testing.T) {
+		peer := accepting(t)
+		start := time.Now()
+		time.Sleep(3 * time.Second)
+		client := tls.Client(peer, &tls.Config{RootCAs: roots, ServerName: "localhost", Time: func() time.Time { return start }, InsecureSkipVerify: true})
+		if err := client.Handshake(); err != nil {
+			t.Fatal(err)
+		}
+		io.Copy(io.Discard, client)
+		if took := time.Since(start); took < 5*time.Second || took > 5500*time.Millisecond {
+			t.Errorf("it took %v, the limit is 5s", took)
+		}
+	})
+}
+
+// Over a socket, where TLS is the dialler's business.
+//
+// Verifies: RUNTIME-36, RUNTIME-41
+func TestDialTimesOut(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0") // it accepts, by way of its queue, and says nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	dialers := map[string]*parley.Dialer{
+		"TLS":       {Protocol: serpy2.Protocol{}, TLSConfig: &tls.Config{}, Timeouts: parley.Timeouts{Handshake: 20 * time.Millisecond}},
+		"handshake": {Protocol: tinyproto.Protocol{}, Timeouts: parley.Timeouts{Handshake: 20 * time.Millisecond}},
+	}
+	for name, d := range dialers {
+		t.Run(name, func(t *testing.T) {
+			_, err := d.Dial(newContext(t), l.Addr().String())
+			if !errors.Is(err, os.ErrDeadlineExceeded) || !strings.Contains(err.Error(), l.Addr().String()) {
+				t.Errorf("got %v, want a timeout that names the address", err)
+			}
+		})
+		t.Run(name+"/context", func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+			defer cancel()
+			if _, err := d.Dial(ctx, l.Addr().String()); !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("got %v, want a timeout", err)
+			}
+		})
+	}
+}
+
+// Verifies: RUNTIME-14
+func TestIdleTimeout(t *testing.T) {
+	for _, p := range all {
+		bubble(t, label(p), func(t *testing.T) {
+			life := newLife()
+			srv := &parley.Server{Protocol: p, Handler: parley.HandlerFunc(echo), Hooks: life.hooks(), Timeouts: parley.Timeouts{Idle: time.Minute}}
+			c := connect(t, true, srv, &parley.Dialer{})
+			for range 5 { // traffic keeps it alive
+				time.Sleep(50 * time.Second)
+				if _, err := c.Call(t.Context(), parley.Text("x")); err != nil {
+					t.Fatal(err)
+				}
+			}
+			start := time.Now()
+			if _, err := c.Receive(t.Context()); !errors.Is(err, parley.ErrPeerClosed) {
+				t.Error(err)
+			}
+			wantTimeout(t, <-life.ended, "no traffic for 1m0s", time.Since(start), time.Minute)
+		})
+		bubble(t, label(p)+"/none", func(t *testing.T) {
+			c := connect(t, true, &parley.Server{Protocol: p, Handler: parley.HandlerFunc(echo)}, &parley.Dialer{})
+			time.Sleep(1000 * time.Hour)
+			if _, err := c.Call(t.Context(), parley.Text("x")); err != nil {
+				t.Errorf("after a silence: %v", err)
+			}
+		})
+	}
+}
+
+// A peer that never answers is bounded, whatever we do meanwhile.
+//
+// Verifies: RUNTIME-43, RUNTIME-41
+func TestAnswerTimeout(t *testing.T) {
+	deaf := func(t *testing.T, d *parley.Dialer, hello string) *parley.Conn { // a peer that reads and never answers
+		c, peer := barePipe(t, d, hello)
+		go io.Copy(io.Discard, peer)
+		return c
+	}
+	for _, limit := range []time.Duration{30 * time.Second, time.Second} {
+		var timeouts parley.Timeouts
+		if limit != 30*time.Second { // the default
+			timeouts.Answer = limit
+		}
+		tiny := &parley.Dialer{Protocol: tinyproto.Protocol{}, Timeouts: timeouts}
+		bubble(t, "Send/"+limit.String(), func(t *testing.T) {
+			c := deaf(t, tiny, tinyHello)
+			start := time.Now()
+			err := c.Send(t.Context(), parley.Bytes(make([]byte, 100_000)))
+			wantTimeout(t, err, "answers the peer owes", time.Since(start), limit)
+		})
+		bubble(t, "Confirm/"+limit.String(), func(t *testing.T) {
+			c := deaf(t, tiny, tinyHello)
+			start := time.Now()
+			err := c.Confirm(t.Context(), parley.Text("x"))
+			wantTimeout(t, err, "answers the peer owes", time.Since(start), limit)
+		})
+		bubble(t, "nobody waits/"+limit.String(), func(t *testing.T) {
+			c := deaf(t, tiny, tinyHello)
+			if err := c.Send(t.Context(), parley.Text("x")); err != nil {
+				t.Fatal(err)
+			}
+			start := time.Now()
+			<-c.Done()
+			wantTimeout(t, c.Err(), "answers the peer owes", time.Since(start), limit)
+		})
+		bubble(t, "more and more/"+limit.String(), func(t *testing.T) {
+			c := deaf(t, tiny, tinyHello)
+			start := time.Now()
+			var err error
+			for err == nil && time.Since(start) < 10*limit {
+				err = c.Send(t.Context(), parley.Text("x"))
+				time.Sleep(limit / 20)
+			}
+			wantTimeout(t, c.Err(), "answers the peer owes", time.Since(start), limit)
+		})
+		bubble(t, "serpy mode/"+limit.String(), func(t *testing.T) {
+			c := deaf(t, &parley.Dialer{Protocol: serpy.Protocol{}, Timeouts: timeouts}, "")
+			if err := c.Send(t.Context(), parley.Text("x").WithMode(2)); err != nil {
+				t.Fatal(err)
+			}
+			start := time.Now()
+			<-c.Done()
+			wantTimeout(t, c.Err(), "answers the peer owes", time.Since(start), limit)
+		})
+	}
+}
+
+// A peer that answers is not cut, however many answers it owes at any time.
+//
+// Verifies: RUNTIME-43
+func TestAnswersInTime(t *testing.T) {
+	bubble(t, "serpy modes", func(t *testing.T) {
+		// The modes alternate, so that at any time one answer is owed.
+		c, peer := barePipe(t, &parley.Dialer{Protocol: serpy.Protocol{}}, "")
+		go func() {
+			p := make([]byte, 1000)
+			for {
+				if _, err := peer.Read(p); err != nil {
+					return
+				}
+				time.Sleep(time.Second)
+				io.WriteString(peer, "\x01ACKMODCG\x1fanswer\x1f")
+			}
+		}()
+		for i := range 100 {
+			if _, err := c.Call(t.Context(), parley.Text("x").WithMode(2*((i+1)%2))); err != nil {
+				t.Fatalf("call %d: %v", i, err)
+			}
+		}
+	})
+	bubble(t, "a slow program", func(t *testing.T) {
+		// Our inbox is full: the peer's OK has come, and nobody reads it.
+		c, peer := barePipe(t, &parley.Dialer{Protocol: tinyproto.Protocol{}, Limits: parley.Limits{MaxQueue: 2}}, tinyHello)
+		go io.Copy(io.Discard, peer)
+		peer.say(tiny("1", "2"))
+		synctest.Wait()
+		if err := c.Send(t.Context(), parley.Text("x")); err != nil {
+			t.Fatal(err)
+		}
+		go io.WriteString(peer, tiny("3")+tinyOK+tiny("4"))
+		time.Sleep(time.Hour)
+		for _, want := range []string{"1", "2", "3", "4"} {
+			if m, err := c.Receive(t.Context()); err != nil || m.Text() != want {
+				t.Fatalf("got %v, %v, want %s", m, err, want)
+			}
+		}
+	})
+}
+
+// Verifies: RUNTIME-10, RUNTIME-41
+func TestProgressTimeout(t *testing.T) {
+	// trickle sends size bytes of a message, n every d, until somebody closes.
+	trickle := func(peer *bare, n int, d time.Duration) {
+		for range 10_000 {
+			if _, err := peer.Write(make([]byte, n)); err != nil {
+				return
+			}
+			time.Sleep(d)
+		}
+	}
+	const limit = 30 * time.Second
+	kinds := []struct {
+		name, begin string
+		protocol    parley.Protocol
+		stream      bool
+	}{
+		{"head", "\x00", tinyproto.Protocol{}, false},
+		{"small", tinyHead(1000), tinyproto.Protocol{}, false},
+		{"large", tinyHead(10 << 20), tinyproto.Protocol{}, false},
+		{"stream", tinyHead(100 << 20), tinyproto.Protocol{}, true},
+		{"serpy", "abc", serpy.Protocol{}, false},
+		{"serpy2", serpy2Text(strings.Repeat("x", 1000))[:50], serpy2.Protocol{}, false},
+	}
+	for _, k := range kinds {
+		begin := func(t *testing.T, timeouts parley.Timeouts) (*parley.Conn, *bare, chan error) {
+			hello := ""
+			if k.protocol.Name() == "tinyproto" {
+				hello = tinyHello
+			}
+			c, peer := barePipe(t, &parley.Dialer{Protocol: k.protocol, Timeouts: timeouts}, hello)
+			go io.Copy(io.Discard, peer)
+			peer.say(k.begin)
+			streamed := make(chan error, 1)
+			go func() {
+				if !k.stream {
+					return
+				}
+				s, err := c.ReceiveStream(t.Context())
+				if err == nil {
+					_, err = io.Copy(io.Discard, s)
+				}
+				streamed <- err
+			}()
+			return c, peer, streamed
+		}
+		bubble(t, k.name+"/stalled", func(t *testing.T) {
+			c, _, streamed := begin(t, parley.Timeouts{})
+			start := time.Now()
+			<-c.Done()
+			wantTimeout(t, c.Err(), "bytes in 30s", time.Since(start), limit)
+			if k.stream {
+				wantTimeout(t, <-streamed, "bytes in 30s", time.Since(start), limit)
+			}
+		})
+		bubble(t, k.name+"/switched off", func(t *testing.T) {
+			c, _, streamed := begin(t, parley.Timeouts{Progress: -1})
+			time.Sleep(100 * time.Hour)
+			if err := c.Err(); err != nil {
+				t.Errorf("cut without a limit: %v", err)
+			}
+			c.CloseNow()
+			if k.stream {
+				<-streamed
+			}
+		})
+		if strings.Contains("large stream serpy", k.name) {
+			bubble(t, k.name+"/slow", func(t *testing.T) {
+				c, peer, streamed := begin(t, parley.Timeouts{})
+				var wg sync.WaitGroup
+				wg.Go(func() { trickle(peer, 900, time.Second) })
+				start := time.Now()
+				<-c.Done()
+				wg.Wait()
+				wantTimeout(t, c.Err(), "bytes in 30s", time.Since(start), limit)
+				if k.stream {
+					<-streamed
+				}
+			})
+			bubble(t, k.name+"/fast enough", func(t *testing.T) {
+				c, peer, streamed := begin(t, parley.Timeouts{})
+				var wg sync.WaitGroup
+				wg.Go(func() { trickle(peer, 110, 100*time.Millisecond) })
+				time.Sleep(10 * time.Minute)
+				if err := c.Err(); err != nil {
+					t.Errorf("cut at 1.1 KB/s: %v", err)
+				}
+				c.CloseNow()
+				wg.Wait()
+				if k.stream {
+					<-streamed
+				}
+			})
+		}
+	}
+	bubble(t, "oneline has none", func(t *testing.T) {
+		l := newMemory()
+		serve(t, &parley.Server{Protocol: oneline.Protocol{}, Handler: parley.HandlerFunc(echo)}, l)
+		peer := l.dial(t)
+		peer.say("somebody ty")
+		time.Sleep(time.Hour)
+		go io.WriteString(peer, "pes\n")
+		peer.hear("somebody types\n")
+	})
+	bubble(t, "a slow program", func(t *testing.T) {
+		// The peer is not to blame when it is the program that takes its time.
+		c, peer := barePipe(t, &parley.Dialer{Protocol: tinyproto.Protocol{}, Limits: parley.Limits{MaxMessage: 1000}}, tinyHello)
+		go io.Copy(io.Discard, peer)
+		go io.WriteString(peer, tinyHead(3000)+strings.Repeat("x", 3000))
+		s, err := c.ReceiveStream(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 30 {
+			time.Sleep(time.Minute)
+			if _, err := io.ReadFull(s, make([]byte, 100)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := s.Read(make([]byte, 1)); err != io.EOF {
+			t.Errorf("at the end: %v", err)
+		}
+	})
+}
+
+// Verifies: RUNTIME-13
+func TestWriteTimeout(t *testing.T) {
+	for _, limit := range []time.Duration{10 * time.Second, time.Second} {
+		var timeouts parley.Timeouts
+		if limit != 10*time.Second { // the default
+			timeouts.Write = limit
+		}
+		bubble(t, limit.String(), func(t *testing.T) {
+			c, peer := barePipe(t, &parley.Dialer{Protocol: serpy2.Protocol{}, Timeouts: timeouts}, "")
+			start := time.Now()
+			sent := make(chan error)
+			go func() { sent <- c.Send(t.Context(), parley.Bytes(make([]byte, 1<<20))) }()
+			for range 10 { // slow, but it moves
+				time.Sleep(limit * 9 / 10)
+				if _, err := io.ReadFull(peer, make([]byte, 20_000)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			stopped := time.Now()
+			if err := <-sent; !errors.Is(err, parley.ErrSlowConsumer) || !strings.Contains(err.Error(), "pipe") {
+				t.Errorf("got %v, want ErrSlowConsumer with the peer's address", err)
+			}
+			if took := time.Since(stopped); took < limit*9/10 || took > limit+limit/10 {
+				t.Errorf("it took %v since the last byte, the limit is %v; %v in all", took, limit, time.Since(start))
+			}
+			if err := c.Err(); !errors.Is(err, parley.ErrSlowConsumer) {
+				t.Errorf("Err: %v, want ErrSlowConsumer", err)
+			}
+		})
+	}
+	bubble(t, "none", func(t *testing.T) {
+		c, _ := barePipe(t, &parley.Dialer{Protocol: serpy2.Protocol{}, Timeouts: parley.Timeouts{Write: -1}}, "")
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		if err := c.Send(ctx, parley.Bytes(make([]byte, 1<<20))); errors.Is(err, parley.ErrSlowConsumer) || err == nil {
+			t.Errorf("got %v, want the context's end", err)
+		}
+	})
+}
+
+// The kernel takes much at once and then nothing: what counts is the last byte
+// it took.
+//
+// Verifies: RUNTIME-13
+func TestWriteTimeoutOverASocket(t *testing.T) {
+	const limit = time.Second
+	c, peer := barePeer(t, &parley.Dialer{Protocol: serpy2.Protocol{}, Timeouts: parley.Timeouts{Write: limit}}, "")
+	sent := make(chan error, 1)
+	go func() { sent <- c.Send(newContext(t), parley.Bytes(make([]byte, 64<<20))) }()
+	if _, err := io.ReadFull(peer, make([]byte, 1<<20)); err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	if err := next(t, sent, "Send did not return"); !errors.Is(err, parley.ErrSlowConsumer) {
+		t.Errorf("got %v, want ErrSlowConsumer", err)
+	}
+	if took := time.Since(start); took < limit*9/10 || took > limit*15/10 { // the upper bound allows for a busy machine
+		t.Errorf("it took %v, the limit is %v", took, limit)
+	}
+}
+
+// A peer of TLS that takes less than a write at a time, but takes it, is slow
+// and no more.
+//
+// Verifies: RUNTIME-13, RUNTIME-04
+func TestSlowTLSPeer(t *testing.T) {
+	cert, _ := certificate(t)
+	synctest.Test(t, func(t *testing.T) {
+		srv := &parley.Server{Protocol: serpy2.Protocol{}, TLSConfig: &tls.Config{Certificates: []tls.Certificate{cert}},
+			Handler: parley.HandlerFunc(func(ctx context.Context, c *parley.Conn, m parley.Message) error {
+				return c.Send(ctx, parley.Bytes(make([]byte, 1<<20)))
+			})}
+		l := newMemory()
+		serve(t, srv, l)
+		client := tls.Client(l.dial(t), &tls.Config{InsecureSkipVerify: true})
+		if _, err := io.WriteString(client, serpy2Text("go")); err != nil {
+			t.Fatal(err)
+		}
+		p := make([]byte, 16<<10)
+		for got := 0; got < 1<<20; {
+			time.Sleep(5 * time.Second)
+			n, err := io.ReadFull(client, p)
+			if err != nil {
+				t.Fatalf("cut after %d bytes: %v", got, err)
+			}
+			got += n
+		}
+	})
+}
+
+// Close waits for a peer that takes nothing, confirms nothing or does not
+// close, but not for ever.
+//
+// Verifies: RUNTIME-33
+func TestCloseIsBounded(t *testing.T) {
+	bubble(t, "takes nothing", func(t *testing.T) {
+		c, _ := barePipe(t, &parley.Dialer{Protocol: serpy2.Protocol{}}, "")
+		go c.Send(t.Context(), parley.Text("x"))
+		synctest.Wait()
+		start := time.Now()
+		err := c.Close()
+		wantTimeout(t, err, "the peer took or confirmed", time.Since(start), 5*time.Second)
+		if err := c.Close(); err != nil {
+			t.Errorf("the second Close: %v", err)
+		}
+	})
+	bubble(t, "confirms nothing", func(t *testing.T) {
+		c, peer := barePipe(t, &parley.Dialer{Protocol: tinyproto.Protocol{}, Timeouts: parley.Timeouts{Close: time.Second}}, tinyHello)
+		go io.Copy(io.Discard, peer)
+		if err := c.Send(t.Context(), parley.Text("x")); err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		err := c.Close()
+		wantTimeout(t, err, "the peer took or confirmed", time.Since(start), time.Second)
+	})
+	t.Run("does not close", func(t *testing.T) {
+		c, peer := barePeer(t, &parley.Dialer{Protocol: tinyproto.Protocol{}, Timeouts: parley.Timeouts{Linger: 10 * time.Millisecond}}, tinyHello)
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+		peer.hear(tinyHello)
+		peer.hearEnd()
+	})
+}
+
+// A slow reader's bytes leave as they come: the peer does not take us for
+// stalled.
+//
+// Verifies: RUNTIME-10, RUNTIME-22
+func TestSlowSource(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := &parley.Server{Protocol: tinyproto.Protocol{}, Pull: true}
+		c := connect(t, true, srv, &parley.Dialer{})
+		r, w := io.Pipe()
+		go func() {
+			for range 100 {
+				time.Sleep(time.Second)
+				w.Write(make([]byte, 2000))
+			}
+		}()
+		sent := make(chan error, 1)
+		go func() { sent <- c.SendStream(t.Context(), 200_000, r) }()
+		s, err := srv.Accept(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m, err := s.Receive(t.Context()); err != nil || m.Len() != 200_000 {
+			t.Errorf("got %v, %v", m, err)
+		}
+		if err := <-sent; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// An answer can't come in the middle of the peer's own large message: while
+// that makes progress, no answer is late.
+//
+// Verifies: RUNTIME-43
+func TestAnswerBehindALargeMessage(t *testing.T) {
+	for _, limit := range []int64{64 << 20, 1000} { // in memory, as a stream
+		bubble(t, fmt.Sprint(limit), func(t *testing.T) {
+			c, peer := barePipe(t, &parley.Dialer{Protocol: tinyproto.Protocol{}, Limits: parley.Limits{MaxMessage: limit}}, tinyHello)
+			go io.Copy(io.Discard, peer)
+			read := make(chan error, 1)
+			go func() {
+				s, err := c.ReceiveStream(t.Context())
+				if err == nil {
+					_, err = io.Copy(io.Discard, s)
+				}
+				read <- err
+			}()
+			peer.say(tinyHead(10_000_000))
+			go func() {
+				for range 100 {
+					time.Sleep(time.Second)
+					peer.say(strings.Repeat("x", 100_000))
+				}
+				peer.say(tinyOK)
+			}()
+			time.Sleep(500 * time.Millisecond)
+			if err := c.Confirm(t.Context(), parley.Text("x")); err != nil {
+				t.Error(err)
+			}
+			if err := <-read; err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
