@@ -227,6 +227,9 @@ func (c *Conn) deliver(gen int, m Message, owned bool) bool {
 		return true
 	}
 	c.deferFlush = c.in.len() > 0
+	if c.cfg.traits.Confirms {
+		c.flushLate() // the confirmation should not wait for the handler
+	}
 	still := c.call(gen, func() error { return c.cfg.handler.ServeMessage(c.Context(), c, m) })
 	if owned {
 		bufpool.Put(m.Bytes())

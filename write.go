@@ -147,24 +147,30 @@ func (c *Conn) flush() {
 
 // flushSoon flushes, unless the reader will do it in a moment anyway.
 func (c *Conn) flushSoon() {
-	if !c.deferFlush {
+	if c.deferFlush {
+		c.flushLate()
+	} else {
 		c.flush()
-		return
 	}
+}
+
+// flushLate makes sure that the output leaves even if the handler that is
+// about to run takes long.
+func (c *Conn) flushLate() {
 	if c.lateArmed {
 		return
 	}
 	c.lateArmed = true
-	if c.late == nil {
-		c.late = time.AfterFunc(lateFlush, func() {
-			c.mu.Lock()
-			c.lateArmed = false
-			c.flush()
-			c.mu.Unlock()
-		})
-	} else {
+	if c.late != nil {
 		c.late.Reset(lateFlush)
+		return
 	}
+	c.late = time.AfterFunc(lateFlush, func() {
+		c.mu.Lock()
+		c.lateArmed = false
+		c.flush()
+		c.mu.Unlock()
+	})
 }
 
 // write is the writing goroutine.
