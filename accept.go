@@ -71,19 +71,28 @@ func (s *Server) next(l net.Listener) (net.Conn, error) {
 	}
 	// Wait for a client first: a slot that is taken before would be withheld
 	// from the other listeners.
-	waitable := waitReadable(l)
+	if !waitReadable(l) { // then it has to be accepted before it waits
+		nc, err := l.Accept()
+		if err != nil {
+			return nil, err
+		}
+		select {
+		case s.slots <- struct{}{}:
+			return nc, s.admit(nc)
+		case <-s.closing:
+			nc.Close()
+			return nil, ErrServerClosed
+		}
+	}
 	select {
 	case s.slots <- struct{}{}:
 	case <-s.closing:
 		return nil, ErrServerClosed
 	}
-	if waitable { // the client may have gone meanwhile
-		l.(interface{ SetDeadline(time.Time) error }).SetDeadline(time.Now().Add(100 * time.Millisecond))
-	}
+	d := l.(interface{ SetDeadline(time.Time) error })
+	d.SetDeadline(time.Now().Add(100 * time.Millisecond)) // the client may have gone meanwhile
 	nc, err := l.Accept()
-	if waitable {
-		l.(interface{ SetDeadline(time.Time) error }).SetDeadline(time.Time{})
-	}
+	d.SetDeadline(time.Time{})
 	if err != nil {
 		<-s.slots
 		if errors.Is(err, os.ErrDeadlineExceeded) {
@@ -138,6 +147,7 @@ func (s *Server) release(nc net.Conn) {
 func (s *Server) refuse(nc net.Conn, why error) error {
 	s.mu.Lock()
 	s.stats.Refused++
+	s.starting[nc] = struct{}{} // until it is closed
 	s.mu.Unlock()
 	if s.Logger != nil {
 		s.Logger.Warn("connection refused", "peer", nc.RemoteAddr(), "reason", why)
@@ -148,9 +158,13 @@ func (s *Server) refuse(nc net.Conn, why error) error {
 			s.refusing.Add(-1)
 		}
 		nc.Close()
+		s.forget(nc)
 		return errRefused
 	}
+	s.wg.Add(1)
 	go func() {
+		defer s.wg.Done()
+		defer s.forget(nc)
 		defer s.refusing.Add(-1)
 		nc.SetDeadline(time.Now().Add(time.Second))
 		nc.Write(word)

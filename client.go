@@ -51,7 +51,8 @@ type Client struct {
 	// gives up; 0 means never.
 	MaxAttempts int
 	// OnState is called at each change of state, from one goroutine at a time;
-	// err says why, for StateWaiting and StateClosed.
+	// err says why, for StateWaiting and StateClosed. It must not call Close,
+	// which waits for it.
 	OnState func(s State, err error)
 
 	once    sync.Once
@@ -61,6 +62,7 @@ type Client struct {
 	mu      sync.Mutex
 	state   State
 	conn    *Conn
+	lost    *Conn // the one before; Receive may not have emptied it
 	err     error
 	changed chan struct{} // closed at each change
 }
@@ -88,7 +90,8 @@ func (c *Client) Start() {
 // run keeps the connection alive.
 func (c *Client) run() {
 	defer close(c.ended)
-	for failures := 0; ; {
+	failures, useless := 0, 0 // in a row: attempts, and those whose connection brought nothing
+	for {
 		c.set(StateConnecting, nil, nil)
 		conn, err := c.Dialer.Dial(c.ctx, c.Addr)
 		if err == nil {
@@ -100,8 +103,17 @@ func (c *Client) run() {
 				conn.Close()
 			}
 			err = conn.Err()
+			if s := conn.Stats(); s.MessagesIn > 0 || time.Since(s.Opened) > c.maxBackoff() {
+				useless = 0
+			} else {
+				useless++ // a server that closes at once must not be called at once
+			}
+			c.mu.Lock()
+			c.lost = conn
+			c.mu.Unlock()
 		} else {
 			failures++
+			useless++
 		}
 		switch {
 		case c.ctx.Err() != nil:
@@ -112,7 +124,7 @@ func (c *Client) run() {
 			return
 		}
 		c.set(StateWaiting, nil, err)
-		t := time.NewTimer(c.backoff(failures))
+		t := time.NewTimer(c.backoff(useless))
 		select {
 		case <-t.C:
 		case <-c.ctx.Done():
@@ -124,16 +136,21 @@ func (c *Client) run() {
 // backoff returns the pause after the given number of failures in a row.
 func (c *Client) backoff(failures int) time.Duration {
 	most := or(c.MinBackoff, 50*time.Millisecond)
-	limit := or(c.MaxBackoff, 30*time.Second)
+	limit := c.maxBackoff()
 	for ; failures > 0 && most < limit; failures-- {
 		most *= 2
 	}
-	return rand.N(min(most, limit))
+	return rand.N(max(min(most, limit), 1))
 }
+
+func (c *Client) maxBackoff() time.Duration { return or(c.MaxBackoff, 30*time.Second) }
 
 func (c *Client) set(s State, conn *Conn, err error) {
 	c.mu.Lock()
-	c.state, c.conn, c.err = s, conn, err
+	c.state, c.conn = s, conn
+	if s != StateConnecting { // why the last attempt failed is worth knowing meanwhile
+		c.err = err
+	}
 	close(c.changed)
 	c.changed = make(chan struct{})
 	c.mu.Unlock()
@@ -142,7 +159,8 @@ func (c *Client) set(s State, conn *Conn, err error) {
 	}
 }
 
-// State returns the state, and why for StateWaiting and StateClosed.
+// State returns the state, and why there is no connection: why the last one was
+// lost, or the last attempt failed.
 func (c *Client) State() (State, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -216,18 +234,28 @@ func (c *Client) Call(ctx context.Context, m Message) (answer Message, err error
 	return answer, err
 }
 
-// Receive returns the next message of whatever connection there is. What a
-// lost connection had received is returned first.
+// Receive returns the next message of whatever connection there is. What the
+// connection lost last had received is returned first.
 func (c *Client) Receive(ctx context.Context) (Message, error) {
-	var conn *Conn
+	c.init()
+	c.mu.Lock()
+	conn := c.lost
+	c.mu.Unlock()
 	for {
+		if conn != nil {
+			m, err := conn.Receive(ctx)
+			if err == nil || errors.As(err, new(*MessageError)) || conn.Err() == nil || ctx.Err() != nil {
+				return m, err
+			}
+			c.mu.Lock()
+			if c.lost == conn {
+				c.lost = nil
+			}
+			c.mu.Unlock()
+		}
 		var err error
 		if conn, err = c.other(ctx, conn); err != nil {
 			return Message{}, err
-		}
-		m, err := conn.Receive(ctx)
-		if err == nil || errors.As(err, new(*MessageError)) || conn.Err() == nil || ctx.Err() != nil {
-			return m, err
 		}
 	}
 }
@@ -236,14 +264,12 @@ func (c *Client) Receive(ctx context.Context) (Message, error) {
 func (c *Client) Close() error {
 	c.init()
 	c.mu.Lock()
-	idle := c.state == StateIdle
-	if idle {
+	if c.state == StateIdle {
 		c.state, c.err = StateClosed, ErrClientClosed
+		close(c.ended)
 	}
 	c.mu.Unlock()
 	c.cancel()
-	if !idle {
-		<-c.ended
-	}
+	<-c.ended
 	return nil
 }

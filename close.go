@@ -64,6 +64,7 @@ func (c *Conn) end(reason error) {
 	if c.farewell || c.err != nil {
 		return
 	}
+	c.owed() // for what has been delivered
 	c.farewell = true
 	c.reason = reason
 	c.turns.q = slices.DeleteFunc(c.turns.q, func(w *waiter) bool {
@@ -194,20 +195,34 @@ func (c *Conn) drain() {
 		return
 	}
 	c.draining = true
-	c.nc.SetReadDeadline(time.Now())
-	if c.reader == readerGone || !c.opened {
+	if !c.opened {
+		c.end(ErrServerClosed)
+	}
+	c.nudge()
+}
+
+// nudge makes the reader look whether a draining connection can end.
+func (c *Conn) nudge() {
+	if c.draining && !c.farewell && c.err == nil {
+		c.nc.SetReadDeadline(time.Now())
+	}
+}
+
+// endDraining ends a draining connection when what it has received has been
+// served. A message that has begun is waited for if we have accepted it.
+// Reading goes on until the peer has closed.
+func (c *Conn) endDraining() {
+	served := !c.asm.active && !c.handling && c.inbox.len() == 0 && (c.cfg.handler != nil || !c.answerable())
+	if c.draining && !c.farewell && served {
+		c.nc.SetReadDeadline(time.Time{})
 		c.end(ErrServerClosed)
 	}
 }
 
-// endDraining ends a draining connection that is between messages.
-func (c *Conn) endDraining() bool {
-	if !c.draining || c.farewell || c.asm.active || c.in.len() > 0 || c.handling || c.inbox.len() > 0 {
-		return false
-	}
-	c.nc.SetReadDeadline(time.Time{})
-	c.end(ErrServerClosed)
-	return false // go on reading until the peer has closed
+// deaf: a draining connection takes no new messages while those it has received
+// are being served, unless somebody waits for something of the peer.
+func (c *Conn) deaf() bool {
+	return c.draining && !c.farewell && !c.asm.active && len(c.ready.q) == 0 && len(c.confirms.q) == 0 && c.held == nil
 }
 
 // readFailed handles the end of the peer's stream, or of the connection. It
@@ -230,7 +245,7 @@ func (c *Conn) readFailed(err error) bool {
 		default:
 			c.cut(&ProtocolError{Protocol: c.cfg.protocol.Name(), Peer: c.peer(), Offset: int64(c.stats.BytesIn), Rule: "closed before the handshake was done", Err: io.ErrUnexpectedEOF})
 		}
-	case errors.Is(err, os.ErrDeadlineExceeded) && c.draining && !c.farewell:
+	case errors.Is(err, os.ErrDeadlineExceeded) && c.draining && !c.fin: // see nudge
 		c.nc.SetReadDeadline(time.Time{})
 		return true
 	case c.farewell:

@@ -1,5 +1,7 @@
 package parley
 
+import "slices"
+
 // inbox is a queue of received messages, which own their bytes. A lost
 // message has its place in it as an error.
 type inbox struct {
@@ -37,7 +39,18 @@ func (b *inbox) pop() received {
 	return r
 }
 
+// unpop puts back what pop has just returned.
+func (b *inbox) unpop(r received) {
+	b.q = slices.Insert(b.q, b.first, r)
+	b.bytes += r.msg.Len()
+}
+
+// inboxSlack is how many times its limits the inbox may hold while somebody
+// waits for an answer of the peer: the answer may stand behind messages that
+// were under way, and if it were not read, nobody would ever go on.
+const inboxSlack = 4
+
 // full says that reading must stop until somebody has taken a message.
-func (b *inbox) full(l Limits) bool {
-	return b.len() >= l.MaxQueue || b.bytes >= l.MaxInput
+func (b *inbox) full(l Limits, slack int) bool {
+	return b.len() >= slack*l.MaxQueue || b.bytes >= slack*l.MaxInput
 }

@@ -18,7 +18,8 @@ type Limits struct {
 	MaxOutput int
 	// MaxInput is how many bytes of received messages may wait for Receive,
 	// or for a busy handler, before reading stops. Default 8 MiB; one message
-	// always fits.
+	// always fits, and while somebody waits for an answer of the peer four
+	// times as much does.
 	MaxInput int
 	// MaxQueue is how many received messages may wait likewise. Default 1024.
 	MaxQueue int

@@ -19,16 +19,19 @@ func (c *Conn) read() {
 	gen := c.gen
 	for c.process(gen) {
 		c.flush()
-		if c.err != nil || c.endDraining() {
-			break
-		}
+		c.endDraining()
 		c.holds()
 		if c.err != nil {
 			break
 		}
+		if c.deaf() {
+			c.park()
+			continue
+		}
 		c.partial = c.asm.active || c.in.len() > 0
 		c.watchSome()
 		in, direct := c.in, c.direct()
+		c.event = wire.Event{} // it refers to buffers that others may get now
 		c.mu.Unlock()
 		n, err := c.io.read(in, direct)
 		c.mu.Lock()
@@ -85,7 +88,11 @@ func (c *Conn) process(gen int) bool {
 				return false
 			}
 		case wire.EventEnd:
-			if !c.deliver(gen, ev.Message.WithBytes(c.asm.take()), true) {
+			m := ev.Message.WithBytes(c.asm.take())
+			if c.cfg.trace != nil {
+				c.traceMessage(m)
+			}
+			if !c.deliver(gen, m, true) {
 				return false
 			}
 		case wire.EventLost:
@@ -115,7 +122,11 @@ func (c *Conn) process(gen int) bool {
 
 // mustPark: the inbox is full, and nobody has come for what is in it.
 func (c *Conn) mustPark() bool {
-	return c.inbox.full(c.cfg.limits) && len(c.ready.q) == 0 && !c.farewell && c.err == nil
+	slack := 1
+	if c.held != nil || len(c.confirms.q) > 0 {
+		slack = inboxSlack
+	}
+	return c.inbox.full(c.cfg.limits, slack) && len(c.ready.q) == 0 && !c.farewell && c.err == nil
 }
 
 // receive runs the machine over p, traces what it has found, and notes if the
@@ -172,9 +183,9 @@ func (c *Conn) violated(err error) error {
 func (c *Conn) shutdownRequested(gen int) bool {
 	granted := c.cfg.shutdown != nil
 	if hook := c.cfg.hooks.OnShutdownRequest; hook != nil {
-		var refusal error
-		c.call(gen, func() error { refusal = hook(c); return nil })
-		granted = granted && refusal == nil
+		agreed := false // nor has a hook that panics
+		c.call(gen, func() error { agreed = hook(c) == nil; return nil })
+		granted = granted && agreed
 	}
 	c.end(ErrPeerClosed)
 	if granted {
@@ -210,6 +221,7 @@ func (c *Conn) deliver(gen int, m Message, owned bool) bool {
 	c.stats.MessagesIn++
 	c.unheard = false
 	if c.farewell {
+		c.mute = true // it is dropped, so it must not be confirmed
 		return true
 	}
 	if len(c.transform) > 0 {
@@ -286,7 +298,7 @@ func (c *Conn) call(gen int, f func() error) bool {
 		return c.err == nil
 	}
 	in.release()
-	for err == nil && c.inbox.len() > 0 && c.cfg.handler != nil {
+	for err == nil && c.err == nil && c.inbox.len() > 0 && c.cfg.handler != nil {
 		r := c.pop()
 		c.mu.Unlock()
 		err = c.guard(func() error {
@@ -305,6 +317,7 @@ func (c *Conn) call(gen int, f func() error) bool {
 		c.end(err)
 	}
 	c.ended()
+	c.nudge()
 	return false
 }
 

@@ -39,23 +39,22 @@ func (c *Conn) enlist(ctx context.Context) (*waiter, error) {
 	if ctx.Err() != nil {
 		return nil, c.ctxErr(ctx)
 	}
-	if c.draining {
-		c.end(ErrServerClosed) // all that was received has been taken
-	}
 	w := c.newWaiter()
 	c.ready.push(w)
-	c.room.all(nil)
 	c.ensureReader()
+	c.nudge()
 	return w, nil
 }
 
 // received waits for w's message.
 func (c *Conn) received(ctx context.Context, w *waiter) (Message, error) {
 	err := c.await(ctx, &c.ready, w)
-	if err == nil && w.stream != nil {
-		err = w.stream.refuse()
+	m, s := w.msg, w.stream
+	*w = waiter{ch: w.ch} // it may be kept for reuse, the message is not
+	if err == nil && s != nil {
+		err = s.refuse()
 	}
-	return w.msg, err
+	return m, err
 }
 
 // pop takes the next message out of the inbox and lets reading go on.

@@ -85,8 +85,9 @@ type Server struct {
 	closed    bool
 	listeners []net.Listener
 	serving   map[net.Listener]bool
+	ticking   bool
 	conns     map[*Conn]struct{}
-	starting  map[net.Conn]struct{} // in the TLS handshake
+	starting  map[net.Conn]struct{} // in the TLS handshake, or being refused
 	perAddr   map[string]int
 	stats     ServerStats
 	wg        sync.WaitGroup // acceptors and connections
@@ -153,9 +154,7 @@ func (s *Server) Listen(addrs ...string) error {
 	for _, a := range addrs {
 		l, err := listen(context.Background(), a)
 		if err != nil {
-			for _, l := range opened {
-				l.Close()
-			}
+			closeAll(opened)
 			return err
 		}
 		opened = append(opened, l)
@@ -163,14 +162,18 @@ func (s *Server) Listen(addrs ...string) error {
 	return s.add(opened)
 }
 
+func closeAll(ls []net.Listener) {
+	for _, l := range ls {
+		l.Close()
+	}
+}
+
 // add makes the listeners the server's own.
 func (s *Server) add(ls []net.Listener) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		for _, l := range ls {
-			l.Close()
-		}
+		closeAll(ls)
 		return ErrServerClosed
 	}
 	s.listeners = append(s.listeners, ls...)
@@ -199,9 +202,10 @@ func (s *Server) ListenAndServe(addrs ...string) error {
 // Serve accepts connections on the given listeners and on those that Listen
 // has opened, and serves them. It returns ErrServerClosed when Shutdown or
 // Close was called, or a peer's request to end was honoured, and every
-// connection has ended.
+// connection has ended. The listeners are closed then, and after an error.
 func (s *Server) Serve(ls ...net.Listener) error {
 	if err := s.init(); err != nil {
+		closeAll(ls)
 		return err
 	}
 	if err := s.add(ls); err != nil {
@@ -212,16 +216,19 @@ func (s *Server) Serve(ls ...net.Listener) error {
 		s.mu.Unlock()
 		return ErrNoAddress
 	}
-	for _, l := range s.listeners {
-		if !s.serving[l] {
-			s.serving[l] = true
-			s.wg.Add(1)
-			go s.accept(l)
+	if !s.closed {
+		for _, l := range s.listeners {
+			if !s.serving[l] {
+				s.serving[l] = true
+				s.wg.Add(1)
+				go s.accept(l)
+			}
 		}
-	}
-	if s.Hooks.OnTick != nil && !s.closed {
-		s.wg.Add(1)
-		go s.tick()
+		if s.Hooks.OnTick != nil && !s.ticking {
+			s.ticking = true
+			s.wg.Add(1)
+			go s.tick()
+		}
 	}
 	s.mu.Unlock()
 	<-s.closing
@@ -235,7 +242,10 @@ func (s *Server) tick() {
 	t := time.NewTicker(or(s.Hooks.TickInterval, time.Second))
 	defer t.Stop()
 	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
+	s.wg.Go(func() { // also while OnTick runs
+		<-s.closing
+		cancel()
+	})
 	for {
 		select {
 		case <-t.C:
@@ -295,6 +305,7 @@ func (s *Server) forget(nc net.Conn) {
 // connClosed is called when a connection has ended for good.
 func (s *Server) connClosed(c *Conn) {
 	st := c.Stats()
+	st.Pending, st.Waiting = 0, 0 // given up
 	s.mu.Lock()
 	delete(s.conns, c)
 	s.stats.Total.add(st)
@@ -394,7 +405,9 @@ func (s *Server) Stats() ServerStats {
 // Shutdown ends the server gracefully: it stops listening, lets every
 // connection finish the messages it has received and what it has sent, and
 // waits for that. If ctx ends first the remaining connections are cut and
-// ctx's error is returned.
+// ctx's error is returned; handlers may then still be running, and Serve waits
+// for them. Called by a handler or a hook it would wait for its caller: use
+// another goroutine there.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.stop()
 	for _, c := range s.all() {
@@ -411,7 +424,6 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	s.cutAll()
-	<-ended
 	return context.Cause(ctx)
 }
 

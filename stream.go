@@ -52,7 +52,7 @@ func (c *Conn) ReceiveStream(ctx context.Context) (*Stream, error) {
 		if r.err != nil {
 			return nil, r.err
 		}
-		return c.memStream(r.msg), nil
+		return c.memStream(r.msg)
 	}
 	if s := c.stream; s != nil {
 		if s.state != streamOffered {
@@ -72,11 +72,17 @@ func (c *Conn) ReceiveStream(ctx context.Context) (*Stream, error) {
 		s.accept()
 		return s, nil
 	}
-	return c.memStream(w.msg), nil
+	return c.memStream(w.msg)
 }
 
-func (c *Conn) memStream(m Message) *Stream {
-	return &Stream{c: c, typ: m.Type(), size: int64(m.Len()), mem: bytes.NewReader(m.Bytes()), state: streamDone}
+// memStream returns a stream of a message that is in memory. A number or an
+// object has no bytes to stream: it stays for Receive.
+func (c *Conn) memStream(m Message) (*Stream, error) {
+	if m.Type() != TypeBytes && m.Type() != TypeText {
+		c.inbox.unpop(received{msg: m})
+		return nil, fmt.Errorf("%w: the next message is an %v, which has no bytes to stream; use Receive", ErrNotRepresentable, m.Type())
+	}
+	return &Stream{c: c, typ: m.Type(), size: int64(m.Len()), mem: bytes.NewReader(m.Bytes()), state: streamDone}, nil
 }
 
 // openStream hands an announced message to the program and returns when that

@@ -69,6 +69,12 @@ func (c *Conn) traceIn(p []byte, ev *wire.Event) {
 	c.cfg.trace(t)
 }
 
+// traceMessage traces a message that has come in pieces, whose bytes have been
+// traced.
+func (c *Conn) traceMessage(m Message) {
+	c.cfg.trace(Trace{Time: time.Now(), Conn: c, What: "message", Message: m})
+}
+
 func (c *Conn) traceOut(what string, p []byte, m *Message) {
 	t := Trace{Time: time.Now(), Conn: c, Sent: true, What: what, Bytes: p}
 	if m != nil {

@@ -46,8 +46,12 @@ func (c *Conn) grow(n int) {
 	c.out = bufpool.Grow(c.out, n)
 }
 
-// owed appends what the machine owes the peer.
+// owed appends what the machine owes the peer: nothing more once a message has
+// been dropped, as its confirmation could not be told from others.
 func (c *Conn) owed() {
+	if c.mute {
+		return
+	}
 	c.grow(64)
 	before := len(c.out)
 	c.out = c.m.Output(c.out)

@@ -33,7 +33,7 @@ func Pipe(tb testing.TB, srv *parley.Server, dialer *parley.Dialer) *parley.Conn
 	serve(tb, srv, l)
 	nc, err := l.dial()
 	if err != nil {
-		tb.Fatal(err)
+		tb.Fatal("the server does not serve: ", err)
 	}
 	c, err := dialer.NewConn(context.Background(), nc)
 	if err != nil {

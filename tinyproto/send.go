@@ -40,7 +40,7 @@ func (m *machine) SendHead(dst []byte, size int64) ([]byte, wire.Sent, error) {
 	case size == 0:
 	case size > EagerLimit:
 		m.held, sent.Body = onlyOK, wire.BodyHeld
-	case m.eager == Never:
+	case m.eager == Never && m.state != offered: // else messages have crossed
 		m.held, sent.Body = anyHeader, wire.BodyHeld
 	default:
 		m.open, sent.Body = true, wire.BodyFollows

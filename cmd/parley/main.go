@@ -1,3 +1,5 @@
+//go:build !man
+
 // Command parley talks over TCP in messages: see parley help.
 package main
 
@@ -8,9 +10,16 @@ import (
 	"syscall"
 )
 
+//go:generate go run -tags man . ../../dist/man
+
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// A second signal ends the process at once: it finds the default action.
-	context.AfterFunc(ctx, stop)
+	ctx, interrupt := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		signal.Stop(signals) // a second one ends the process at once
+		interrupt()
+	}()
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }

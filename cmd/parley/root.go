@@ -2,44 +2,102 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
 
-// The exit codes; docs/exit-codes.md explains them.
-const (
-	exitOK    = 0
-	exitFail  = 1 // an error reply, a failed check, any other error
-	exitUsage = 2
-)
+// commands makes every command. To add one, write a function like these in a
+// file of its own and name it here.
+var commands = []func(*app) *cobra.Command{
+	sendCmd,
+	connectCmd,
+	chatCmd,
+	serveCmd,
+	tapCmd,
+	replayCmd,
+	bridgeCmd,
+	benchCmd,
+	imageCmd,
+	certCmd,
+	profileCmd,
+	cheatCmd,
+	func(*app) *cobra.Command { return demoCmd() },
+	func(*app) *cobra.Command { return versionCmd() },
+}
 
-// usageError marks a mistake on the command line.
-type usageError struct{ error }
+// rootCmd returns the whole command.
+func rootCmd(a *app) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "parley",
+		Short: "Talk over TCP in messages: oneline, tinyproto, serpy and serpy2",
+		Long: `parley talks over TCP in messages, as the Python packages socket-oneline,
+tinyproto, serpy and serpy2 do.
+
+  parley serve oneline://:5001 --echo        a server
+  parley send oneline://localhost:5001 hi    a client
+
+"parley cheat" shows an example of everything.`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Version:       version(),
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			return a.setup(cmd)
+		},
+	}
+	root.SetVersionTemplate("parley {{.Version}}\n")
+	a.globalFlags(root)
+	for _, f := range commands {
+		root.AddCommand(a.checked(f(a)))
+	}
+	root.AddCommand(topics()...)
+	return root
+}
+
+// checked shows how to call the command when the number of arguments is wrong,
+// and notes when it begins: in it and all its subcommands.
+func (a *app) checked(cmd *cobra.Command) *cobra.Command {
+	if args := cmd.Args; args != nil {
+		cmd.Args = func(cmd *cobra.Command, given []string) error {
+			if err := args(cmd, given); err != nil {
+				return usagef("%w\n  usage: %s", err, cmd.UseLine())
+			}
+			return nil
+		}
+	}
+	if runE := cmd.RunE; runE != nil {
+		cmd.RunE = func(cmd *cobra.Command, args []string) error {
+			a.running = true
+			return runE(cmd, args)
+		}
+	}
+	for _, sub := range cmd.Commands() {
+		a.checked(sub)
+	}
+	return cmd
+}
 
 // run runs the command line and returns the exit code.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	root := &cobra.Command{
-		Use:           "parley",
-		Short:         "Talk over TCP in messages: oneline, tinyproto, serpy and serpy2",
-		SilenceErrors: true,
-		SilenceUsage:  true,
-	}
-	root.AddCommand(demoCmd(), versionCmd())
+	a := &app{stdin: stdin, stdout: stdout, stderr: stderr}
+	root := rootCmd(a)
 	root.SetArgs(args)
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitOK
 	}
-	fmt.Fprintf(stderr, "parley: %v\n", err)
-	if errors.As(err, &usageError{}) {
-		return exitUsage
+	if ctx.Err() != nil {
+		fmt.Fprintln(stderr, "parley: interrupted")
+		return exitInterrupted
 	}
-	return exitFail
+	fmt.Fprintf(stderr, "parley: %s\n", strings.TrimPrefix(err.Error(), "parley: "))
+	if !a.running {
+		return exitUsage // cobra's errors have no types
+	}
+	return exitCode(err)
 }

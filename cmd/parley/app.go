@@ -1,0 +1,86 @@
+package main
+
+import (
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/parley-net/parley"
+)
+
+// app is what all commands share: the streams, and the flags that mean the
+// same everywhere.
+type app struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer // payload only; everything else
+
+	log *slog.Logger // to stderr: warnings, and more with -v
+
+	running bool // the command has begun; an error before that is one of usage
+	verbose int
+	trace   bool
+	timeout time.Duration
+
+	config     string
+	profile    string
+	profileURL string // from the configuration
+
+	tls    tlsFlags
+	limits limitFlags
+}
+
+// globalFlags are the flags of every command.
+func (a *app) globalFlags(root *cobra.Command) {
+	f := root.PersistentFlags()
+	f.SortFlags = false
+	f.CountVarP(&a.verbose, "verbose", "v", "log connections to stderr; -vv: everything")
+	f.BoolVar(&a.trace, "trace", false, "log every message and byte to stderr")
+	f.DurationVar(&a.timeout, "timeout", 0, "longest `WAIT` for the peer, each time (default 5s to connect and greet, 30s for an answer)")
+	f.StringVarP(&a.profile, "profile", "p", os.Getenv("PARLEY_PROFILE"), "take address and flags from the profile `NAME` (PARLEY_PROFILE)")
+	root.RegisterFlagCompletionFunc("profile", a.profiles)
+	f.StringVar(&a.config, "config", "", "configuration `FILE` (PARLEY_CONFIG)")
+}
+
+// noConfig is the annotation of a command that the configuration does not
+// apply to.
+const noConfig = "parley-no-config"
+
+// setup runs when the flags have been read, before the command.
+func (a *app) setup(cmd *cobra.Command) error {
+	if cmd.Annotations[noConfig] == "" {
+		if err := a.applyConfig(cmd); err != nil {
+			return err
+		}
+	}
+	if a.timeout < 0 {
+		return usagef("--timeout %v: want more than 0", a.timeout)
+	}
+	a.log = newLogger(a.stderr, a.verbose)
+	return nil
+}
+
+// tracer returns the trace function that --trace asks for, or nil.
+func (a *app) tracer() func(parley.Trace) {
+	if !a.trace {
+		return nil
+	}
+	return parley.TraceTo(a.stderr)
+}
+
+// answerTimeout bounds the wait for something that the peer must answer.
+func (a *app) answerTimeout() time.Duration {
+	if a.timeout > 0 {
+		return a.timeout
+	}
+	return 30 * time.Second
+}
+
+// isTerminal reports whether a stream is a terminal.
+func isTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}

@@ -1,0 +1,232 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/internal/endpoint"
+	"github.com/parley-net/parley/internal/load"
+)
+
+// benchOptions are the flags of bench.
+type benchOptions struct {
+	load load.Config
+	size size
+	kind string
+	json bool
+}
+
+func benchCmd(a *app) *cobra.Command {
+	o := benchOptions{size: 16}
+	cmd := &cobra.Command{
+		Use:   "bench URL",
+		Short: "Measure how fast a peer answers",
+		Long: `Sends messages to a peer that sends each one back ("parley serve --echo", or an
+original echo server), checks that they come back unchanged and in order, and
+prints how many do so in a second and how long they take.
+
+Without --rate it is a closed loop: each connection keeps --depth messages under
+way and sends the next when one is back. That measures throughput; the latencies
+are those of a peer that is never asked for more than it does, and hide what its
+pauses would cost. With --rate it is an open loop: messages leave at that rate,
+and a latency counts from the moment when the message should have left. A pause
+then shows in every message that it held up (no coordinated omission).
+
+--confirm measures the wire's own confirmations (tinyproto, serpy) instead, so
+any peer that takes messages will do.
+
+The report goes to standard output. It says so when the generator, not the peer,
+may have been what the figures show. The exit code is 1 if a message came back
+changed or not at all.
+
+An original tinyproto peer does not survive two messages that cross: measure it
+with --depth 1, or with --confirm against a peer that sends nothing.`,
+		Example: `  parley bench tinyproto://localhost:8088 --conns 16 --depth 8 --size 1K
+  parley bench oneline://localhost:5001 --rate 2000 --duration 1m
+  parley bench serpy://localhost:6001?mode=1 --confirm --json`,
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: a.completeURL,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			e, _, err := a.target(cmd, args)
+			if err != nil {
+				return err
+			}
+			return a.bench(cmd.Context(), e, o)
+		},
+	}
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.IntVarP(&o.load.Conns, "conns", "c", 1, "number of connections")
+	f.IntVar(&o.load.Depth, "depth", 1, "messages under way on each connection")
+	f.Float64Var(&o.load.Rate, "rate", 0, "send this many messages per second, on all connections together")
+	f.Lookup("rate").DefValue = ""
+	f.Var(&o.size, "size", "size of a message")
+	f.StringVar(&o.kind, "type", "", "type of the messages: bytes or text (default bytes, on oneline text)")
+	f.DurationVar(&o.load.Duration, "duration", 10*time.Second, "time to measure")
+	f.DurationVar(&o.load.Warmup, "warmup", time.Second, "time before that, which does not count")
+	f.Uint64Var(&o.load.Seed, "seed", 1, "seed of the contents")
+	f.BoolVar(&o.load.Confirm, "confirm", false, "measure the wire's confirmations, not messages that come back")
+	f.BoolVar(&o.json, "json", false, "print the report as JSON")
+	cmd.MarkFlagsMutuallyExclusive("rate", "depth")
+	cmd.RegisterFlagCompletionFunc("type", cobra.FixedCompletions([]string{"bytes", "text"}, cobra.ShellCompDirectiveNoFileComp))
+	a.dialFlags(cmd)
+	return cmd
+}
+
+// bench does what the command promises.
+func (a *app) bench(ctx context.Context, e endpoint.Endpoint, o benchOptions) error {
+	if err := o.check(e.Protocol); err != nil {
+		return err
+	}
+	o.load.Timeout = a.answerTimeout()
+	d, err := a.dialer(e)
+	if err != nil {
+		return err
+	}
+	if d.Limits.MaxMessage == 0 && o.size > 64<<20 {
+		d.Limits.MaxMessage = int64(o.size)
+	}
+	rep, err := load.Run(ctx, o.load, d, func(ctx context.Context) (*parley.Conn, error) { return d.Dial(ctx, e.Addr) })
+	if rep != nil {
+		print := printBench
+		if o.json {
+			print = printBenchJSON
+		}
+		if perr := print(a.stdout, e, o, rep); err == nil {
+			err = perr
+		}
+		if err == nil && !rep.OK() {
+			err = fmt.Errorf("verification failed: %s", verification(rep))
+		}
+	}
+	return err
+}
+
+// check completes the options and says what is wrong with them.
+func (o *benchOptions) check(p parley.Protocol) error {
+	t := p.Traits()
+	switch {
+	case o.load.Conns < 1, o.load.Depth < 1:
+		return usagef("--conns and --depth: want at least 1")
+	case o.load.Conns > 1 && t.OneAtATime:
+		return usagef("--conns %d: a %s server serves one client at a time", o.load.Conns, p.Name())
+	case o.load.Rate < 0 || o.load.Rate > 1e9:
+		return usagef("--rate %g: want messages per second", o.load.Rate)
+	case o.load.Duration <= 0, o.load.Warmup < 0:
+		return usagef("--duration must be more than 0, --warmup not less")
+	case o.load.Confirm && !t.Confirms:
+		return usagef("--confirm: %s has no confirmations", p.Name())
+	case int64(o.size) > t.MaxMessage:
+		return usagef("--size %s: %s takes messages of at most %d bytes", o.size.String(), p.Name(), t.MaxMessage)
+	}
+	o.load.Size = int(o.size)
+	switch o.kind {
+	case "":
+		o.load.Text = !t.Types.Has(parley.TypeBytes)
+	case "text":
+		o.load.Text = true
+	case "bytes":
+		if !t.Types.Has(parley.TypeBytes) {
+			return usagef("--type bytes: %s carries text only", p.Name())
+		}
+	default:
+		return usagef("--type %s: want bytes or text", o.kind)
+	}
+	return nil
+}
+
+// printBench prints a report for a person.
+func printBench(w io.Writer, e endpoint.Endpoint, o benchOptions, r *load.Report) error {
+	loop := fmt.Sprintf("depth %d", r.Depth)
+	if r.Rate > 0 {
+		loop = fmt.Sprintf("%g messages per second", r.Rate)
+	}
+	what := "came back"
+	if r.Confirm {
+		what = "confirmed"
+	}
+	l := r.Latency
+	_, err := fmt.Fprintf(w, `%s: %s, %s, %d bytes, %.4gs
+%-10s %d messages, %.1f per second, %.2f MB/s
+latency    min %s  mean %s  max %s
+           p50 %s  p90 %s  p99 %s  p99.9 %s  p99.99 %s
+checked    %s
+generator  %s
+`,
+		e, plural(r.Conns, "connection"), loop, r.Size, r.Seconds,
+		what, r.Messages, r.PerSecond, r.MBPerSec,
+		micros(l.Min), micros(l.Mean), micros(l.Max),
+		micros(l.P50), micros(l.P90), micros(l.P99), micros(l.P999), micros(l.P9999),
+		verification(r), generator(r))
+	if err == nil && r.Behind != "" {
+		_, err = fmt.Fprintf(w, "peer       did not keep up: %s\n", r.Behind)
+	}
+	return err
+}
+
+// benchJSON is the report as JSON.
+type benchJSON struct {
+	URL   string `json:"url"`
+	Proto string `json:"proto"`
+	OK    bool   `json:"ok"`
+	*load.Report
+}
+
+func printBenchJSON(w io.Writer, e endpoint.Endpoint, _ benchOptions, r *load.Report) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	return enc.Encode(benchJSON{URL: e.String(), Proto: e.Protocol.Name(), OK: r.OK(), Report: r})
+}
+
+// micros prints a time in microseconds.
+func micros(us float64) string {
+	d := time.Duration(us * 1e3)
+	unit := time.Second / 1000
+	for unit > 1 && d < 1000*unit {
+		unit /= 10
+	}
+	return d.Round(unit).String()
+}
+
+func plural(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
+// verification says whether everything came back as it was sent.
+func verification(r *load.Report) string {
+	switch {
+	case r.Wrong > 0:
+		return fmt.Sprintf("%d wrong, %d missing; the first: %s", r.Wrong, r.Missing, r.First)
+	case r.Missing > 0:
+		return fmt.Sprintf("%d missing", r.Missing)
+	case r.Latency.Count == 0 && r.Messages == 0:
+		return "nothing came in the time that counted"
+	case r.Confirm:
+		return "all confirmed; contents do not come back"
+	}
+	return "all as sent"
+}
+
+// generator says how much the generator had to do.
+func generator(r *load.Report) string {
+	s := "used an unknown part of its processors"
+	if r.CPU > 0 {
+		s = fmt.Sprintf("used %.0f%% of its processors", 100*r.CPU)
+	}
+	if r.Rate > 0 {
+		s += fmt.Sprintf(", sent 99%% at most %s late", micros(r.LateP99))
+	}
+	if r.Limit != "" {
+		s += "\n           WAS THE LIMIT: " + r.Limit
+	}
+	return s
+}

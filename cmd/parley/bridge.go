@@ -1,0 +1,153 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/internal/bridge"
+	"github.com/parley-net/parley/internal/endpoint"
+)
+
+// bridgeOptions are the flags of bridge.
+type bridgeOptions struct {
+	answers       int
+	unsolicited   string
+	typed         bool
+	reconnect     bool
+	allowShutdown bool
+}
+
+func bridgeCmd(a *app) *cobra.Command {
+	var o bridgeOptions
+	cmd := &cobra.Command{
+		Use:   "bridge URL TARGET",
+		Short: "Listen on one wire and forward to another",
+		Long: `Listens at URL and joins each client with a connection of its own to TARGET, in
+both directions. Types are kept where both wires have them: text, bytes, ints,
+floats, pickled objects. Otherwise numbers become text, text becomes bytes, and
+bytes that are text become text. What can't be carried is an error to its
+sender: an error line to a oneline client, to others the end of the connection,
+with the reason in the log. docs/bridge.md has the whole table.
+
+oneline carries text only and tinyproto bytes only. With --typed their messages
+may have their types in front, as those of "parley send" do (int:5, float:1.5,
+b64:AP8=, json:[1]), and what comes for them is written so.
+
+A oneline server speaks only in answer. When URL is oneline, all that TARGET
+sends after the first command answers the latest one; with --answers N each
+command has exactly N answers and the next one waits for them. What comes
+without a command is unsolicited and ends the connection, unless --unsolicited
+says to drop it or to queue it for the next command. A oneline TARGET serves one
+client at a time, and so does the bridge then.
+
+A serpy message is acknowledged when TARGET has confirmed it or, on a wire that
+has no confirmations, when it is on its way.
+
+With --reconnect clients stay when TARGET is lost, and what they send waits for
+it, at most as long as --timeout.
+
+A oneline client's "shutdown" ends the bridge, as "parley serve" would end; it is
+not passed on.`,
+		Example: `  parley bridge oneline://:5001 serpy2://camera:8000 --typed --answers 1
+  parley bridge tinyproto://:8088 oneline://psu:5025 --reconnect
+  parley bridge serpy+tls://:6001 serpy://127.0.0.1:6000 --cert cert.pem --key key.pem`,
+		Args:              cobra.RangeArgs(1, 2),
+		ValidArgsFunction: a.completeURLs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			es, err := a.targets(cmd, args)
+			if err != nil {
+				return err
+			}
+			if len(es) != 2 {
+				return usagef("two addresses are needed, where to listen and where to connect\n  usage: %s", cmd.UseLine())
+			}
+			return a.bridge(cmd.Context(), cmd, es[0], es[1], o)
+		},
+	}
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.BoolVar(&o.typed, "typed", false, "oneline and tinyproto: read and write types in front of values")
+	f.IntVar(&o.answers, "answers", bridge.AnyAnswers, "each command of a oneline client has `N` answers")
+	f.Lookup("answers").DefValue = ""
+	f.StringVar(&o.unsolicited, "unsolicited", "close", "what a oneline client has not asked for: close, drop or queue")
+	f.BoolVar(&o.reconnect, "reconnect", false, "connect with TARGET again when it is lost; clients stay")
+	f.BoolVar(&o.allowShutdown, "allow-shutdown", false, "honour a oneline client's shutdown everywhere")
+	cmd.RegisterFlagCompletionFunc("unsolicited", cobra.FixedCompletions([]string{"close", "drop", "queue"}, cobra.ShellCompDirectiveNoFileComp))
+	a.listenFlags(cmd)
+	a.dialFlags(cmd)
+	return cmd
+}
+
+// policies are the values of --unsolicited.
+var policies = map[string]bridge.Unsolicited{
+	"close": bridge.CloseUnsolicited,
+	"drop":  bridge.DropUnsolicited,
+	"queue": bridge.QueueUnsolicited,
+}
+
+// bridge does what the command promises.
+func (a *app) bridge(ctx context.Context, cmd *cobra.Command, from, to endpoint.Endpoint, o bridgeOptions) error {
+	policy, ok := policies[o.unsolicited]
+	lockstep := from.Protocol.Traits().Lockstep
+	switch {
+	case !ok:
+		return usagef("--unsolicited %s: want close, drop or queue", o.unsolicited)
+	case !lockstep && (cmd.Flags().Changed("answers") || cmd.Flags().Changed("unsolicited")):
+		return usagef("--answers and --unsolicited are for oneline clients: %s clients may be spoken to at any time", from.Protocol.Name())
+	case o.answers < bridge.AnyAnswers, o.answers == bridge.AnyAnswers && cmd.Flags().Changed("answers"):
+		return usagef("--answers %d: want 0 or more", o.answers)
+	case o.typed && !untyped(from) && !untyped(to):
+		return usagef("--typed is for oneline and tinyproto: %s and %s have types", from.Protocol.Name(), to.Protocol.Name())
+	}
+	srv, err := a.server(from)
+	if err != nil {
+		return err
+	}
+	if err := a.configure(&parley.Dialer{}, to); err != nil {
+		return err // now, and not when the first client comes
+	}
+	b := &bridge.Bridge{
+		Answers:     o.answers,
+		Unsolicited: policy,
+		Timeout:     a.answerTimeout(),
+		Log:         a.log,
+		Target: bridge.Target{
+			Protocol: to.Protocol,
+			Configure: func(d *parley.Dialer) error {
+				err := a.configure(d, to)
+				d.Limits.MaxStream = d.Limits.MaxMessage // what the user has said holds for streams too
+				return err
+			},
+			Dial: func(ctx context.Context, d *parley.Dialer) (*parley.Conn, error) {
+				return a.dial(ctx, to, d)
+			},
+		},
+	}
+	if o.typed {
+		b.Forms = &bridge.Forms{Read: readForm, Write: writeForm}
+	}
+	if o.reconnect {
+		b.Target.Client = func() *parley.Client { return a.client(to) }
+	}
+	srv.Limits.MaxStream = srv.Limits.MaxMessage
+	b.Install(srv)
+	l := listening{at: from, srv: srv, note: fmt.Sprintf(" (to %s)", to)}
+	if lockstep {
+		srv.IgnoreShutdownRequest = !o.allowShutdown && !isLocal(from)
+		if srv.IgnoreShutdownRequest {
+			l.note += " (a client's shutdown is ignored: --allow-shutdown honours it)"
+		} else {
+			l.note += " (a client's shutdown ends the bridge)"
+		}
+	}
+	return a.serve(ctx, []listening{l})
+}
+
+// untyped reports whether a wire has one type only.
+func untyped(e endpoint.Endpoint) bool {
+	name := e.Protocol.Name()
+	return name == "oneline" || name == "tinyproto"
+}

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/internal/chat"
+	"github.com/parley-net/parley/internal/endpoint"
+)
+
+// chatPlain is the chat in lines.
+func (a *app) chatPlain(ctx context.Context, e endpoint.Endpoint, o chatOptions, d dialect) error {
+	s := &sending{
+		a:     a,
+		o:     sendOptions{in: inputFlags{lines: true}, count: -1, wait: o.wait, hold: o.hold},
+		in:    &chatLines{a: a, lines: bufio.NewReader(a.stdin), name: o.name, colon: d.colon, atTerminal: isTerminal(a.stdin)},
+		proto: e.Protocol.Name(),
+	}
+	var err error
+	if s.out, err = a.printer(outputFlags{}); err != nil {
+		return err
+	}
+	peer, conn, err := a.enterChat(ctx, e, o, a.reportState())
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(a.stderr, "connected")
+	s.peer, s.conn = chatPeer{peer, d}, conn
+	err = s.run(ctx)
+	if conn != nil && errors.Is(conn.Err(), parley.ErrPeerClosed) {
+		fmt.Fprintln(a.stderr, "the server closed the connection")
+	}
+	return leave(peer, conn, err)
+}
+
+// chatPeer receives lines of a chat as text. The further lines of a message are
+// indented: they can't pretend to be what somebody else has said.
+type chatPeer struct {
+	speaker
+	d dialect
+}
+
+// Receive returns the next line.
+func (p chatPeer) Receive(ctx context.Context) (parley.Message, error) {
+	m, err := p.speaker.Receive(ctx)
+	if err == nil {
+		m = parley.Text(strings.ReplaceAll(p.d.line(m), "\n", "\n    "))
+	}
+	return m, err
+}
+
+// chatLines are the lines of standard input, as a source of messages.
+type chatLines struct {
+	a           *app
+	lines       *bufio.Reader
+	name, colon string
+	atTerminal  bool // its end means to leave
+}
+
+// next returns the next message to send, io.EOF, or errLeave.
+func (l *chatLines) next() (parley.Message, error) {
+	for {
+		line, err := l.lines.ReadString('\n')
+		if err != nil && (err != io.EOF || line == "") {
+			if err == io.EOF && l.atTerminal {
+				err = errLeave
+			}
+			return parley.Message{}, err
+		}
+		command, argument, err := chat.Read(strings.TrimRight(line, "\r\n"))
+		switch {
+		case err != nil:
+			fmt.Fprintln(l.a.stderr, err)
+		case command == chat.Say:
+			return parley.Text(l.name + l.colon + argument), nil
+		case command == chat.SayRaw:
+			return parley.Text(argument), nil
+		case command == chat.Rename:
+			l.name = argument
+		case command == chat.Help:
+			fmt.Fprintln(l.a.stderr, chat.HelpText)
+		case command == chat.Leave:
+			return parley.Message{}, errLeave
+		}
+	}
+}

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/parley-net/parley/internal/endpoint"
+)
+
+// completeURL completes the first argument: protocols, and the addresses of
+// the profiles.
+func (a *app) completeURL(_ *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return a.urls(begun)
+}
+
+// completeURLs completes every argument so.
+func (a *app) completeURLs(_ *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
+	return a.urls(begun)
+}
+
+func (a *app) urls(begun string) ([]string, cobra.ShellCompDirective) {
+	var urls []string
+	if c, err := a.readConfig(); err == nil {
+		for _, name := range slices.Sorted(maps.Keys(c.Profile)) {
+			if url, ok := c.Profile[name]["url"].(string); ok {
+				urls = append(urls, url+"\tprofile "+name)
+			}
+		}
+	}
+	for _, name := range endpoint.Names() {
+		urls = append(urls, name+"://", name+"+tls://", name+"+unix:///")
+	}
+	urls = slices.DeleteFunc(urls, func(u string) bool { return !strings.HasPrefix(u, begun) })
+	return urls, cobra.ShellCompDirectiveNoSpace | cobra.ShellCompDirectiveNoFileComp
+}
+
+// profiles completes the name of a profile.
+func (a *app) profiles(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	c, err := a.readConfig()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	return slices.Sorted(maps.Keys(c.Profile)), cobra.ShellCompDirectiveNoFileComp
+}

@@ -1,0 +1,193 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/internal/endpoint"
+)
+
+// connectOptions are the flags of connect: those of send, and its own.
+type connectOptions struct {
+	sendOptions
+	noHistory bool
+}
+
+func connectCmd(a *app) *cobra.Command {
+	var o connectOptions
+	cmd := &cobra.Command{
+		Use:   "connect URL",
+		Short: "Talk to a peer line by line",
+		Long: `Connects and sends every line that is typed as a message. What arrives is
+printed above the line being typed.
+
+A line is text, or has its type in front: ` + messageForms + `.
+Lines that begin with a / are commands: /help lists them. The Tab key completes
+both, and files behind an @; the arrow keys recall earlier lines, also those of
+earlier sessions. A line that begins with a space is sent but not kept.
+
+Ctrl-D or /quit leaves politely, Ctrl-C with exit code 130.
+
+Where standard input is no terminal, its lines mean the same, and the first
+wrong one ends the command. At its end connect goes on reading until nothing
+has come for --wait, or --count messages have been printed, or the peer has
+closed, as send does. For text that may look like a type or a command, use
+"parley send --lines".`,
+		Example: `  parley connect oneline://localhost:5001
+  parley connect 'serpy://localhost:6001?encoding=utf-8&mode=1' --rtt
+  printf '*RST\n*IDN?\n' | parley connect oneline://bench.local:5025 --count 1`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			e, rest, err := a.target(cmd, args)
+			if err != nil {
+				return err
+			}
+			if len(rest) > 0 {
+				return usagef("%q is one argument too many", rest[0])
+			}
+			return a.connectTo(cmd.Context(), e, o)
+		},
+		ValidArgsFunction: a.completeURL,
+	}
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.StringVar(&o.in.kind, "type", "text", "`TYPE` of messages that do not name theirs: "+strings.Join(kinds, ", "))
+	cmd.RegisterFlagCompletionFunc("type", cobra.FixedCompletions(kinds, cobra.ShellCompDirectiveNoFileComp))
+	f.BoolVar(&o.noHistory, "no-history", false, "neither recall lines of earlier sessions nor keep those of this one")
+	f.IntVarP(&o.count, "count", "n", -1, "without a terminal: print `N` messages and end; 0: do not wait for any")
+	f.Lookup("count").DefValue = "0" // so that the help shows no default
+	f.DurationVarP(&o.wait, "wait", "w", 2*time.Second, "there, behind the end of standard input: end when nothing has come for `TIME`")
+	f.BoolVar(&o.hold, "hold", false, "there: do not end before the peer does")
+	f.BoolVar(&o.confirm, "confirm", false, "wait for the peer's confirmation of each message (tinyproto, serpy)")
+	f.BoolVar(&o.reconnect, "reconnect", false, "connect again when the connection is lost")
+	f.StringArrayVar(&o.preamble, "preamble", nil, "send `MSG` first, after each connect")
+	o.out.add(cmd)
+	a.dialFlags(cmd)
+	cmd.MarkFlagsMutuallyExclusive("hold", "wait")
+	return cmd
+}
+
+// connectTo runs connect, with a prompt if there is a terminal.
+func (a *app) connectTo(ctx context.Context, e endpoint.Endpoint, o connectOptions) error {
+	switch {
+	case !slices.Contains(kinds, o.in.kind):
+		return usagef("--type %s: want %s", o.in.kind, strings.Join(kinds, ", "))
+	case o.count < -1 || o.wait < 0:
+		return usagef("--count and --wait can't be negative")
+	case o.confirm && !e.Protocol.Traits().Confirms:
+		return usagef("--confirm: %s has no confirmations", e.Protocol.Name())
+	}
+	c := &console{kind: o.in.kind, modes: e.Protocol.Name() == "serpy", mode: -1}
+	if keyboard, screen := a.terminal(); screen != nil {
+		if o.out.raw && isTerminal(a.stdout) {
+			return usagef("--raw: on a terminal the peer's bytes could do anything: send standard output elsewhere")
+		}
+		return a.connectAt(ctx, keyboard, screen, e, o, c)
+	}
+	o.in.lines = true // standard input is not waited for when the peer has gone
+	s := &sending{a: a, o: o.sendOptions, proto: e.Protocol.Name(), in: &scripted{console: c, lines: bufio.NewReader(a.stdin)}}
+	c.tell = func(text string) { fmt.Fprintln(a.stderr, text) }
+	var err error
+	if s.out, err = a.printer(o.out); err != nil {
+		return err
+	}
+	c.out = s.out
+	if s.peer, s.conn, err = a.reach(ctx, e, o.sendOptions, a.reportState()); err != nil {
+		return err
+	}
+	err = s.run(ctx)
+	if s.conn != nil && errors.Is(s.conn.Err(), parley.ErrPeerClosed) {
+		c.tell("the peer closed the connection")
+	}
+	return leave(s.peer, s.conn, err)
+}
+
+// isDumb reports whether the terminal can't move its cursor.
+func isDumb() bool { return os.Getenv("TERM") == "dumb" }
+
+// terminal returns where lines can be typed and where they show, or nil.
+func (a *app) terminal() (keyboard, screen *os.File) {
+	if !isTerminal(a.stdin) || isDumb() {
+		return nil, nil
+	}
+	for _, w := range []io.Writer{a.stdout, a.stderr} {
+		if isTerminal(w) {
+			return a.stdin.(*os.File), w.(*os.File)
+		}
+	}
+	return nil, nil
+}
+
+// reach connects to e: once, or with o.reconnect again and again; then the
+// Conn is nil.
+func (a *app) reach(ctx context.Context, e endpoint.Endpoint, o sendOptions, onState func(parley.State, error)) (speaker, *parley.Conn, error) {
+	client := a.client(e)
+	client.OnState = onState
+	d := &client.Dialer
+	if err := a.configure(d, e); err != nil {
+		return nil, nil, err
+	}
+	if err := sayFirst(d, o.preamble, o.in.kind); err != nil {
+		return nil, nil, err
+	}
+	if o.reconnect {
+		client.Start()
+		return client, nil, nil
+	}
+	conn, err := a.dial(ctx, e, d)
+	return conn, conn, err
+}
+
+// leave closes what reach has returned and adds to err what is known.
+func leave(peer speaker, conn *parley.Conn, err error) error {
+	cerr := peer.Close()
+	if err == nil {
+		err = cerr
+	}
+	if err == errLeave {
+		err = nil
+	}
+	if conn != nil {
+		err = explain(conn, err)
+	}
+	return err
+}
+
+// reportState returns a function that tells the state of a client on stderr:
+// that it is connected, and the first reason why it is not any longer.
+func (a *app) reportState() func(parley.State, error) {
+	lost := false
+	return func(s parley.State, err error) {
+		switch {
+		case s == parley.StateConnected:
+			fmt.Fprintln(a.stderr, "connected")
+			lost = false
+		case s == parley.StateWaiting && !lost:
+			fmt.Fprintf(a.stderr, "not connected, trying again: %v\n", reason(err))
+			lost = true
+		}
+	}
+}
+
+// reason returns err, which may be nil, without what its reader knows.
+func reason(err error) error {
+	var op *net.OpError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &op) && op.Op == "dial":
+		return op.Err
+	}
+	return bare(err)
+}

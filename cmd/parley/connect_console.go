@@ -1,0 +1,185 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/internal/prompt"
+)
+
+// errLeave is what /quit asks for.
+var errLeave = errors.New("quit")
+
+// console gives typed lines their meaning: messages, and the commands of
+// connect. It knows neither a terminal nor a connection.
+type console struct {
+	kind  string // the type of messages that do not name theirs
+	modes bool   // the wire is serpy
+	mode  int    // serpy's mode of what is sent; -1: that of the address
+	out   *printer
+	tell  func(text string) // shows what a command answers
+}
+
+// consoleCommands are the commands, and what they do.
+var consoleCommands = []struct{ name, argument, help string }{
+	{"/help", "", "show this"},
+	{"/hex", "", "print bytes in hexadecimal, or not any longer"},
+	{"/mode", " 0…5", "send in this serpy mode"},
+	{"/quit", "", "leave, as Ctrl-D does"},
+	{"/rtt", "", "print the seconds since the last message sent, or not any longer"},
+}
+
+// read returns the message that a line asks to send; ok is false if there is
+// none. An error says what is wrong with the line, or is errLeave.
+func (c *console) read(line string) (m parley.Message, ok bool, err error) {
+	switch {
+	case line == "":
+		return m, false, nil
+	case strings.HasPrefix(line, "//"):
+		m, err = typedMessage(c.kind, line[1:])
+	case strings.HasPrefix(line, "/"):
+		return m, false, c.command(line)
+	default:
+		m, err = parseMessage(line, c.kind)
+	}
+	if c.mode >= 0 {
+		m = m.WithMode(c.mode)
+	}
+	return m, err == nil, err
+}
+
+// command carries out a command.
+func (c *console) command(line string) error {
+	name, argument, _ := strings.Cut(strings.TrimSpace(line), " ")
+	switch {
+	case argument != "" && name != "/mode":
+	case name == "/help":
+		c.tell(consoleHelp())
+		return nil
+	case name == "/quit":
+		return errLeave
+	case name == "/hex":
+		c.tell("hexadecimal " + onOff(c.out.toggleHex()))
+		return nil
+	case name == "/rtt":
+		c.tell("round-trip time " + onOff(c.out.toggleRTT()))
+		return nil
+	case name == "/mode":
+		return c.setMode(strings.TrimSpace(argument))
+	}
+	return usagef("there is no command %s: /help lists them, and //… sends what begins with a /", strings.TrimSpace(line))
+}
+
+func (c *console) setMode(argument string) error {
+	if !c.modes {
+		return usagef("/mode: only serpy has modes")
+	}
+	mode, err := strconv.Atoi(argument)
+	if err != nil || mode < 0 || mode > 5 {
+		return usagef("/mode %s: want 0 to 5", argument)
+	}
+	c.mode = mode
+	c.tell(fmt.Sprintf("sending in mode %d", mode))
+	return nil
+}
+
+func onOff(on bool) string {
+	if on {
+		return "on"
+	}
+	return "off"
+}
+
+func consoleHelp() string {
+	var b strings.Builder
+	for _, c := range consoleCommands {
+		fmt.Fprintf(&b, "%-10s  %s\n", c.name+c.argument, c.help)
+	}
+	b.WriteString("Anything else is sent: text, or " + strings.TrimPrefix(messageForms, "text:…, ") + ".\n")
+	b.WriteString("text:… sends any text as it is, //… what begins with a /.")
+	return b.String()
+}
+
+// complete returns how a line that begins with begun can go on.
+func (c *console) complete(begun string) []string {
+	var all []string
+	if file, ok := strings.CutPrefix(begun, "@"); ok {
+		for _, name := range prompt.Files(file) {
+			all = append(all, "@"+name)
+		}
+		return all
+	}
+	for _, command := range consoleCommands {
+		switch {
+		case command.name != "/mode":
+			all = append(all, command.name)
+		case c.modes && strings.HasPrefix(begun, "/mode "):
+			for mode := range 6 {
+				all = append(all, fmt.Sprintf("/mode %d", mode))
+			}
+		case c.modes:
+			all = append(all, "/mode ")
+		}
+	}
+	for _, kind := range kinds {
+		all = append(all, kind+":")
+	}
+	all = append(all, "@")
+	fits := all[:0]
+	for _, s := range all {
+		if strings.HasPrefix(s, begun) {
+			fits = append(fits, s)
+		}
+	}
+	return fits
+}
+
+// scripted is a console whose lines come from standard input. The first one
+// that is wrong ends it.
+type scripted struct {
+	*console
+	lines *bufio.Reader
+	n     int // lines so far
+}
+
+// next returns the next message, io.EOF, or errLeave.
+func (s *scripted) next() (parley.Message, error) {
+	for {
+		line, err := s.lines.ReadString('\n')
+		if err != nil && (err != io.EOF || line == "") {
+			return parley.Message{}, err
+		}
+		s.n++
+		m, ok, err := s.read(strings.TrimSuffix(line, "\n"))
+		switch {
+		case err == errLeave:
+			return m, err
+		case err != nil:
+			return m, usagef("standard input, line %d: %w", s.n, err)
+		case ok:
+			return m, nil
+		}
+	}
+}
+
+// toggleHex turns --hex on or off.
+func (p *printer) toggleHex() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.o.hex = !p.o.hex
+	p.o.json, p.o.raw = false, false
+	return p.o.hex
+}
+
+// toggleRTT turns --rtt on or off.
+func (p *printer) toggleRTT() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.o.rtt = !p.o.rtt
+	return p.o.rtt
+}

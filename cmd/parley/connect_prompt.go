@@ -1,0 +1,191 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"charm.land/lipgloss/v2"
+
+	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/internal/endpoint"
+	"github.com/parley-net/parley/internal/prompt"
+)
+
+// errInterrupted is what Ctrl-C asks for where it sends no signal.
+var errInterrupted = &fault{code: exitInterrupted, err: errors.New("interrupted")}
+
+// connectAt runs connect with a prompt.
+func (a *app) connectAt(ctx context.Context, keyboard, screen *os.File, e endpoint.Endpoint, o connectOptions, c *console) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	po := prompt.Options{Complete: c.complete, Interrupt: func() { cancel(errInterrupted) }}
+	if !o.noHistory {
+		po.History = a.history()
+	}
+	lipgloss.EnableLegacyWindowsANSI(screen)
+	p, err := prompt.Open(keyboard, screen, po)
+	if err != nil {
+		return err
+	}
+	err = a.withPrompt(p).converse(ctx, p, e, o, c)
+	p.Close()
+	if po.History != nil && po.History.Err() != nil {
+		a.log.Warn("the history was not kept", "error", po.History.Err())
+	}
+	if cause := context.Cause(ctx); err != nil && cause == errInterrupted {
+		return cause
+	}
+	return err
+}
+
+// withPrompt returns an app that prints above the line of a prompt.
+func (a *app) withPrompt(p *prompt.Prompt) *app {
+	b := *a
+	b.stderr = visibleWriter{p}
+	if isTerminal(a.stdout) {
+		b.stdout = b.stderr
+	}
+	b.log = newLogger(b.stderr, a.verbose-1) // why the connection has ended is told anyway
+	return &b
+}
+
+// visibleWriter writes to a terminal what can't act on it.
+type visibleWriter struct{ w io.Writer }
+
+// Write writes b with what would act on a terminal escaped.
+func (v visibleWriter) Write(b []byte) (int, error) {
+	if _, err := v.w.Write(appendVisible(nil, b)); err != nil {
+		return 0, err
+	}
+	return len(b), nil
+}
+
+// converse sends what is typed and prints what arrives, until one side ends.
+// The app is that of withPrompt.
+func (a *app) converse(ctx context.Context, p *prompt.Prompt, e endpoint.Endpoint, o connectOptions, c *console) (err error) {
+	c.tell = func(text string) { fmt.Fprintln(a.stderr, text) }
+	o.count = -1
+	s := &sending{a: a, o: o.sendOptions, proto: e.Protocol.Name()}
+	if s.out, err = a.printer(o.out); err != nil {
+		return err
+	}
+	c.out = s.out
+	lines := make(chan string, 16) // typed ahead
+	left := make(chan error, 1)
+	go func() {
+		defer close(lines)
+		left <- readLines(ctx, p, lines)
+	}()
+	if s.peer, s.conn, err = a.reach(ctx, e, o.sendOptions, a.reportState()); err != nil {
+		return err
+	}
+	if s.conn != nil {
+		c.tell("connected to " + e.String() + "; /help lists the commands")
+	}
+	ended := make(chan error, 1)
+	go func() {
+		defer close(ended)
+		ended <- s.listen(ctx)
+	}()
+	for err == nil {
+		select {
+		case line, more := <-lines:
+			if more {
+				err = s.enter(ctx, c, line)
+			} else {
+				err = <-left
+			}
+		case err = <-ended:
+		case <-ctx.Done():
+			err = context.Cause(ctx)
+		}
+	}
+	if errors.Is(err, parley.ErrPeerClosed) {
+		c.tell("the peer closed the connection")
+		err = errLeave
+	}
+	err = leave(s.peer, s.conn, err)
+	for range ended { // nothing is printed any longer
+	}
+	return err
+}
+
+// readLines reads lines until Ctrl-D, which is errLeave, or Ctrl-C.
+func readLines(ctx context.Context, p *prompt.Prompt, lines chan<- string) error {
+	for {
+		line, err := p.ReadLine()
+		switch err {
+		case nil:
+		case prompt.ErrInterrupted:
+			return errInterrupted
+		default:
+			return errLeave
+		}
+		select {
+		case lines <- line:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// enter does what a line asks for. What is wrong with it is told; an error
+// ends the conversation.
+func (s *sending) enter(ctx context.Context, c *console, line string) error {
+	m, ok, err := c.read(line)
+	switch {
+	case err == errLeave:
+		return err
+	case err != nil:
+		c.tell(err.Error())
+		return nil
+	case !ok:
+		return nil
+	}
+	s.out.noteSent()
+	if s.o.confirm {
+		cctx, cancel := context.WithTimeout(ctx, s.a.answerTimeout())
+		err = s.peer.Confirm(cctx, m)
+		cancel()
+	} else {
+		err = s.peer.Send(ctx, m)
+	}
+	if err != nil && ctx.Err() == nil {
+		c.tell("not sent: " + bare(err).Error())
+	}
+	return nil
+}
+
+// listen prints what arrives until the connection or ctx ends.
+func (s *sending) listen(ctx context.Context) error {
+	for {
+		m, err := s.peer.Receive(ctx)
+		switch {
+		case errors.As(err, new(*parley.MessageError)):
+			fmt.Fprintf(s.a.stderr, "%v\n", bare(err))
+		case err != nil:
+			return err
+		default:
+			if err := s.print(ctx, m); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// history opens the history of connect, or returns nil.
+func (a *app) history() *prompt.History {
+	dir, err := prompt.StateDir()
+	if err == nil {
+		var h *prompt.History
+		if h, err = prompt.OpenHistory(filepath.Join(dir, "parley", "connect-history")); h != nil {
+			return h
+		}
+	}
+	a.log.Warn("there is no history", "error", err)
+	return nil
+}

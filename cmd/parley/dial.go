@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/internal/endpoint"
+)
+
+// defaultDial is the longest wait for a connection, and for TLS.
+const defaultDial = 5 * time.Second
+
+// dialFlags adds the flags of a command that connects.
+func (a *app) dialFlags(cmd *cobra.Command) {
+	a.dialTLSFlags(cmd)
+	a.connLimitFlags(cmd)
+}
+
+// dialer returns what connects to e, as the flags say.
+func (a *app) dialer(e endpoint.Endpoint) (*parley.Dialer, error) {
+	d := &parley.Dialer{}
+	return d, a.configure(d, e)
+}
+
+// configure sets the fields of a dialer that the flags decide: that of a
+// parley.Client, for instance.
+func (a *app) configure(d *parley.Dialer, e endpoint.Endpoint) (err error) {
+	d.Protocol = e.Protocol
+	d.Limits = a.limits.conn()
+	d.Timeouts = a.timeouts()
+	d.Logger = a.log
+	d.Trace = a.tracer()
+	if e.TLS {
+		d.TLSConfig, err = a.tls.client()
+	}
+	return err
+}
+
+// dial connects to e. d comes from dialer, perhaps with a handler and hooks.
+// It does the steps of d.Dial one by one, so that an error tells in which it
+// happened, what had arrived, and what to do. Errors of the connection later
+// on are explained by explain.
+func (a *app) dial(ctx context.Context, e endpoint.Endpoint, d *parley.Dialer) (*parley.Conn, error) {
+	nc, err := a.connect(ctx, e)
+	if err != nil {
+		return nil, err
+	}
+	if d.TLSConfig != nil {
+		t := tls.Client(nc, withServerName(d.TLSConfig, e))
+		tctx, cancel := bounded(ctx, a.timeout, defaultDial)
+		err := t.HandshakeContext(tctx)
+		cancel()
+		if err != nil {
+			nc.Close()
+			return nil, tlsFault(e, err)
+		}
+		nc = t
+	}
+	h := &heard{Conn: nc}
+	c, err := d.NewConn(ctx, h)
+	if err != nil {
+		return nil, greetingFault(e, h, err)
+	}
+	return c, nil
+}
+
+// connect makes the bare connection.
+func (a *app) connect(ctx context.Context, e endpoint.Endpoint) (net.Conn, error) {
+	network, addr := "tcp", e.Addr
+	if path, ok := e.Unix(); ok {
+		network, addr = "unix", path
+	}
+	dctx, cancel := bounded(ctx, a.timeout, defaultDial)
+	defer cancel()
+	nc, err := new(net.Dialer).DialContext(dctx, network, addr)
+	if err != nil {
+		return nil, connectFault(e, err)
+	}
+	return nc, nil
+}
+
+func withServerName(c *tls.Config, e endpoint.Endpoint) *tls.Config {
+	c = c.Clone()
+	if _, unix := e.Unix(); !unix {
+		c.ServerName, _, _ = net.SplitHostPort(e.Addr)
+	} else {
+		c.ServerName = "localhost"
+	}
+	return c
+}
+
+// target splits the arguments of a command into the endpoint and the rest. The
+// endpoint is the first argument, or the profile's.
+func (a *app) target(cmd *cobra.Command, args []string) (endpoint.Endpoint, []string, error) {
+	url, rest, err := a.targetURL(cmd, args)
+	if err != nil {
+		return endpoint.Endpoint{}, nil, err
+	}
+	e, err := endpoint.Parse(url)
+	if err != nil {
+		return e, nil, usageError{err}
+	}
+	return e, rest, nil
+}
+
+func (a *app) targetURL(cmd *cobra.Command, args []string) (url string, rest []string, err error) {
+	explicit := cmd.Flags().Changed("profile") // and not from the environment
+	switch {
+	case explicit && a.profileURL == "":
+		return "", nil, usagef("profile %s has no url", a.profile)
+	case explicit, a.profileURL != "" && (len(args) == 0 || !looksLikeURL(args[0])):
+		return a.profileURL, args, nil
+	case len(args) == 0:
+		return "", nil, usagef("an address is missing\n  usage: %s", cmd.UseLine())
+	}
+	return args[0], args[1:], nil
+}
+
+// looksLikeURL reports whether an argument is meant as an address.
+func looksLikeURL(arg string) bool {
+	scheme, _, ok := strings.Cut(arg, "://")
+	name, _, _ := strings.Cut(scheme, "+")
+	return ok && slices.Contains(endpoint.Names(), name)
+}
+
+// client returns a client that connects to e again and again. The caller
+// configures its Dialer.
+func (a *app) client(e endpoint.Endpoint) *parley.Client {
+	return &parley.Client{
+		Addr:       e.Addr,
+		MinBackoff: 500 * time.Millisecond,
+		MaxBackoff: 30 * time.Second,
+		OnState: func(s parley.State, err error) {
+			if s == parley.StateWaiting {
+				a.log.Warn("not connected, trying again", "url", e, "reason", err)
+			}
+		},
+	}
+}

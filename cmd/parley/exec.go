@@ -1,0 +1,208 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+
+	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/internal/endpoint"
+)
+
+// execOptions are the flags of serve --exec.
+type execOptions struct {
+	command  string
+	shared   bool
+	format   string
+	maxProcs int
+	grace    time.Duration
+	env      []string
+}
+
+func (o *execOptions) add(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.BoolVar(&o.shared, "shared", false, "with --exec: one program for all connections of one URL, with --format jsonl")
+	f.StringVar(&o.format, "format", "lines", "with --exec: how messages are written, `FORMAT`: lines, jsonl")
+	f.IntVar(&o.maxProcs, "max-procs", 64, "with --exec: at most `N` programs at a time")
+	f.DurationVar(&o.grace, "grace", 2*time.Second, "with --exec: give a program `TIME` to end by itself")
+	f.StringArrayVar(&o.env, "env", nil, "with --exec: hand on the environment variable `NAME`, or set NAME=VALUE")
+	cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{"lines", "jsonl"}, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// passedOn are the environment variables that every program gets, and those
+// that begin with LC_.
+var passedOn = []string{
+	"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "TMPDIR",
+	"SystemRoot", "ComSpec", "PATHEXT", "TEMP", "TMP", "USERPROFILE",
+}
+
+// executor runs a program for each connection.
+type executor struct {
+	a     *app
+	o     execOptions
+	words []string
+	env   []string
+	slots chan struct{}
+}
+
+// execMode returns the mode of serve --exec.
+func (a *app) execMode(o execOptions) (serveMode, error) {
+	words, err := splitWords(o.command)
+	if err != nil {
+		return serveMode{}, usagef("--exec: %w", err)
+	}
+	if words[0], err = exec.LookPath(words[0]); err != nil {
+		return serveMode{}, usagef("--exec: %w", err)
+	}
+	switch {
+	case o.format != "lines" && o.format != "jsonl":
+		return serveMode{}, usagef("--format %s: want lines or jsonl", o.format)
+	case o.shared && o.format != "jsonl":
+		return serveMode{}, usagef("--shared needs --format jsonl, which tells the connections apart")
+	case o.maxProcs < 1:
+		return serveMode{}, usagef("--max-procs %d: want at least 1", o.maxProcs)
+	case o.grace < 0:
+		return serveMode{}, usagef("--grace %v: want 0 or more", o.grace)
+	}
+	x := &executor{a: a, o: o, words: words, env: environment(o.env), slots: make(chan struct{}, o.maxProcs)}
+	if o.shared {
+		s := &sharedExecutor{executor: x}
+		return serveMode{serve: s.serve, end: s.end}, nil
+	}
+	return serveMode{serve: x.serve}, nil
+}
+
+func (x *executor) serve(e *endpoint.Endpoint, srv *parley.Server) error {
+	url := e.String()
+	srv.Hooks.OnOpen = func(_ context.Context, c *parley.Conn) error { return x.open(c, url) }
+	srv.Hooks.OnClose = func(c *parley.Conn, _ error) { x.close(c) }
+	srv.Handler = x
+	return nil
+}
+
+// environment returns the part of ours that programs get.
+func environment(more []string) []string {
+	var env []string
+	for _, kv := range os.Environ() {
+		name, _, _ := strings.Cut(kv, "=")
+		if slices.Contains(passedOn, name) || strings.HasPrefix(name, "LC_") || slices.Contains(more, name) {
+			env = append(env, kv)
+		}
+	}
+	for _, kv := range more {
+		if strings.Contains(kv, "=") {
+			env = append(env, kv)
+		}
+	}
+	return env
+}
+
+// open starts the program of a new connection.
+func (x *executor) open(c *parley.Conn, url string) error {
+	select {
+	case x.slots <- struct{}{}:
+	default:
+		return fmt.Errorf("%d programs run already, as many as --max-procs allows", x.o.maxProcs)
+	}
+	env := append(slices.Clip(x.env),
+		"PARLEY_URL="+url,
+		"PARLEY_PROTOCOL="+c.Protocol().Name(),
+		"PARLEY_PEER="+c.RemoteAddr().String(),
+		fmt.Sprintf("PARLEY_CONN=%d", c.ID()))
+	p := x.program(env, x.a.log.With("conn", c.ID()))
+	p.line = func(line []byte) { x.answer(c, p, line) }
+	p.ended = func() { c.Close() }
+	if err := p.start(); err != nil {
+		<-x.slots
+		return err
+	}
+	// A connection that has ended must not wait for a program that does not
+	// read.
+	context.AfterFunc(c.Context(), func() { p.stdin.Close() })
+	c.SetValue(p)
+	return nil
+}
+
+// program returns a program that is not yet started.
+func (x *executor) program(env []string, log *slog.Logger) *program {
+	p := &program{cmd: exec.Command(x.words[0], x.words[1:]...), grace: x.o.grace, log: log, maxLine: 128 << 20}
+	if n := int(x.a.limits.maxMessage); n > 0 {
+		p.maxLine = 2*n + 4096 // base64 and the rest of the record
+	}
+	p.cmd.Env = env
+	return p
+}
+
+// close ends the program of a connection that has ended.
+func (x *executor) close(c *parley.Conn) {
+	p, ok := c.Value().(*program)
+	if !ok {
+		return // it was never started
+	}
+	p.end()
+	<-x.slots
+}
+
+// ServeMessage writes a message to the program.
+func (x *executor) ServeMessage(_ context.Context, c *parley.Conn, m parley.Message) error {
+	line, err := x.lineOf(c, m)
+	if err != nil {
+		return err
+	}
+	return c.Value().(*program).write(line, x.a.answerTimeout())
+}
+
+// lineOf returns the line that tells the program of m.
+func (x *executor) lineOf(c *parley.Conn, m parley.Message) ([]byte, error) {
+	if x.o.format == "jsonl" {
+		r := newRecord(m)
+		now := time.Now()
+		r.TS, r.Conn, r.Dir, r.Proto = &now, c.ID(), "in", c.Protocol().Name()
+		return r.appendLine(nil)
+	}
+	text := payload(m)
+	if bytes.IndexByte(text, '\n') >= 0 {
+		return nil, errors.New("--exec: a message has a line feed in it, so it is no line: use --format jsonl")
+	}
+	return append(bytes.Clone(text), '\n'), nil
+}
+
+// answer sends a line of the program.
+func (x *executor) answer(c *parley.Conn, p *program, line []byte) {
+	m, err := x.message(line)
+	if err == nil {
+		err = c.Send(c.Context(), m)
+	}
+	if err != nil && c.Err() == nil {
+		p.notSent(line, err)
+	}
+}
+
+// message returns the message that a line of the program is.
+func (x *executor) message(line []byte) (parley.Message, error) {
+	if x.o.format == "jsonl" {
+		r, err := parseRecord(line)
+		if err != nil {
+			return parley.Message{}, err
+		}
+		return r.message()
+	}
+	if runtime.GOOS == "windows" {
+		line = bytes.TrimSuffix(line, []byte("\r"))
+	}
+	if utf8.Valid(line) {
+		return parley.Text(string(line)), nil
+	}
+	return parley.Bytes(line), nil
+}

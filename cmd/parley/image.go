@@ -1,0 +1,239 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/internal/endpoint"
+	"github.com/parley-net/parley/internal/render"
+)
+
+// imageOptions are the flags of image.
+type imageOptions struct {
+	ask   []string
+	every time.Duration
+	shape string
+	typ   string
+	out   string
+	count int // -1: not given
+	watch bool
+	cmap  string
+	clip  []float64
+	rng   []float64
+	npy   bool
+}
+
+func imageCmd(a *app) *cobra.Command {
+	var o imageOptions
+	cmd := &cobra.Command{
+		Use:   "image URL",
+		Short: "Make pictures of what an instrument sends",
+		Long: `Takes frames from an instrument and writes each as a PNG picture. A frame is one
+bytes message: the pixels row by row, little-endian, as numpy's tobytes gives
+them. Shape, least and greatest value and mean are printed to standard error.
+
+With --ask it asks for each frame; several questions are asked in turn. Without
+it, it takes what comes.
+
+The shape does not travel with a frame. Without --shape a square is assumed,
+without --type the first of float32, uint16 and uint8 that fits, and a note says
+so.
+
+The colours are spread from the least to the greatest finite value of each
+frame, or between two percentiles of it with --clip, or over a fixed --range.
+Pixels that are not a number are magenta, which is in no colour map.
+
+With several frames the names are numbered: frame-1.png, frame-2.png. --watch
+writes the newest frame to the same file again and again, for a viewer that
+reloads it; frames that come meanwhile are dropped and counted.`,
+		Example: `  parley image serpy2://localhost:8000 --ask int:3
+  parley image serpy2://localhost:8000 --ask int:3 -o - | display
+  parley image serpy2://camera:8000 --shape 640x480 --type uint16 --clip 1,99 --watch
+  parley image serpy2://camera:8000 --ask text:frame --count 10 --npy`,
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: a.completeURL,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			e, _, err := a.target(cmd, args)
+			if err != nil {
+				return err
+			}
+			return a.image(cmd.Context(), e, o)
+		},
+	}
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.StringArrayVar(&o.ask, "ask", nil, "ask with this `message`: "+messageForms)
+	f.DurationVar(&o.every, "every", 0, "with --ask: least time between two questions")
+	f.StringVar(&o.shape, "shape", "", "shape of a frame in pixels, `WIDTHxHEIGHT` (default: a square)")
+	f.StringVar(&o.typ, "type", "", "type of a pixel: float32, uint16 or uint8 (default: the first that fits)")
+	f.StringVarP(&o.out, "output", "o", "", "write to `FILE`, - is standard output (default frame.png)")
+	f.IntVarP(&o.count, "count", "n", -1, "number of frames, 0: until the peer closes (default one for each --ask)")
+	f.Lookup("count").DefValue = ""
+	f.BoolVar(&o.watch, "watch", false, "keep the newest frame in the file")
+	f.StringVar(&o.cmap, "map", "viridis", "colour map: viridis or gray")
+	f.Float64SliceVar(&o.clip, "clip", nil, "spread the colours between two percentiles, as 1,99")
+	f.Float64SliceVar(&o.rng, "range", nil, "spread the colours over fixed values, as 0,4095")
+	f.BoolVar(&o.npy, "npy", false, "write files for numpy.load, not pictures")
+	cmd.MarkFlagsMutuallyExclusive("clip", "range", "npy")
+	cmd.RegisterFlagCompletionFunc("type", cobra.FixedCompletions([]string{"float32", "uint16", "uint8"}, cobra.ShellCompDirectiveNoFileComp))
+	cmd.RegisterFlagCompletionFunc("map", cobra.FixedCompletions(render.MapNames(), cobra.ShellCompDirectiveNoFileComp))
+	a.dialFlags(cmd)
+	return cmd
+}
+
+// image does what the command promises.
+func (a *app) image(ctx context.Context, e endpoint.Endpoint, o imageOptions) error {
+	if !e.Protocol.Traits().Types.Has(parley.TypeBytes) {
+		return usagef("%s carries text only, no frames", e.Protocol.Name())
+	}
+	cam := &camera{a: a, every: o.every}
+	for _, ask := range o.ask {
+		m, err := parseMessage(ask, "text")
+		if err != nil {
+			return usageError{fmt.Errorf("--ask: %w", err)}
+		}
+		cam.asks = append(cam.asks, m)
+	}
+	if o.every != 0 && (o.every < 0 || len(o.ask) == 0) {
+		return usagef("--every is a time between the questions of --ask")
+	}
+	p, err := a.picturing(o)
+	if err != nil {
+		return err
+	}
+	d, err := a.dialer(e)
+	if err != nil {
+		return err
+	}
+	if cam.c, err = a.dial(ctx, e, d); err != nil {
+		return err
+	}
+	if o.watch {
+		err = p.watch(ctx, cam)
+	} else {
+		err = p.takeAll(ctx, cam)
+	}
+	cam.c.Close()
+	return explain(cam.c, err)
+}
+
+// picturing reads the flags about the pictures.
+func (a *app) picturing(o imageOptions) (*picturing, error) {
+	p := &picturing{a: a, count: o.count, overwrite: o.watch, npy: o.npy, out: o.out, typ: render.Type(o.typ)}
+	switch {
+	case o.count < -1:
+		return nil, usagef("--count can't be negative")
+	case o.count == -1 && o.watch:
+		p.count = 0
+	case o.count == -1:
+		p.count = max(len(o.ask), 1)
+	}
+	if o.out == "" {
+		p.out = "frame.png"
+		if o.npy {
+			p.out = "frame.npy"
+		}
+	}
+	if o.typ != "" && !slices.Contains(render.Types(), p.typ) {
+		return nil, usagef("--type %s: want float32, uint16 or uint8", o.typ)
+	}
+	if o.shape != "" {
+		var rest string
+		n, _ := fmt.Sscanf(strings.ToLower(o.shape), "%dx%d%s", &p.width, &p.height, &rest)
+		if n != 2 || p.width < 1 || p.height < 1 {
+			return nil, usagef("--shape %s: want WIDTHxHEIGHT, for instance 512x512", o.shape)
+		}
+	}
+	var err error
+	if p.cmap, err = render.MapByName(o.cmap); err != nil {
+		return nil, usagef("--map: %w: want %s", err, strings.Join(render.MapNames(), " or "))
+	}
+	switch c := o.clip; {
+	case len(c) == 0:
+	case len(c) != 2 || !(0 <= c[0] && c[0] < c[1] && c[1] <= 100):
+		return nil, usagef("--clip: want two percentiles from 0 to 100, for instance 1,99")
+	default:
+		p.scale = func(f render.Frame, _ render.Stats) render.Range { return f.Percentiles(c[0], c[1]) }
+		return p, nil
+	}
+	switch r := o.rng; {
+	case len(r) == 0:
+		p.scale = func(_ render.Frame, s render.Stats) render.Range { return render.Range{Low: s.Min, High: s.Max} }
+	case len(r) != 2 || !(r[0] < r[1]) || math.IsInf(r[1]-r[0], 0):
+		return nil, usagef("--range: want two values, the smaller one first, for instance 0,4095")
+	default:
+		p.scale = func(render.Frame, render.Stats) render.Range { return render.Range{Low: r[0], High: r[1]} }
+	}
+	return p, nil
+}
+
+// camera is the instrument.
+type camera struct {
+	a     *app
+	c     *parley.Conn
+	asks  []parley.Message
+	every time.Duration
+	asked int
+	next  time.Time // when it may be asked again
+}
+
+// frame returns the next frame, asking for it if there is something to ask.
+func (cam *camera) frame(ctx context.Context) (parley.Message, error) {
+	if len(cam.asks) > 0 {
+		if err := cam.ask(ctx); err != nil {
+			return parley.Message{}, err
+		}
+	}
+	wait := cam.a.answerTimeout()
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	for {
+		m, err := cam.c.Receive(ctx)
+		lost := errors.As(err, new(*parley.MessageError))
+		switch {
+		case err == nil && m.Type() == parley.TypeBytes:
+			return m, nil
+		case err == nil && len(cam.asks) > 0:
+			return m, fmt.Errorf("the instrument answered %v, which is no frame", m)
+		case err == nil:
+			fmt.Fprintf(cam.a.stderr, "left out, no frame: %v\n", m)
+		case lost && len(cam.asks) == 0: // it is in the log
+		case errors.Is(err, parley.ErrTooLarge):
+			return m, &fault{code: exitFail, err: bare(err), hint: "a larger frame needs a larger --max-message"}
+		case isTimeout(err):
+			f := &fault{code: exitTimeout, err: fmt.Errorf("no frame came within %v", wait)}
+			if len(cam.asks) == 0 {
+				f.hint = "the instrument may want to be asked: --ask"
+			}
+			return m, f
+		default:
+			return m, err
+		}
+	}
+}
+
+// ask asks the next question when its time has come.
+func (cam *camera) ask(ctx context.Context) error {
+	pause := time.NewTimer(time.Until(cam.next))
+	defer pause.Stop()
+	select {
+	case <-pause.C:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	cam.next = time.Now().Add(cam.every)
+	m := cam.asks[cam.asked%len(cam.asks)]
+	cam.asked++
+	if err := cam.c.Send(ctx, m); err != nil {
+		return fmt.Errorf("--ask %v: %w", m, bare(err))
+	}
+	return nil
+}

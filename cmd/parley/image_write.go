@@ -1,0 +1,222 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"image/png"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+
+	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/internal/render"
+)
+
+// picturing makes pictures of frames.
+type picturing struct {
+	a             *app
+	count         int         // 0: no end
+	width, height int         // 0: guess
+	typ           render.Type // "": guess
+	cmap          *render.Map
+	scale         func(render.Frame, render.Stats) render.Range
+	npy           bool
+	out           string
+	overwrite     bool // all frames have the same name
+
+	n       int    // frames written
+	guessed string // the guess that was last told
+}
+
+// takeAll writes one frame after the other.
+func (p *picturing) takeAll(ctx context.Context, cam *camera) error {
+	for p.count == 0 || p.n < p.count {
+		m, err := cam.frame(ctx)
+		if err != nil {
+			return p.ended(err)
+		}
+		if err := p.write(m, ""); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ended says what the end of the frames means.
+func (p *picturing) ended(err error) error {
+	switch {
+	case !errors.Is(err, parley.ErrPeerClosed):
+		return err
+	case p.count > 0:
+		return fmt.Errorf("the peer closed the connection after %d of %d frames", p.n, p.count)
+	case p.n == 0:
+		return errors.New("the peer closed the connection before the first frame")
+	}
+	return nil
+}
+
+// watch writes the newest frame whenever the one before is written.
+func (p *picturing) watch(ctx context.Context, cam *camera) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	newest := make(chan parley.Message, 1)
+	var dropped atomic.Int64
+	ended := make(chan error, 1)
+	go func() {
+		defer close(newest)
+		for {
+			m, err := cam.frame(ctx)
+			if err != nil {
+				ended <- err
+				return
+			}
+			select { // one writer, so that there is room afterwards
+			case <-newest:
+				dropped.Add(1)
+			default:
+			}
+			newest <- m
+		}
+	}()
+	defer func() { fmt.Fprintf(p.a.stderr, "%d written, %d dropped\n", p.n, dropped.Load()) }()
+	for m := range newest {
+		if err := p.write(m, fmt.Sprintf(", %d dropped", dropped.Load())); err != nil {
+			return err
+		}
+		if p.n == p.count {
+			return nil
+		}
+	}
+	return p.ended(<-ended)
+}
+
+// write writes the frame that m holds and prints its figures, and note.
+func (p *picturing) write(m parley.Message, note string) error {
+	w, h, typ, err := p.format(m.Len())
+	if err != nil {
+		return err
+	}
+	f, err := render.Decode(m, typ, w, h)
+	if err != nil {
+		return err
+	}
+	stats := f.Stats()
+	var file []byte
+	if p.npy {
+		file, err = render.NPY(m.Bytes(), typ, w, h)
+	} else {
+		file, err = p.png(f, stats)
+	}
+	if err != nil {
+		return err
+	}
+	p.n++
+	name := p.name()
+	if name == "-" {
+		_, err = p.a.stdout.Write(file)
+	} else {
+		err = replaceFile(name, file)
+	}
+	if err != nil {
+		return err
+	}
+	figures := fmt.Sprintf("min %.6g, max %.6g, mean %.6g", stats.Min, stats.Max, stats.Mean)
+	if stats.NaN > 0 {
+		figures += fmt.Sprintf(", %d NaN", stats.NaN)
+	}
+	if stats.Inf > 0 {
+		figures += fmt.Sprintf(", %d infinite", stats.Inf)
+	}
+	fmt.Fprintf(p.a.stderr, "%s: %dx%d %s, %s%s\n", name, w, h, typ, figures, note)
+	return nil
+}
+
+func (p *picturing) png(f render.Frame, stats render.Stats) ([]byte, error) {
+	enc := png.Encoder{}
+	if p.overwrite {
+		enc.CompressionLevel = png.BestSpeed // nobody keeps it
+	}
+	var b bytes.Buffer
+	err := enc.Encode(&b, f.Draw(p.scale(f, stats), p.cmap))
+	return b.Bytes(), err
+}
+
+// format returns shape and type of a frame of n bytes. It tells what it has
+// guessed.
+func (p *picturing) format(n int) (w, h int, typ render.Type, err error) {
+	types := render.Types()
+	if p.typ != "" {
+		types = []render.Type{p.typ}
+	}
+	for _, typ := range types {
+		w, h, ok := p.width, p.height, p.width > 0 && int64(p.width)*int64(p.height)*int64(typ.Size()) == int64(n)
+		if p.width == 0 {
+			w, ok = render.Square(n, typ)
+			h = w
+		}
+		if ok {
+			p.tell(w, h, typ)
+			return w, h, typ, nil
+		}
+	}
+	want := "make no square of float32, uint16 or uint8"
+	switch {
+	case p.width > 0 && p.typ != "":
+		want = fmt.Sprintf("are no %dx%d of %s", p.width, p.height, p.typ)
+	case p.width > 0:
+		want = fmt.Sprintf("are no %dx%d of float32, uint16 or uint8", p.width, p.height)
+	case p.typ != "":
+		want = fmt.Sprintf("make no square of %s", p.typ)
+	}
+	return 0, 0, "", &fault{code: exitFail, err: fmt.Errorf("the frame's %d bytes %s", n, want), hint: "say what they are: --shape WIDTHxHEIGHT --type TYPE"}
+}
+
+// tell notes a guess on standard error, once.
+func (p *picturing) tell(w, h int, typ render.Type) {
+	missing := "shape and type"
+	switch {
+	case p.width > 0 && p.typ != "":
+		return
+	case p.width > 0:
+		missing = "type"
+	case p.typ != "":
+		missing = "shape"
+	}
+	if guess := fmt.Sprintf("%s not given: taking it for %dx%d %s", missing, w, h, typ); guess != p.guessed {
+		p.guessed = guess
+		fmt.Fprintln(p.a.stderr, guess)
+	}
+}
+
+// name is where the current frame goes.
+func (p *picturing) name() string {
+	if p.out == "-" || p.overwrite || p.count == 1 {
+		return p.out
+	}
+	digits := 6
+	if p.count > 0 {
+		digits = len(fmt.Sprint(p.count))
+	}
+	ext := filepath.Ext(p.out)
+	return fmt.Sprintf("%s-%0*d%s", strings.TrimSuffix(p.out, ext), digits, p.n, ext)
+}
+
+// replaceFile writes a file so that a reader finds the old content or the new
+// one. What is no regular file (a device, a pipe) is just written to.
+func replaceFile(name string, content []byte) error {
+	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
+		return os.WriteFile(name, content, 0o666)
+	}
+	part := name + ".part"
+	if err := os.WriteFile(part, content, 0o666); err != nil {
+		return err
+	}
+	if err := os.Rename(part, name); err != nil {
+		os.Remove(part)
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/parley-net/parley"
+)
+
+// inputFlags say what standard input is.
+type inputFlags struct {
+	kind   string
+	lines  bool
+	null   bool
+	base64 bool
+}
+
+func (o *inputFlags) add(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&o.kind, "type", "text", "`TYPE` of messages that do not name theirs: "+strings.Join(kinds, ", "))
+	f.BoolVarP(&o.lines, "lines", "l", false, "send each line of standard input")
+	f.BoolVarP(&o.null, "null", "0", false, "send each item of standard input that a NUL ends")
+	f.BoolVar(&o.base64, "base64", false, "send each line of standard input, decoded from base64, as bytes")
+	cmd.MarkFlagsMutuallyExclusive("lines", "null", "base64")
+	cmd.RegisterFlagCompletionFunc("type", cobra.FixedCompletions(kinds, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// items reports whether standard input is read item by item.
+func (o *inputFlags) items() bool { return o.lines || o.null || o.base64 }
+
+// input is the messages to send: those of the arguments, then those of
+// standard input.
+type input struct {
+	o     inputFlags
+	args  []parley.Message
+	stdin *bufio.Reader // nil: it is not read
+	n     int           // items of standard input so far
+}
+
+// input reads the arguments and prepares to read standard input.
+func (a *app) input(o inputFlags, args []string) (*input, error) {
+	if !slices.Contains(kinds, o.kind) {
+		return nil, usagef("--type %s: want %s", o.kind, strings.Join(kinds, ", "))
+	}
+	in := &input{o: o}
+	if o.items() {
+		in.stdin = bufio.NewReader(a.stdin)
+	}
+	for _, arg := range args {
+		if arg != "-" {
+			m, err := parseMessage(arg, o.kind)
+			if err != nil {
+				return nil, err
+			}
+			in.args = append(in.args, m)
+			continue
+		}
+		if in.stdin != nil {
+			return nil, usagef("standard input can be read once: - or %s, not both", "--lines, -0, --base64")
+		}
+		m, err := a.wholeInput(o)
+		if err != nil {
+			return nil, err
+		}
+		in.args = append(in.args, m)
+	}
+	return in, nil
+}
+
+// wholeInput reads standard input as one message. Text loses the line feed at
+// its end, if there is one.
+func (a *app) wholeInput(o inputFlags) (parley.Message, error) {
+	b, err := io.ReadAll(a.stdin)
+	if err != nil {
+		return parley.Message{}, fmt.Errorf("standard input: %w", err)
+	}
+	if o.kind != "bytes" {
+		b = bytes.TrimSuffix(b, []byte("\n"))
+	}
+	return typedMessage(o.kind, string(b))
+}
+
+// next returns the next message, or io.EOF. It may wait for standard input.
+func (in *input) next() (parley.Message, error) {
+	if len(in.args) > 0 {
+		m := in.args[0]
+		in.args = in.args[1:]
+		return m, nil
+	}
+	if in.stdin == nil {
+		return parley.Message{}, io.EOF
+	}
+	end := byte('\n')
+	if in.o.null {
+		end = 0
+	}
+	b, err := in.stdin.ReadBytes(end)
+	switch {
+	case err == io.EOF && len(b) == 0:
+		return parley.Message{}, io.EOF
+	case err != nil && err != io.EOF:
+		return parley.Message{}, fmt.Errorf("standard input: %w", err)
+	case err == nil:
+		b = b[:len(b)-1]
+	}
+	in.n++
+	m, err := in.item(b)
+	if err != nil {
+		return m, usagef("standard input, item %d: %w", in.n, err)
+	}
+	return m, nil
+}
+
+func (in *input) item(b []byte) (parley.Message, error) {
+	if !in.o.base64 {
+		return typedMessage(in.o.kind, string(b))
+	}
+	p, err := base64.StdEncoding.AppendDecode(nil, bytes.TrimSuffix(b, []byte("\r")))
+	if err != nil {
+		return parley.Message{}, errors.New("no base64")
+	}
+	return parley.Bytes(p), nil
+}

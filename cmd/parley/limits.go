@@ -1,0 +1,94 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/parley-net/parley"
+)
+
+// limitFlags bound what a peer may use.
+type limitFlags struct {
+	maxMessage, maxOutput    size
+	idle                     time.Duration
+	maxConns, maxConnsOfAddr int
+	drain                    time.Duration
+}
+
+// connLimitFlags adds the flags that bound a connection.
+func (a *app) connLimitFlags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	if f.Lookup("max-message") != nil {
+		return // a command that connects and listens
+	}
+	f.Var(&a.limits.maxMessage, "max-message", "largest message taken, `SIZE` in bytes or like 64K, 1.5M, 2G (default 64M)")
+	f.Var(&a.limits.maxOutput, "max-output", "most output that waits for a slow peer, `SIZE` (default 8M)")
+	f.DurationVar(&a.limits.idle, "idle", 0, "end connections without traffic for `TIME` (default never)")
+}
+
+// serverLimitFlags adds the flags that bound a server.
+func (a *app) serverLimitFlags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.IntVar(&a.limits.maxConns, "max-conns", 10_000, "at most `N` connections on each URL; always 1 on oneline")
+	f.IntVar(&a.limits.maxConnsOfAddr, "max-conns-per-addr", 256, "at most `N` of them from one address")
+	f.DurationVar(&a.limits.drain, "drain", 10*time.Second, "wait at most `TIME` at the end for what is under way")
+}
+
+// conn returns the limits of a connection.
+func (f *limitFlags) conn() parley.Limits {
+	return parley.Limits{MaxMessage: int64(f.maxMessage), MaxOutput: int(min(f.maxOutput, math.MaxInt32))}
+}
+
+// timeouts returns the timeouts that --timeout and --idle ask for.
+func (a *app) timeouts() parley.Timeouts {
+	t := a.timeout
+	return parley.Timeouts{Dial: t, Handshake: t, Answer: t, Write: t, Close: t, Linger: min(t, time.Second), Idle: a.limits.idle}
+}
+
+// size is a number of bytes as a flag: 4096, 64K, 1.5MiB, 2G.
+type size int64
+
+// Set reads the flag.
+func (s *size) Set(text string) error {
+	number, unit := text, ""
+	if i := strings.IndexFunc(text, func(r rune) bool { return r != '.' && (r < '0' || r > '9') }); i >= 0 {
+		number, unit = text[:i], strings.ToUpper(strings.TrimSpace(text[i:]))
+	}
+	unit = strings.TrimSuffix(strings.TrimSuffix(unit, "B"), "I")
+	shift := strings.Index("KMGT", unit)
+	n, err := strconv.ParseFloat(number, 64)
+	if err != nil || shift < 0 || len(unit) > 1 {
+		return fmt.Errorf("%q is no size: write bytes, or 64K, 1.5M, 2G", text)
+	}
+	if unit != "" {
+		n *= math.Pow(1024, float64(shift+1))
+	}
+	if n < 1 || n > 1<<62 {
+		return fmt.Errorf("%s is no possible size", text)
+	}
+	*s = size(n)
+	return nil
+}
+
+// String prints the size as Set reads it.
+func (s *size) String() string {
+	n, unit := int64(*s), ""
+	for _, u := range []string{"K", "M", "G", "T"} {
+		if n < 1024 || n%1024 != 0 {
+			break
+		}
+		n, unit = n/1024, u
+	}
+	if n == 0 {
+		return "" // so that the help shows no default
+	}
+	return strconv.FormatInt(n, 10) + unit
+}
+
+// Type names the flag's value in the help.
+func (s *size) Type() string { return "size" }

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/internal/endpoint"
+)
+
+// listenFlags adds the flags of a command that listens.
+func (a *app) listenFlags(cmd *cobra.Command) {
+	a.listenTLSFlags(cmd)
+	a.connLimitFlags(cmd)
+	a.serverLimitFlags(cmd)
+}
+
+// server returns what listens on e, as the flags say; the command adds the
+// handler.
+func (a *app) server(e endpoint.Endpoint) (*parley.Server, error) {
+	s := &parley.Server{
+		Protocol:        e.Protocol,
+		Limits:          a.limits.conn(),
+		Timeouts:        a.timeouts(),
+		MaxConns:        a.limits.maxConns,
+		MaxConnsPerAddr: a.limits.maxConnsOfAddr,
+		Logger:          slog.New(&logHandler{a.log.Handler()}),
+		Trace:           a.tracer(),
+	}
+	if e.TLS {
+		var err error
+		if s.TLSConfig, err = a.tls.server(); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// listening is a server with its place, and what its ready line says besides.
+type listening struct {
+	at   endpoint.Endpoint
+	srv  *parley.Server
+	note string
+}
+
+// serve runs servers until ctx ends, one of them fails, or a peer's request to
+// end was honoured. It tells on stderr where it listens, and drains in the
+// end.
+func (a *app) serve(ctx context.Context, ls []listening) error {
+	for i := range ls {
+		if err := ls[i].listen(); err != nil {
+			for _, l := range ls[:i] {
+				l.srv.Close()
+			}
+			return err
+		}
+	}
+	ended := make(chan error, len(ls))
+	for _, l := range ls {
+		go func() { ended <- l.srv.Serve() }()
+	}
+	for _, l := range ls {
+		fmt.Fprintln(a.stderr, "listening on "+l.at.At(l.srv.Addrs()[0]).String()+l.note)
+	}
+	var err error
+	left := len(ls)
+	select {
+	case <-ctx.Done():
+		a.log.Info("ending: what is under way may finish, a second signal ends it at once")
+	case err = <-ended:
+		left--
+	}
+	dctx, cancel := bounded(context.WithoutCancel(ctx), a.limits.drain, 10*time.Second)
+	defer cancel()
+	for _, l := range ls {
+		go l.srv.Shutdown(dctx)
+	}
+	for range left {
+		err = errors.Join(err, <-ended)
+	}
+	if context.Cause(dctx) != nil {
+		a.log.Warn("connections were cut: they had not ended in time", "drain", a.limits.drain)
+	}
+	if errors.Is(err, parley.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+// listen opens the place.
+func (l *listening) listen() error {
+	path, unix := l.at.Unix()
+	err := l.srv.Listen(l.at.Addr)
+	if unix && errors.Is(err, addrInUse) && isStale(path) {
+		os.Remove(path)
+		err = l.srv.Listen(l.at.Addr)
+	}
+	if err == nil {
+		return nil
+	}
+	hint := ""
+	switch {
+	case errors.Is(err, addrInUse):
+		hint = "another process listens there; port 0 takes a free one"
+	case errors.Is(err, addrNotAvail):
+		hint = "this machine has no such address"
+	case errors.Is(err, os.ErrPermission):
+		hint = "this user may not listen there: use a port above 1023"
+		if unix {
+			hint = "this user may not make a socket there"
+		}
+	}
+	var op *net.OpError
+	if errors.As(err, &op) {
+		err = op.Err
+	}
+	return &fault{code: exitConnect, err: fmt.Errorf("can't listen on %s: %w", l.at, err), hint: hint}
+}
+
+// isStale reports whether a Unix socket was left behind by a server that is
+// gone.
+func isStale(path string) bool {
+	c, err := net.Dial("unix", path)
+	if err == nil {
+		c.Close()
+	}
+	return errors.Is(err, connRefused)
+}

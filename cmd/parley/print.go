@@ -1,0 +1,238 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+
+	"github.com/parley-net/parley"
+)
+
+// outputFlags say how messages are printed.
+type outputFlags struct {
+	json, hex, raw   bool
+	time, delta, rtt bool
+	filter           []string
+	grep             string
+	translate        string
+	dump             string
+}
+
+// add adds the flags to a command that receives.
+func (o *outputFlags) add(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.BoolVar(&o.json, "json", false, "print messages as JSON, one object per line")
+	f.BoolVar(&o.hex, "hex", false, "print their bytes in hexadecimal, one message per line")
+	f.BoolVar(&o.raw, "raw", false, "print their bytes and nothing else")
+	f.BoolVarP(&o.time, "time", "t", false, "print the time of arrival in front")
+	f.BoolVarP(&o.delta, "delta", "d", false, "print the seconds since the message before in front")
+	f.BoolVar(&o.rtt, "rtt", false, "print the seconds since the last message sent in front")
+	f.StringSliceVar(&o.filter, "filter", nil, "print only messages of these `TYPES`: bytes, text, int, float, object, invalid")
+	f.StringVar(&o.grep, "grep", "", "print only messages whose text matches `REGEXP`")
+	f.StringVar(&o.translate, "translate", "", "print what `CMD` makes of a message's bytes, which it gets on its standard input")
+	f.StringVar(&o.dump, "dump", "", "also write each message to a file of its own in `DIR`")
+	cmd.MarkFlagsMutuallyExclusive("json", "hex", "raw")
+	cmd.RegisterFlagCompletionFunc("filter", cobra.FixedCompletions(filters, cobra.ShellCompDirectiveNoFileComp))
+}
+
+var filters = []string{"bytes", "text", "int", "float", "object", "invalid"}
+
+// printer prints messages to stdout. Its methods may be called concurrently.
+type printer struct {
+	a         *app
+	o         outputFlags
+	grep      *regexp.Regexp
+	translate []string
+	escape    bool // stdout is a terminal: show control characters
+
+	mu   sync.Mutex
+	buf  []byte
+	last time.Time // when the last message was printed
+	sent time.Time // when the last message was sent
+	n    int       // messages dumped
+}
+
+// printer returns a printer for the flags.
+func (a *app) printer(o outputFlags) (*printer, error) {
+	p := &printer{a: a, o: o, escape: isTerminal(a.stdout)}
+	if o.raw && (o.time || o.delta || o.rtt) {
+		return nil, usagef("--raw prints bytes and nothing else: leave out -t, -d and --rtt")
+	}
+	for _, f := range o.filter {
+		if !slices.Contains(filters, f) {
+			return nil, usagef("--filter %s: want %s", f, strings.Join(filters, ", "))
+		}
+	}
+	var err error
+	if o.grep != "" {
+		if p.grep, err = regexp.Compile(o.grep); err != nil {
+			return nil, usagef("--grep: %w", err)
+		}
+	}
+	if o.translate != "" {
+		if p.translate, err = splitWords(o.translate); err != nil {
+			return nil, usagef("--translate: %w", err)
+		}
+	}
+	if o.dump != "" {
+		if err := os.MkdirAll(o.dump, 0o777); err != nil {
+			return nil, fmt.Errorf("--dump: %w", err)
+		}
+	}
+	return p, nil
+}
+
+// noteSent says that a message has just been sent, for --rtt.
+func (p *printer) noteSent() {
+	p.mu.Lock()
+	p.sent = time.Now()
+	p.mu.Unlock()
+}
+
+// print prints a message that went the way dir, "in" or "out". It reports
+// whether --filter and --grep let it through.
+func (p *printer) print(ctx context.Context, at time.Time, conn uint64, dir, proto string, m parley.Message) (bool, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.wanted(m) {
+		return false, nil
+	}
+	if p.o.dump != "" {
+		p.n++
+		if err := os.WriteFile(filepath.Join(p.o.dump, fmt.Sprintf("%06d.bin", p.n)), payload(m), 0o666); err != nil {
+			return true, fmt.Errorf("--dump: %w", err)
+		}
+	}
+	if p.translate != nil {
+		out, err := translated(ctx, p.translate, payload(m))
+		if err != nil {
+			return true, err
+		}
+		m = m.WithBytes(out)
+		if m.Type() != parley.TypeText {
+			m = parley.Bytes(out)
+		}
+	}
+	var delta time.Duration
+	if !p.last.IsZero() {
+		delta = at.Sub(p.last)
+	}
+	p.last = at
+	var err error
+	p.buf = p.buf[:0]
+	if p.o.json {
+		r := newRecord(m)
+		r.TS, r.Conn, r.Dir, r.Proto = &at, conn, dir, proto
+		if p.o.delta {
+			r.Delta = seconds(delta)
+		}
+		if p.o.rtt {
+			r.RTT = seconds(p.rtt(at))
+		}
+		p.buf, err = r.appendLine(p.buf)
+	} else {
+		p.prefix(at, delta)
+		p.body(m)
+	}
+	if err == nil {
+		_, err = p.a.stdout.Write(p.buf)
+	}
+	return true, err
+}
+
+func seconds(d time.Duration) *float64 {
+	s := d.Seconds()
+	return &s
+}
+
+// rtt returns the time since the last message sent, or 0.
+func (p *printer) rtt(at time.Time) time.Duration {
+	if p.sent.IsZero() {
+		return 0
+	}
+	return at.Sub(p.sent)
+}
+
+// wanted reports whether --filter and --grep let m through.
+func (p *printer) wanted(m parley.Message) bool {
+	if len(p.o.filter) > 0 && !slices.Contains(p.o.filter, m.Type().String()) &&
+		!(m.Invalid() && slices.Contains(p.o.filter, "invalid")) {
+		return false
+	}
+	return p.grep == nil || p.grep.Match(payload(m))
+}
+
+// prefix appends what -t, -d and --rtt ask for.
+func (p *printer) prefix(at time.Time, delta time.Duration) {
+	if p.o.time {
+		p.buf = append(at.AppendFormat(p.buf, "15:04:05.000000"), ' ')
+	}
+	if p.o.delta {
+		p.buf = append(strconv.AppendFloat(append(p.buf, '+'), delta.Seconds(), 'f', 6, 64), ' ')
+	}
+	if p.o.rtt {
+		p.buf = append(strconv.AppendFloat(p.buf, p.rtt(at).Seconds(), 'f', 6, 64), ' ')
+	}
+}
+
+// body appends the message itself.
+func (p *printer) body(m parley.Message) {
+	b := payload(m)
+	switch {
+	case p.o.raw:
+		p.buf = append(p.buf, b...)
+		return
+	case p.o.hex:
+		p.buf = hex.AppendEncode(p.buf, b)
+	case p.escape:
+		p.buf = appendVisible(p.buf, b)
+	default:
+		p.buf = append(p.buf, b...)
+	}
+	p.buf = append(p.buf, '\n')
+}
+
+// appendVisible appends b with what would act on a terminal escaped.
+func appendVisible(dst, b []byte) []byte {
+	for len(b) > 0 {
+		r, n := utf8.DecodeRune(b)
+		switch {
+		case r == utf8.RuneError && n == 1:
+			dst = fmt.Appendf(dst, `\x%02x`, b[0])
+		case r == '\t' || r == '\n' || unicode.IsPrint(r):
+			dst = append(dst, b[:n]...)
+		default:
+			q := strconv.QuoteRune(r)
+			dst = append(dst, q[1:len(q)-1]...)
+		}
+		b = b[n:]
+	}
+	return dst
+}
+
+// translated returns what the program makes of b.
+func translated(ctx context.Context, command []string, b []byte) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
+	cmd.Stdin = bytes.NewReader(b)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("--translate %s: %w: %s", command[0], err, bytes.TrimSpace(stderr.Bytes()))
+	}
+	return bytes.TrimSuffix(out, []byte("\n")), nil
+}

@@ -1,0 +1,398 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"regexp"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/parley-net/parley/internal/screen"
+)
+
+// terminal is a program at a pseudo-terminal, and the screen of it.
+type terminal struct {
+	t      *testing.T
+	master *os.File
+	screen *screen.Screen
+	cmd    *exec.Cmd
+	ended  chan struct{}
+}
+
+// atTerminal runs parley at a terminal of 70 × 12 characters.
+func atTerminal(t *testing.T, args ...string) *terminal {
+	t.Helper()
+	return atTerminalWith(t, nil, args...)
+}
+
+// atTerminalWith does so with more variables.
+func atTerminalWith(t *testing.T, env []string, args ...string) *terminal {
+	t.Helper()
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	if err != nil {
+		t.Skipf("there are no pseudo-terminals: %v", err)
+	}
+	n, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0); err != nil {
+		t.Fatal(err)
+	}
+	tty, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tty.Close()
+	term := &terminal{t: t, master: master, screen: screen.New(70, 12), ended: make(chan struct{})}
+	term.resize(70, 12)
+	program := "parley"
+	if args[0] == "-c" {
+		program = "sh"
+	}
+	term.cmd = exec.Command(program, args...)
+	term.cmd.Stdin, term.cmd.Stdout, term.cmd.Stderr = tty, tty, tty
+	// A terminal without frills, which the screen understands all of.
+	term.cmd.Env = append(os.Environ(), "TERM=vt100", "XDG_STATE_HOME="+t.TempDir(), "PARLEY_CONFIG=/nowhere")
+	term.cmd.Env = append(term.cmd.Env, env...)
+	term.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	if err := term.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	drawn := make(chan struct{})
+	go func() {
+		defer close(drawn)
+		io.Copy(term.screen, master) // until the program has closed its end
+	}()
+	go func() {
+		term.cmd.Wait()
+		<-drawn
+		close(term.ended)
+	}()
+	t.Cleanup(func() {
+		term.cmd.Process.Kill()
+		<-term.ended
+		master.Close()
+	})
+	return term
+}
+
+// resize changes the size of the terminal, as a window does.
+func (term *terminal) resize(width, height int) {
+	term.t.Helper()
+	term.screen.Resize(width, height)
+	size := unix.Winsize{Row: uint16(height), Col: uint16(width)}
+	if err := unix.IoctlSetWinsize(int(term.master.Fd()), unix.TIOCSWINSZ, &size); err != nil {
+		term.t.Fatal(err)
+	}
+}
+
+// types types keys; \r is Enter.
+func (term *terminal) types(keys string) {
+	term.t.Helper()
+	if _, err := io.WriteString(term.master, keys); err != nil {
+		term.t.Fatal(err)
+	}
+}
+
+// shows waits until the screen matches a regular expression, in which ^ and $
+// are the ends of rows.
+func (term *terminal) shows(re string) {
+	term.t.Helper()
+	if err := term.screen.Await(regexp.MustCompile("(?m)"+re), patience); err != nil {
+		term.t.Fatal(err)
+	}
+}
+
+// ends waits for the end, checks the exit code, and that nothing foreign has
+// reached the terminal and that it has been given back as it was.
+func (term *terminal) ends(code int) {
+	term.t.Helper()
+	select {
+	case <-term.ended:
+	case <-time.After(patience):
+		term.t.Fatalf("parley does not end; the screen:\n%s", term.screen)
+	}
+	if got := term.cmd.ProcessState.ExitCode(); got != code {
+		term.t.Errorf("exit code %d, want %d; the screen:\n%s", got, code, term.screen)
+	}
+	if f := term.screen.Foreign(); f != nil {
+		term.t.Errorf("foreign control sequences reached the terminal: %q", f)
+	}
+	state, err := unix.IoctlGetTermios(int(term.master.Fd()), unix.TCGETS)
+	if err != nil {
+		term.t.Fatal(err)
+	}
+	if cooked := uint32(unix.ICANON | unix.ECHO | unix.ISIG); state.Lflag&cooked != cooked {
+		term.t.Error("the terminal is still raw")
+	}
+}
+
+// hostile is what a peer would send that wants the terminal for itself. Every
+// control sequence in it is one that the screen does not know, or clears it.
+const hostile = "\x1b]0;owned\x07\x1b[2J\x1b[5i\u009b5i\x0e\u202edrow\x7f"
+
+// hostileShown is how it must look.
+const hostileShown = `\x1b]0;owned\a\x1b[2J\x1b[5i\u009b5i\x0e\u202edrow\x7f`
+
+func TestConnectAtATerminal(t *testing.T) {
+	_, urls := serving(t, "serpy://127.0.0.1:0", "--relay")
+	other := beside(t, "send", urls[0]+"?encoding=utf-8", "--lines", "--hold", "--json")
+	term := atTerminal(t, "connect", urls[0])
+	term.shows(`^connected to serpy://127\.0\.0\.1:\d+; /help lists the commands\n>$`)
+
+	// What is typed is sent, and what arrives does not break the line.
+	term.types("hello\r")
+	hears(t, other.stdout, `"text":"hello"`)
+	term.types("half a li")
+	term.shows(`^> hello\n> half a li$`)
+	other.say(t, "incoming")
+	term.shows(`^> hello\nincoming\n> half a li$`)
+	term.types("ne\r")
+	hears(t, other.stdout, `"text":"half a line"`)
+
+	// Nothing that a peer sends reaches the terminal as it is.
+	other.say(t, hostile)
+	term.shows(regexp.QuoteMeta(hostileShown))
+
+	// Completion, commands, typed values.
+	term.types("/m\t3\ri\t")
+	term.shows(`^sending in mode 3$`)
+	term.shows(`^> int:$`)
+	term.types("5\r")
+	hears(t, other.stdout, `"text":"5","mode":3`)
+	term.types("int:x\r")
+	term.shows(`^int:x: want an integer`)
+	term.types("/rtt\rping\r")
+	hears(t, other.stdout, `"text":"ping"`)
+	other.say(t, "pong")
+	term.shows(`^\d+\.\d{6} pong$`)
+
+	// Another size, and the line goes on.
+	term.types("a line of forty characters or so, typed")
+	term.resize(50, 12)
+	term.types(" on a narrower one\r")
+	hears(t, other.stdout, `"text":"a line of forty characters or so, typed on a narrower one"`)
+
+	// Recalling: the last but one line.
+	term.types("\x1b[A\x1b[A\r")
+	hears(t, other.stdout, `"text":"ping"`)
+	term.types("\x04")
+	term.ends(0)
+}
+
+func TestConnectKeepsItsHistory(t *testing.T) {
+	_, urls := serving(t, "serpy2://127.0.0.1:0", "--echo")
+	state := t.TempDir()
+	env := []string{"XDG_STATE_HOME=" + state}
+	term := atTerminalWith(t, env, "connect", urls[0])
+	term.shows(`/help lists`)
+	term.types("to be kept\r secret\r")
+	term.shows(`^ secret$`)
+	term.types("/quit\r")
+	term.ends(0)
+
+	term = atTerminalWith(t, env, "connect", urls[0], "--no-history")
+	term.shows(`/help lists`)
+	term.types("not kept\r")
+	term.shows(`^not kept$`)
+	term.types("\x1b[A\x1b[A\x1b[A") // nothing from before
+	term.shows(`^> not kept$`)
+	term.types("\x15\x04")
+	term.ends(0)
+
+	b, err := os.ReadFile(state + "/parley/connect-history")
+	if want := "to be kept\n/quit\n"; err != nil || string(b) != want {
+		t.Errorf("the history is %q, %v; want %q", b, err, want)
+	}
+	term = atTerminalWith(t, env, "connect", urls[0])
+	term.shows(`/help lists`)
+	term.types("\x1b[A\x1b[A")
+	term.shows(`^> to be kept$`)
+	term.types("\r")
+	term.shows(`^to be kept$`)
+	term.types("\x04")
+	term.ends(0)
+
+	// Where there can't be one, connect works all the same.
+	term = atTerminalWith(t, []string{"XDG_STATE_HOME=/dev/null"}, "connect", urls[0])
+	term.shows(`there is no history`)
+	term.shows(`/help lists`)
+	term.types("hello\r")
+	term.shows(`^hello$`)
+	term.types("\x04")
+	term.ends(0)
+}
+
+// A terminal that can't move its cursor gets lines.
+func TestDumbTerminal(t *testing.T) {
+	_, urls := serving(t, "tinyproto://127.0.0.1:0", "--echo")
+	for _, command := range []string{"connect", "chat"} {
+		term := atTerminalWith(t, []string{"TERM=dumb"}, command, urls[0], "--wait", "1ms")
+		term.types("hello\n")
+		term.shows(`^(connected\n)?hello\n(connected\n)?(\w+: )?hello$`) // the terminal's own echo, and the answer
+		term.types("\x04")
+		term.ends(0)
+	}
+}
+
+// The prompt is for the person, standard output for what arrives.
+func TestConnectWithStdoutElsewhere(t *testing.T) {
+	_, urls := serving(t, "tinyproto://127.0.0.1:0", "--echo")
+	term := atTerminalWith(t, []string{"URL=" + urls[0]}, "-c", `parley connect "$URL" --hex | sed -u 's/^/payload: /'`)
+	term.shows(`/help lists`)
+	term.types("hello\r")
+	term.shows(`payload: 68656c6c6f$`)
+	term.types("/quit\r")
+	term.ends(0)
+}
+
+func TestConnectTellsTheEnd(t *testing.T) {
+	// Ctrl-C.
+	server, urls := serving(t, "tinyproto://127.0.0.1:0", "--echo")
+	term := atTerminal(t, "connect", urls[0])
+	term.shows(`/help lists`)
+	term.types("hello\r")
+	term.shows(`^hello$`)
+	term.types("half\x03")
+	term.shows(`^parley: interrupted$`)
+	term.ends(exitInterrupted)
+
+	// A signal.
+	term = atTerminal(t, "connect", urls[0])
+	term.shows(`/help lists`)
+	term.cmd.Process.Signal(syscall.SIGTERM)
+	term.shows(`^parley: interrupted$`)
+	term.ends(exitInterrupted)
+
+	// The peer leaves.
+	term = atTerminal(t, "connect", urls[0])
+	term.shows(`/help lists`)
+	term.types("hello\r")
+	term.shows(`^hello$`)
+	server.cmd.Process.Signal(syscall.SIGTERM)
+	term.shows(`^the peer closed the connection$`)
+	term.ends(0)
+
+	// There is none.
+	term = atTerminal(t, "connect", urls[0])
+	term.shows(`nobody listens there`)
+	term.ends(exitConnect)
+
+	// Not on a terminal.
+	term = atTerminal(t, "connect", urls[0], "--raw")
+	term.shows(`standard output elsewhere`)
+	term.ends(exitUsage)
+}
+
+func TestConnectReconnectsAtATerminal(t *testing.T) {
+	server, urls := serving(t, "tinyproto://127.0.0.1:0", "--echo")
+	term := atTerminal(t, "connect", urls[0], "--reconnect", "--confirm")
+	term.shows(`^connected$`)
+	term.types("one\r")
+	term.shows(`^one$`)
+	term.types("typi")
+	server.kill()
+	term.shows(`^not connected, trying again: .*\n> typi$`)
+	serving(t, urls[0], "--echo")
+	term.shows(`^connected\n> typi$`)
+	term.types("ng\r")
+	term.shows(`^typing$`)
+	term.types("/quit\r")
+	term.ends(0)
+}
+
+func TestChatAtATerminal(t *testing.T) {
+	server, urls := serving(t, "serpy2://127.0.0.1:0", "--relay")
+	ann := atTerminal(t, "chat", urls[0], "--name", "ann")
+	ann.shows(`^ connected · serpy2://127\.0\.0\.1:\d+ · ann\n>$`)
+	ann.shows(`│ ann \(you\)$`)
+	bob := atTerminal(t, "chat", urls[0], "--name", "bob")
+	bob.shows(`^ connected · `)
+
+	ann.types("hello bob\r")
+	ann.shows(`ann: hello bob +│`) // sent: the … is gone
+	bob.shows(`ann: hello bob`)
+	bob.shows(`│ ann$`)
+	ann.types("typing this")
+	ann.shows(`^> typing this$`)
+	bob.types("/name bert\rhi\r")
+	ann.shows(`bert: hi`)
+	ann.shows(`^> typing this$`)
+	ann.types("\x15")
+
+	// Nothing that a peer sends reaches the terminal as it is.
+	evil := beside(t, "send", urls[0], "--lines")
+	evil.say(t, "eve : "+hostile)
+	ann.shows(regexp.QuoteMeta(hostileShown[:20]))
+	bob.shows(regexp.QuoteMeta(hostileShown[:20]))
+	evil.stdin.Close()
+
+	// Another size.
+	ann.resize(40, 8)
+	ann.shows(`^ connected · serpy2://127\.0\.0\.1:\d+`)
+	ann.resize(70, 12)
+	ann.shows(`│ bert$`)
+
+	// The connection is lost and made again; what was said is sent then.
+	server.kill()
+	ann.shows(`^ not connected, trying again: |^ connecting`)
+	ann.types("still there?\r")
+	ann.shows(`ann: still there\? …`)
+	serving(t, urls[0], "--echo")
+	ann.shows(`-- connected again`)
+	ann.shows(`ann: still there\? +│`)
+
+	ann.types("/stop\r")
+	ann.ends(0)
+	bob.types("\x03")
+	bob.ends(exitInterrupted)
+}
+
+func TestChatTellsTheEnd(t *testing.T) {
+	server, urls := serving(t, "tinyproto://127.0.0.1:0", "--relay")
+	term := atTerminal(t, "chat", urls[0], "--name", "ann", "--reconnect=false", "--trace")
+	term.shows(`^ connected`)
+	term.types("hello\r")
+	term.shows(`message text\[10\] "ann: hello"`)
+	server.cmd.Process.Signal(syscall.SIGTERM)
+	term.shows(`^the server closed the connection$`)
+	term.ends(0)
+
+	term = atTerminal(t, "chat", urls[0], "--name", "ann")
+	term.shows(`nobody listens there`)
+	term.ends(exitConnect)
+
+	server, urls = serving(t, "tinyproto://127.0.0.1:0", "--relay")
+	term = atTerminal(t, "chat", urls[0], "--name", "ann")
+	term.shows(`^ connected`)
+	term.cmd.Process.Signal(syscall.SIGTERM)
+	term.shows(`^parley: interrupted$`)
+	term.ends(exitInterrupted)
+
+	// What could not be sent is told.
+	term = atTerminal(t, "chat", urls[0], "--name", "ann")
+	term.shows(`^ connected`)
+	server.kill()
+	term.shows(`^ not connected, trying again: |^ connecting`)
+	term.types("lost\r/quit\r")
+	term.shows(`^parley: 1 lines? w.* not sent`)
+	term.ends(exitFail)
+
+	// Lines instead of a screen.
+	_, urls = serving(t, "tinyproto://127.0.0.1:0", "--relay")
+	term = atTerminal(t, "chat", urls[0], "--name", "ann", "--plain")
+	term.shows(`^connected$`)
+	other := beside(t, "chat", urls[0], "--name", "eve")
+	other.say(t, hostile)
+	term.shows("^eve: " + regexp.QuoteMeta(hostileShown) + "$")
+	term.types("hello\n")
+	hears(t, other.stdout, `^ann: hello$`)
+	term.types("\x04")
+	term.ends(0)
+}

@@ -1,0 +1,234 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/big"
+
+	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/internal/recording"
+	"github.com/parley-net/parley/serpy"
+	"github.com/parley-net/parley/serpy/pickle"
+)
+
+// isPickle reports whether a message of a serpy connection that does not look
+// into pickles is one.
+func isPickle(m parley.Message) bool {
+	mode, ok := m.Mode()
+	return ok && mode >= 4 && m.Type() == parley.TypeBytes
+}
+
+// unpickled returns a message with what its pickle says, unless ?pickle=0 asks
+// for the pickle itself, or it can't be read.
+func unpickled(p parley.Protocol, m parley.Message) parley.Message {
+	own, ok := p.(serpy.Protocol)
+	if !ok || own.NoPickle || !isPickle(m) {
+		return m
+	}
+	v, err := pickle.Decode(m.Bytes(), own.PickleLimits)
+	if err != nil {
+		return m
+	}
+	mode, _ := m.Mode()
+	return fromPickle(v).WithMode(mode)
+}
+
+// fromPickle returns the message that a pickled value arrives as.
+func fromPickle(v any) parley.Message {
+	switch v := v.(type) {
+	case []byte:
+		return parley.Bytes(v)
+	case string:
+		return parley.Text(v)
+	case int64:
+		return parley.Int(v)
+	case *big.Int:
+		return parley.BigInt(v)
+	case float64:
+		return parley.Float(v)
+	}
+	return parley.Object(v)
+}
+
+// toPickle returns the pickle of what a message says.
+func toPickle(m parley.Message, protocol int) ([]byte, error) {
+	var v any
+	switch m.Type() {
+	case parley.TypeBytes:
+		v = m.Bytes()
+	case parley.TypeText:
+		v = m.Text()
+	case parley.TypeInt:
+		v = m.BigInt()
+	case parley.TypeFloat:
+		v = m.Float()
+	default:
+		v = m.Object()
+	}
+	if protocol == 0 {
+		protocol = 5
+	}
+	return pickle.Append(nil, v, protocol)
+}
+
+// recordedValue returns how a recording has a message. Of a pickle it has both
+// the value, for people, and the exact bytes.
+func recordedValue(m parley.Message) recording.Value {
+	var exact []byte
+	if isPickle(m) {
+		exact = m.Bytes()
+		mode, _ := m.Mode()
+		v, err := pickle.Decode(exact, pickle.Limits{})
+		if err != nil {
+			return recording.Value{Kind: "object", Pickle: exact, Mode: &mode}
+		}
+		m = fromPickle(v).WithMode(mode)
+	}
+	r := newRecord(m)
+	v := recording.Value{Kind: r.Kind, Text: r.Text, JSON: r.JSON, Mode: r.Mode, Invalid: r.Invalid, Pickle: exact}
+	if r.B64 != nil {
+		v.B64 = *r.B64
+	}
+	return v
+}
+
+// replayed is a message of a recording.
+type replayed struct {
+	*recording.Entry
+	// send is the message as a connection takes it that neither looks into
+	// pickles nor chooses modes; see asRecorded.
+	send parley.Message
+	// value is what it says.
+	value parley.Message
+}
+
+// asRecorded returns the protocol with which a recording is replayed: on serpy
+// every message keeps the mode and the pickle that it has there.
+func asRecorded(p parley.Protocol) parley.Protocol {
+	if own, ok := p.(serpy.Protocol); ok {
+		own.ForceMode, own.NoPickle = true, true
+		return own
+	}
+	return p
+}
+
+// newReplayed returns the message of an entry, to be replayed on p.
+func newReplayed(e *recording.Entry, p parley.Protocol) (replayed, error) {
+	r := replayed{Entry: e}
+	var err error
+	if r.value, err = recordedMessage(e.Value); err != nil {
+		return r, e.Errorf("%w", err)
+	}
+	r.send = r.value
+	if own, ok := p.(serpy.Protocol); ok {
+		if r.send, err = forSerpy(own, e.Value, r.value); err != nil {
+			return r, e.Errorf("%w", err)
+		}
+	}
+	return r, nil
+}
+
+// recordedMessage returns what a recording says. A pickle that says the same
+// needs no value beside it.
+func recordedMessage(v recording.Value) (parley.Message, error) {
+	isObject := v.Kind == "object" || v.Kind == "" && v.Text == nil
+	if v.Pickle != nil && isObject && v.JSON == nil && v.B64 == nil {
+		if v.Mode == nil || *v.Mode < 4 {
+			return parley.Message{}, errors.New(`a "pickle" needs "mode": 4 or 5`)
+		}
+		obj, err := pickle.Decode(v.Pickle, pickle.Limits{})
+		if err != nil {
+			obj = &pickle.Call{} // it is sent as it is
+		}
+		if v.Text != nil && *v.Text != pickle.Repr(obj) {
+			return parley.Message{}, errors.New(`an object's "text" only describes its "pickle": to change it, write "json" in its place`)
+		}
+		return fromPickle(obj).WithMode(*v.Mode), nil
+	}
+	r := record{Kind: v.Kind, Text: v.Text, JSON: v.JSON, Mode: v.Mode}
+	if v.B64 != nil {
+		r.B64 = &v.B64
+	}
+	return r.message()
+}
+
+// forSerpy returns the form of a message that travels in its mode. A message
+// without one gets that which serpy would choose.
+func forSerpy(p serpy.Protocol, v recording.Value, m parley.Message) (parley.Message, error) {
+	mode, ok := m.Mode()
+	if !ok {
+		mode = p.Mode
+		switch ack := mode & 1; {
+		case m.Type() == parley.TypeObject:
+			mode = 4 | ack
+		case m.Type() == parley.TypeBytes:
+			mode = 2 | ack
+		}
+	}
+	if mode < 4 {
+		return m.WithMode(mode), nil
+	}
+	if v.Pickle != nil && saysTheSame(v.Pickle, m) {
+		return parley.Bytes(v.Pickle).WithMode(mode), nil
+	}
+	if !ok && m.Type() != parley.TypeObject { // as serpy does: the bytes of its text
+		text, err := p.Encoding.Encode(nil, m.AppendText(nil))
+		if err != nil {
+			return m, err
+		}
+		m = parley.Bytes(text)
+	}
+	b, err := toPickle(m, p.PickleProtocol)
+	return parley.Bytes(b).WithMode(mode), err
+}
+
+// saysTheSame reports whether a pickle is that of m. A pickle that can't be
+// read says what it says.
+func saysTheSame(exact []byte, m parley.Message) bool {
+	v, err := pickle.Decode(exact, pickle.Limits{})
+	return err != nil || equalValues(fromPickle(v), m)
+}
+
+// equalValues reports whether two messages have the same value.
+func equalValues(a, b parley.Message) bool {
+	if a.Type() != b.Type() {
+		return false
+	}
+	if a.Type() == parley.TypeObject {
+		x, okX := toJSON(a.Object())
+		y, okY := toJSON(b.Object())
+		if okX || okY {
+			return okX && okY && bytes.Equal(x, y)
+		}
+	}
+	return bytes.Equal(payload(a), payload(b))
+}
+
+// described returns a message for an error.
+func described(m parley.Message) string {
+	const most = 80
+	b := payload(m)
+	var s string
+	switch {
+	case m.Type() == parley.TypeInt, m.Type() == parley.TypeFloat, m.Type() == parley.TypeObject:
+		s = m.Type().String() + " " + cut(string(b), most)
+		if j, ok := toJSON(m.Object()); ok && m.Type() == parley.TypeObject {
+			s = "object " + cut(string(j), most)
+		}
+	default:
+		q, err := json.Marshal(string(b[:min(len(b), most)]))
+		s = fmt.Sprintf("%v %s", m.Type(), q)
+		if err != nil || bytes.ContainsRune(q, '\uFFFD') {
+			s = fmt.Sprintf("%v hex %x", m.Type(), b[:min(len(b), most)])
+		}
+		if len(b) > most {
+			s += fmt.Sprintf("… (%d bytes)", len(b))
+		}
+	}
+	if mode, ok := m.Mode(); ok {
+		s += fmt.Sprintf(" in mode %d", mode)
+	}
+	return s
+}

@@ -1,0 +1,212 @@
+package main
+
+import (
+	"bytes"
+	"math/big"
+	"strings"
+	"testing"
+
+	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/internal/recording"
+	"github.com/parley-net/parley/oneline"
+	"github.com/parley-net/parley/serpy"
+	"github.com/parley-net/parley/serpy/pickle"
+	"github.com/parley-net/parley/serpy2"
+	"github.com/parley-net/parley/tinyproto"
+)
+
+// What is recorded of a message is sent again as the same bytes, in the same
+// mode.
+func TestRecordedIsReplayed(t *testing.T) {
+	pickled := func(v any, mode int) parley.Message {
+		p, err := pickle.Append(nil, v, 2) // not the protocol in which we would write it
+		if err != nil {
+			t.Fatal(err)
+		}
+		return parley.Bytes(p).WithMode(mode)
+	}
+	big5 := new(big.Int).Exp(big.NewInt(5), big.NewInt(50), nil)
+	for proto, messages := range map[parley.Protocol][]parley.Message{
+		oneline.Protocol{}:   {parley.Text("a"), parley.Text(""), parley.Text("\xff").WithInvalid(true), parley.Text(" é\r")},
+		tinyproto.Protocol{}: {parley.Bytes([]byte("a")), parley.Bytes(nil), parley.Bytes([]byte{0xff})},
+		serpy2.Protocol{}:    {parley.Int(5), parley.BigInt(big5), parley.Float(2.5), parley.Text("5"), parley.Bytes([]byte("5"))},
+		serpy.Protocol{}: {
+			parley.Bytes([]byte("a")).WithMode(0), parley.Bytes(nil).WithMode(1), parley.Bytes([]byte{0xff}).WithMode(2),
+			parley.Bytes([]byte("a")).WithMode(3), parley.Text("a").WithMode(0),
+			pickled(nil, 4), pickled(int64(5), 5), pickled(big5, 4), pickled("text", 5), pickled([]byte{0xff}, 4), pickled(2.5, 4),
+			pickled(&pickle.List{Items: []any{"a"}}, 5), pickled(&pickle.Tuple{Items: []any{"a"}}, 4),
+			parley.Bytes([]byte("no pickle")).WithMode(4),
+		},
+	} {
+		for _, m := range messages {
+			line, err := recording.Append(nil, &recording.Entry{Conn: 1, Dir: recording.ToServer, Value: recordedValue(m)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			entries, err := recording.Read("x", bytes.NewReader(line))
+			if err != nil {
+				t.Fatalf("%s: %v", line, err)
+			}
+			r, err := newReplayed(&entries[0], asRecorded(proto))
+			if err != nil {
+				t.Errorf("%s: %v", line, err)
+				continue
+			}
+			mode, _ := m.Mode()
+			again, _ := r.send.Mode()
+			if !bytes.Equal(payload(r.send), payload(m)) || mode != again {
+				t.Errorf("%s is sent as %v, was %v", line, r.send, m)
+			}
+			s := &session{protocol: asRecorded(proto)}
+			if st := (&step{replayed: r}); !s.same(st, m, false) {
+				t.Errorf("%s does not match itself", line)
+			}
+		}
+	}
+}
+
+// What a person writes for serpy travels as serpy would have it, and an edited
+// value counts more than the pickle beside it.
+func TestForSerpy(t *testing.T) {
+	python := func(v any) string {
+		p, err := pickle.Append(nil, v, 5)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(p)
+	}
+	for _, tt := range []struct {
+		mode int // of the connection
+		line string
+		want string
+		sent int
+	}{
+		{0, `"text":"a"`, "a", 0},
+		{3, `"text":"a"`, "a", 3},
+		{0, `"kind":"int","text":"5"`, "5", 0},
+		{0, `"b64":"/w=="`, "\xff", 2},
+		{1, `"b64":"/w=="`, "\xff", 3},
+		{0, `"b64":"/w==","mode":0`, "\xff", 0},
+		{0, `"json":[1]`, python(&pickle.List{Items: []any{int64(1)}}), 4},
+		{1, `"json":[1]`, python(&pickle.List{Items: []any{int64(1)}}), 5},
+		{0, `"json":"a","mode":5`, python("a"), 5},
+		{4, `"kind":"int","text":"5"`, python([]byte("5")), 4}, // as serpy does
+		{0, `"kind":"int","text":"5","mode":4`, python(int64(5)), 4},
+		{0, `"kind":"int","text":"5","mode":4,"pickle":"gAJLBS4="`, "\x80\x02K\x05.", 4},
+		{0, `"kind":"int","text":"6","mode":4,"pickle":"gAJLBS4="`, python(int64(6)), 4},
+		{0, `"kind":"object","mode":4,"pickle":"AAA="`, "\x00\x00", 4},
+	} {
+		p := asRecorded(serpy.Protocol{Mode: tt.mode})
+		entries, err := recording.Read("x", strings.NewReader(`{"dir":"c2s",`+tt.line+"}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := newReplayed(&entries[0], p)
+		if err != nil {
+			t.Errorf("%s: %v", tt.line, err)
+			continue
+		}
+		if mode, ok := r.send.Mode(); string(payload(r.send)) != tt.want || mode != tt.sent || !ok {
+			t.Errorf("%s in mode %d is sent as %v, want %q in mode %d", tt.line, tt.mode, r.send, tt.want, tt.sent)
+		}
+	}
+	for line, want := range map[string]string{
+		`"kind":"object","pickle":"AAA="`:                   `a "pickle" needs "mode": 4 or 5`,
+		`"kind":"object","mode":2,"pickle":"AAA="`:          `a "pickle" needs "mode": 4 or 5`,
+		`"kind":"object","text":"x"`:                        `an object needs "json"`,
+		`"kind":"float","text":"x"`:                         `want a number`,
+		`"kind":"int","json":[1]`:                           `kind "int" with "json"`,
+		`"kind":"text","text":"€","mode":0`:                 ``, // refused when it is sent
+		`"text":"€","mode":4,"pickle":"gAVYAwAAAOKCrJQu"`:   ``,
+		`"kind":"object","text":"'€'","mode":4,"pickle":""`: `only describes`,
+	} {
+		entries, err := recording.Read("x", strings.NewReader(`{"dir":"c2s",`+line+"}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = newReplayed(&entries[0], asRecorded(serpy.Protocol{}))
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "x:1:")) {
+			t.Errorf("%s: %v, want %q", line, err, want)
+		}
+	}
+}
+
+// Types, values and modes must be those of the recording, where the wire tells
+// them.
+func TestSame(t *testing.T) {
+	encoding, err := serpy.LookupEncoding("latin-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	latin := serpy.Protocol{Encoding: encoding}
+	for _, tt := range []struct {
+		proto parley.Protocol
+		line  string
+		got   parley.Message
+		want  bool
+	}{
+		{serpy2.Protocol{}, `"text":"5"`, parley.Text("5"), true},
+		{serpy2.Protocol{}, `"text":"5"`, parley.Int(5), false},
+		{serpy2.Protocol{}, `"kind":"int","text":"5"`, parley.Int(5), true},
+		{serpy2.Protocol{}, `"kind":"int","text":"5"`, parley.Int(6), false},
+		{serpy2.Protocol{}, `"kind":"float","text":"nan"`, parley.Float(0), false},
+		{tinyproto.Protocol{}, `"text":"a"`, parley.Bytes([]byte("a")), true},
+		{tinyproto.Protocol{}, `"b64":"YQ=="`, parley.Bytes([]byte("a")), true},
+		{tinyproto.Protocol{}, `"text":"a"`, parley.Bytes([]byte("ab")), false},
+		{oneline.Protocol{}, `"text":" a "`, parley.Text("a"), false},
+		{latin, `"text":"é","mode":0`, parley.Bytes([]byte{0xe9}).WithMode(0), true},
+		{latin, `"text":"é"`, parley.Bytes([]byte{0xe9}).WithMode(1), true},
+		{latin, `"text":"é","mode":0`, parley.Bytes([]byte{0xe9}).WithMode(1), false},
+		{latin, `"text":"€"`, parley.Bytes([]byte{0xe9}).WithMode(1), false},
+		{latin, `"json":{"a":1}`, parley.Bytes([]byte("\x80\x02}X\x01\x00\x00\x00aK\x01s.")).WithMode(4), true},
+		{latin, `"json":{"a":2}`, parley.Bytes([]byte("\x80\x02}X\x01\x00\x00\x00aK\x01s.")).WithMode(4), false},
+	} {
+		entries, err := recording.Read("x", strings.NewReader(`{"dir":"c2s",`+tt.line+"}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := newReplayed(&entries[0], asRecorded(tt.proto))
+		if err != nil {
+			t.Fatalf("%s: %v", tt.line, err)
+		}
+		s := &session{protocol: asRecorded(tt.proto)}
+		if got := s.same(&step{replayed: r}, tt.got, false); got != tt.want {
+			t.Errorf("%s and %v: %v, want %v", tt.line, tt.got, got, tt.want)
+		}
+	}
+	s := &session{protocol: oneline.Protocol{}}
+	padded := &step{replayed: replayed{value: parley.Text(" \ta\u00a0\r")}}
+	if !s.same(padded, parley.Text("a"), true) {
+		t.Error("the white space around a oneline server's line counts")
+	}
+}
+
+func TestAppendTyped(t *testing.T) {
+	list := parley.Object(&pickle.List{Items: []any{int64(1), "a\nb"}})
+	for _, tt := range []struct {
+		proto parley.Protocol
+		m     parley.Message
+		want  string
+	}{
+		{oneline.Protocol{}, parley.Text("a\x1b[0m\nb"), `a\x1b[0m\nb`},
+		{oneline.Protocol{}, parley.Text("int:5"), `text:int:5`},
+		{oneline.Protocol{}, parley.Text("@file"), `text:@file`},
+		{oneline.Protocol{}, parley.Text("a:b"), `a:b`},
+		{oneline.Protocol{}, parley.Text("\xff").WithInvalid(true), `(invalid) hex:ff`},
+		{tinyproto.Protocol{}, parley.Bytes([]byte("a")), `a`},
+		{tinyproto.Protocol{}, parley.Bytes([]byte{0, 1}), `\x00\x01`},
+		{serpy2.Protocol{}, parley.Bytes([]byte("a")), `bytes:a`},
+		{serpy2.Protocol{}, parley.Float(1), `float:1.0`},
+		{serpy2.Protocol{}, parley.Text("0123456789abcdef"), `0123456789… (16 bytes)`},
+		{serpy2.Protocol{}, parley.Text("012345678€"), `012345678… (12 bytes)`},
+		{serpy2.Protocol{}, parley.Bytes([]byte("\xff123456789abcdef")), `hex:ff313233343536373839… (16 bytes)`},
+		{serpy.Protocol{}, parley.Bytes([]byte("a")).WithMode(1), `(mode 1) a`},
+		{serpy.Protocol{}, parley.Bytes([]byte("a")).WithMode(3), `(mode 3) bytes:a`},
+		{serpy.Protocol{}, list.WithMode(4), `(mode 4) json:[1,"a\nb"]`},
+		{serpy.Protocol{}, parley.Object(&pickle.Tuple{Items: []any{int64(1)}}).WithMode(5), `(mode 5) object:(1,)`},
+	} {
+		if got := string(appendTyped([]byte("> "), tt.proto, tt.m, false, 10)); got != "> "+tt.want {
+			t.Errorf("%v: %s, want > %s", tt.m, got, tt.want)
+		}
+	}
+}

@@ -1,0 +1,350 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/internal/endpoint"
+)
+
+// sendOptions are the flags of send.
+type sendOptions struct {
+	in        inputFlags
+	out       outputFlags
+	count     int // -1: not given
+	wait      time.Duration
+	hold      bool
+	confirm   bool
+	expect    string
+	reconnect bool
+	preamble  []string
+}
+
+func sendCmd(a *app) *cobra.Command {
+	var o sendOptions
+	cmd := &cobra.Command{
+		Use:   "send URL [MSG… | -]",
+		Short: "Send messages and print what comes back",
+		Long: `Connects, sends the messages in order, and prints every message that comes
+back, one per line.
+
+A message is text, or has its type in front: ` + messageForms + `.
+"text:$x" sends any text as it is. "-" is one message read from standard input;
+--lines, -0 and --base64 send one for each item of it, as they come. Standard
+input is never searched for types: --type says what it is.
+
+When all is sent it goes on reading until nothing has come for --wait, or
+--count messages have been printed, or the peer has closed. With --count each
+of them may take as long as --timeout. See "parley help end-of-input".`,
+		Example: `  parley send oneline://localhost:5001 '*IDN?'
+  parley send serpy2://localhost:6000 int:3 --count 1 --raw > image.f32
+  parley send tinyproto://localhost:8088 - --type bytes --confirm < photo.jpg
+  tail -f log | parley send serpy://localhost:6001 --lines --hold`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			e, rest, err := a.target(cmd, args)
+			if err != nil {
+				return err
+			}
+			return a.send(cmd.Context(), e, rest, o)
+		},
+		ValidArgsFunction: a.completeURL,
+	}
+	f := cmd.Flags()
+	f.SortFlags = false
+	o.in.add(cmd)
+	f.IntVarP(&o.count, "count", "n", -1, "print `N` messages and end; 0: do not wait for any")
+	f.Lookup("count").DefValue = "0" // so that the help shows no default
+	f.DurationVarP(&o.wait, "wait", "w", 2*time.Second, "end when nothing has come for `TIME`")
+	f.BoolVar(&o.hold, "hold", false, "do not end before the peer does")
+	f.BoolVar(&o.confirm, "confirm", false, "wait for the peer's confirmation of each message (tinyproto, serpy)")
+	f.StringVar(&o.expect, "expect", "", "fail unless something comes back and all of it matches `REGEXP`")
+	f.BoolVar(&o.reconnect, "reconnect", false, "connect again when the connection is lost")
+	f.StringArrayVar(&o.preamble, "preamble", nil, "send `MSG` first, after each connect")
+	o.out.add(cmd)
+	a.dialFlags(cmd)
+	cmd.MarkFlagsMutuallyExclusive("hold", "wait")
+	return cmd
+}
+
+// speaker is what send needs of a Conn or a Client.
+type speaker interface {
+	Send(context.Context, parley.Message) error
+	Confirm(context.Context, parley.Message) error
+	Receive(context.Context) (parley.Message, error)
+	Close() error
+}
+
+// source is where the messages to send come from: in order, then io.EOF.
+type source interface {
+	next() (parley.Message, error)
+}
+
+// sending is one run of send.
+type sending struct {
+	a      *app
+	o      sendOptions
+	in     source
+	out    *printer
+	expect *regexp.Regexp
+	peer   speaker
+	conn   *parley.Conn // nil with --reconnect
+	proto  string
+
+	printed  int
+	failed   error // the first error, which is returned in the end
+	mismatch error // the last message that is not what --expect wants
+}
+
+// send does what the command promises.
+func (a *app) send(ctx context.Context, e endpoint.Endpoint, args []string, o sendOptions) error {
+	s := &sending{a: a, o: o, proto: e.Protocol.Name()}
+	var err error
+	if s.in, err = a.input(o.in, args); err != nil {
+		return err
+	}
+	if len(args) == 0 && !o.in.items() && !o.hold && o.count < 0 {
+		return usagef("nothing to send: give a message, - or --lines; or --hold to just listen")
+	}
+	if o.count < -1 || o.wait < 0 {
+		return usagef("--count and --wait can't be negative")
+	}
+	if o.confirm && !e.Protocol.Traits().Confirms {
+		return usagef("--confirm: %s has no confirmations", e.Protocol.Name())
+	}
+	if s.out, err = a.printer(o.out); err != nil {
+		return err
+	}
+	if o.expect != "" {
+		if s.expect, err = regexp.Compile(o.expect); err != nil {
+			return usagef("--expect: %w", err)
+		}
+	}
+	client := a.client(e)
+	d := &client.Dialer
+	if err := a.configure(d, e); err != nil {
+		return err
+	}
+	if err := sayFirst(d, o.preamble, o.in.kind); err != nil {
+		return err
+	}
+	if s.peer = client; !o.reconnect {
+		if s.conn, err = a.dial(ctx, e, d); err != nil {
+			return err
+		}
+		s.peer = s.conn
+	}
+	err = s.run(ctx)
+	if cerr := s.peer.Close(); err == nil {
+		err = cerr
+	}
+	if s.conn != nil {
+		err = explain(s.conn, err)
+	}
+	return err
+}
+
+// sayFirst makes d send the preamble on every new connection.
+func sayFirst(d *parley.Dialer, preamble []string, kind string) error {
+	var messages []parley.Message
+	for _, p := range preamble {
+		m, err := parseMessage(p, kind)
+		if err != nil {
+			return err
+		}
+		messages = append(messages, m)
+	}
+	if len(messages) > 0 {
+		d.Hooks.OnOpen = func(ctx context.Context, c *parley.Conn) error {
+			for _, m := range messages {
+				if err := c.Send(ctx, m); err != nil {
+					return fmt.Errorf("--preamble: %w", err)
+				}
+			}
+			return nil
+		}
+	}
+	return nil
+}
+
+// run sends and receives until the end.
+func (s *sending) run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	sent := make(chan error, 1)
+	go func() { sent <- s.sendAll(ctx) }()
+	arrived := make(chan received)
+	go s.receiveAll(ctx, arrived)
+	allSent := false
+	var silence <-chan time.Time
+	for {
+		select {
+		case err := <-sent:
+			allSent = true
+			s.fail(err)
+		case r := <-arrived:
+			if r.err == nil {
+				if !s.complete() {
+					s.fail(s.print(ctx, r.m))
+				}
+				break
+			}
+			if errors.As(r.err, new(*parley.MessageError)) {
+				fmt.Fprintf(s.a.stderr, "parley: %v\n", bare(r.err))
+				s.fail(r.err)
+				break
+			}
+			if !allSent {
+				s.fail(s.unsent(sent))
+			}
+			if !errors.Is(r.err, parley.ErrPeerClosed) {
+				s.fail(r.err)
+			}
+			return s.verdict("the peer closed the connection")
+		case <-silence:
+			if s.o.count > 0 {
+				s.fail(s.tooFew())
+			}
+			return s.verdict("nothing came")
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		if !allSent {
+			continue
+		}
+		if s.failed != nil && !errors.As(s.failed, new(*parley.MessageError)) || s.complete() {
+			return s.verdict("")
+		}
+		if !s.o.hold {
+			silence = time.After(s.patience())
+		}
+	}
+}
+
+// received is a message, or why there is none.
+type received struct {
+	m   parley.Message
+	err error
+}
+
+// receiveAll receives until the connection or ctx ends.
+func (s *sending) receiveAll(ctx context.Context, arrived chan<- received) {
+	for {
+		m, err := s.peer.Receive(ctx)
+		select {
+		case arrived <- received{m, err}:
+		case <-ctx.Done():
+			return
+		}
+		if err != nil && !errors.As(err, new(*parley.MessageError)) {
+			return
+		}
+	}
+}
+
+// sendAll sends all input.
+func (s *sending) sendAll(ctx context.Context) error {
+	for n := 1; ; n++ {
+		m, err := s.in.next()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if s.o.confirm {
+			cctx, cancel := context.WithTimeout(ctx, s.a.answerTimeout())
+			err = s.peer.Confirm(cctx, m)
+			cancel()
+		} else {
+			err = s.peer.Send(ctx, m)
+		}
+		if err != nil {
+			return fmt.Errorf("message %d was not sent: %w", n, bare(err))
+		}
+		s.out.noteSent()
+	}
+}
+
+// unsent says what the peer's end has kept from being sent. Standard input
+// that is still open is not waited for.
+func (s *sending) unsent(sent <-chan error) error {
+	if !s.o.in.items() {
+		return <-sent
+	}
+	select {
+	case err := <-sent:
+		return err
+	default:
+		return nil
+	}
+}
+
+// print prints a message that has arrived and checks it.
+func (s *sending) print(ctx context.Context, m parley.Message) error {
+	conn, proto := uint64(1), s.proto
+	if s.conn != nil {
+		conn = s.conn.ID()
+	}
+	printed, err := s.out.print(ctx, time.Now(), conn, "in", proto, m)
+	if !printed || err != nil {
+		return err
+	}
+	s.printed++
+	if s.expect != nil && !s.expect.Match(payload(m)) {
+		s.mismatch = fmt.Errorf("--expect %s: got %q", s.o.expect, cut(string(payload(m)), 80))
+	}
+	return nil
+}
+
+// complete reports whether as many messages are printed as --count asks for.
+func (s *sending) complete() bool { return s.o.count >= 0 && s.printed >= s.o.count }
+
+// patience is how long to wait for the next message when all is sent.
+func (s *sending) patience() time.Duration {
+	if s.o.count > 0 {
+		return s.a.answerTimeout()
+	}
+	return s.o.wait
+}
+
+func (s *sending) tooFew() error {
+	return fmt.Errorf("%d of %d messages came, then nothing for %v: %w", s.printed, s.o.count, s.patience(), os.ErrDeadlineExceeded)
+}
+
+// fail notes the first error.
+func (s *sending) fail(err error) {
+	if s.failed == nil {
+		s.failed = err
+	}
+}
+
+// verdict says whether the command has failed, now that it ends because of
+// what end says.
+func (s *sending) verdict(end string) error {
+	switch {
+	case s.failed != nil:
+		return s.failed
+	case s.printed < s.o.count:
+		return fmt.Errorf("%s after %d of %d messages", end, s.printed, s.o.count)
+	case s.mismatch != nil:
+		return s.mismatch
+	case s.expect != nil && s.printed == 0:
+		return fmt.Errorf("--expect %s: %s", s.o.expect, end)
+	}
+	if s.conn != nil {
+		if h := s.conn.NetConn().(*heard); h != nil {
+			if line := unfinished(s.conn.Protocol(), h.arrived()); line != "" {
+				return &fault{code: exitProtocol, err: errors.New(line)}
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,218 @@
+package main
+
+import (
+	"context"
+	"net"
+
+	"github.com/spf13/cobra"
+
+	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/internal/endpoint"
+	"github.com/parley-net/parley/serpy"
+)
+
+// serveOptions are the flags of serve.
+type serveOptions struct {
+	echo, relay   bool
+	closeSlow     bool
+	exec          execOptions
+	replies       string
+	allowShutdown bool
+}
+
+// A serveMode is one way to serve.
+type serveMode struct {
+	// serve makes srv, which will listen at e, answer. It is called once for
+	// each URL, before any of them listens.
+	serve func(e *endpoint.Endpoint, srv *parley.Server) error
+	// end, if there is one, is called when all servers have ended.
+	end func() error
+}
+
+func serveCmd(a *app) *cobra.Command {
+	var o serveOptions
+	cmd := &cobra.Command{
+		Use:   "serve URL…",
+		Short: "Serve clients: echo, relay, a program, or a simulated device",
+		Long: `Listens on every URL and serves the clients as one of these flags says. Port 0
+takes a free port; "listening on URL" on standard error tells which, when the
+server is ready. SIGINT and SIGTERM let everything under way end, then serve
+ends; a second one ends it at once.
+
+--exec runs a program for each connection. Each message is a line on its
+standard input, each line of its standard output is a message back; on oneline
+it answers the latest command. With --format jsonl the lines are JSON, with
+types, bytes in base64 and oneline's invalid flag. What it writes to standard
+error goes to the log. When the connection ends, its standard input is closed;
+if it has not ended after --grace it gets SIGTERM, and after the same time
+again SIGKILL, together with all that it has started. On oneline it must not
+speak before the first command.
+
+With --shared one program serves all connections: "conn" in the lines it gets is
+the connection, "dir" is open, in or close; a line of its own goes to the
+connection that "conn" names, without one to all.
+
+--replies plays a device from a TOML file, see "parley help replies".
+
+A oneline client may end the server with "shutdown". That is honoured where
+only this machine can connect, on loopback and Unix sockets, elsewhere only with
+--allow-shutdown; the ready line tells.`,
+		Example: `  parley serve oneline://:5001 --echo
+  parley serve tinyproto://:8088 tinyproto+unix:///run/chat.sock --relay
+  parley serve oneline://:5001 --exec 'python3 device.py'
+  parley serve oneline://:5025 --replies scpi.toml`,
+		ValidArgsFunction: a.completeURLs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			places, err := a.targets(cmd, args)
+			if err != nil {
+				return err
+			}
+			mode, err := a.serveMode(o)
+			if err != nil {
+				return err
+			}
+			return a.serveAll(cmd.Context(), places, mode, o)
+		},
+	}
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.BoolVar(&o.echo, "echo", false, "send every message back")
+	f.BoolVar(&o.relay, "relay", false, "send every message to all other connections, of all URLs")
+	f.StringVar(&o.exec.command, "exec", "", "run `'CMD ARGS'` for each connection")
+	f.StringVar(&o.replies, "replies", "", "play the device that `FILE` describes")
+	cmd.MarkFlagsOneRequired("echo", "relay", "exec", "replies")
+	cmd.MarkFlagsMutuallyExclusive("echo", "relay", "exec", "replies")
+	f.BoolVar(&o.closeSlow, "close-slow", false, "with --relay: close a connection that reads too slowly (default: it misses messages)")
+	o.exec.add(cmd)
+	f.BoolVar(&o.allowShutdown, "allow-shutdown", false, "honour a oneline client's shutdown everywhere")
+	a.listenFlags(cmd)
+	return cmd
+}
+
+// targets returns the endpoints of all arguments, or the profile's.
+func (a *app) targets(cmd *cobra.Command, args []string) ([]endpoint.Endpoint, error) {
+	first, rest, err := a.target(cmd, args)
+	if err != nil {
+		return nil, err
+	}
+	es := []endpoint.Endpoint{first}
+	for _, url := range rest {
+		e, err := endpoint.Parse(url)
+		if err != nil {
+			return nil, usageError{err}
+		}
+		es = append(es, e)
+	}
+	return es, nil
+}
+
+// serveMode returns the way to serve that the flags choose.
+func (a *app) serveMode(o serveOptions) (serveMode, error) {
+	switch {
+	case o.relay:
+		r := &relay{closeSlow: o.closeSlow}
+		return serveMode{serve: r.serve}, nil
+	case o.exec.command != "":
+		return a.execMode(o.exec)
+	case o.replies != "":
+		return a.repliesMode(o.replies)
+	}
+	return serveMode{serve: echo}, nil
+}
+
+// serveAll listens everywhere and serves.
+func (a *app) serveAll(ctx context.Context, places []endpoint.Endpoint, mode serveMode, o serveOptions) (err error) {
+	if mode.end != nil {
+		defer func() {
+			if endErr := mode.end(); err == nil {
+				err = endErr
+			}
+		}()
+	}
+	var ls []listening
+	for _, e := range places {
+		srv, err := a.server(e)
+		if err != nil {
+			return err
+		}
+		if err := mode.serve(&e, srv); err != nil {
+			return err
+		}
+		l := listening{at: e, srv: srv}
+		if e.Protocol.Name() == "oneline" {
+			srv.IgnoreShutdownRequest = !o.allowShutdown && !isLocal(e)
+			l.note = " (a client's shutdown ends the server)"
+			if srv.IgnoreShutdownRequest {
+				l.note = " (a client's shutdown is ignored: --allow-shutdown honours it)"
+			}
+		}
+		ls = append(ls, l)
+	}
+	return a.serve(ctx, ls)
+}
+
+// isLocal reports whether only this machine can connect to e.
+func isLocal(e endpoint.Endpoint) bool {
+	if _, unix := e.Unix(); unix {
+		return true
+	}
+	addr, err := net.ResolveTCPAddr("tcp", e.Addr)
+	return err == nil && addr.IP.IsLoopback()
+}
+
+// asIs makes the protocol hand every message on as it came: on serpy in its
+// mode and without looking into pickles.
+func asIs(e *endpoint.Endpoint, srv *parley.Server) {
+	if p, ok := e.Protocol.(serpy.Protocol); ok {
+		p.ForceMode, p.NoPickle = true, true
+		e.Protocol, srv.Protocol = p, p
+	}
+}
+
+// onward returns m as it can be handed on: a oneline command that is no valid
+// text keeps all its bytes.
+func onward(m parley.Message) parley.Message {
+	if m.Invalid() {
+		return parley.Bytes(m.Bytes())
+	}
+	return m
+}
+
+// echo is the mode that sends every message back.
+func echo(e *endpoint.Endpoint, srv *parley.Server) error {
+	asIs(e, srv)
+	srv.Handler = parley.HandlerFunc(func(ctx context.Context, c *parley.Conn, m parley.Message) error {
+		return c.Send(ctx, onward(m))
+	})
+	return nil
+}
+
+// relay is the mode that sends every message to all other connections.
+type relay struct {
+	closeSlow bool
+	servers   []*parley.Server
+}
+
+func (r *relay) serve(e *endpoint.Endpoint, srv *parley.Server) error {
+	if e.Protocol.Traits().OneAtATime {
+		return usagef("--relay: a %s server serves one client at a time, so there is nobody to relay to", e.Protocol.Name())
+	}
+	asIs(e, srv)
+	if r.closeSlow {
+		srv.WhenSlow = parley.SlowCut
+	}
+	srv.Handler = r
+	r.servers = append(r.servers, srv)
+	return nil
+}
+
+// ServeMessage sends m to all others. Between different wires some messages
+// have no form at the other side: then the sender's connection ends.
+func (r *relay) ServeMessage(_ context.Context, c *parley.Conn, m parley.Message) error {
+	for _, s := range r.servers {
+		if _, err := s.Broadcast(m, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}

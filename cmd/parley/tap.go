@@ -1,0 +1,230 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/internal/endpoint"
+	"github.com/parley-net/parley/internal/tap"
+)
+
+// tapOptions are the flags of tap.
+type tapOptions struct {
+	out      outputFlags
+	cut      int
+	record   string
+	pcapng   string
+	force    bool
+	count    int
+	maxConns int
+	drain    time.Duration
+}
+
+func tapCmd(a *app) *cobra.Command {
+	var o tapOptions
+	cmd := &cobra.Command{
+		Use:   "tap URL TARGET",
+		Short: "Pass connections on and show what is said",
+		Long: `Listens on URL, connects every client to TARGET, and prints each message of both
+sides, one per line: the number of the connection, > for the client or < for the
+server, and the message as "parley send" takes it.
+
+  #1 > *IDN?
+  #1 < ACME,7
+
+Every byte is passed on at once and unaltered, and so are the end of a direction
+and a reset; a side that does not read holds up the other as it would without
+tap. The messages are decoded from a copy. If that fails, or falls more than
+64 MiB behind, a line on standard error says so and the traffic goes on.
+
+TARGET is a URL of the same protocol, or HOST:PORT. URL and TARGET may differ in
++tls and +unix. The options in URL, such as ?eol=cr, are for the decoding.
+
+--record keeps the session in a file for "parley replay", see "parley help
+recordings". --pcapng keeps it for Wireshark, without TLS. With --json, "dir" is
+c2s (client to server) or s2c.`,
+		Example: `  parley tap oneline://:5002 10.0.0.7:5001 -t --rtt
+  parley tap serpy://:6001 serpy+tls://bench:6000 --pin sha256:… --record session.jsonl
+  parley tap tinyproto://:8089 localhost:8088 --pcapng session.pcapng --count 1`,
+		ValidArgsFunction: a.completeURLs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			at, target, err := a.tapPlaces(cmd, args)
+			if err != nil {
+				return err
+			}
+			return a.tap(cmd.Context(), at, target, o)
+		},
+	}
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.StringVar(&o.record, "record", "", "keep the session in `FILE`, for replay")
+	f.StringVar(&o.pcapng, "pcapng", "", "keep the bytes in `FILE`, for Wireshark")
+	f.BoolVar(&o.force, "force", false, "overwrite these files")
+	f.BoolVarP(&o.out.time, "time", "t", false, "print the time in front")
+	f.BoolVarP(&o.out.delta, "delta", "d", false, "print the seconds since the message before in front")
+	f.BoolVar(&o.out.rtt, "rtt", false, "print the seconds since the last message of the other side in front: the round trip")
+	f.BoolVar(&o.out.json, "json", false, "print messages as JSON, one object for each line")
+	f.BoolVar(&o.out.hex, "hex", false, "print the bytes of messages in hexadecimal")
+	f.StringSliceVar(&o.out.filter, "filter", nil, "print only messages of some `TYPES`: bytes, text, int, float, object, invalid")
+	f.StringVar(&o.out.grep, "grep", "", "print only messages whose text matches the regular expression `REGEXP`")
+	f.IntVar(&o.cut, "cut", 1024, "print at most `N` bytes of a message; 0: all of it")
+	f.IntVarP(&o.count, "count", "n", 0, "end when `N` connections have ended (default never)")
+	f.IntVar(&o.maxConns, "max-conns", 10_000, "at most `N` connections; more are reset")
+	f.Var(&a.limits.maxMessage, "max-message", "show and record messages up to `SIZE` (default 64M)")
+	f.DurationVar(&o.drain, "drain", 10*time.Second, "wait at most `TIME` at the end for connections that are not quiet")
+	a.dialTLSFlags(cmd)
+	a.listenTLSFlags(cmd)
+	cmd.MarkFlagsMutuallyExclusive("json", "hex")
+	cmd.RegisterFlagCompletionFunc("filter", cobra.FixedCompletions(filters, cobra.ShellCompDirectiveNoFileComp))
+	return cmd
+}
+
+// tapPlaces returns where to listen and where to connect. A profile stands for
+// the target.
+func (a *app) tapPlaces(cmd *cobra.Command, args []string) (at, target endpoint.Endpoint, err error) {
+	if len(args) == 1 && a.profileURL != "" {
+		args = append(args, a.profileURL)
+	}
+	if len(args) != 2 {
+		return at, target, usagef("want a URL and a TARGET, got %d arguments\n  usage: %s", len(args), cmd.UseLine())
+	}
+	if at, err = endpoint.Parse(args[0]); err != nil {
+		return at, target, usageError{err}
+	}
+	to := args[1]
+	if !strings.Contains(to, "://") {
+		to = at.Protocol.Name() + "://" + to
+	}
+	if target, err = endpoint.Parse(to); err != nil {
+		return at, target, usageError{err}
+	}
+	if at.Protocol.Name() != target.Protocol.Name() {
+		return at, target, usagef("%s and %s: tap passes bytes on as they are, so both must be of one protocol; \"parley bridge\" translates", at, target)
+	}
+	plain, err := endpoint.Parse(at.Protocol.Name() + "://x:1")
+	switch {
+	case err != nil:
+		return at, target, err
+	case reflect.DeepEqual(target.Protocol, plain.Protocol):
+	case reflect.DeepEqual(at.Protocol, plain.Protocol):
+		at.Protocol = target.Protocol
+	case !reflect.DeepEqual(at.Protocol, target.Protocol):
+		return at, target, usagef("%s and %s have different options: one of them is enough", at, target)
+	}
+	return at, target, nil
+}
+
+// tapBehind is how much the decoding may fall behind.
+const tapBehind = 64 << 20
+
+// tap passes on and shows until ctx ends, or o.count connections have ended.
+func (a *app) tap(ctx context.Context, at, target endpoint.Endpoint, o tapOptions) error {
+	if o.cut < 0 || o.count < 0 || o.maxConns < 0 {
+		return usagef("--cut, --count and --max-conns can't be negative")
+	}
+	out, err := a.printer(o.out)
+	if err != nil {
+		return err
+	}
+	p := &tap.Proxy{MaxConns: o.maxConns, MaxBehind: tapBehind, Drain: o.drain}
+	if p.Dial, err = a.tapDialer(target); err != nil {
+		return err
+	}
+	if at.TLS {
+		if p.Secure, err = a.tapSecure(); err != nil {
+			return err
+		}
+	}
+	w := &tapWatch{a: a, o: o, at: at, out: out, tapped: make(map[uint64]*tapped)}
+	if err := w.open(); err != nil {
+		return err
+	}
+	l, err := listenAt(at)
+	if err != nil {
+		w.close()
+		return err
+	}
+	fmt.Fprintln(a.stderr, "listening on "+at.At(l.Addr()).String())
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	w.enough = cancel
+	served := make(chan error, 1)
+	go func() { served <- p.Serve(ctx, l) }()
+	p.Watch(w.event, w.flush)
+	return errors.Join(<-served, w.close())
+}
+
+// tapDialer returns what connects to the target.
+func (a *app) tapDialer(e endpoint.Endpoint) (func(context.Context) (net.Conn, error), error) {
+	var d parley.Dialer
+	if err := a.configure(&d, e); err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context) (net.Conn, error) {
+		nc, err := a.connect(ctx, e)
+		if err != nil || d.TLSConfig == nil {
+			return nc, err
+		}
+		t := tls.Client(nc, withServerName(d.TLSConfig, e))
+		ctx, cancel := bounded(ctx, a.timeout, defaultDial)
+		defer cancel()
+		if err := t.HandshakeContext(ctx); err != nil {
+			nc.Close()
+			return nil, tlsFault(e, err)
+		}
+		return t, nil
+	}, nil
+}
+
+// tapSecure returns what does TLS with a client.
+func (a *app) tapSecure() (func(context.Context, net.Conn) (net.Conn, error), error) {
+	config, err := a.tls.server()
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, nc net.Conn) (net.Conn, error) {
+		t := tls.Server(nc, config)
+		ctx, cancel := bounded(ctx, a.timeout, defaultDial)
+		defer cancel()
+		if err := t.HandshakeContext(ctx); err != nil {
+			return nil, fmt.Errorf("TLS with the client: %w", err)
+		}
+		return t, nil
+	}, nil
+}
+
+// listenAt listens where no parley.Server does.
+func listenAt(e endpoint.Endpoint) (net.Listener, error) {
+	network, addr := "tcp", e.Addr
+	path, unix := e.Unix()
+	if unix {
+		network, addr = "unix", path
+	}
+	l, err := net.Listen(network, addr)
+	if unix && errors.Is(err, addrInUse) && isStale(path) {
+		os.Remove(path)
+		l, err = net.Listen(network, addr)
+	}
+	if err == nil {
+		return l, nil
+	}
+	hint := ""
+	if errors.Is(err, addrInUse) {
+		hint = "another process listens there; port 0 takes a free one"
+	}
+	var op *net.OpError
+	if errors.As(err, &op) {
+		err = op.Err
+	}
+	return nil, &fault{code: exitConnect, err: fmt.Errorf("can't listen on %s: %w", e, err), hint: hint}
+}

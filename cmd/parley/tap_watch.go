@@ -1,0 +1,315 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/netip"
+	"os"
+	"time"
+
+	"github.com/parley-net/parley/internal/endpoint"
+	"github.com/parley-net/parley/internal/pcapng"
+	"github.com/parley-net/parley/internal/recording"
+	"github.com/parley-net/parley/internal/tap"
+	"github.com/parley-net/parley/wire"
+)
+
+// tapWatch makes of what the proxy saw what the user sees: it prints, records
+// and captures. All its methods run on one goroutine.
+type tapWatch struct {
+	a      *app
+	o      tapOptions
+	at     endpoint.Endpoint
+	out    *printer
+	enough func() // called when --count connections have ended
+
+	stdout *bufio.Writer
+	record *bufio.Writer  // or nil
+	pcap   *pcapng.Writer // or nil
+	files  []*tapFile     // all three
+
+	tapped map[uint64]*tapped
+	ended  int
+	began  time.Time // of the recording
+	last   time.Time // when the last message was printed
+	line   []byte
+}
+
+// tapped is one connection.
+type tapped struct {
+	id      uint64
+	decoder *tap.Decoder
+	flow    *pcapng.Flow
+	now     time.Time    // of the event that is being looked at
+	said    [2]time.Time // when each side has last said a message
+	over    [2]bool      // each side has ended, or there was a reset
+	ending  bool         // the decoder is just being told of an end
+	cutOff  string       // what is wrong with it
+}
+
+// tapFile is something that is being written. Its writer keeps the first
+// error and does nothing more.
+type tapFile struct {
+	name  string
+	flush func() error
+	close func() error
+	err   error
+}
+
+// open opens the files.
+func (w *tapWatch) open() error {
+	w.stdout = bufio.NewWriterSize(w.a.stdout, 32<<10)
+	w.files = []*tapFile{{name: "standard output", flush: w.stdout.Flush, close: func() error { return nil }}}
+	if f, err := w.create("--record", w.o.record); err != nil {
+		return err
+	} else if f != nil {
+		w.record = bufio.NewWriterSize(f, 64<<10)
+		w.files = append(w.files, &tapFile{name: "--record", flush: w.record.Flush, close: f.Close})
+	}
+	if f, err := w.create("--pcapng", w.o.pcapng); err != nil {
+		w.close()
+		return err
+	} else if f != nil {
+		w.pcap = pcapng.NewWriter(f, "parley "+version(), w.at.String())
+		w.files = append(w.files, &tapFile{name: "--pcapng", flush: w.pcap.Flush, close: f.Close})
+	}
+	return nil
+}
+
+// create creates a file, or none if it has no name.
+func (w *tapWatch) create(flag, name string) (*os.File, error) {
+	if name == "" {
+		return nil, nil
+	}
+	mode := os.O_WRONLY | os.O_CREATE | os.O_EXCL
+	if w.o.force {
+		mode = os.O_WRONLY | os.O_CREATE | os.O_TRUNC
+	}
+	f, err := os.OpenFile(name, mode, 0o666)
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return nil, usagef("%s: %s is there already: use another name, or --force", flag, name)
+	case err != nil:
+		return nil, usagef("%s: %w", flag, err)
+	}
+	return f, nil
+}
+
+// flush writes all that is buffered: the watch has caught up.
+func (w *tapWatch) flush() {
+	for _, f := range w.files {
+		if err := f.flush(); err != nil && f.err == nil {
+			f.err = fmt.Errorf("%s: %w", f.name, err)
+			w.a.log.Warn("it is incomplete from here on, the traffic goes on", "error", f.err)
+		}
+	}
+}
+
+// close closes the files. Its error says which of them are incomplete.
+func (w *tapWatch) close() error {
+	w.flush()
+	var errs []error
+	for _, f := range w.files {
+		err := f.close()
+		if f.err != nil {
+			err = f.err
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// event looks at one event.
+func (w *tapWatch) event(ev tap.Event) {
+	switch ev.Kind {
+	case tap.Failed:
+		log, reason := w.a.log.With("conn", ev.Conn, "client", ev.Client), ev.Err
+		if f, ok := reason.(*fault); ok && f.hint != "" {
+			log, reason = log.With("hint", f.hint), f.err
+		}
+		log.Warn("a client was turned away", "reason", reason)
+		w.end()
+		return
+	case tap.Opened:
+		w.opened(ev)
+		return
+	}
+	t := w.tapped[ev.Conn]
+	t.now = ev.Time
+	client := ev.From == wire.Dialing
+	switch ev.Kind {
+	case tap.Data:
+		if w.pcap != nil {
+			t.flow.Data(ev.Time, client, ev.Data)
+		}
+		w.trace(t, ev)
+		w.decode(t, ev)
+	case tap.Missed:
+		if w.pcap != nil {
+			t.flow.Skip(client, ev.N)
+		}
+		t.decoder.Stop(ev.From, fmt.Errorf("the decoding is more than %d MiB behind the traffic; %d bytes were passed on unseen", tapBehind>>20, ev.N))
+	case tap.Ended:
+		if w.pcap != nil {
+			t.flow.Fin(ev.Time, client)
+		}
+		t.over[ev.From] = true
+		t.ending, t.cutOff = true, ""
+		t.decoder.EOF(ev.From)
+		t.ending = false
+		w.a.log.Debug("end of stream", "conn", t.id, "from", sideName(ev.From))
+		w.write(&recording.Entry{Event: recording.End, Dir: dirOf(ev.From), Error: t.cutOff}, t)
+	case tap.Reset:
+		if w.pcap != nil {
+			t.flow.Reset(ev.Time, client)
+		}
+		t.over = [2]bool{true, true}
+		w.a.log.Info("connection reset", "conn", t.id, "from", sideName(ev.From), "reason", ev.Err)
+		w.write(&recording.Entry{Event: recording.Reset, Dir: dirOf(ev.From)}, t)
+	case tap.Closed:
+		for _, from := range []wire.Role{wire.Dialing, wire.Accepting} {
+			if w.pcap != nil && !t.over[from] { // tap has closed it
+				t.flow.Fin(ev.Time, from == wire.Dialing)
+			}
+		}
+		w.a.log.Info("connection closed", "conn", t.id)
+		delete(w.tapped, ev.Conn)
+		w.end()
+	}
+}
+
+// end counts the connections that have ended.
+func (w *tapWatch) end() {
+	if w.ended++; w.ended == w.o.count {
+		w.enough()
+	}
+}
+
+// opened begins to follow a connection.
+func (w *tapWatch) opened(ev tap.Event) {
+	w.a.log.Info("connection open", "conn", ev.Conn, "client", ev.Client, "target", ev.Server)
+	t := &tapped{id: ev.Conn, now: ev.Time}
+	w.tapped[ev.Conn] = t
+	if w.began.IsZero() {
+		w.began = ev.Time
+	}
+	if w.pcap != nil {
+		t.flow = w.pcap.Open(ev.Time, addrPort(ev.Client, 40_000+uint16(ev.Conn%20_000)), addrPort(ev.Server, 5000))
+	}
+	limit := int64(w.a.limits.maxMessage)
+	if limit == 0 {
+		limit = 64 << 20
+	}
+	t.decoder = tap.NewDecoder(w.at.Protocol, limit, func(i tap.Item) { w.item(t, i) })
+}
+
+// addrPort returns an address for the capture. What has none, a Unix socket,
+// gets the loopback's with the given port.
+func addrPort(a net.Addr, port uint16) netip.AddrPort {
+	if t, ok := a.(*net.TCPAddr); ok {
+		if p := t.AddrPort(); p.IsValid() {
+			return netip.AddrPortFrom(p.Addr().WithZone(""), p.Port())
+		}
+	}
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), port)
+}
+
+// decode decodes what has been said. Whatever happens there, the traffic is
+// not concerned.
+func (w *tapWatch) decode(t *tapped, ev tap.Event) {
+	defer func() {
+		if r := recover(); r != nil {
+			t.decoder.Stop(ev.From, fmt.Errorf("the decoder has failed: %v", r))
+		}
+	}()
+	t.decoder.Feed(ev.From, ev.Data)
+}
+
+// trace logs the bytes, if --trace asks for it.
+func (w *tapWatch) trace(t *tapped, ev tap.Event) {
+	if !w.a.trace {
+		return
+	}
+	const most = 32
+	more := ""
+	if len(ev.Data) > most {
+		more = " …"
+	}
+	fmt.Fprintf(w.a.stderr, "%s #%d %c [%d] % x%s\n", ev.Time.Format("15:04:05.000000"), t.id, arrowOf(ev.From),
+		len(ev.Data), ev.Data[:min(len(ev.Data), most)], more)
+}
+
+// item looks at something that was said.
+func (w *tapWatch) item(t *tapped, i tap.Item) {
+	log := w.a.log.With("conn", t.id, "from", sideName(i.From))
+	e := &recording.Entry{Dir: dirOf(i.From)}
+	switch i.Kind {
+	case tap.Open:
+		e.Dir, e.Event, e.Proto = "", recording.Open, w.at.Protocol.Name()
+	case tap.Message:
+		if w.record != nil {
+			e.Value = recordedValue(i.Message)
+		}
+		w.print(t, i)
+		t.said[i.From] = t.now
+	case tap.Lost:
+		log.Warn("a message is lost to its reader", "reason", bare(i.Err))
+		if t.ending {
+			t.cutOff = i.Err.Error()
+			return
+		}
+		e.Event, e.Error = recording.Lost, i.Err.Error()
+	case tap.Confirmed:
+		log.Debug("confirmed", "messages", i.N)
+		return
+	case tap.Leave:
+		log.Debug("says goodbye")
+		e.Event = recording.Leave
+	case tap.Shutdown:
+		log.Debug("asks the server to end")
+		e.Event = recording.Shutdown
+	case tap.Stopped:
+		log.Warn("decoding stopped, the traffic goes on", "reason", bare(i.Err))
+		e.Event, e.Error = recording.Stopped, i.Err.Error()
+	}
+	w.write(e, t)
+}
+
+// write records an entry of t.
+func (w *tapWatch) write(e *recording.Entry, t *tapped) {
+	if w.record == nil {
+		return
+	}
+	e.Conn, e.At = int(t.id), t.now.Sub(w.began)
+	line, err := recording.Append(w.line[:0], e)
+	if err != nil {
+		w.a.log.Warn("can't record a message", "conn", t.id, "error", err)
+		return
+	}
+	w.line = line
+	w.record.Write(line) // an error is found by flush
+}
+
+func dirOf(from wire.Role) recording.Dir {
+	if from == wire.Dialing {
+		return recording.ToServer
+	}
+	return recording.ToClient
+}
+
+func sideName(from wire.Role) string {
+	if from == wire.Dialing {
+		return "client"
+	}
+	return "server"
+}
+
+func arrowOf(from wire.Role) byte {
+	if from == wire.Dialing {
+		return '>'
+	}
+	return '<'
+}

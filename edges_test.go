@@ -1,0 +1,179 @@
+package parley_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/internal/netsim"
+	"github.com/parley-net/parley/parleytest"
+	"github.com/parley-net/parley/serpy"
+	"github.com/parley-net/parley/tinyproto"
+)
+
+// What arrives while this side closes is dropped, but it was confirmed: the
+// peer's Confirm succeeds for a message that no program ever gets. (Found by the
+// simulation, every confirming wire, Close and Shutdown.)
+func TestConfirmedWhileClosing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ours, theirs := net.Pipe()
+		c, err := (&parley.Dialer{Protocol: serpy.Protocol{Mode: 1}}).NewConn(t.Context(), ours)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var heard bytes.Buffer
+		ended := make(chan struct{})
+		go func() { defer close(ended); io.Copy(&heard, theirs) }()
+		c.Send(t.Context(), parley.Text("mine")) // unacknowledged, so Close waits
+		go c.Close()
+		synctest.Wait()
+		io.WriteString(theirs, "\x01SETMODE1\x1fyours\x04\x1f")
+		time.Sleep(time.Minute) // Close gives up
+		theirs.Close()
+		<-ended
+		m, err := c.Receive(t.Context())
+		if acked := bytes.Contains(heard.Bytes(), []byte("ACKEOT")); acked && err != nil {
+			t.Errorf("the message was acknowledged, but Receive returns %v, %v", m, err)
+		}
+	})
+}
+
+// A handler that Confirms (serpy) or Calls (any wire) after the peer has closed
+// waits for ever: the reader is gone, nobody tells it.
+func TestHandlerWaitsBehindTheEnd(t *testing.T) {
+	waits := map[string]func(ctx context.Context, c *parley.Conn) error{
+		"Confirm": func(ctx context.Context, c *parley.Conn) error { return c.Confirm(ctx, parley.Text("x")) },
+		"Call":    func(ctx context.Context, c *parley.Conn) error { _, err := c.Call(ctx, parley.Text("x")); return err },
+	}
+	for name, wait := range waits {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				start, took := time.Now(), time.Duration(0)
+				srv := &parley.Server{Protocol: serpy.Protocol{}, Handler: parley.HandlerFunc(func(ctx context.Context, c *parley.Conn, m parley.Message) error {
+					time.Sleep(time.Second)
+					ctx, cancel := context.WithTimeout(ctx, time.Hour)
+					defer cancel()
+					// Somebody else reads on meanwhile, up to the end.
+					short, cancel2 := context.WithTimeout(ctx, time.Second)
+					defer cancel2()
+					c.Receive(short)
+					wait(ctx, c)
+					took = time.Since(start)
+					return nil
+				})}
+				n := netsim.New(1, netsim.Faults{})
+				ended := make(chan error, 1)
+				go func() { ended <- srv.Serve(n.Listener()) }()
+				ours, err := n.Dial()
+				if err != nil {
+					t.Fatal(err)
+				}
+				io.WriteString(ours, "hello\x1f")
+				ours.CloseWrite()
+				time.Sleep(3 * time.Hour)
+				srv.Close()
+				<-ended
+				if took > 5*time.Second {
+					t.Errorf("the handler waited %v", took)
+				}
+			})
+		})
+	}
+}
+
+// Shutdown does not see that a handler has returned, if that handler had handed
+// its reader's role over: it waits until its context ends.
+func TestShutdownBehindAWaitingHandler(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := &parley.Server{Protocol: tinyproto.Protocol{}, Handler: parley.HandlerFunc(func(ctx context.Context, c *parley.Conn, m parley.Message) error {
+			if err := c.Confirm(ctx, parley.Text("really?")); err != nil { // another goroutine reads from now on
+				return err
+			}
+			time.Sleep(2 * time.Second)
+			err := c.Send(ctx, parley.Text("done"))
+			time.Sleep(time.Second) // its OK has come: the peer says nothing more
+			return err
+		})}
+		c := parleytest.Pipe(t, srv, &parley.Dialer{Protocol: tinyproto.Protocol{}})
+		if err := c.Send(t.Context(), parley.Text("go")); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		start := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		if err := srv.Shutdown(ctx); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(start); took > 10*time.Second {
+			t.Errorf("Shutdown took %v", took)
+		}
+		for _, want := range []string{"really?", "done"} {
+			if m, err := c.Receive(t.Context()); err != nil || m.Text() != want {
+				t.Errorf("received %v, %v, want %q", m, err, want)
+			}
+		}
+	})
+}
+
+// With Eager Never, a message sent while an announced one waits for
+// ReceiveStream is garbled: our header has left when the stream is accepted, so
+// the OK for it goes where the peer expects our payload. (The driver may call
+// Send between EventOffer and Accept; either that must not happen or the
+// machine must see that messages have crossed: then the payload needs no OK, and
+// the OK for the accepted one comes behind it.)
+func TestSendWhileAStreamIsOffered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := &parley.Server{Protocol: tinyproto.Protocol{}, Pull: true}
+		c := parleytest.Pipe(t, srv, &parley.Dialer{Protocol: tinyproto.Protocol{Eager: tinyproto.Never}, Limits: parley.Limits{MaxMessage: 10}})
+		s, err := srv.Accept(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		large := bytes.Repeat([]byte{'L'}, 1000)
+		go s.Send(t.Context(), parley.Bytes(large))
+		synctest.Wait() // c has been offered it
+		go c.Send(t.Context(), parley.Text("small"))
+		synctest.Wait() // its header has left
+		st, err := c.ReceiveStream(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := io.ReadAll(st); err != nil || !bytes.Equal(got, large) {
+			t.Errorf("received %d bytes, %v", len(got), err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		m, err := s.Receive(ctx)
+		if err != nil || m.Text() != "small" {
+			t.Errorf("received %q, %v, want \"small\"", m.Text(), err)
+		}
+	})
+}
+
+// The value of a message that is a number gets lost in ReceiveStream: the
+// stream is empty.
+func TestStreamOfANumber(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := &parley.Server{Protocol: serpy.Protocol{Mode: 5}, Pull: true}
+		c := parleytest.Pipe(t, srv, &parley.Dialer{Protocol: serpy.Protocol{Mode: 5}})
+		s, err := srv.Accept(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		go c.Send(t.Context(), parley.Object(true))
+		st, err := s.ReceiveStream(t.Context())
+		if err != nil {
+			return // an error would be fine
+		}
+		if b, err := io.ReadAll(st); err == nil && len(b) == 0 && !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("an object was received as a stream of %d bytes, without an error", st.Size())
+		}
+	})
+}

@@ -1,0 +1,340 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+
+	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/wire"
+)
+
+// pair is a client with its connection to the target.
+type pair struct {
+	b      *Bridge
+	log    *slog.Logger
+	client *parley.Conn
+	target peer
+	conn   func(context.Context) (*parley.Conn, error) // that of the target, now
+	desk   *desk                                       // nil unless the clients are spoken to in answer only
+	loops  sync.WaitGroup                              // one for each connection with the target
+	ended  chan struct{}
+
+	mu       sync.Mutex
+	changed  sync.Cond // of what mu guards: these two, and the flows
+	toClient int       // senders that wait on the client's connection
+	toTarget int       // and on the target's
+}
+
+func newPair(b *Bridge, c *parley.Conn) *pair {
+	p := &pair{b: b, client: c, log: b.Log, ended: make(chan struct{})}
+	p.changed.L = &p.mu
+	if b.clients.Traits().Lockstep {
+		p.desk = newDesk(b.Answers)
+	}
+	return p
+}
+
+// peer is a *parley.Conn, or a *parley.Client, which has several one after the
+// other.
+type peer interface {
+	Send(context.Context, parley.Message) error
+	Confirm(context.Context, parley.Message) error
+	Close() error
+}
+
+// connect connects with the target.
+func (p *pair) connect(ctx context.Context) error {
+	t := &p.b.Target
+	if t.Client != nil {
+		client := t.Client()
+		if err := p.configure(&client.Dialer); err != nil {
+			return err
+		}
+		client.Start()
+		p.target, p.conn = client, client.Conn
+		return nil
+	}
+	d := &parley.Dialer{}
+	if err := p.configure(d); err != nil {
+		return err
+	}
+	c, err := t.Dial(ctx, d)
+	if err != nil {
+		return err
+	}
+	p.target, p.conn = c, func(context.Context) (*parley.Conn, error) { return c, nil }
+	return nil
+}
+
+func (p *pair) configure(d *parley.Dialer) error {
+	d.Protocol = withhold(p.b.target)
+	d.Hooks.OnOpen = func(_ context.Context, c *parley.Conn) error {
+		p.loops.Go(func() { p.serveTarget(c) })
+		return nil
+	}
+	err := p.b.Target.Configure(d)
+	if d.Logger != nil {
+		d.Logger = d.Logger.With("for", p.client.RemoteAddr())
+	}
+	return err
+}
+
+// serveClient carries the client's messages to the target until it has left.
+func (p *pair) serveClient() {
+	p.receive(p.client, p.up)
+	p.client.Close()
+	p.target.Close()
+	p.loops.Wait()
+	close(p.ended)
+}
+
+// serveTarget carries the target's messages to the client until c, a connection
+// with the target, has ended.
+func (p *pair) serveTarget(c *parley.Conn) {
+	err := p.receive(c, func(m parley.Message) error { return p.down(c, m) })
+	c.Close()
+	forGood := p.b.Target.Client == nil
+	if p.desk != nil && p.desk.lost(forGood) {
+		p.tell(fmt.Errorf("the target is gone: %w", err))
+	}
+	if forGood {
+		p.client.Close()
+	}
+}
+
+// receive gives each message that arrives on c to carry, and returns why that
+// ended.
+func (p *pair) receive(c *parley.Conn, carry func(parley.Message) error) error {
+	f := &flow{p: p, urgent: &p.toTarget}
+	if c == p.client {
+		f.urgent = &p.toClient
+	}
+	var sending sync.WaitGroup
+	sending.Go(func() {
+		f.run(func(m parley.Message) error {
+			err := carry(m)
+			if err != nil {
+				p.failed(c, err)
+			}
+			return err
+		})
+	})
+	next := p.next
+	if p.b.streams() {
+		next = p.nextStream
+	}
+	var err error
+	for err == nil {
+		err = next(c, f)
+	}
+	f.end()
+	sending.Wait()
+	return err
+}
+
+// next reads one message. One that is lost on its way to us is in the log.
+func (p *pair) next(c *parley.Conn, f *flow) error {
+	m, err := c.Receive(context.Background())
+	if err != nil {
+		return lost(c, err)
+	}
+	return f.put(m)
+}
+
+// nextStream is next for wires on which a message need not be in memory.
+func (p *pair) nextStream(c *parley.Conn, f *flow) error {
+	s, err := c.ReceiveStream(context.Background())
+	if err != nil {
+		return lost(c, err)
+	}
+	if s.Size() <= p.b.memory {
+		b := make([]byte, s.Size())
+		if _, err := io.ReadFull(s, b); err != nil {
+			return lost(c, err)
+		}
+		return f.put(parley.Bytes(b))
+	}
+	if err := f.drain(); err != nil {
+		return err
+	}
+	to := p.client
+	if c == p.client {
+		ctx, cancel := context.WithTimeout(c.Context(), p.b.Timeout)
+		defer cancel()
+		if to, err = p.conn(ctx); err != nil {
+			p.failed(c, err)
+			return err
+		}
+	}
+	if err := to.SendStream(to.Context(), s.Size(), s); err != nil {
+		p.failed(c, err)
+		return err
+	}
+	return lost(c, s.Close())
+}
+
+// lost returns err if it is the end of c, not the loss of one message.
+func lost(c *parley.Conn, err error) error {
+	if errors.As(err, new(*parley.MessageError)) || errors.Is(err, parley.ErrTooLarge) && c.Err() == nil {
+		return nil
+	}
+	return err
+}
+
+// failed logs why a message from c could not be carried, and ends c.
+func (p *pair) failed(c *parley.Conn, err error) {
+	from := "target"
+	if c == p.client {
+		from = "client"
+	}
+	p.log.Warn("connection closed: a message could not be carried", "from", from, "error", err)
+	c.Close()
+}
+
+// up carries a message of the client to the target.
+func (p *pair) up(m parley.Message) error {
+	if p.desk != nil {
+		return p.command(m)
+	}
+	out, err := p.b.carry(m, p.b.clients, p.b.target, wire.Dialing)
+	if err != nil {
+		return err
+	}
+	return p.pass(m, p.client, out, p.target)
+}
+
+// command is up for a client that can be told what went wrong with its
+// command, and goes on unless the target is gone.
+func (p *pair) command(m parley.Message) error {
+	if err := p.desk.wait(p.client.Context()); err != nil {
+		return err
+	}
+	p.desk.open(p.b.Timeout, p.expired)
+	out, err := p.b.carry(m, p.b.clients, p.b.target, wire.Dialing)
+	if err == nil {
+		err = p.pass(m, p.client, out, p.target)
+	}
+	if err == nil {
+		return nil
+	}
+	if p.desk.cancel() { // or serveTarget has told it
+		p.tell(err)
+	}
+	if p.b.Target.Client == nil && !isSenders(err) {
+		return err
+	}
+	p.log.Warn("a command could not be carried", "command", m.String(), "error", err)
+	return nil
+}
+
+// down carries a message of the target to the client. c is the connection on
+// which it has come.
+func (p *pair) down(c *parley.Conn, m parley.Message) error {
+	if p.desk != nil {
+		answers, err := p.desk.admit(c.Context(), p.b.Unsolicited)
+		if err != nil {
+			return err
+		}
+		if !answers {
+			p.log.Warn("unsolicited message dropped", "message", m.String())
+			return nil
+		}
+		defer p.desk.answered()
+	}
+	out, err := p.b.carry(m, p.b.target, p.b.clients, wire.Accepting)
+	if err == nil {
+		err = p.pass(m, c, out, p.client)
+	}
+	if err != nil && p.desk != nil && isSenders(err) {
+		p.tell(fmt.Errorf("the answer can't be carried: %w", err))
+	}
+	return err
+}
+
+// pass sends out, which is what m becomes, and, where m's wire lets us, tells
+// its sender only then that it has been taken: when the other wire has
+// confirmed it or, if that has no confirmations, when it is on its way. What
+// has arrived is passed on even if its sender has gone meanwhile.
+func (p *pair) pass(m parley.Message, from *parley.Conn, out parley.Message, to peer) error {
+	ours := isAcknowledged(m)
+	send := to.Send
+	if ours && p.traits(to).Confirms {
+		send = to.Confirm
+	}
+	ctx := context.Background()
+	c, isConn := to.(*parley.Conn)
+	if isConn {
+		ctx = c.Context()
+	}
+	if !isConn || ours {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, p.b.Timeout)
+		defer cancel()
+	}
+	urgent := &p.toTarget
+	if to == peer(p.client) {
+		urgent = &p.toClient
+	}
+	err := p.waiting(urgent, func() error { return send(ctx, out) })
+	if mode, ok := out.Mode(); ok && mode < 2 && errors.Is(err, parley.ErrNotRepresentable) {
+		err = send(ctx, out.WithMode(mode|2)) // serpy: plain bytes that only base85 can carry
+	}
+	if err == nil && ours {
+		from.Send(from.Context(), parley.Object(taken{})) // if that fails nobody waits for it
+	}
+	return err
+}
+
+func (p *pair) traits(to peer) wire.Traits {
+	if to == peer(p.client) {
+		return p.b.clients.Traits()
+	}
+	return p.b.target.Traits()
+}
+
+// isSenders reports whether an error means that the sender of a message has
+// asked for what can't be done; otherwise the other side is in trouble.
+func isSenders(err error) bool {
+	return errors.Is(err, parley.ErrNotRepresentable) || errors.Is(err, parley.ErrTooLarge)
+}
+
+// tell sends a oneline client an error as a line.
+func (p *pair) tell(err error) {
+	ctx, cancel := context.WithTimeout(p.client.Context(), p.b.Timeout)
+	defer cancel()
+	p.client.Send(ctx, parley.Text(errorLine(err))) // if that fails the client has gone
+}
+
+// maxErrorLine keeps an error line readable.
+const maxErrorLine = 300
+
+// errorLine is an error as one line of text.
+func errorLine(err error) string {
+	line := strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, "error: "+strings.ReplaceAll(err.Error(), "parley: ", ""))
+	if len(line) > maxErrorLine {
+		line = strings.ToValidUTF8(line[:maxErrorLine], "") + "…"
+	}
+	return line
+}
+
+// expired is called when the answers to a command have not come in time. What
+// comes now could be taken for the answer to the next command, so this is the
+// end.
+func (p *pair) expired() {
+	err := fmt.Errorf("no answer within %v", p.b.Timeout.Round(time.Millisecond))
+	p.log.Warn("the target does not answer", "error", err)
+	p.tell(err)
+	p.client.Close()
+}

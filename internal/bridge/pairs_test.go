@@ -1,0 +1,150 @@
+package bridge
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/parley-net/parley"
+)
+
+// Text goes there and back on all pairs of wires, one by one and pipelined, and
+// with several clients where the wires have several.
+func TestAllPairs(t *testing.T) {
+	for _, from := range wires {
+		for _, to := range wires {
+			bubble(t, from.Name()+" to "+to.Name(), func(t *testing.T) {
+				s := bridged(t, from, to, echo, nil)
+				kind := "text "
+				if from.Name() == "tinyproto" || from.Name() == "serpy" || to.Name() == "tinyproto" && from.Name() == "serpy2" || to.Name() == "serpy" && from.Name() == "serpy2" {
+					kind = "bytes " // one of the two does not tell text from bytes
+				}
+				clients := []*parley.Conn{s.client()}
+				if !from.Traits().OneAtATime && !to.Traits().OneAtATime {
+					clients = append(clients, s.client())
+				}
+				for i, c := range clients {
+					send(t, c, parley.Text(fmt.Sprint("first of ", i)))
+					receive(t, c, fmt.Sprint(kind, "first of ", i))
+				}
+				for i, c := range clients {
+					for j := range 100 {
+						send(t, c, parley.Text(fmt.Sprint(i, " sends ", j)))
+					}
+					for j := range 100 {
+						receive(t, c, fmt.Sprint(kind, i, " sends ", j))
+					}
+				}
+				for _, c := range clients {
+					if err := c.Close(); err != nil {
+						t.Error(err)
+					}
+				}
+				for _, c := range s.targets { // each client's leaves with it
+					<-c.Done()
+				}
+			})
+		}
+	}
+}
+
+// When the target leaves, what it has sent before still arrives.
+func TestTargetLeaves(t *testing.T) {
+	for _, from := range wires {
+		for _, to := range wires {
+			bubble(t, from.Name()+" to "+to.Name(), func(t *testing.T) {
+				s := bridged(t, from, to, func(ctx context.Context, c *parley.Conn, m parley.Message) error {
+					if err := c.Send(ctx, parley.Text("bye")); err != nil {
+						return err
+					}
+					return fmt.Errorf("enough")
+				}, nil)
+				c := s.client()
+				send(t, c, parley.Text("leave"))
+				m, err := c.Receive(t.Context())
+				if err != nil || m.Text() != "bye" {
+					t.Errorf("%v, %v", m, err)
+				}
+				closed(t, c)
+			})
+		}
+	}
+}
+
+// When the client leaves right behind its message, that still arrives, and the
+// target sees the end.
+func TestClientLeaves(t *testing.T) {
+	for _, from := range wires {
+		for _, to := range wires {
+			bubble(t, from.Name()+" to "+to.Name(), func(t *testing.T) {
+				got, left := make(chan string, 1), make(chan error, 1)
+				s := bridged(t, from, to, func(_ context.Context, _ *parley.Conn, m parley.Message) error {
+					got <- m.Text()
+					return nil
+				}, func(s *setup) {
+					s.target.Hooks.OnClose = func(_ *parley.Conn, err error) { left <- err }
+				})
+				c := s.client()
+				send(t, c, parley.Text("last words"))
+				c.Close()
+				if g := <-got; g != "last words" {
+					t.Error(g)
+				}
+				<-left
+			})
+		}
+	}
+}
+
+// A target that can't be reached refuses the client.
+func TestNoTarget(t *testing.T) {
+	for _, from := range wires {
+		bubble(t, from.Name(), func(t *testing.T) {
+			s := bridged(t, from, tiny, echo, func(s *setup) {
+				s.Target.Dial = func(context.Context, *parley.Dialer) (*parley.Conn, error) { return nil, fmt.Errorf("no luck") }
+			})
+			c, err := s.dial(&parley.Dialer{})
+			if err == nil { // the wire's greeting was done
+				closed(t, c)
+			}
+			s.ended("no luck")
+		})
+	}
+}
+
+// Clients of a target that serves one at a time wait for each other.
+func TestOneAtATime(t *testing.T) {
+	for _, from := range wires {
+		bubble(t, from.Name(), func(t *testing.T) {
+			s := bridged(t, from, one, echo, nil)
+			first := s.client()
+			send(t, first, parley.Text("a"))
+			if m, err := first.Receive(t.Context()); err != nil || m.Text() != "a" {
+				t.Fatal(m, err)
+			}
+			second := make(chan *parley.Conn)
+			go func() {
+				c, err := s.dial(&parley.Dialer{Timeouts: parley.Timeouts{Handshake: -1, Write: -1} /* a pipe buffers nothing */})
+				if err != nil {
+					t.Error(err)
+				}
+				second <- c
+			}()
+			<-time.After(time.Minute)
+			if n := len(s.targets); n != 1 {
+				t.Fatalf("%d connections with the target", n)
+			}
+			first.Close()
+			c := <-second
+			if c == nil {
+				return
+			}
+			send(t, c, parley.Text("b"))
+			if m, err := c.Receive(t.Context()); err != nil || m.Text() != "b" {
+				t.Error(m, err)
+			}
+			c.Close()
+		})
+	}
+}

@@ -1,0 +1,75 @@
+package bridge
+
+import (
+	"bytes"
+
+	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/serpy"
+	"github.com/parley-net/parley/wire"
+)
+
+// withhold returns serpy with acknowledgements that wait until the program has
+// sent taken, once for each message in an acknowledged mode; any other wire as
+// it is. tinyproto's OK can't wait: it comes before the payload.
+func withhold(p parley.Protocol) parley.Protocol {
+	if p, ok := p.(serpy.Protocol); ok {
+		return withheld{p}
+	}
+	return p
+}
+
+// isAcknowledged reports whether m's sender waits for an acknowledgement that
+// is withheld.
+func isAcknowledged(m parley.Message) bool {
+	mode, ok := m.Mode()
+	return ok && mode&1 == 1
+}
+
+// taken is sent as an object, and never reaches the wire.
+type taken struct{}
+
+// String is what a trace prints.
+func (taken) String() string { return "taken: it may be acknowledged" }
+
+type withheld struct{ serpy.Protocol }
+
+func (p withheld) New(role wire.Role, limits wire.Limits) wire.Machine {
+	return &withholder{Machine: p.Protocol.New(role, limits)}
+}
+
+// withholder is a serpy machine whose output waits at each acknowledgement.
+type withholder struct {
+	wire.Machine
+	owed  []byte // commands, each ended by 1F
+	taken int    // acknowledgements that may leave
+}
+
+const acknowledgement = "\x01ACKEOT!!\x1f"
+
+// Send takes a message that is to be sent, or notes that one has been taken.
+func (w *withholder) Send(dst []byte, m wire.Message) ([]byte, wire.Sent, error) {
+	if _, ok := m.Object().(taken); ok {
+		w.taken++
+		return dst, wire.Sent{}, nil
+	}
+	return w.Machine.Send(dst, m)
+}
+
+// Output appends what may leave of what is owed.
+func (w *withholder) Output(dst []byte) []byte {
+	w.owed = w.Machine.Output(w.owed)
+	rest := w.owed
+	for len(rest) > 0 {
+		command := rest[:bytes.IndexByte(rest, 0x1F)+1]
+		if string(command) == acknowledgement {
+			if w.taken == 0 {
+				break
+			}
+			w.taken--
+		}
+		dst = append(dst, command...)
+		rest = rest[len(command):]
+	}
+	w.owed = append(w.owed[:0], rest...)
+	return dst
+}

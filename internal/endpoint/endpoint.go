@@ -1,0 +1,159 @@
+// Package endpoint reads the addresses of the command line: URLs such as
+// oneline://HOST:PORT, serpy2+tls://HOST:PORT?option=value and
+// tinyproto+unix:///PATH.
+package endpoint
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/parley-net/parley"
+)
+
+// Endpoint is where a server listens or a client connects, and the wire that
+// is spoken there.
+type Endpoint struct {
+	Protocol parley.Protocol // with its options
+	TLS      bool
+	// Addr is the address as package parley takes it: "host:port" or
+	// "unix:/path".
+	Addr string
+
+	query string // the options as they were written
+}
+
+// forms is what an error about the form of a URL recommends.
+const forms = "write PROTOCOL://HOST:PORT, PROTOCOL+tls://HOST:PORT or PROTOCOL+unix:///PATH"
+
+// Parse reads a URL. Its errors name what is wrong and what is possible.
+func Parse(s string) (Endpoint, error) {
+	e, err := parse(s)
+	if err != nil {
+		return Endpoint{}, fmt.Errorf("address %q: %w", s, err)
+	}
+	return e, nil
+}
+
+func parse(s string) (Endpoint, error) {
+	scheme, rest, ok := strings.Cut(s, "://")
+	if !ok {
+		return Endpoint{}, fmt.Errorf("it names no protocol: %s, where PROTOCOL is %s", forms, strings.Join(Names(), ", "))
+	}
+	name, suffixes, _ := strings.Cut(scheme, "+")
+	w := find(name)
+	if w == nil {
+		return Endpoint{}, fmt.Errorf("there is no protocol %q: use %s", name, strings.Join(Names(), ", "))
+	}
+	var e Endpoint
+	unix := false
+	for suffix := range strings.SplitSeq(suffixes, "+") {
+		switch suffix {
+		case "":
+		case "tls":
+			e.TLS = true
+		case "unix":
+			unix = true
+		default:
+			return Endpoint{}, fmt.Errorf("+%s is not known behind a protocol: use +tls or +unix", suffix)
+		}
+	}
+	place, query, _ := strings.Cut(rest, "?")
+	var err error
+	if unix {
+		e.Addr, err = path(place)
+	} else {
+		e.Addr, err = hostPort(place, w.port)
+	}
+	if err != nil {
+		return Endpoint{}, err
+	}
+	e.query = query
+	e.Protocol, err = w.protocol(query)
+	return e, err
+}
+
+// path returns the address of a Unix socket.
+func path(place string) (string, error) {
+	p, err := url.PathUnescape(place)
+	switch {
+	case err != nil:
+		return "", err
+	case p == "":
+		return "", errors.New("the path of the socket is missing: write PROTOCOL+unix:///PATH")
+	}
+	return "unix:" + p, nil
+}
+
+// hostPort returns the address host:port. port is used where the URL has
+// none; 0 means that it must have one.
+func hostPort(place string, port int) (string, error) {
+	place = strings.TrimSuffix(place, "/")
+	host, given, err := net.SplitHostPort(place)
+	if err != nil {
+		host, given = place, ""
+		bracketed := strings.HasPrefix(host, "[") && strings.HasSuffix(host, "]")
+		if bracketed {
+			host = host[1 : len(host)-1]
+		}
+		if strings.Contains(host, ":") && !bracketed {
+			return "", errors.New("an IPv6 address stands in brackets: write PROTOCOL://[::1]:PORT")
+		}
+	}
+	if strings.ContainsAny(host, "/@[] ") {
+		return "", fmt.Errorf("%q is no host: %s", host, forms)
+	}
+	if given == "" {
+		if port == 0 {
+			return "", errors.New("the port is missing: " + forms)
+		}
+		given = strconv.Itoa(port)
+	}
+	if n, err := strconv.ParseUint(given, 10, 16); err != nil {
+		return "", fmt.Errorf("%q is no port: use 1 to 65535, or 0 where a server may choose", given)
+	} else {
+		given = strconv.FormatUint(n, 10)
+	}
+	return net.JoinHostPort(host, given), nil
+}
+
+// Unix returns the path of a Unix socket, and whether the endpoint is one.
+func (e Endpoint) Unix() (path string, ok bool) { return strings.CutPrefix(e.Addr, "unix:") }
+
+// Scheme is what stands before :// in the URL.
+func (e Endpoint) Scheme() string {
+	s := e.Protocol.Name()
+	if e.TLS {
+		s += "+tls"
+	}
+	if _, ok := e.Unix(); ok {
+		s += "+unix"
+	}
+	return s
+}
+
+// String returns the URL.
+func (e Endpoint) String() string {
+	place := e.Addr
+	if path, ok := e.Unix(); ok {
+		place = (&url.URL{Path: path}).EscapedPath()
+	}
+	s := e.Scheme() + "://" + place
+	if e.query != "" {
+		s += "?" + e.query
+	}
+	return s
+}
+
+// At returns the same endpoint at another address: that of a listener, which
+// knows the port the system has chosen.
+func (e Endpoint) At(a net.Addr) Endpoint {
+	e.Addr = a.String()
+	if a.Network() == "unix" {
+		e.Addr = "unix:" + e.Addr
+	}
+	return e
+}

@@ -1,0 +1,170 @@
+package endpoint_test
+
+import (
+	"net"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/internal/endpoint"
+	"github.com/parley-net/parley/oneline"
+	"github.com/parley-net/parley/serpy"
+	"github.com/parley-net/parley/serpy2"
+	"github.com/parley-net/parley/tinyproto"
+)
+
+func TestParse(t *testing.T) {
+	latin1, err := serpy.LookupEncoding("latin-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		url      string
+		protocol parley.Protocol
+		tls      bool
+		addr     string
+		shown    string // "" is url
+	}{
+		{url: "oneline://localhost:5001", protocol: oneline.Protocol{EOL: "\n"}, addr: "localhost:5001"},
+		{url: "oneline://:0", protocol: oneline.Protocol{EOL: "\n"}, addr: ":0"},
+		{url: "oneline://h:5001/", protocol: oneline.Protocol{EOL: "\n"}, addr: "h:5001", shown: "oneline://h:5001"},
+		{url: "oneline://h:05001", protocol: oneline.Protocol{EOL: "\n"}, addr: "h:5001", shown: "oneline://h:5001"},
+		{url: "tinyproto://h", protocol: tinyproto.Protocol{}, addr: "h:8088", shown: "tinyproto://h:8088"},
+		{url: "tinyproto://", protocol: tinyproto.Protocol{}, addr: ":8088", shown: "tinyproto://:8088"},
+		{url: "tinyproto://[::1]", protocol: tinyproto.Protocol{}, addr: "[::1]:8088", shown: "tinyproto://[::1]:8088"},
+		{url: "serpy2://[fe80::1%eth0]:6000", protocol: serpy2.Protocol{}, addr: "[fe80::1%eth0]:6000"},
+		{url: "serpy2+tls://h:6000", protocol: serpy2.Protocol{}, tls: true, addr: "h:6000"},
+		{url: "serpy2+unix:///run/x.sock", protocol: serpy2.Protocol{}, addr: "unix:/run/x.sock"},
+		{url: "serpy2+unix://x.sock", protocol: serpy2.Protocol{}, addr: "unix:x.sock"},
+		{url: "serpy2+unix:///a%20b%3Fc", protocol: serpy2.Protocol{}, addr: "unix:/a b?c"},
+		{url: "serpy2+tls+unix:///x", protocol: serpy2.Protocol{}, tls: true, addr: "unix:/x"},
+		{url: "serpy2+unix+tls:///x", protocol: serpy2.Protocol{}, tls: true, addr: "unix:/x", shown: "serpy2+tls+unix:///x"},
+		{url: "oneline://h:1?eol=lf", protocol: oneline.Protocol{EOL: "\n"}, addr: "h:1"},
+		{url: "oneline://h:1?eol=cr", protocol: oneline.Protocol{EOL: "\r"}, addr: "h:1"},
+		{url: "oneline://h:1?eol=crlf&utf8=1&maxline=80", protocol: oneline.Protocol{EOL: "\r\n", UTF8: true, MaxLine: 80}, addr: "h:1"},
+		{url: "oneline+unix:///x?utf8", protocol: oneline.Protocol{EOL: "\n", UTF8: true}, addr: "unix:/x"},
+		{url: "oneline://h:1?utf8=0", protocol: oneline.Protocol{EOL: "\n"}, addr: "h:1"},
+		{url: "tinyproto://h:1?eager=auto", protocol: tinyproto.Protocol{}, addr: "h:1"},
+		{url: "tinyproto://h:1?eager=never", protocol: tinyproto.Protocol{Eager: tinyproto.Never}, addr: "h:1"},
+		{url: "serpy://h:1", protocol: serpy.Protocol{}, addr: "h:1"},
+		{url: "serpy://h:1?mode=3&force=yes&encoding=latin-1&pickle=off&pickle-protocol=4", addr: "h:1",
+			protocol: serpy.Protocol{Mode: 3, ForceMode: true, Encoding: latin1, NoPickle: true, PickleProtocol: 4}},
+		{url: "serpy://h:1?pickle=on", protocol: serpy.Protocol{}, addr: "h:1"},
+	} {
+		e, err := endpoint.Parse(tt.url)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if e.Protocol != tt.protocol || e.TLS != tt.tls || e.Addr != tt.addr {
+			t.Errorf("%s: got %#v", tt.url, e)
+		}
+		shown := tt.shown
+		if shown == "" {
+			shown = tt.url
+		}
+		if e.String() != shown {
+			t.Errorf("%s: shown as %s, want %s", tt.url, e, shown)
+		}
+		again, err := endpoint.Parse(e.String())
+		if err != nil || again != e {
+			t.Errorf("%s: read again as %#v, %v", tt.url, again, err)
+		}
+	}
+}
+
+func TestMistakes(t *testing.T) {
+	for url, want := range map[string]string{
+		"":                                 "names no protocol",
+		"localhost:5001":                   "names no protocol",
+		"://h:1":                           `no protocol ""`,
+		"ftp://h:1":                        `no protocol "ftp": use oneline, tinyproto, serpy, serpy2`,
+		"oneline+ssh://h:1":                "+ssh is not known",
+		"oneline://":                       "the port is missing",
+		"oneline://h":                      "the port is missing",
+		"oneline://h:":                     "the port is missing",
+		"oneline://h:65536":                `"65536" is no port`,
+		"oneline://h:-1":                   `"-1" is no port`,
+		"oneline://::1:5001":               "an IPv6 address stands in brackets",
+		"oneline://user@h:1":               "is no host",
+		"oneline://h:1/path":               "is no port",
+		"oneline+unix://":                  "the path of the socket is missing",
+		"oneline+unix:///%zz":              "invalid URL escape",
+		"oneline://h:1?eol":                "want cr or crlf or lf",
+		"oneline://h:1?utf8=maybe":         "option utf8=maybe: want 1 or 0",
+		"oneline://h:1?maxline=0":          "want a number from 1 to",
+		"oneline://h:1?maxline=1&eols=x":   "has no option",
+		"oneline://h:1?maxline=1&maxline=": "given 2 times",
+		"oneline://h:1?%zz":                "its options",
+		"serpy://h:1?encoding=klingon":     "option encoding",
+		"serpy://h:1?pickle-protocol=3":    "want 2 or 4 or 5",
+		"serpy2://h:1?mode=1":              "it has none",
+	} {
+		e, err := endpoint.Parse(url)
+		if err == nil {
+			t.Errorf("%s: read as %#v", url, e)
+		} else if !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), `"`+url+`"`) {
+			t.Errorf("%s: %v, want it to say %q", url, err, want)
+		}
+	}
+}
+
+func TestAt(t *testing.T) {
+	for _, tt := range []struct {
+		url, want string
+		at        net.Addr
+	}{
+		{"serpy+tls://localhost:0?mode=1", "serpy+tls://127.0.0.1:4711?mode=1", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 4711}},
+		{"serpy://[::1]:0", "serpy://[::1]:4711", &net.TCPAddr{IP: net.IPv6loopback, Port: 4711}},
+		{"serpy+unix://x", "serpy+unix:///tmp/x", &net.UnixAddr{Name: "/tmp/x", Net: "unix"}},
+	} {
+		e, err := endpoint.Parse(tt.url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := e.At(tt.at).String(); got != tt.want {
+			t.Errorf("%s: got %s, want %s", tt.url, got, tt.want)
+		}
+	}
+}
+
+// Every option is named once, and its values are accepted.
+func TestOptionsAreReal(t *testing.T) {
+	if want := []string{"oneline", "tinyproto", "serpy", "serpy2"}; !slices.Equal(endpoint.Names(), want) {
+		t.Fatalf("protocols %v, want %v", endpoint.Names(), want)
+	}
+	examples := map[string]string{"BYTES": "100", "0..5": "5", "NAME": "cp1252"}
+	for _, name := range endpoint.Names() {
+		for _, o := range endpoint.Options(name) {
+			values := strings.Split(o.Values, "|")
+			if v, ok := examples[o.Values]; ok {
+				values = []string{v}
+			}
+			for _, v := range values {
+				if _, err := endpoint.Parse(name + "://h:1?" + o.Name + "=" + v); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	}
+	if endpoint.Options("nonsense") != nil || endpoint.DefaultPort("nonsense") != 0 || endpoint.DefaultPort("tinyproto") != 8088 {
+		t.Error("an unknown protocol has options or a port, or tinyproto has another")
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, s := range []string{"oneline://h:1?eol=cr", "serpy+tls+unix:///a%20b?mode=1&force", "tinyproto://[::1%25x]", "a+b+://?:"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		e, err := endpoint.Parse(s)
+		if err != nil {
+			return
+		}
+		again, err := endpoint.Parse(e.String())
+		if err != nil || again != e {
+			t.Errorf("%q is shown as %q and read again as %#v, %v; want %#v", s, e, again, err, e)
+		}
+	})
+}
