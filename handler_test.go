@@ -181,9 +181,10 @@ func TestHandlerSendsAnyAmount(t *testing.T) {
 // Verifies: RUNTIME-25
 func TestOthersWaitWhileTheHandlerBlocks(t *testing.T) {
 	each(t, symmetric, func(t *testing.T, p parley.Protocol, pipe bool) {
-		release := make(chan struct{})
+		blocked, release := make(chan struct{}), make(chan struct{})
 		life := newLife()
 		srv := &parley.Server{Protocol: p, Hooks: life.hooks(), Handler: parley.HandlerFunc(func(ctx context.Context, c *parley.Conn, m parley.Message) error {
+			close(blocked)
 			<-release
 			return c.Send(ctx, parley.Text("released"))
 		})}
@@ -193,6 +194,7 @@ func TestOthersWaitWhileTheHandlerBlocks(t *testing.T) {
 		if err := c.Send(ctx, parley.Text("block")); err != nil {
 			t.Fatal(err)
 		}
+		<-blocked
 		for range 3 {
 			called := make(chan error, 1)
 			go func() {

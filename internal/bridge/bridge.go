@@ -31,7 +31,6 @@ type Bridge struct {
 
 	clients parley.Protocol // the wire of the clients
 	target  parley.Protocol // that of the target
-	memory  int64           // the largest message that is held in memory
 	accept  func()          // takes the connections that wait to be accepted
 }
 
@@ -67,10 +66,6 @@ type Target struct {
 // srv.Protocol is their wire.
 func (b *Bridge) Install(srv *parley.Server) {
 	b.clients, b.target = srv.Protocol, b.Target.Protocol
-	b.memory = srv.Limits.MaxMessage
-	if b.memory == 0 {
-		b.memory = 64 << 20 // as package parley has it
-	}
 	if b.Target.Protocol.Traits().OneAtATime && !srv.Protocol.Traits().OneAtATime {
 		// The clients wait for each other as they would at the target.
 		srv.MaxConns, srv.WhenFull = 1, parley.FullWait
@@ -106,8 +101,10 @@ func (b *Bridge) streams() bool {
 
 // open connects a new client with the target.
 func (b *Bridge) open(ctx context.Context, c *parley.Conn) error {
-	p := newPair(b, c)
-	p.log = b.Log.With("client", c.RemoteAddr(), "conn", c.ID())
+	p := &pair{b: b, client: c, log: b.Log.With("client", c.RemoteAddr(), "conn", c.ID()), ended: make(chan struct{})}
+	if b.clients.Traits().Lockstep {
+		p.desk = newDesk(b.Answers)
+	}
 	if err := p.connect(ctx); err != nil {
 		return err
 	}

@@ -25,20 +25,6 @@ type pair struct {
 	desk   *desk                                       // nil unless the clients are spoken to in answer only
 	loops  sync.WaitGroup                              // one for each connection with the target
 	ended  chan struct{}
-
-	mu       sync.Mutex
-	changed  sync.Cond // of what mu guards: these two, and the flows
-	toClient int       // senders that wait on the client's connection
-	toTarget int       // and on the target's
-}
-
-func newPair(b *Bridge, c *parley.Conn) *pair {
-	p := &pair{b: b, client: c, log: b.Log, ended: make(chan struct{})}
-	p.changed.L = &p.mu
-	if b.clients.Traits().Lockstep {
-		p.desk = newDesk(b.Answers)
-	}
-	return p
 }
 
 // peer is a *parley.Conn, or a *parley.Client, which has several one after the
@@ -109,76 +95,59 @@ func (p *pair) serveTarget(c *parley.Conn) {
 	}
 }
 
-// receive gives each message that arrives on c to carry, and returns why that
-// ended.
+// receive gives each message that arrives on c to carry, one after the other,
+// and returns why that ended. The connection goes on reading meanwhile, within
+// its limits, so that what is waited for on it arrives.
 func (p *pair) receive(c *parley.Conn, carry func(parley.Message) error) error {
-	f := &flow{p: p, urgent: &p.toTarget}
-	if c == p.client {
-		f.urgent = &p.toClient
-	}
-	var sending sync.WaitGroup
-	sending.Go(func() {
-		f.run(func(m parley.Message) error {
-			err := carry(m)
-			if err != nil {
-				p.failed(c, err)
-			}
-			return err
-		})
-	})
 	next := p.next
 	if p.b.streams() {
 		next = p.nextStream
 	}
-	var err error
-	for err == nil {
-		err = next(c, f)
+	for {
+		if err := next(c, carry); err != nil {
+			return err
+		}
 	}
-	f.end()
-	sending.Wait()
-	return err
 }
 
-// next reads one message. One that is lost on its way to us is in the log.
-func (p *pair) next(c *parley.Conn, f *flow) error {
+// next carries one message. One that is lost on its way to us is in the log.
+func (p *pair) next(c *parley.Conn, carry func(parley.Message) error) error {
 	m, err := c.Receive(context.Background())
 	if err != nil {
 		return lost(c, err)
 	}
-	return f.put(m)
+	return p.noted(c, carry(m))
 }
 
 // nextStream is next for wires on which a message need not be in memory.
-func (p *pair) nextStream(c *parley.Conn, f *flow) error {
+func (p *pair) nextStream(c *parley.Conn, carry func(parley.Message) error) error {
 	s, err := c.ReceiveStream(context.Background())
 	if err != nil {
 		return lost(c, err)
 	}
-	if s.Size() <= p.b.memory {
+	if s.Size() <= inMemory {
 		b := make([]byte, s.Size())
 		if _, err := io.ReadFull(s, b); err != nil {
 			return lost(c, err)
 		}
-		return f.put(parley.Bytes(b))
-	}
-	if err := f.drain(); err != nil {
-		return err
+		return p.noted(c, carry(parley.Bytes(b)))
 	}
 	to := p.client
 	if c == p.client {
 		ctx, cancel := context.WithTimeout(c.Context(), p.b.Timeout)
 		defer cancel()
 		if to, err = p.conn(ctx); err != nil {
-			p.failed(c, err)
-			return err
+			return p.noted(c, err)
 		}
 	}
 	if err := to.SendStream(to.Context(), s.Size(), s); err != nil {
-		p.failed(c, err)
-		return err
+		return p.noted(c, err)
 	}
 	return lost(c, s.Close())
 }
+
+// inMemory is the largest message that is copied where it need not be.
+const inMemory = 1 << 20
 
 // lost returns err if it is the end of c, not the loss of one message.
 func lost(c *parley.Conn, err error) error {
@@ -188,14 +157,16 @@ func lost(c *parley.Conn, err error) error {
 	return err
 }
 
-// failed logs why a message from c could not be carried, and ends c.
-func (p *pair) failed(c *parley.Conn, err error) {
-	from := "target"
-	if c == p.client {
-		from = "client"
+// noted logs why a message from c could not be carried, which is the end of c.
+func (p *pair) noted(c *parley.Conn, err error) error {
+	if err != nil {
+		from := "target"
+		if c == p.client {
+			from = "client"
+		}
+		p.log.Warn("connection closed: a message could not be carried", "from", from, "error", err)
 	}
-	p.log.Warn("connection closed: a message could not be carried", "from", from, "error", err)
-	c.Close()
+	return err
 }
 
 // up carries a message of the client to the target.
@@ -278,11 +249,7 @@ func (p *pair) pass(m parley.Message, from *parley.Conn, out parley.Message, to 
 		ctx, cancel = context.WithTimeout(ctx, p.b.Timeout)
 		defer cancel()
 	}
-	urgent := &p.toTarget
-	if to == peer(p.client) {
-		urgent = &p.toClient
-	}
-	err := p.waiting(urgent, func() error { return send(ctx, out) })
+	err := send(ctx, out)
 	if mode, ok := out.Mode(); ok && mode < 2 && errors.Is(err, parley.ErrNotRepresentable) {
 		err = send(ctx, out.WithMode(mode|2)) // serpy: plain bytes that only base85 can carry
 	}
