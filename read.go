@@ -120,13 +120,16 @@ func (c *Conn) process(gen int) bool {
 	return false
 }
 
-// mustPark: the inbox is full, and nobody has come for what is in it.
+// mustPark: the inbox is full and nobody has come for what is in it; or, where
+// answers stay in the order of messages, the last one may not be answered yet,
+// and the machine would answer what follows (a ping) before it.
 func (c *Conn) mustPark() bool {
 	slack := 1
 	if c.held != nil || len(c.confirms.q) > 0 {
 		slack = inboxSlack
 	}
-	return c.inbox.full(c.cfg.limits, slack) && len(c.ready.q) == 0 && !c.farewell && c.err == nil
+	ahead := c.cfg.traits.Lockstep && c.cfg.role == wire.Accepting && c.cfg.handler == nil && c.stats.MessagesIn > 0
+	return (ahead || c.inbox.full(c.cfg.limits, slack)) && len(c.ready.q) == 0 && !c.farewell && c.err == nil
 }
 
 // receive runs the machine over p, traces what it has found, and notes if the
