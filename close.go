@@ -84,6 +84,7 @@ func (c *Conn) leave() {
 	defer cancel()
 	c.mu.Lock()
 	late := c.waitDrained(ctx, c.sent)
+	c.said = late == nil
 	if c.err == nil && late == nil && !c.eof {
 		c.owed()
 		before := len(c.out)
@@ -112,16 +113,8 @@ func (c *Conn) leave() {
 // giveTime gives a peer that drops what it has not handled when the stream ends
 // the time to handle our last message.
 func (c *Conn) giveTime() {
-	if !c.cfg.traits.Settles || !c.unheard || c.cfg.timeouts.Settle < 0 {
-		return
-	}
-	c.mu.Unlock()
-	defer c.mu.Lock()
-	t := time.NewTimer(c.cfg.timeouts.Settle)
-	defer t.Stop()
-	select {
-	case <-c.dead:
-	case <-t.C:
+	if c.cfg.traits.Settles && c.unheard && c.cfg.timeouts.Settle > 0 {
+		c.pause(c.cfg.timeouts.Settle)
 	}
 }
 
@@ -140,26 +133,21 @@ func (c *Conn) linger() {
 	if err != nil || c.err != nil || c.eof || c.cfg.timeouts.Linger < 0 {
 		return
 	}
-	deadline := time.Now().Add(c.cfg.timeouts.Linger)
-	c.nc.SetReadDeadline(deadline)
-	readerGone := c.reader == readerGone
-	c.mu.Unlock()
-	if readerGone {
-		io.Copy(io.Discard, onlyReader{c.nc})
-	} else {
-		t := time.NewTimer(time.Until(deadline))
-		select {
-		case <-c.dead:
-		case <-t.C:
-		}
-		t.Stop()
-	}
-	c.mu.Lock()
+	c.nc.SetReadDeadline(time.Now().Add(c.cfg.timeouts.Linger))
+	c.pause(c.cfg.timeouts.Linger)
 }
 
-// onlyReader hides every other method, so that io.Copy reads with a small
-// buffer instead of splicing.
-type onlyReader struct{ io.Reader }
+// pause waits for d, or until the connection has ended.
+func (c *Conn) pause(d time.Duration) {
+	c.mu.Unlock()
+	defer c.mu.Lock()
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-c.dead:
+	case <-t.C:
+	}
+}
 
 // waitDrained waits until the output has left and the first n messages are
 // confirmed.
@@ -176,8 +164,14 @@ func (c *Conn) isDrained(n uint64) bool {
 	if c.pending() > 0 || c.turn && c.held == nil { // a message is just being handed over
 		return false
 	}
-	// A peer that is not heard any more neither grants nor confirms.
-	return c.eof || c.reader == readerGone || c.held == nil && c.posted == 0 && c.confirmed >= n && c.m.Awaiting() == 0
+	if c.eof || c.reader == readerGone {
+		return true // a peer that is not heard any more neither grants nor confirms
+	}
+	if c.held != nil || c.posted > 0 {
+		return false
+	}
+	// A peer whose messages we drop may be closing too, and waiting for us.
+	return c.mute || c.confirmed >= n && c.m.Awaiting() == 0
 }
 
 // checkDrained wakes those who wait for the output to be empty.

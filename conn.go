@@ -81,6 +81,7 @@ type Conn struct {
 	held       *held    // the message whose body the peer must grant
 	drained    waitList // those who wait until the output is empty
 	farewell   bool     // the end has begun: nothing may be sent, input is ignored
+	said       bool     // all that the program has sent has left
 	mute       bool     // the machine's answers are withheld
 	fin        bool     // our direction is closed
 

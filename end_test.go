@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -16,6 +17,7 @@ import (
 	"github.com/parley-net/parley"
 	"github.com/parley-net/parley/parleytest"
 	"github.com/parley-net/parley/serpy2"
+	"github.com/parley-net/parley/tinyproto"
 )
 
 // A connection whose peer has closed, and whose messages wait for Receive, can
@@ -247,5 +249,81 @@ func TestHalfClose(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// Two peers that close at the same time, each with messages under way, do not
+// wait for each other's confirmations.
+//
+// Verifies: RUNTIME-33
+func TestBothClose(t *testing.T) {
+	for _, p := range symmetric {
+		bubble(t, label(p), func(t *testing.T) {
+			srv := &parley.Server{Protocol: p, Pull: true}
+			l := newMemory()
+			serve(t, srv, l)
+			ours, theirs := net.Pipe()
+			l.conns <- slow{theirs} // so that their messages meet
+			a, err := (&parley.Dialer{Protocol: p}).NewConn(t.Context(), slow{ours})
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, err := srv.Accept(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			start := time.Now()
+			var wg sync.WaitGroup
+			for _, c := range []*parley.Conn{a, b} {
+				wg.Go(func() {
+					go c.Send(t.Context(), parley.Text("x"))
+					time.Sleep(time.Millisecond)
+					// (Where they take turns one of them is refused.)
+					if err := c.Close(); err != nil && label(p) != "tinyproto-never" {
+						t.Errorf("Close: %v", err)
+					}
+				})
+			}
+			wg.Wait()
+			if took := time.Since(start); took > 2500*time.Millisecond {
+				t.Errorf("it took %v", took)
+			}
+			a.CloseNow()
+			<-a.Done()
+		})
+	}
+}
+
+// slow is a line on which everything takes 10 ms.
+type slow struct{ net.Conn }
+
+func (s slow) Write(p []byte) (int, error) {
+	time.Sleep(10 * time.Millisecond)
+	return s.Conn.Write(p)
+}
+
+// A message that is still to be granted when we close is sent whole, with the
+// status bytes that belong before it: those for what crossed it.
+//
+// Verifies: RUNTIME-33, TINYPROTO-09
+func TestCloseBehindAHeldMessage(t *testing.T) {
+	c, peer := barePeer(t, &parley.Dialer{Protocol: tinyproto.Protocol{}}, tinyHello)
+	large := strings.Repeat("L", 100_000)
+	sent, closed := make(chan error, 1), make(chan error, 1)
+	go func() { sent <- c.Send(newContext(t), parley.Text(large)) }()
+	peer.hear(tinyHello + tinyHead(100_000))
+	go func() { closed <- c.Close() }()
+	if err := c.Send(newContext(t), parley.Text("x")); err == nil { // it waits until Close has begun
+		t.Fatal("a message went by one that is held")
+	}
+	peer.say(tiny("crossing") + tinyOK)
+	peer.hear(tinyOK + large)
+	peer.hearEnd()
+	peer.Close()
+	if err := next(t, sent, "Send did not return"); err != nil {
+		t.Error(err)
+	}
+	if err := next(t, closed, "Close did not return"); err != nil {
+		t.Error(err)
 	}
 }

@@ -89,15 +89,21 @@ func isCallers(err error) bool {
 	return errors.Is(err, ErrTooLarge) || errors.Is(err, ErrNotRepresentable)
 }
 
-// withPeer returns err with the peer's address in it.
+// withPeer returns err with the peer's address in it. A machine that has given
+// up returns the same error again, when the program has it already: then it is
+// not touched.
 func withPeer(err error, peer string) error {
+	var at *string
 	switch e := err.(type) {
 	case *ProtocolError:
-		e.Peer = peer
+		at = &e.Peer
 	case *MessageError:
-		e.Peer = peer
+		at = &e.Peer
 	case *RefusedError:
-		e.Peer = peer
+		at = &e.Peer
+	}
+	if at != nil && *at == "" {
+		*at = peer
 	}
 	return err
 }

@@ -2,8 +2,10 @@ package parley
 
 import (
 	"fmt"
+	"io"
 	"runtime/debug"
 	"slices"
+	"time"
 
 	"github.com/parley-net/parley/internal/bufpool"
 	"github.com/parley-net/parley/wire"
@@ -47,9 +49,34 @@ func (c *Conn) read() {
 	if gen == c.gen {
 		c.reader = readerGone
 		c.ended()
+		c.discard()
 	}
 	c.exit()
 }
+
+// discard reads on behind the machine's end while the connection ends: a peer
+// that could not write might not read either, and closing with unread input
+// would be a reset.
+func (c *Conn) discard() {
+	if c.err != nil || c.eof {
+		return
+	}
+	if !c.fin {
+		c.nc.SetReadDeadline(time.Time{}) // see nudge
+	}
+	c.mu.Unlock()
+	io.Copy(io.Discard, onlyReader{c.nc})
+	c.mu.Lock()
+	c.eof = true
+	c.checkDrained()
+	if c.fin {
+		c.cut(c.reason)
+	}
+}
+
+// onlyReader hides every other method, so that io.Copy reads with a small
+// buffer instead of splicing.
+type onlyReader struct{ io.Reader }
 
 // process runs the machine over the input at hand. It returns false when the
 // goroutine has lost the reader's role or the connection has ended. It is
@@ -224,7 +251,12 @@ func (c *Conn) deliver(gen int, m Message, owned bool) bool {
 	c.stats.MessagesIn++
 	c.unheard = false
 	if c.farewell {
-		c.mute = true // it is dropped, so it must not be confirmed
+		// It is dropped, so it must not be confirmed. What crosses a message
+		// that waits for the peer's consent must be: the wire wants it so.
+		if c.held == nil {
+			c.mute = true
+			c.checkDrained()
+		}
 		return true
 	}
 	if len(c.transform) > 0 {

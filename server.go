@@ -249,10 +249,12 @@ func (s *Server) tick() {
 	for {
 		select {
 		case <-t.C:
-			s.Hooks.OnTick(ctx, s)
 		case <-s.closing:
+		}
+		if s.isClosed() { // both may have come
 			return
 		}
+		s.Hooks.OnTick(ctx, s)
 	}
 }
 

@@ -651,6 +651,7 @@ func TestOnTick(t *testing.T) {
 			if want == 0 {
 				want = time.Second
 			}
+			var mu sync.Mutex
 			var ticks []time.Time
 			var running atomic.Int64
 			srv := &parley.Server{Protocol: serpy2.Protocol{}, Handler: parley.HandlerFunc(echo)}
@@ -659,7 +660,9 @@ func TestOnTick(t *testing.T) {
 				if s != srv || running.Add(1) != 1 {
 					t.Error("two at a time")
 				}
+				mu.Lock()
 				ticks = append(ticks, time.Now())
+				mu.Unlock()
 				running.Add(-1)
 			}
 			start := time.Now()
@@ -668,6 +671,8 @@ func TestOnTick(t *testing.T) {
 			time.Sleep(10*want + want/2)
 			srv.Close()
 			time.Sleep(10 * want)
+			mu.Lock()
+			defer mu.Unlock()
 			if len(ticks) != 10 {
 				t.Errorf("%d ticks, want 10", len(ticks))
 			}

@@ -220,6 +220,10 @@ func (c *Conn) wrote(n int, err error) {
 	}
 	c.current.b = c.current.b[n:]
 	if err != nil {
+		if c.said {
+			c.cut(c.reason) // a peer that has gone does not need our last words
+			return
+		}
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			err = ErrSlowConsumer
 		}

@@ -122,7 +122,7 @@ func (o *benchOptions) check(p parley.Protocol) error {
 		return usagef("--duration must be more than 0, --warmup not less")
 	case o.load.Confirm && !t.Confirms:
 		return usagef("--confirm: %s has no confirmations", p.Name())
-	case int64(o.size) > t.MaxMessage:
+	case int64(o.size) > t.MaxMessage, size(int(o.size)) != o.size:
 		return usagef("--size %s: %s takes messages of at most %d bytes", o.size.String(), p.Name(), t.MaxMessage)
 	}
 	o.load.Size = int(o.size)

@@ -54,7 +54,6 @@ not passed on.`,
 		Example: `  parley bridge oneline://:5001 serpy2://camera:8000 --typed --answers 1
   parley bridge tinyproto://:8088 oneline://psu:5025 --reconnect
   parley bridge serpy+tls://:6001 serpy://127.0.0.1:6000 --cert cert.pem --key key.pem`,
-		Args:              cobra.RangeArgs(1, 2),
 		ValidArgsFunction: a.completeURLs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			es, err := a.targets(cmd, args)

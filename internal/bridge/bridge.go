@@ -53,7 +53,7 @@ const (
 // Target is how to connect to the target.
 type Target struct {
 	Protocol parley.Protocol
-	// Configure sets the fields of a dialer other than Protocol and Hooks.
+	// Configure sets the fields of a dialer; the bridge sets Protocol and Hooks.
 	Configure func(*parley.Dialer) error
 	// Dial connects once. The loss of such a connection ends the client's too.
 	Dial func(context.Context, *parley.Dialer) (*parley.Conn, error)

@@ -18,6 +18,7 @@ type desk struct {
 	asked   bool // a command has reached the target
 	before  bool // asked, before the latest command
 	silent  bool // nothing has come since the latest command
+	told    bool // its client knows that it will get no answer
 	due     int  // answers that are still to come, where their number is known
 	timer   *time.Timer
 	changed chan struct{} // closed at each change
@@ -52,7 +53,7 @@ func (d *desk) until(ctx context.Context, ready func() bool) error {
 func (d *desk) open(limit time.Duration, expired func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.before, d.asked, d.silent = d.asked, true, true
+	d.before, d.asked, d.silent, d.told = d.asked, true, true, false
 	if d.answers > 0 {
 		d.due = d.answers
 		var timer *time.Timer
@@ -60,6 +61,7 @@ func (d *desk) open(limit time.Duration, expired func()) {
 			d.mu.Lock()
 			mine := d.timer == timer
 			if mine {
+				d.told = true
 				d.settle()
 			}
 			d.mu.Unlock()
@@ -73,16 +75,13 @@ func (d *desk) open(limit time.Duration, expired func()) {
 }
 
 // cancel notes that the command opened last has not reached the target. It
-// returns false if it is not open any more.
+// reports whether the client is still to be told.
 func (d *desk) cancel() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if !d.silent {
-		return false
-	}
 	d.asked = d.before
 	d.settle()
-	return true
+	return !d.told
 }
 
 // admit decides about a message of the target: true means that it answers a
@@ -130,6 +129,7 @@ func (d *desk) lost(forGood bool) bool {
 	defer d.mu.Unlock()
 	waits := d.due > 0 || d.answers == AnyAnswers && d.silent && forGood
 	if waits {
+		d.told = true
 		d.settle()
 	}
 	return waits

@@ -66,7 +66,7 @@ func bridged(t *testing.T, from, to parley.Protocol, h handle, change func(*setu
 		Log:     slog.New(slog.NewTextHandler(s, nil)),
 		Target: Target{
 			Protocol:  to,
-			Configure: func(d *parley.Dialer) error { d.Limits = s.front.Limits; return nil },
+			Configure: func(d *parley.Dialer) error { d.Protocol, d.Limits = to, s.front.Limits; return nil },
 			Dial: func(_ context.Context, d *parley.Dialer) (*parley.Conn, error) {
 				c, err := s.dialTarget(d)
 				if err == nil {

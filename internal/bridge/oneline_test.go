@@ -338,6 +338,48 @@ func TestSerpyEncoding(t *testing.T) {
 	}
 }
 
+// A dropped message counts as taken, or the acknowledgement of the next one
+// would be credited to it.
+func TestDroppedMessagesAreAcknowledged(t *testing.T) {
+	bubble(t, "", func(t *testing.T) {
+		s := bridged(t, one, ser1, echo, func(s *setup) { s.Unsolicited = DropUnsolicited })
+		s.client()
+		target := s.targetConn()
+		for _, text := range []string{"a", "b"} {
+			if err := target.Confirm(t.Context(), parley.Text(text)); err != nil {
+				t.Error(err)
+			}
+		}
+		s.logged("unsolicited message dropped")
+	})
+}
+
+// Whether a command that has failed is still to be told depends on whether it
+// has been, not on what came for the one before.
+func TestDeskTellsOnce(t *testing.T) {
+	never := func() { t.Error("it has expired") }
+	d := newDesk(AnyAnswers)
+	d.open(time.Hour, never)
+	d.open(time.Hour, never)
+	d.answered() // the first command
+	if !d.cancel() {
+		t.Error("the second command's client was not told")
+	}
+	d.open(time.Hour, never)
+	if !d.lost(true) || d.cancel() {
+		t.Error("the client is told twice or never")
+	}
+	d.open(time.Hour, never)
+	if d.lost(false) || !d.cancel() {
+		t.Error("the client is told twice or never")
+	}
+	d = newDesk(2)
+	d.open(time.Hour, never)
+	if !d.lost(false) || d.cancel() || d.lost(true) {
+		t.Error("the client is told twice or never")
+	}
+}
+
 func TestErrorLine(t *testing.T) {
 	for err, want := range map[error]string{
 		errors.New("parley: a\nb\tc"):        "error: a b c",

@@ -23,8 +23,11 @@ type pair struct {
 	target peer
 	conn   func(context.Context) (*parley.Conn, error) // that of the target, now
 	desk   *desk                                       // nil unless the clients are spoken to in answer only
-	loops  sync.WaitGroup                              // one for each connection with the target
 	ended  chan struct{}
+
+	mu    sync.Mutex
+	over  bool           // no more loops
+	loops sync.WaitGroup // one for each connection with the target
 }
 
 // peer is a *parley.Conn, or a *parley.Client, which has several one after the
@@ -60,12 +63,17 @@ func (p *pair) connect(ctx context.Context) error {
 }
 
 func (p *pair) configure(d *parley.Dialer) error {
+	err := p.b.Target.Configure(d)
 	d.Protocol = withhold(p.b.target)
 	d.Hooks.OnOpen = func(_ context.Context, c *parley.Conn) error {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.over {
+			return parley.ErrClosed
+		}
 		p.loops.Go(func() { p.serveTarget(c) })
 		return nil
 	}
-	err := p.b.Target.Configure(d)
 	if d.Logger != nil {
 		d.Logger = d.Logger.With("for", p.client.RemoteAddr())
 	}
@@ -77,6 +85,9 @@ func (p *pair) serveClient() {
 	p.receive(p.client, p.up)
 	p.client.Close()
 	p.target.Close()
+	p.mu.Lock()
+	p.over = true
+	p.mu.Unlock()
 	p.loops.Wait()
 	close(p.ended)
 }
@@ -128,6 +139,9 @@ func (p *pair) nextStream(c *parley.Conn, carry func(parley.Message) error) erro
 	if s.Size() <= inMemory {
 		b := make([]byte, s.Size())
 		if _, err := io.ReadFull(s, b); err != nil {
+			return lost(c, err)
+		}
+		if err := s.Close(); err != nil {
 			return lost(c, err)
 		}
 		return p.noted(c, carry(parley.Bytes(b)))
@@ -215,6 +229,7 @@ func (p *pair) down(c *parley.Conn, m parley.Message) error {
 		}
 		if !answers {
 			p.log.Warn("unsolicited message dropped", "message", m.String())
+			take(c, m)
 			return nil
 		}
 		defer p.desk.answered()
@@ -253,8 +268,8 @@ func (p *pair) pass(m parley.Message, from *parley.Conn, out parley.Message, to 
 	if mode, ok := out.Mode(); ok && mode < 2 && errors.Is(err, parley.ErrNotRepresentable) {
 		err = send(ctx, out.WithMode(mode|2)) // serpy: plain bytes that only base85 can carry
 	}
-	if err == nil && ours {
-		from.Send(from.Context(), parley.Object(taken{})) // if that fails nobody waits for it
+	if err == nil {
+		take(from, m)
 	}
 	return err
 }

@@ -29,7 +29,7 @@ func latin1(t *testing.T) serpy.Protocol {
 
 // A client must not be able to send faster than the target takes.
 func TestBackpressure(t *testing.T) {
-	const size, most = 100_000, 40
+	const size, most = 70_000, 30
 	for _, from := range wires {
 		for _, to := range wires {
 			bubble(t, from.Name()+" to "+to.Name(), func(t *testing.T) {
@@ -97,6 +97,17 @@ func TestStreams(t *testing.T) {
 		}
 		if n, err := io.Copy(io.Discard, in); n != size || err != nil {
 			t.Error(n, err)
+		}
+		// Not so large that it can't be copied, and small.
+		for _, size := range []int64{100_000, 7} {
+			if err := c.SendStream(t.Context(), size, zeros(size)); err != nil {
+				t.Fatal(err)
+			}
+			in, err := c.ReceiveStream(t.Context())
+			if err != nil || in.Size() != size {
+				t.Fatal(in, err)
+			}
+			in.Close()
 		}
 		send(t, c, parley.Text("and on"))
 		receive(t, c, "bytes and on")
@@ -274,7 +285,7 @@ func TestBothDirectionsAtOnce(t *testing.T) {
 	for _, from := range wires[1:] {
 		for _, to := range wires[1:] {
 			t.Run(from.Name()+" to "+to.Name(), func(t *testing.T) {
-				const n, size = 20, 300_000
+				const n, size = 20, 100_000
 				flood := func(c *parley.Conn, into chan<- error) {
 					go func() {
 						for i := range n {

@@ -25,6 +25,14 @@ func isAcknowledged(m parley.Message) bool {
 	return ok && mode&1 == 1
 }
 
+// take lets the sender of m, which has arrived on c, have its acknowledgement.
+// It must be called for each message, in their order.
+func take(c *parley.Conn, m parley.Message) {
+	if isAcknowledged(m) {
+		c.Send(c.Context(), parley.Object(taken{})) // if that fails nobody waits for it
+	}
+}
+
 // taken is sent as an object, and never reaches the wire.
 type taken struct{}
 

@@ -319,7 +319,7 @@ func TestNoBlowUp(t *testing.T) {
 func TestAppendAllocation(t *testing.T) {
 	dst := make([]byte, 0, 1000)
 	payload := any(bytes.Repeat([]byte("x"), 500))
-	for _, v := range []any{nil, true, 1 << 40, 1.5, "text", payload} {
+	for _, v := range []any{nil, true, 1 << 30, 1.5, "text", payload} {
 		if n := testing.AllocsPerRun(100, func() {
 			if _, err := Append(dst, v, 5); err != nil {
 				t.Error(err)
