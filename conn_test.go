@@ -139,7 +139,10 @@ func TestHandlerWaitsForItsOwnConnection(t *testing.T) {
 	for i, p := range symmetric {
 		for _, pipe := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%d-%s-%v", i, p.Name(), pipe), func(t *testing.T) {
-				big := strings.Repeat("b", 300_000)
+				big, many := strings.Repeat("b", 300_000), 100
+				if raceEnabled {
+					many = 10
+				}
 				handler := func(ctx context.Context, c *parley.Conn, m parley.Message) error {
 					if m.Text() != "go" {
 						return fmt.Errorf("the handler got %v, which was the answer to its question", m)
@@ -158,7 +161,7 @@ func TestHandlerWaitsForItsOwnConnection(t *testing.T) {
 					if m.Text() != "go" {
 						return errors.New("the borrowed message changed while the handler waited")
 					}
-					for range 100 {
+					for range many {
 						if err := c.Send(ctx, parley.Text(big)); err != nil {
 							return err
 						}
@@ -176,7 +179,7 @@ func TestHandlerWaitsForItsOwnConnection(t *testing.T) {
 					if err := c.Send(ctx, parley.Text("answer")); err != nil {
 						t.Fatal(err)
 					}
-					for range 100 {
+					for range many {
 						expect(t, c, big)
 					}
 					expect(t, c, "got answer")

@@ -141,7 +141,11 @@ func TestHandlerBorrows(t *testing.T) {
 // Verifies: RUNTIME-25
 func TestHandlerSendsAnyAmount(t *testing.T) {
 	each(t, symmetric, func(t *testing.T, p parley.Protocol, pipe bool) {
-		const answers, size, requests = 100, 100_000, 20
+		const size, requests = 100_000, 20
+		answers := 100
+		if raceEnabled {
+			answers = 20
+		}
 		srv := &parley.Server{Protocol: p, Handler: parley.HandlerFunc(func(ctx context.Context, c *parley.Conn, m parley.Message) error {
 			for range answers {
 				if err := c.Send(ctx, parley.Bytes(make([]byte, size))); err != nil {
@@ -160,18 +164,10 @@ func TestHandlerSendsAnyAmount(t *testing.T) {
 				}
 			}
 		})
-		total := answers * requests
-		if raceEnabled {
-			total /= 4
-		}
-		for i := range total {
+		for i := range answers * requests {
 			if m, err := c.Receive(newContext(t)); err != nil || m.Len() != size {
 				t.Fatalf("answer %d: %v, %v", i, m, err)
 			}
-		}
-		if raceEnabled {
-			wg.Wait() // it has sent everything
-			c.CloseNow()
 		}
 	})
 }

@@ -57,11 +57,11 @@ func TestLogger(t *testing.T) {
 		peer := bareDial(t, addr)
 		peer.say(tinyHello)
 		peer.hear(tinyHello)
-		life.conn(t)
+		c := life.conn(t)
 		refused := bareDial(t, addr)
 		refused.hear("\xfe")
 		peer.say(tiny("no tag", "second\x02first\x01boom"))
-		life.reason(t)
+		<-c.Done()
 	}
 	if s := std.String(); s != "" {
 		t.Errorf("logged without a logger: %s", s)

@@ -226,6 +226,9 @@ func (c *Conn) shutdownRequested(gen int) bool {
 
 // open runs OnOpen.
 func (c *Conn) open(gen int) bool {
+	if c.farewell {
+		return true // too late
+	}
 	c.opened = true
 	c.watch.stop()
 	if c.cfg.logger != nil {

@@ -315,8 +315,15 @@ func (s *Server) connClosed(c *Conn) {
 	s.release(c.nc)
 }
 
-// connOpened puts a connection into Accept's queue.
+// connOpened puts a connection into Accept's queue, which gets nothing more
+// when the server has closed: nobody might come for it.
 func (s *Server) connOpened(c *Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		c.end(ErrServerClosed)
+		return
+	}
 	select {
 	case s.accepted <- c:
 	default:
@@ -333,13 +340,13 @@ func (s *Server) Accept(ctx context.Context) (*Conn, error) {
 	select {
 	case c := <-s.accepted:
 		return c, nil
-	default:
-	}
-	select {
-	case c := <-s.accepted:
-		return c, nil
 	case <-s.closing:
-		return nil, ErrServerClosed
+		select { // what has come before is still to be served
+		case c := <-s.accepted:
+			return c, nil
+		default:
+			return nil, ErrServerClosed
+		}
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}

@@ -136,6 +136,8 @@ func (m *machine) ReceiveEOF(rest []byte) error {
 	}
 	var rule strings.Builder
 	switch {
+	case !m.open && len(rest) > 0:
+		fmt.Fprintf(&rule, "the stream ended inside the answer to the opening %q, which begins with %q: the peer does not speak oneline", ping, rest[:min(len(rest), 40)])
 	case len(rest) > 0:
 		fmt.Fprintf(&rule, "the stream ended inside a line; the %d bytes that arrived of it are not delivered", len(rest))
 		if rest[len(rest)-1] == '\r' && !strings.Contains(m.eol, "\r") {
