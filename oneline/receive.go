@@ -136,7 +136,7 @@ func (m *machine) ReceiveEOF(rest []byte) error {
 	}
 	var rule strings.Builder
 	switch {
-	case !m.open && len(rest) > 0:
+	case !m.open && len(rest) > 0 && !strings.HasPrefix(pong, string(trimSpace(rest))):
 		fmt.Fprintf(&rule, "the stream ended inside the answer to the opening %q, which begins with %q: the peer does not speak oneline", ping, rest[:min(len(rest), 40)])
 	case len(rest) > 0:
 		fmt.Fprintf(&rule, "the stream ended inside a line; the %d bytes that arrived of it are not delivered", len(rest))
