@@ -55,6 +55,9 @@ func FuzzMachine(f *testing.F) {
 			f.Add(s.Bytes, byte(s.Role))
 		}
 	}
+	for _, s := range wiretest.Recorded(f, "oneline", 1000) {
+		f.Add(s.Bytes, byte(s.Role))
+	}
 	f.Add([]byte("dis\xffconnect\nx"), byte(wire.Accepting))
 	f.Add([]byte("pong\r\na\r\nb\rc\r"), byte(wire.Dialing)|8)
 	f.Fuzz(func(t *testing.T, in []byte, how byte) {

@@ -74,11 +74,14 @@ func FuzzReceive(f *testing.F) {
 		f.Add(s.Bytes, uint8(len(s.Sends)), false, int64(0))
 		f.Add(s.Bytes, uint8(0), true, int64(70))
 	}
+	for _, s := range wiretest.Recorded(f, "serpy", 1000) {
+		f.Add(s.Bytes, uint8(s.Role)<<3, false, int64(0))
+	}
 	latin1 := encoding(f, "latin-1")
-	f.Fuzz(func(t *testing.T, stream []byte, sends uint8, noPickle bool, limit int64) {
+	f.Fuzz(func(t *testing.T, stream []byte, how uint8, noPickle bool, limit int64) {
 		p := Protocol{NoPickle: noPickle, Encoding: latin1}
-		s := wiretest.Stream{Bytes: stream, Limits: wire.Limits{MaxMessage: limit}}
-		for i := range sends % 8 {
+		s := wiretest.Stream{Role: wire.Role(how >> 3 & 1), Bytes: stream, Limits: wire.Limits{MaxMessage: limit}}
+		for i := range how % 8 {
 			s.Sends = append(s.Sends, wire.Text("a").WithMode(int(i)%6))
 		}
 		wiretest.CheckInput(t, p, s)

@@ -93,14 +93,21 @@ func TestConformance(t *testing.T) {
 }
 
 func FuzzReceive(f *testing.F) {
-	f.Add(uint16(0), block(kindInt, "\xFE\xFF\xFF\xFF\xFF\xFF\xFF\xFF"))
-	f.Add(uint16(4), join(block(kindStr, "e\u0301€"), block(kindBytes, ""), block(kindFloat, "0x1.8p+3")))
-	f.Add(uint16(3), join(damagedBlock(kindStr, "bad"), block(kindStr, "cut \xE2\x82"), block(0x55, "unknown")))
-	f.Add(uint16(9), join([]byte("\xDE\xCA\xFE\xDE"), block(kindBytes, "behind"), []byte("\xDE\xCA\xFE\xCA")))
-	f.Add(uint16(0), append(head(kindInt, 0, maxInt+1), "too long"...))
-	f.Fuzz(func(t *testing.T, limit uint16, stream []byte) {
-		wiretest.CheckInput(t, Protocol{}, wiretest.Stream{
-			Role: wire.Accepting, Limits: wire.Limits{MaxMessage: int64(limit)}, Bytes: stream})
+	for _, s := range wiretest.Recorded(f, "serpy2", 1000) {
+		f.Add(s.Role == wire.Dialing, uint16(0), s.Bytes)
+		f.Add(s.Role == wire.Dialing, uint16(4), s.Bytes)
+	}
+	f.Add(false, uint16(0), block(kindInt, "\xFE\xFF\xFF\xFF\xFF\xFF\xFF\xFF"))
+	f.Add(false, uint16(4), join(block(kindStr, "e\u0301€"), block(kindBytes, ""), block(kindFloat, "0x1.8p+3")))
+	f.Add(false, uint16(3), join(damagedBlock(kindStr, "bad"), block(kindStr, "cut \xE2\x82"), block(0x55, "unknown")))
+	f.Add(false, uint16(9), join([]byte("\xDE\xCA\xFE\xDE"), block(kindBytes, "behind"), []byte("\xDE\xCA\xFE\xCA")))
+	f.Add(false, uint16(0), append(head(kindInt, 0, maxInt+1), "too long"...))
+	f.Fuzz(func(t *testing.T, dialing bool, limit uint16, stream []byte) {
+		s := wiretest.Stream{Role: wire.Accepting, Limits: wire.Limits{MaxMessage: int64(limit)}, Bytes: stream}
+		if dialing {
+			s.Role = wire.Dialing
+		}
+		wiretest.CheckInput(t, Protocol{}, s)
 	})
 }
 

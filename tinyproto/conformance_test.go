@@ -57,19 +57,33 @@ func TestConformance(t *testing.T) {
 // FuzzReceive feeds any stream to a machine that sends messages of its own;
 // each byte of sends is one, and every option is tried.
 func FuzzReceive(f *testing.F) {
+	const (
+		strict = 1 << iota
+		limited
+		dialing
+	)
 	for _, s := range streams {
-		f.Add(s.Bytes[:min(len(s.Bytes), 64)], []byte(nil), false, false)
-		f.Add(s.Bytes[:min(len(s.Bytes), 64)], []byte{1, 3, 2}, true, false)
-		f.Add(s.Bytes[:min(len(s.Bytes), 64)], []byte{0, 1, 1}, false, true)
+		f.Add(s.Bytes[:min(len(s.Bytes), 64)], []byte(nil), byte(0))
+		f.Add(s.Bytes[:min(len(s.Bytes), 64)], []byte{1, 3, 2}, byte(strict))
+		f.Add(s.Bytes[:min(len(s.Bytes), 64)], []byte{0, 1, 1}, byte(limited|dialing))
+	}
+	for _, folder := range []string{"tinyproto", "tpft"} {
+		for _, s := range wiretest.Recorded(f, folder, 1000) {
+			f.Add(s.Bytes, []byte(nil), byte(0))
+			f.Add(s.Bytes, []byte{1, 1}, byte(dialing))
+		}
 	}
 	payloads := [][]byte{nil, []byte("a"), large[:len(large)-1], large}
-	f.Fuzz(func(t *testing.T, stream, sends []byte, strict, limited bool) {
-		p, s := auto, wiretest.Stream{Bytes: stream}
-		if strict {
+	f.Fuzz(func(t *testing.T, stream, sends []byte, how byte) {
+		p, s := auto, wiretest.Stream{Role: wire.Accepting, Bytes: stream}
+		if how&strict != 0 {
 			p = never
 		}
-		if limited {
+		if how&limited != 0 {
 			s.Limits.MaxMessage = 2
+		}
+		if how&dialing != 0 {
+			s.Role = wire.Dialing
 		}
 		for _, b := range sends[:min(len(sends), 5)] {
 			s.Sends = append(s.Sends, wire.Bytes(payloads[int(b)%len(payloads)]))

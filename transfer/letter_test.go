@@ -11,6 +11,10 @@ import (
 	"testing"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/parley-net/parley/tinyproto"
+	"github.com/parley-net/parley/wire"
+	"github.com/parley-net/parley/wire/wiretest"
 )
 
 // Verifies: TPFT-01
@@ -260,6 +264,13 @@ func FuzzLetter(f *testing.F) {
 	f.Add([]byte(`{"type":"upload-request","letter":{"file_size":300,"destination_path":"d\u00e4tei \ud83d\ude00 \udcff","resume":true}}`))
 	f.Add([]byte(`{"type":"confirmed","letter":{"offset":0,"sha256":"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}}`))
 	f.Add([]byte(" { \"letter\" : { \"reason\" : \"x\" , \"x\": 1 } ,\n \"type\" : \"rejected\", \"y\": [] } "))
+	for _, s := range wiretest.Recorded(f, "tpft", 1000) {
+		d := wiretest.NewDriver(f, tinyproto.Protocol{}, s.Role, wire.Limits{})
+		d.Feed(s.Bytes)
+		for _, m := range d.Messages() {
+			f.Add(m.Bytes())
+		}
+	}
 	f.Add([]byte("\xFF\xFE{\x00}\x00"))
 	f.Add([]byte("\x00{\x00}"))
 	f.Add([]byte("{\x00\x00\x00}\x00\x00\x00"))

@@ -120,6 +120,28 @@ func Transcripts(tb testing.TB, folder string) []Transcript {
 	return all
 }
 
+// Recorded returns what each side says on each connection of the transcripts of
+// a folder, each stream once, for the machine that receives it. Streams longer
+// than longest bytes are left out.
+func Recorded(tb testing.TB, folder string, longest int) []Stream {
+	tb.Helper()
+	var all []Stream
+	seen := make(map[string]bool)
+	for _, tr := range Transcripts(tb, folder) {
+		for _, step := range tr.Steps {
+			from := step.From
+			b := tr.Stream(step.Conn, from)
+			key := from.String() + string(b)
+			if len(b) == 0 || len(b) > longest || seen[key] {
+				continue
+			}
+			seen[key] = true
+			all = append(all, Stream{Name: tr.Name, Role: from.Peer(), Bytes: b})
+		}
+	}
+	return all
+}
+
 // FindTranscript returns the transcript folder/name.
 func FindTranscript(tb testing.TB, folder, name string) Transcript {
 	tb.Helper()
