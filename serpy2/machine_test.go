@@ -540,85 +540,22 @@ func TestHeader(t *testing.T) {
 	}
 }
 
-func benchmarkMessages() map[string]wire.Message {
-	return map[string]wire.Message{
-		"int": wire.Int(-600000), "float": wire.Float(12.35), "text16": wire.Text("sixteen letters!"),
-		"bytes16": wire.Bytes([]byte("sixteen letters!")), "text64K": wire.Text(strings.Repeat("x", 64<<10)),
-		"bytes64K": wire.Bytes(make([]byte, 64<<10)),
-	}
+// benchmarkMessages are messages of all types.
+func benchmarkMessages() []wire.Message {
+	messages := append(wiretest.Sized(wire.Bytes), wiretest.Sized(wire.TextBytes)...)
+	return append(messages, wire.Int(-600000), wire.Float(12.35))
 }
 
 // In steady state nothing is allocated, whether messages come whole or in
 // pieces.
-func TestAllocations(t *testing.T) {
-	for name, msg := range benchmarkMessages() {
-		for _, limit := range []int64{0, 4} {
-			m := Protocol{}.New(wire.Accepting, wire.Limits{MaxMessage: limit})
-			wiretest.Receive(m, nil)
-			buf := make([]byte, 0, 128<<10)
-			var ev wire.Event
-			got := testing.AllocsPerRun(100, func() {
-				out, sent, _ := m.Send(buf, msg)
-				if sent.Body == wire.BodyFollows {
-					out = append(out, msg.Bytes()...)
-				}
-				receiveAll(t, m, out, &ev)
-			})
-			if got != 0 {
-				t.Errorf("%s, limit %d: %v allocations", name, limit, got)
-			}
-		}
+//
+// Verifies: RUNTIME-49
+func TestSteadyState(t *testing.T) {
+	for _, limit := range []int64{0, 4} {
+		wiretest.SteadyState(t, Protocol{}, wire.Limits{MaxMessage: limit}, benchmarkMessages()...)
 	}
 }
 
-// receiveAll feeds one whole message.
-func receiveAll(tb testing.TB, m wire.Machine, p []byte, ev *wire.Event) {
-	for {
-		n, _ := m.Receive(p, ev)
-		p = p[n:]
-		switch ev.Kind {
-		case wire.EventMessage, wire.EventEnd:
-			return
-		case wire.EventOffer:
-			m.Accept()
-		case wire.EventData:
-		default:
-			tb.Fatalf("event %v: %v", ev.Kind, ev.Err)
-		}
-	}
-}
-
-func BenchmarkSend(b *testing.B) {
-	for name, msg := range benchmarkMessages() {
-		b.Run(name, func(b *testing.B) {
-			m := Protocol{}.New(wire.Dialing, wire.Limits{})
-			buf := make([]byte, 0, 128<<10)
-			b.SetBytes(int64(msg.Len()))
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, _, err := m.Send(buf, msg); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-	}
-}
-
-func BenchmarkReceive(b *testing.B) {
-	for name, msg := range benchmarkMessages() {
-		b.Run(name, func(b *testing.B) {
-			m := Protocol{}.New(wire.Accepting, wire.Limits{})
-			wiretest.Receive(m, nil)
-			p, sent, _ := m.Send(nil, msg)
-			if sent.Body == wire.BodyFollows {
-				p = append(p, msg.Bytes()...)
-			}
-			b.SetBytes(int64(msg.Len()))
-			b.ReportAllocs()
-			var ev wire.Event
-			for b.Loop() {
-				receiveAll(b, m, p, &ev)
-			}
-		})
-	}
+func BenchmarkMachine(b *testing.B) {
+	wiretest.Benchmark(b, Protocol{}, benchmarkMessages()...)
 }

@@ -2,48 +2,29 @@ package tinyproto_test
 
 import (
 	"bytes"
+	"fmt"
 	"testing"
 
+	"github.com/parley-net/parley/tinyproto"
 	"github.com/parley-net/parley/wire"
 	"github.com/parley-net/parley/wire/wiretest"
 )
 
-// BenchmarkReceive is one message of 16 bytes that came eagerly, among many in
-// one buffer, and its OK.
-func BenchmarkReceive(b *testing.B) {
-	m := opened(b, auto)
-	all := bytes.Repeat([]byte("\x00\x00\x00\x10abcdefghijklmnop"), 3200)
-	out := make([]byte, 0, 4096)
-	b.ReportAllocs()
-	p := all
-	var ev wire.Event
-	for b.Loop() {
-		n, err := m.Receive(p, &ev)
-		if ev.Kind != wire.EventMessage || err != nil {
-			b.Fatal(ev, err)
-		}
-		if p = p[n:]; len(p) == 0 {
-			p = all
-			out = m.Output(out[:0])
+// Verifies: RUNTIME-49
+func TestSteadyState(t *testing.T) {
+	messages := append(wiretest.Sized(wire.Bytes), wiretest.Sized(wire.TextBytes)...)
+	messages = append(messages, wire.Bytes(nil), wire.Bytes(large))
+	for _, p := range []tinyproto.Protocol{auto, never} {
+		for _, limits := range []wire.Limits{{}, {MaxMessage: 4}} {
+			t.Run(fmt.Sprintf("Eager=%d/MaxMessage=%d", p.Eager, limits.MaxMessage), func(t *testing.T) {
+				wiretest.SteadyState(t, p, limits, messages...)
+			})
 		}
 	}
 }
 
-// BenchmarkSend is one message of 16 bytes, sent eagerly.
-func BenchmarkSend(b *testing.B) {
-	m := opened(b, auto)
-	msg := wire.Bytes([]byte("abcdefghijklmnop"))
-	out := make([]byte, 0, 64<<10)
-	b.ReportAllocs()
-	for b.Loop() {
-		var err error
-		if out, _, err = m.Send(out, msg); err != nil {
-			b.Fatal(err)
-		}
-		if len(out) > cap(out)-20 {
-			out = out[:0]
-		}
-	}
+func BenchmarkMachine(b *testing.B) {
+	wiretest.Benchmark(b, tinyproto.Protocol{}, wiretest.Sized(wire.Bytes)...)
 }
 
 // BenchmarkConfirm is one message of 16 bytes, sent eagerly, and its OK, which

@@ -72,7 +72,11 @@ func Conformance(t *testing.T, p wire.Protocol, streams []Stream) {
 		t.Run(role.String()+"/garbage", func(t *testing.T) { garbage(t, p, role) })
 	}
 	t.Run("pair", func(t *testing.T) { pair(t, p) })
-	t.Run("allocations", func(t *testing.T) { steadyState(t, p) })
+	t.Run("allocations", func(t *testing.T) {
+		for _, n := range []int{5, 16, 1000, 100_000} {
+			SteadyState(t, p, wire.Limits{}, samples(p, n)...)
+		}
+	})
 }
 
 // CheckInput feeds any input to a machine, whole and cut in several ways, and
@@ -355,102 +359,5 @@ func (p *Pair) say(tb testing.TB, d *Driver, m wire.Message) {
 	}
 	if p.rng.IntN(2) == 0 {
 		p.Run()
-	}
-}
-
-// steadyState counts the allocations of a message and, where both sides may
-// speak, its echo.
-func steadyState(tb testing.TB, p wire.Protocol) {
-	for _, n := range []int{5, 16, 1000, 100_000} {
-		for _, m := range samples(p, n) {
-			a, b := newEnd(tb, p, wire.Dialing), newEnd(tb, p, wire.Accepting)
-			exchange := func() {
-				a.say(tb, m)
-				join(tb, a, b)
-				b.say(tb, m)
-				join(tb, a, b)
-			}
-			join(tb, a, b)
-			for range 3 {
-				exchange() // buffers grow
-			}
-			if a.messages != b.messages || a.messages != 3 {
-				tb.Fatalf("%v: %d and %d messages arrived, want 3", m, a.messages, b.messages)
-			}
-			if got := testing.AllocsPerRun(100, exchange); got != 0 {
-				tb.Errorf("%d allocations for a message and its echo: %v", int(got), m)
-			}
-		}
-	}
-}
-
-// An end is a driver reduced to what does not allocate.
-type end struct {
-	event    wire.Event
-	m        wire.Machine
-	out      []byte
-	body     []byte // held
-	held     bool
-	messages int
-}
-
-func newEnd(tb testing.TB, p wire.Protocol, role wire.Role) *end {
-	e := &end{m: p.New(role, wire.Limits{})}
-	e.feed(tb, nil)
-	return e
-}
-
-func (e *end) say(tb testing.TB, m wire.Message) {
-	out, sent, err := e.m.Send(e.m.Output(e.out), m)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	e.out = out
-	switch sent.Body {
-	case wire.BodyFollows:
-		e.write(m.Bytes())
-	case wire.BodyHeld:
-		e.body, e.held = m.Bytes(), true
-	}
-}
-
-func (e *end) write(body []byte) {
-	e.out = append(e.out, body...)
-	e.m.BodySent()
-}
-
-func (e *end) feed(tb testing.TB, p []byte) {
-	for {
-		ev := &e.event
-		n, err := e.m.Receive(p, ev)
-		if err != nil {
-			tb.Fatal(err)
-		}
-		p = p[n:]
-		switch ev.Kind {
-		case wire.EventNone:
-			if len(p) > 0 {
-				tb.Fatalf("%d bytes of whole messages not understood", len(p))
-			}
-			e.out = e.m.Output(e.out)
-			return
-		case wire.EventOffer:
-			e.m.Accept()
-		case wire.EventMessage, wire.EventEnd:
-			e.messages++
-		case wire.EventGranted:
-			e.held = false
-			e.write(e.body)
-		}
-	}
-}
-
-// join moves whole outputs until both ends are silent.
-func join(tb testing.TB, a, b *end) {
-	for len(a.out) > 0 || len(b.out) > 0 {
-		b.feed(tb, a.out)
-		a.out = a.out[:0]
-		a.feed(tb, b.out)
-		b.out = b.out[:0]
 	}
 }

@@ -11,6 +11,8 @@
 //   - [Classify] walks all transcripts of the protocol's folder and fails for
 //     one the package says nothing about.
 //   - [CheckInput] is the body of the protocol's fuzz target.
+//   - [SteadyState] counts the allocations of messages of any type, and
+//     [Benchmark] the time of Send and Receive.
 //   - [Driver] and [Pair] serve the tests of a single rule.
 //
 // Everything is deterministic: what looks random is seeded.

@@ -266,8 +266,8 @@ func TestWasteIsFoundOut(t *testing.T) {
 	if got := fails(func(tb testing.TB) { memory(tb, toy{"alloc"}, toyStreams()[0]) }); !strings.Contains(got, "bytes allocated") {
 		t.Errorf("memory found %q", got)
 	}
-	if got := fails(func(tb testing.TB) { steadyState(tb, toy{"alloc"}) }); !strings.Contains(got, "allocations for a message") {
-		t.Errorf("steadyState found %q", got)
+	if got := fails(func(tb testing.TB) { SteadyState(tb, toy{"alloc"}, wire.Limits{}, samples(toy{}, 16)...) }); !strings.Contains(got, "allocations for a message") {
+		t.Errorf("SteadyState found %q", got)
 	}
 }
 
