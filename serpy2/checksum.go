@@ -2,7 +2,7 @@ package serpy2
 
 import "encoding/binary"
 
-// sum returns the sum of the bytes of p modulo 2³².
+// sumPlain returns the sum of the bytes of p modulo 2³², on any processor.
 //
 // Eight bytes are one word x. Its even bytes go into four lanes of 16 bits;
 // the odd ones follow from the sum of x>>8, which holds them and, one byte
@@ -12,7 +12,7 @@ import "encoding/binary"
 //
 // 256 words fill the lanes (256·255 < 2¹⁶) and the 64 bits of Σ x>>8 exactly;
 // then they are emptied into the total.
-func sum(p []byte) uint32 {
+func sumPlain(p []byte) uint32 {
 	const (
 		lanes = 0x00FF00FF00FF00FF
 		batch = 256 * 8

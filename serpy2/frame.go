@@ -4,6 +4,10 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
+	"unsafe"
+
+	"golang.org/x/sys/cpu"
 
 	"github.com/parley-net/parley/wire"
 )
@@ -31,6 +35,9 @@ func (f Frame[T]) Message() (wire.Message, error) {
 	if have := int64(len(f.Pix)); have*pixelSize[T]() != size {
 		return wire.Message{}, fmt.Errorf("parley: a serpy2 frame of %d × %d has %d pixels, not %d", f.Width, f.Height, size/pixelSize[T](), have)
 	}
+	if !cpu.IsBigEndian {
+		return wire.Bytes(slices.Clone(memory(f.Pix))), nil
+	}
 	b, err := binary.Append(make([]byte, 0, size), binary.LittleEndian, f.Pix)
 	return wire.Bytes(b), err
 }
@@ -55,8 +62,17 @@ func ParseFrame[T Pixel](m wire.Message, width, height int) (Frame[T], error) {
 		return Frame[T]{}, fmt.Errorf("parley: a serpy2 frame of %d × %d %T has %d bytes, this message has %d", width, height, pixel, size, m.Len())
 	}
 	f := Frame[T]{Width: width, Height: height, Pix: make([]T, width*height)}
+	if !cpu.IsBigEndian {
+		copy(memory(f.Pix), m.Bytes())
+		return f, nil
+	}
 	_, err = binary.Decode(m.Bytes(), binary.LittleEndian, f.Pix)
 	return f, err
+}
+
+// memory returns the bytes that hold pix.
+func memory[T Pixel](pix []T) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(pix))), len(pix)*int(pixelSize[T]()))
 }
 
 // frameSize returns the payload of a frame in bytes.
@@ -74,5 +90,5 @@ func frameSize[T Pixel](width, height int) (int64, error) {
 
 func pixelSize[T Pixel]() int64 {
 	var pixel T
-	return int64(binary.Size(pixel))
+	return int64(unsafe.Sizeof(pixel))
 }
