@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"sync"
 	"time"
@@ -83,7 +82,8 @@ func (cl *Client) Close() error {
 // abort cuts the connection with a reset: an original that meets an orderly end
 // inside a message can take what it has for the whole file.
 func (cl *Client) abort() {
-	if tcp, ok := cl.Conn.NetConn().(*net.TCPConn); ok {
+	// Also what wraps a TCP connection may pass this on.
+	if tcp, ok := cl.Conn.NetConn().(interface{ SetLinger(sec int) error }); ok {
 		_ = tcp.SetLinger(0)
 	}
 	_ = cl.Conn.CloseNow()

@@ -3,6 +3,7 @@ package transfer
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -65,9 +66,13 @@ func (ss *session) end(err error) {
 	if s.Logger != nil {
 		logged := s.Logger.With("conn", ss.conn.ID(), "peer", ss.conn.RemoteAddr(), "path", ss.t.Path, "upload", ss.t.Upload,
 			"size", ss.t.Size, "resumed", ss.t.Resumed, "done", ss.t.Done)
-		if err == nil {
+		var declined *RejectedError
+		switch {
+		case err == nil:
 			logged.Info("file transferred")
-		} else {
+		case ss.t.Done == 0 && errors.As(err, &declined):
+			logged.Info("transfer declined", "error", err)
+		default:
 			logged.Warn("transfer failed", "error", err)
 		}
 	}
