@@ -65,7 +65,7 @@ with --depth 1, or with --confirm against a peer that sends nothing.`,
 	f.IntVarP(&o.load.Conns, "conns", "c", 1, "number of connections")
 	f.IntVar(&o.load.Depth, "depth", 1, "messages under way on each connection")
 	f.Float64Var(&o.load.Rate, "rate", 0, "send this many messages per second, on all connections together")
-	f.Lookup("rate").DefValue = ""
+	f.Lookup("rate").DefValue = "0"
 	f.Var(&o.size, "size", "size of a message")
 	f.StringVar(&o.kind, "type", "", "type of the messages: bytes or text (default bytes, on oneline text)")
 	f.DurationVar(&o.load.Duration, "duration", 10*time.Second, "time to measure")

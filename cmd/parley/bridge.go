@@ -70,7 +70,7 @@ not passed on.`,
 	f.SortFlags = false
 	f.BoolVar(&o.typed, "typed", false, "oneline and tinyproto: read and write types in front of values")
 	f.IntVar(&o.answers, "answers", bridge.AnyAnswers, "each command of a oneline client has `N` answers")
-	f.Lookup("answers").DefValue = ""
+	f.Lookup("answers").DefValue = "0"
 	f.StringVar(&o.unsolicited, "unsolicited", "close", "what a oneline client has not asked for: close, drop or queue")
 	f.BoolVar(&o.reconnect, "reconnect", false, "connect with TARGET again when it is lost; clients stay")
 	f.BoolVar(&o.allowShutdown, "allow-shutdown", false, "honour a oneline client's shutdown everywhere")

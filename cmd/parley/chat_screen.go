@@ -27,7 +27,7 @@ func (a *app) chatScreen(ctx context.Context, e endpoint.Endpoint, o chatOptions
 		Name:    o.name,
 		Colon:   d.colon,
 		URL:     e.String(),
-		Visible: func(s string) string { return string(appendVisible(nil, []byte(s))) },
+		Visible: visible,
 		Send: func(n int, line string) {
 			unsent.Add(1)
 			outbox <- outgoing{n, line} // there is room

@@ -119,6 +119,9 @@ func greetingFault(e endpoint.Endpoint, h *heard, err error) error {
 		hint = "not a byte arrived: a oneline server serves one client at a time, the others wait; or the peer speaks another protocol"
 	case a.total == 0:
 		hint = "not a byte arrived: does the peer speak " + name + "?"
+		if !e.TLS {
+			hint += " It may wait for TLS: try " + strings.Replace(e.String(), "://", "+tls://", 1)
+		}
 	default:
 		hint = unfinished(e.Protocol, a)
 	}
@@ -213,8 +216,11 @@ func unfinished(p parley.Protocol, a arrival) string {
 
 // bare removes the library's own prefix from an error that gets another one.
 func bare(err error) error {
-	if text, ok := strings.CutPrefix(err.Error(), "parley: "); ok {
-		return &bared{text, err}
+	text := err.Error()
+	for _, prefix := range []string{"parley: ", "transfer: "} {
+		if rest, ok := strings.CutPrefix(text, prefix); ok {
+			return &bared{rest, err}
+		}
 	}
 	return err
 }

@@ -65,6 +65,14 @@ func (h *heard) CloseWrite() error {
 	return net.ErrClosed
 }
 
+// SetLinger makes the end a reset, where that is possible.
+func (h *heard) SetLinger(sec int) error {
+	if l, ok := h.Conn.(interface{ SetLinger(int) error }); ok {
+		return l.SetLinger(sec)
+	}
+	return net.ErrClosed
+}
+
 // arrived returns what is remembered.
 func (h *heard) arrived() arrival {
 	h.mu.Lock()

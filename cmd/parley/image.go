@@ -76,12 +76,15 @@ reloads it; frames that come meanwhile are dropped and counted.`,
 	f.StringVar(&o.typ, "type", "", "type of a pixel: float32, uint16 or uint8 (default: the first that fits)")
 	f.StringVarP(&o.out, "output", "o", "", "write to `FILE`, - is standard output (default frame.png)")
 	f.IntVarP(&o.count, "count", "n", -1, "number of frames, 0: until the peer closes (default one for each --ask)")
-	f.Lookup("count").DefValue = ""
+	f.Lookup("count").DefValue = "0" // so that the help shows no default
 	f.BoolVar(&o.watch, "watch", false, "keep the newest frame in the file")
 	f.StringVar(&o.cmap, "map", "viridis", "colour map: viridis or gray")
 	f.Float64SliceVar(&o.clip, "clip", nil, "spread the colours between two percentiles, as 1,99")
 	f.Float64SliceVar(&o.rng, "range", nil, "spread the colours over fixed values, as 0,4095")
 	f.BoolVar(&o.npy, "npy", false, "write files for numpy.load, not pictures")
+	for _, name := range []string{"clip", "range"} {
+		f.Lookup(name).DefValue = ""
+	}
 	cmd.MarkFlagsMutuallyExclusive("clip", "range", "npy")
 	cmd.RegisterFlagCompletionFunc("type", cobra.FixedCompletions([]string{"float32", "uint16", "uint8"}, cobra.ShellCompDirectiveNoFileComp))
 	cmd.RegisterFlagCompletionFunc("map", cobra.FixedCompletions(render.MapNames(), cobra.ShellCompDirectiveNoFileComp))
@@ -93,6 +96,9 @@ reloads it; frames that come meanwhile are dropped and counted.`,
 func (a *app) image(ctx context.Context, e endpoint.Endpoint, o imageOptions) error {
 	if !e.Protocol.Traits().Types.Has(parley.TypeBytes) {
 		return usagef("%s carries text only, no frames", e.Protocol.Name())
+	}
+	if o.out == "-" && isTerminal(a.stdout) {
+		return usagef("-o -: standard output is a terminal, which shows no pictures: send it elsewhere, or give a FILE")
 	}
 	cam := &camera{a: a, every: o.every}
 	for _, ask := range o.ask {

@@ -193,6 +193,9 @@ func (p *printer) prefix(at time.Time, delta time.Duration) {
 func (p *printer) body(m parley.Message) {
 	b := payload(m)
 	switch {
+	case p.o.raw && p.escape:
+		p.buf = appendVisible(p.buf, b)
+		return
 	case p.o.raw:
 		p.buf = append(p.buf, b...)
 		return
@@ -223,6 +226,9 @@ func appendVisible(dst, b []byte) []byte {
 	}
 	return dst
 }
+
+// visible returns s so escaped.
+func visible(s string) string { return string(appendVisible(nil, []byte(s))) }
 
 // translated returns what the program makes of b.
 func translated(ctx context.Context, command []string, b []byte) ([]byte, error) {

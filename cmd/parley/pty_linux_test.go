@@ -396,3 +396,37 @@ func TestChatTellsTheEnd(t *testing.T) {
 	term.types("\x04")
 	term.ends(0)
 }
+
+// A terminal gets a bar for each file, with rate and time left; what else it
+// shows of names can't act on it.
+func TestBarsAtATerminal(t *testing.T) {
+	served, dir := t.TempDir(), t.TempDir()
+	_, urls := serving(t, "tinyproto://127.0.0.1:0", "--files", served)
+	proxy := slowly(t, addrOf(urls[0]))
+	written(t, served+"/first", contents(3<<20))
+	written(t, served+"/evil\x1b[2J", contents(10))
+	term := atTerminal(t, "get", proxy.Addr()+":first", proxy.Addr()+":evil\x1b[2J", dir)
+	term.shows(`^   3\.0 MiB  127\.0\.0\.1:\d+:first → `)
+	term.shows(`^   3\.0 MiB  in 2 files$`)
+	term.shows(`^first +\[=+>? *\] +\d+ % +[\d.]+ [KM]iB/s +\d+s$`)
+	term.shows(`^first +\[=+\] +100 % +[\d.]+ [KM]iB/s +done$`)
+	term.shows(`^evil\\x1b\[2J +\[=+\] +100 %.* done$`)
+	term.ends(0)
+	holds(t, dir+"/first", contents(3<<20))
+
+	// One that was there in part shows what was.
+	os.Remove(dir + "/first")
+	written(t, dir+"/first.parley.part", contents(2<<20))
+	term = atTerminal(t, "get", proxy.Addr()+":first", dir)
+	term.shows(`^first +\[-+=+\] +100 % .* done$`)
+	term.ends(0)
+
+	// One that ends early says so.
+	written(t, served+"/large", contents(30<<20))
+	term = atTerminal(t, "get", proxy.Addr()+":large", dir)
+	term.shows(`^large +\[=+> +\] +\d+ %`)
+	term.types("\x03")
+	term.shows(`^large +\[=+>? *\] +\d+ % +stopped`)
+	term.shows(`^parley: interrupted$`)
+	term.ends(exitInterrupted)
+}

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/parley-net/parley"
@@ -68,13 +70,23 @@ func payload(m parley.Message) []byte {
 	return m.AppendText(nil)
 }
 
-// appendLine appends the record and a line feed to dst.
+// appendLine appends the record and a line feed to dst. What could act on a
+// terminal is written as \u, which means the same in JSON.
 func (r record) appendLine(dst []byte) ([]byte, error) {
-	b := bytes.NewBuffer(dst)
-	e := json.NewEncoder(b)
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	err := e.Encode(r)
-	return b.Bytes(), err
+	for _, c := range b.String() {
+		if c == '\n' || unicode.IsPrint(c) {
+			dst = utf8.AppendRune(dst, c)
+			continue
+		}
+		for _, unit := range utf16.AppendRune(nil, c) {
+			dst = fmt.Appendf(dst, `\u%04x`, unit)
+		}
+	}
+	return dst, err
 }
 
 // parseRecord reads a line that newRecord could have made, or a shorter one:

@@ -2,9 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -15,6 +15,8 @@ var commands = []func(*app) *cobra.Command{
 	sendCmd,
 	connectCmd,
 	chatCmd,
+	putCmd,
+	getCmd,
 	serveCmd,
 	tapCmd,
 	replayCmd,
@@ -91,11 +93,11 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if err == nil {
 		return exitOK
 	}
-	if ctx.Err() != nil {
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		fmt.Fprintln(stderr, "parley: interrupted")
 		return exitInterrupted
 	}
-	fmt.Fprintf(stderr, "parley: %s\n", strings.TrimPrefix(err.Error(), "parley: "))
+	fmt.Fprintf(stderr, "parley: %s\n", visible(bare(err).Error()))
 	if !a.running {
 		return exitUsage // cobra's errors have no types
 	}

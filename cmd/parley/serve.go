@@ -17,6 +17,7 @@ type serveOptions struct {
 	closeSlow     bool
 	exec          execOptions
 	replies       string
+	files         folderOptions
 	allowShutdown bool
 }
 
@@ -33,7 +34,7 @@ func serveCmd(a *app) *cobra.Command {
 	var o serveOptions
 	cmd := &cobra.Command{
 		Use:   "serve URL…",
-		Short: "Serve clients: echo, relay, a program, or a simulated device",
+		Short: "Serve clients: echo, relay, a program, a simulated device, or files",
 		Long: `Listens on every URL and serves the clients as one of these flags says. Port 0
 takes a free port; "listening on URL" on standard error tells which, when the
 server is ready. SIGINT and SIGTERM let everything under way end, then serve
@@ -54,13 +55,22 @@ connection that "conn" names, without one to all.
 
 --replies plays a device from a TOML file, see "parley help replies".
 
+--files is a file server for "parley put" and "parley get", and for the original
+tpft: on tinyproto, default port 8088. Nothing outside of the folder can be
+reached. It is read-only without --writable, and no file is replaced without
+--force. Uploads are held beside their destination, with ".parley.part" behind
+the name, until they are complete. Everyone who can connect can read the folder:
+see "parley help tls" for --client-ca. Clients that stand still for 5 minutes
+are closed (--idle), and --max-message has no meaning.
+
 A oneline client may end the server with "shutdown". That is honoured where
 only this machine can connect, on loopback and Unix sockets, elsewhere only with
 --allow-shutdown; the ready line tells.`,
 		Example: `  parley serve oneline://:5001 --echo
   parley serve tinyproto://:8088 tinyproto+unix:///run/chat.sock --relay
   parley serve oneline://:5001 --exec 'python3 device.py'
-  parley serve oneline://:5025 --replies scpi.toml`,
+  parley serve oneline://:5025 --replies scpi.toml
+  parley serve tinyproto://:8088 --files /srv/data --writable`,
 		ValidArgsFunction: a.completeURLs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			places, err := a.targets(cmd, args)
@@ -80,8 +90,10 @@ only this machine can connect, on loopback and Unix sockets, elsewhere only with
 	f.BoolVar(&o.relay, "relay", false, "send every message to all other connections, of all URLs")
 	f.StringVar(&o.exec.command, "exec", "", "run `'CMD ARGS'` for each connection")
 	f.StringVar(&o.replies, "replies", "", "play the device that `FILE` describes")
-	cmd.MarkFlagsOneRequired("echo", "relay", "exec", "replies")
-	cmd.MarkFlagsMutuallyExclusive("echo", "relay", "exec", "replies")
+	f.StringVar(&o.files.dir, "files", "", "serve the files of `DIR`")
+	cmd.MarkFlagsOneRequired("echo", "relay", "exec", "replies", "files")
+	cmd.MarkFlagsMutuallyExclusive("echo", "relay", "exec", "replies", "files")
+	o.files.add(cmd)
 	f.BoolVar(&o.closeSlow, "close-slow", false, "with --relay: close a connection that reads too slowly (default: it misses messages)")
 	o.exec.add(cmd)
 	f.BoolVar(&o.allowShutdown, "allow-shutdown", false, "honour a oneline client's shutdown everywhere")
@@ -116,6 +128,8 @@ func (a *app) serveMode(o serveOptions) (serveMode, error) {
 		return a.execMode(o.exec)
 	case o.replies != "":
 		return a.repliesMode(o.replies)
+	case o.files.dir != "":
+		return a.filesMode(o.files)
 	}
 	return serveMode{serve: echo}, nil
 }

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/internal/endpoint"
+	"github.com/parley-net/parley/transfer"
+)
+
+// folderOptions are the flags of serve --files.
+type folderOptions struct {
+	dir             string
+	writable, force bool
+	maxFile         size
+}
+
+func (o *folderOptions) add(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.BoolVar(&o.writable, "writable", false, "with --files: take new files too")
+	f.BoolVar(&o.force, "force", false, "with --writable: let clients replace files")
+	f.Var(&o.maxFile, "max-file", "with --writable: largest file taken, `SIZE` (default 1T)")
+}
+
+// stillFor is how long a client of a file server may stand still, in a transfer
+// and between two, unless --idle says otherwise.
+const stillFor = 5 * time.Minute
+
+// filesMode is the mode that serves the files of a folder.
+func (a *app) filesMode(o folderOptions) (serveMode, error) {
+	root, err := os.OpenRoot(o.dir)
+	if err != nil {
+		return serveMode{}, usagef("--files: %w", err)
+	}
+	files := &transfer.Server{
+		Root:     root,
+		Writable: o.writable,
+		MaxFile:  int64(o.maxFile),
+		Logger:   slog.New(&logHandler{a.log.Handler()}),
+	}
+	if !o.force {
+		files.Allow = func(_ *parley.Conn, t transfer.Transfer) error {
+			if _, err := root.Lstat(t.Path); t.Upload && !errors.Is(err, fs.ErrNotExist) {
+				return errors.New("the file is there already, and this server replaces none: it was started without --force")
+			}
+			return nil
+		}
+	}
+	serve := func(e *endpoint.Endpoint, srv *parley.Server) error {
+		if e.Protocol.Name() != "tinyproto" {
+			return usagef("--files: files travel on tinyproto only, not on %s", e.Protocol.Name())
+		}
+		srv.Handler = files
+		srv.Limits.MaxMessage = transfer.MaxLetter
+		if srv.Timeouts.Idle == 0 {
+			srv.Timeouts.Idle = stillFor
+		}
+		return nil
+	}
+	return serveMode{serve: serve, end: root.Close}, nil
+}
