@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/tinyproto"
 )
 
 func newHash() hash.Hash { return sha256.New() }
@@ -77,7 +78,7 @@ func (s *source) send(ctx context.Context, c *parley.Conn, offset int64, message
 		if stop() {
 			return errStopped
 		}
-		n := min(int64(cmp.Or(messageSize, defaultMessageSize)), s.size-at)
+		n := s.next(s.size-at, int64(cmp.Or(messageSize, defaultMessageSize)))
 		r := &meter{r: io.NewSectionReader(s.r, at, n), sum: s.sum, tell: tell}
 		if err := c.SendStream(ctx, n, r); err != nil {
 			return err
@@ -85,6 +86,19 @@ func (s *source) send(ctx context.Context, c *parley.Conn, offset int64, message
 		at += n
 	}
 	return nil
+}
+
+// next returns the size of the next message when left bytes are to be sent.
+// A small message would leave without waiting for the peer, so that one that
+// follows a large one could be lost together with it. A peer that resumes need
+// not get more than one message again: the last two are of the same size then.
+// An original gets the messages it is used to.
+func (s *source) next(left, messageSize int64) int64 {
+	n := min(messageSize, left)
+	if rest := left - n; s.sum != nil && n > tinyproto.EagerLimit && rest > 0 && rest <= tinyproto.EagerLimit {
+		return (left + 1) / 2
+	}
+	return n
 }
 
 // changed reports whether the file is not what it was when it was opened.
