@@ -141,9 +141,11 @@ const hostile = "\x1b]0;owned\x07\x1b[2J\x1b[5i\u009b5i\x0e\u202edrow\x7f"
 const hostileShown = `\x1b]0;owned\a\x1b[2J\x1b[5i\u009b5i\x0e\u202edrow\x7f`
 
 func TestConnectAtATerminal(t *testing.T) {
-	_, urls := serving(t, "serpy://127.0.0.1:0", "--relay")
+	server, urls := serving(t, "serpy://127.0.0.1:0", "--relay", "-v")
 	other := beside(t, "send", urls[0]+"?encoding=utf-8", "--lines", "--hold", "--json")
+	hears(t, server.stderr, `"connection open" conn=1 `) // what comes before that is not relayed to it
 	term := atTerminal(t, "connect", urls[0])
+	hears(t, server.stderr, `"connection open" conn=2 `)
 	term.shows(`^connected to serpy://127\.0\.0\.1:\d+; /help lists the commands\n>$`)
 
 	// What is typed is sent, and what arrives does not break the line.
