@@ -310,12 +310,13 @@ func TestConnectReconnectsAtATerminal(t *testing.T) {
 }
 
 func TestChatAtATerminal(t *testing.T) {
-	server, urls := serving(t, "serpy2://127.0.0.1:0", "--relay")
+	server, urls := serving(t, "serpy2://127.0.0.1:0", "--relay", "-v")
 	ann := atTerminal(t, "chat", urls[0], "--name", "ann")
 	ann.shows(`^ connected · serpy2://127\.0\.0\.1:\d+ · ann\n>$`)
 	ann.shows(`│ ann \(you\)$`)
 	bob := atTerminal(t, "chat", urls[0], "--name", "bob")
 	bob.shows(`^ connected · `)
+	hears(t, server.stderr, `"connection open" conn=2 `) // what comes before that is not relayed to both
 
 	ann.types("hello bob\r")
 	ann.shows(`ann: hello bob +│`) // sent: the … is gone
@@ -387,9 +388,10 @@ func TestChatTellsTheEnd(t *testing.T) {
 	term.ends(exitFail)
 
 	// Lines instead of a screen.
-	_, urls = serving(t, "tinyproto://127.0.0.1:0", "--relay")
+	server, urls = serving(t, "tinyproto://127.0.0.1:0", "--relay", "-v")
 	term = atTerminal(t, "chat", urls[0], "--name", "ann", "--plain")
 	term.shows(`^connected$`)
+	hears(t, server.stderr, `"connection open"`)
 	other := beside(t, "chat", urls[0], "--name", "eve")
 	other.say(t, hostile)
 	term.shows("^eve: " + regexp.QuoteMeta(hostileShown) + "$")
