@@ -21,7 +21,7 @@ import (
 	"github.com/parley-net/parley/tinyproto"
 )
 
-// Verifies: RUNTIME-08, RUNTIME-36, RUNTIME-41
+// Verifies: RUNTIME-08, RUNTIME-36, RUNTIME-41, ONELINE-17, TINYPROTO-03
 func TestHandshakeTimeout(t *testing.T) {
 	dialling := []struct {
 		protocol parley.Protocol
@@ -159,7 +159,7 @@ func TestIdleTimeout(t *testing.T) {
 
 // A peer that never answers is bounded, whatever we do meanwhile.
 //
-// Verifies: RUNTIME-43, RUNTIME-41
+// Verifies: RUNTIME-43, RUNTIME-41, TINYPROTO-20, SERPY-23
 func TestAnswerTimeout(t *testing.T) {
 	deaf := func(t *testing.T, d *parley.Dialer, hello string) *parley.Conn { // a peer that reads and never answers
 		c, peer := barePipe(t, d, hello)

@@ -50,6 +50,7 @@ var oddities = []struct {
 	{text: "VPa!s\"", err: &Error{Offset: 5, Byte: '"'}},
 }
 
+// Verifies: B85-01, B85-02
 func TestEncodings(t *testing.T) {
 	for _, c := range encodings {
 		if got := Encode([]byte("x"), []byte(c.data)); string(got) != "x"+c.text {
@@ -61,6 +62,7 @@ func TestEncodings(t *testing.T) {
 	}
 }
 
+// Verifies: B85-02, B85-03
 func TestOddities(t *testing.T) {
 	for _, c := range oddities {
 		dst := []byte("x")
@@ -96,6 +98,8 @@ func TestErrorText(t *testing.T) {
 }
 
 // Every byte is either a digit or an error, in every place of a group.
+//
+// Verifies: B85-03
 func TestAlphabet(t *testing.T) {
 	for c := range 256 {
 		for place := range 10 {
@@ -112,6 +116,8 @@ func TestAlphabet(t *testing.T) {
 }
 
 // Round trips of all lengths, in a new slice and in place.
+//
+// Verifies: B85-01, B85-02, B85-04
 func TestRoundTrip(t *testing.T) {
 	for n := range 300 {
 		data := randomBytes(uint64(n), n)
@@ -136,6 +142,7 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
+// Verifies: B85-04
 func TestNoAllocation(t *testing.T) {
 	data := randomBytes(1, 1001)
 	text := make([]byte, 0, EncodedLen(len(data)))

@@ -216,6 +216,7 @@ var opcodes = []struct {
 	{"", "hello", "!nothing was kept under memo number 101"},
 }
 
+// Verifies: PICKLE-01, PICKLE-04, PICKLE-08, PICKLE-09
 func TestOpcodes(t *testing.T) {
 	seen := map[string]bool{}
 	for _, c := range opcodes {
@@ -313,6 +314,7 @@ func TestTypes(t *testing.T) {
 	}
 }
 
+// Verifies: PICKLE-05
 func TestIdentity(t *testing.T) {
 	decode := func(p string) any {
 		t.Helper()
@@ -387,6 +389,8 @@ func TestIndependence(t *testing.T) {
 
 // Every pickle that is cut short says so, unless what is left is damaged in
 // another way first.
+//
+// Verifies: PICKLE-08
 func TestCutShort(t *testing.T) {
 	for _, v := range pythonValues(t) {
 		for protocol, p := range v.pickles {

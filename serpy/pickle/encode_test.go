@@ -69,6 +69,7 @@ func native() []struct {
 	}
 }
 
+// Verifies: PICKLE-02, PICKLE-03
 func TestNative(t *testing.T) {
 	for _, c := range native() {
 		for _, protocol := range []int{2, 4, 5} {
@@ -151,6 +152,7 @@ func TestPythonSharing(t *testing.T) {
 	}
 }
 
+// Verifies: PICKLE-04, PICKLE-10
 func TestAppendErrors(t *testing.T) {
 	loop := []any{nil}
 	loop[0] = loop
@@ -223,6 +225,8 @@ func TestAppendErrors(t *testing.T) {
 }
 
 // A Call is written as it was read.
+//
+// Verifies: PICKLE-04
 func TestCallRoundTrip(t *testing.T) {
 	inner := &Call{Func: &Global{"a", "f"}}
 	c := &Call{

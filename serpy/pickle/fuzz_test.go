@@ -7,6 +7,8 @@ import (
 
 // FuzzDecode checks that any input gives a value or an *Error, within the
 // limits, and that what is read can be written and is then read as the same.
+//
+// Verifies: PICKLE-08
 func FuzzDecode(f *testing.F) {
 	for _, c := range opcodes {
 		f.Add([]byte(c.in))

@@ -77,6 +77,8 @@ var hostile = []struct {
 // within four times the input where that is asked for. The accounts are
 // checked against what the runtime measures: what is alive at the end, and,
 // because arrays that grow leave garbage, what was allocated in all.
+//
+// Verifies: PICKLE-06, PICKLE-07
 func TestMemory(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector makes small allocations larger")
@@ -170,6 +172,7 @@ func TestHonest(t *testing.T) {
 	}
 }
 
+// Verifies: PICKLE-06
 func TestLimits(t *testing.T) {
 	var e *Error
 	if _, err := Decode([]byte("]]]."), Limits{MaxMemory: 100}); !errors.As(err, &e) || !errors.Is(err, ErrLimit) || e.Offset != 2 || e.Op != ']' {

@@ -70,6 +70,8 @@ func ascii(s string) string {
 
 // What Python pickles, in every protocol, is what we read; and what we write
 // of it is read by us as the same.
+//
+// Verifies: PICKLE-01, PICKLE-02, PICKLE-03
 func TestPythonsPickles(t *testing.T) {
 	for _, v := range pythonValues(t) {
 		var first string
