@@ -31,6 +31,7 @@ func streams(p oneline.Protocol) []wiretest.Stream {
 	}
 }
 
+// Verifies: RUNTIME-47, RUNTIME-48
 func TestConformance(t *testing.T) {
 	for _, p := range []oneline.Protocol{{}, {UTF8: true}, {EOL: "\r\n"}} {
 		t.Run(describe(p), func(t *testing.T) {

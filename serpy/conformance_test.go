@@ -31,7 +31,7 @@ func streams(t testing.TB) []wiretest.Stream {
 	}
 }
 
-// Verifies: SERPY-01, SERPY-30
+// Verifies: SERPY-01, SERPY-30, RUNTIME-47, RUNTIME-48
 func TestConformance(t *testing.T) {
 	var all []wiretest.Stream
 	for _, role := range []wire.Role{wire.Dialing, wire.Accepting} {

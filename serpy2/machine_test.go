@@ -60,7 +60,7 @@ func events(t *testing.T, limits wire.Limits, stream []byte, size int) string {
 	return strings.Join(lines, "\n")
 }
 
-// Verifies: SERPY2-07, SERPY2-08, SERPY2-10, SERPY2-11, SERPY2-13
+// Verifies: SERPY2-07, SERPY2-08, SERPY2-10, SERPY2-11, SERPY2-13, RUNTIME-47, RUNTIME-48
 func TestConformance(t *testing.T) {
 	values := join(
 		block(kindInt, "\x07\x00\x00\x00\x00\x00\x00\x00"), block(kindFloat, "0x1.8b33333333333p+3"), block(kindStr, "yes µù"),

@@ -38,7 +38,7 @@ var streams = []wiretest.Stream{
 	{Name: "largest announcement", Bytes: []byte("\xFF\xF0\xFF\xFF\xFFabc")},
 }
 
-// Verifies: TINYPROTO-04, TINYPROTO-05, TINYPROTO-12, TINYPROTO-17
+// Verifies: TINYPROTO-04, TINYPROTO-05, TINYPROTO-12, TINYPROTO-17, RUNTIME-47, RUNTIME-48
 func TestConformance(t *testing.T) {
 	for _, p := range []tinyproto.Protocol{auto, never} {
 		t.Run(fmt.Sprintf("Eager=%d", p.Eager), func(t *testing.T) {

@@ -12,6 +12,8 @@ import (
 
 // A machine knows no socket, no clock, no goroutine and no lock. What keeps it
 // so is that it cannot name them. What the processor can do it may ask.
+//
+// Verifies: RUNTIME-51
 func TestMachinesImportNoWorld(t *testing.T) {
 	forbidden := map[string]bool{"net": true, "os": true, "time": true, "sync": true, "context": true, "log": true}
 	const module = "github.com/parley-net/parley"

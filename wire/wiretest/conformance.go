@@ -62,7 +62,7 @@ func Conformance(t *testing.T, p wire.Protocol, streams []Stream) {
 			if got := len(whole.Messages()); got != s.Messages {
 				t.Fatalf("%d messages, want %d; error %v; events %v", got, s.Messages, whole.Err, whole.Events)
 			}
-			t.Run("splits", func(t *testing.T) { splits(t, p, s) })
+			t.Run("splits", func(t *testing.T) { CheckSplits(t, p, s) })
 			t.Run("truncation", func(t *testing.T) { truncations(t, p, s) })
 			t.Run("mutants", func(t *testing.T) { mutants(t, p, s) })
 			t.Run("memory", func(t *testing.T) { memory(t, p, s) })
@@ -124,7 +124,7 @@ func (s Stream) bytewise(tb testing.TB, p wire.Protocol) result {
 // places returns the places from 0 to n, or a sample that includes both ends.
 func places(n int, rng *rand.Rand) []int {
 	const sample = 64
-	if n <= 256 {
+	if n <= 1024 {
 		all := make([]int, n+1)
 		for i := range all {
 			all[i] = i
@@ -149,7 +149,10 @@ func seeded(s Stream) *rand.Rand {
 	return rand.New(rand.NewPCG(seed, uint64(s.Role)))
 }
 
-func splits(tb testing.TB, p wire.Protocol, s Stream) {
+// CheckSplits fails if a stream gives anything else when it arrives in two
+// pieces, cut at any place (a sample of them in a long stream), or byte by byte.
+func CheckSplits(tb testing.TB, p wire.Protocol, s Stream) {
+	tb.Helper()
 	want := s.outcome(tb, p)
 	for _, cut := range places(len(s.Bytes), seeded(s)) {
 		if d := diff(s.outcome(tb, p, cut), want); d != "" {
