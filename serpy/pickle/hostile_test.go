@@ -208,7 +208,8 @@ func TestLimits(t *testing.T) {
 }
 
 // Forty times the input takes about forty times as long: nothing is quadratic.
-// The factor allowed is far above the noise and far below sixteen hundred.
+// What is allowed is far above the noise of a loaded machine, and far below
+// the minutes that 400,000 × 400,000 steps would take.
 func TestLinear(t *testing.T) {
 	if testing.Short() {
 		t.Skip("measures time")
@@ -217,7 +218,7 @@ func TestLinear(t *testing.T) {
 		decode := func(n int) time.Duration {
 			in := []byte(c.make(n))
 			best := time.Hour
-			for range 7 {
+			for range 3 {
 				d := decoder{in: in, limits: Limits{MaxMemory: 16 << 20, MaxIntDigits: 4300}}
 				start := time.Now()
 				d.decode()
@@ -225,7 +226,7 @@ func TestLinear(t *testing.T) {
 			}
 			return best
 		}
-		if small, large := decode(10_000), decode(400_000); large > 300*small+100*time.Millisecond {
+		if small, large := decode(10_000), decode(400_000); large > 300*small+2*time.Second {
 			t.Errorf("%s: %v for 10 kB, %v for 400 kB", c.name, small, large)
 		}
 	}
