@@ -791,7 +791,7 @@ func TestShutdownUnderLoad(t *testing.T) {
 			t.Run(fmt.Sprintf("%s/pull=%v", label(p), pull), func(t *testing.T) {
 				// Where an answer waits for the peer's consent, the next message
 				// comes before it: such a peer could go on for ever.
-				turns := pull && label(p) == "tinyproto-never"
+				turns := label(p) == "tinyproto-never"
 				var shutdown atomic.Bool
 				var accepted, answered atomic.Int64
 				started := make(chan struct{})
