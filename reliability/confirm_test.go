@@ -1,0 +1,283 @@
+package reliability
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/internal/faultproxy"
+)
+
+// arrivals is what has arrived at a server of numbered messages.
+type arrivals struct {
+	mu       sync.Mutex
+	got      map[string]map[int]int // how often, by sender and number
+	bad      []string
+	total    int
+	repeated int // of those that are forgotten
+}
+
+func newArrivals() *arrivals { return &arrivals{got: map[string]map[int]int{}} }
+
+// numbered is the body of message n of a sender: its number and a pattern that
+// shows any change.
+func numbered(sender string, n, size int) []byte {
+	b := fmt.Appendf(nil, "%s:%d:", sender, n)
+	for i := len(b); i < size; i++ {
+		b = append(b, 'a'+byte((i+n)%26))
+	}
+	return b
+}
+
+// ServeMessage notes a message.
+func (a *arrivals) ServeMessage(_ context.Context, _ *parley.Conn, m parley.Message) error {
+	var sender string
+	var n int
+	text := m.Text()
+	for i := range text {
+		if text[i] == ':' {
+			sender = text[:i]
+			fmt.Sscanf(text[i+1:], "%d:", &n)
+			break
+		}
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.total++
+	if text != string(numbered(sender, n, len(text))) {
+		a.bad = append(a.bad, fmt.Sprintf("%.60q", text))
+	}
+	if a.got[sender] == nil {
+		a.got[sender] = map[int]int{}
+	}
+	a.got[sender][n]++
+	return nil
+}
+
+// times returns how often message n of a sender has arrived.
+func (a *arrivals) times(sender string, n int) int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.got[sender][n]
+}
+
+// forget drops what is known of a sender that says no more.
+func (a *arrivals) forget(sender string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, times := range a.got[sender] {
+		if times > 1 {
+			a.repeated++
+		}
+	}
+	delete(a.got, sender)
+}
+
+// twice returns how many messages have arrived more than once.
+func (a *arrivals) twice() int {
+	a.mu.Lock()
+	var all []string
+	for sender := range a.got {
+		all = append(all, sender)
+	}
+	a.mu.Unlock()
+	for _, sender := range all {
+		a.forget(sender)
+	}
+	return a.repeated
+}
+
+// begun counts the tinyproto messages of which a server has read the size but,
+// when the connection ended, not the rest. Streams do not count.
+type begun struct {
+	mu    sync.Mutex
+	sizes map[*parley.Conn]heads
+	cut   int
+}
+
+// heads are the sizes that have been read on one connection.
+type heads struct {
+	count uint64
+	last  uint32
+}
+
+func (b *begun) trace(t parley.Trace) {
+	if t.Sent || t.What != "offer" && t.What != "message" || len(t.Bytes) < 4 { // no size in it
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	h := b.sizes[t.Conn]
+	h.count++
+	h.last = binary.BigEndian.Uint32(t.Bytes)
+	b.sizes[t.Conn] = h
+}
+
+func (b *begun) closed(c *parley.Conn, _ error) {
+	whole := c.Stats().MessagesIn
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if h := b.sizes[c]; h.count > whole && h.last < 256<<10 {
+		b.cut++
+	}
+	delete(b.sizes, c)
+}
+
+func (b *begun) total() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.cut
+}
+
+// Confirm over a network that delays, stalls, is slow, resets or is cut in one
+// direction: it returns nil only if the peer has the message, nothing is
+// changed, and nothing arrives twice. On tinyproto a peer confirms when it has
+// read the size: there a message whose connection is reset behind that may be
+// missing, and no other.
+//
+// Verifies: RUNTIME-17, SERPY-20, SERPY-21, TINYPROTO-19, TINYPROTO-20
+func TestConfirmOverFaults(t *testing.T) {
+	partition := 1500 * time.Millisecond
+	answer := 500 * time.Millisecond
+	if full {
+		partition, answer = 30*time.Second, 10*time.Second
+	}
+	cases := []struct {
+		name   string
+		faults faultproxy.Faults
+		during func(p *faultproxy.Proxy, stop <-chan struct{})
+		fails  bool // some confirmations must fail
+	}{
+		{name: "delay 200 ms", faults: faultproxy.Faults{Delay: 200 * time.Millisecond, Jitter: 50 * time.Millisecond}},
+		{name: "5 % stalls", faults: faultproxy.Faults{StallChance: 0.05, Stall: 300 * time.Millisecond, Slice: 500}},
+		{name: "100 KB a second", faults: faultproxy.Faults{Bandwidth: 100_000}},
+		{name: "resets", faults: faultproxy.Faults{Slice: 700, Delay: time.Millisecond}, fails: true, during: func(p *faultproxy.Proxy, stop <-chan struct{}) {
+			for tick := time.NewTicker(50 * time.Millisecond); ; {
+				select {
+				case <-tick.C:
+					p.Reset()
+				case <-stop:
+					tick.Stop()
+					return
+				}
+			}
+		}},
+		{name: "partition to the server", fails: true, during: hold(faultproxy.ToServer, partition)},
+		{name: "partition to the client", fails: true, during: hold(faultproxy.ToClient, partition)},
+	}
+	eachDriver(t, func(t *testing.T, d driver) {
+		for _, w := range []form{formOf("tinyproto"), formOf("serpy-acknowledged")} {
+			for _, c := range cases {
+				t.Run(w.name+"/"+c.name, func(t *testing.T) {
+					together(t)
+					answer := answer
+					if !c.fails {
+						answer = 20 * time.Second
+					}
+					arrived := newArrivals()
+					cut := begun{sizes: map[*parley.Conn]heads{}}
+					srv := &parley.Server{Protocol: w.protocol, Handler: arrived, Trace: cut.trace, Hooks: parley.Hooks{OnClose: cut.closed}, Timeouts: parley.Timeouts{Answer: answer}}
+					proxy, err := faultproxy.Listen(start(t, d, srv), c.faults)
+					if err != nil {
+						t.Fatal(err)
+					}
+					defer proxy.Close()
+					client := &parley.Client{
+						Dialer:     parley.Dialer{Protocol: w.protocol, Timeouts: parley.Timeouts{Answer: answer, Handshake: answer}},
+						Addr:       proxy.Addr(),
+						MaxBackoff: 50 * time.Millisecond,
+					}
+					defer client.Close()
+					stop, stopped := make(chan struct{}), make(chan struct{})
+					if c.during == nil {
+						c.during = func(_ *faultproxy.Proxy, stop <-chan struct{}) { <-stop }
+					}
+					go func() { defer close(stopped); c.during(proxy, stop) }()
+
+					lasting := 2 * time.Second
+					if c.fails {
+						lasting = max(lasting, partition+answer)
+					}
+					confirmed, failed, missing := confirmFor(client, w.name, lasting, answer, arrived)
+					close(stop)
+					<-stopped
+					allowed := 0
+					if w.name == "tinyproto" {
+						client.Close()
+						srv.Close()
+						eventually(t, "the connections to end", func() bool { return srv.Stats().Open == 0 })
+						allowed = cut.total()
+					}
+					figure(t, "%d confirmed, %d failed, %d arrived; of the confirmed %d were missing (%d were cut behind their size), %d changed, %d arrived twice",
+						confirmed, failed, arrived.total, missing, allowed, len(arrived.bad), arrived.twice())
+					if missing > allowed || len(arrived.bad) > 0 || arrived.twice() > 0 {
+						t.Errorf("want none; changed: %v", arrived.bad)
+					}
+					if confirmed == 0 || c.fails && failed == 0 || !c.fails && failed > 0 {
+						t.Errorf("the case shows nothing")
+					}
+				})
+			}
+		}
+	})
+}
+
+// hold cuts one direction for a while, soon.
+func hold(d faultproxy.Direction, partition time.Duration) func(*faultproxy.Proxy, <-chan struct{}) {
+	return func(p *faultproxy.Proxy, stop <-chan struct{}) {
+		time.Sleep(200 * time.Millisecond)
+		p.Hold(d)
+		defer p.Release(d)
+		select {
+		case <-time.After(partition):
+		case <-stop:
+		}
+	}
+}
+
+// confirmFor confirms numbered messages of several senders for a time. A
+// message whose Confirm has succeeded must have arrived by then, except that
+// the server may just be looking at it.
+func confirmFor(client *parley.Client, name string, lasting, patience time.Duration, a *arrivals) (confirmed, failed, missing int) {
+	var mu sync.Mutex
+	var senders sync.WaitGroup
+	end := time.Now().Add(lasting)
+	for s := range 4 {
+		senders.Go(func() {
+			sender := fmt.Sprintf("%s-%d", name, s)
+			for n := 0; time.Now().Before(end); n++ {
+				ctx, cancel := context.WithTimeout(context.Background(), patience)
+				err := client.Confirm(ctx, parley.Bytes(numbered(sender, n, 20+n%50*37)))
+				cancel()
+				mu.Lock()
+				switch {
+				case err != nil:
+					failed++
+				default:
+					confirmed++
+					if !soon(func() bool { return a.times(sender, n) > 0 }) {
+						missing++
+					}
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	senders.Wait()
+	return confirmed, failed, missing
+}
+
+// soon waits up to a second until cond holds.
+func soon(cond func() bool) bool {
+	for range 1000 {
+		if cond() {
+			return true
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return cond()
+}
