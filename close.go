@@ -32,8 +32,9 @@ func (e *ConnError) Unwrap() error { return e.Err }
 // Close ends the conversation politely: it waits until everything sent has
 // left and is confirmed where the wire has confirmations, says the wire's
 // farewell, and waits a moment for the peer to close too; all this bounded by
-// Timeouts.Close and Linger. What arrives meanwhile is dropped. It returns nil
-// if everything left, and if the connection had ended before.
+// Timeouts.Close and Linger. What arrives meanwhile is dropped, and what still
+// waits for a busy handler may be. It returns nil if everything left, and if the
+// connection had ended before.
 func (c *Conn) Close() error {
 	c.mu.Lock()
 	if c.err != nil {

@@ -1,6 +1,7 @@
 package parley
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"runtime/debug"
@@ -336,7 +337,7 @@ func (c *Conn) call(gen int, f func() error) bool {
 		return c.err == nil
 	}
 	in.release()
-	for err == nil && c.err == nil && c.inbox.len() > 0 && c.cfg.handler != nil {
+	for err == nil && !c.closedHere() && c.inbox.len() > 0 && c.cfg.handler != nil {
 		r := c.pop()
 		c.mu.Unlock()
 		err = c.guard(func() error {
@@ -357,6 +358,12 @@ func (c *Conn) call(gen int, f func() error) bool {
 	c.ended()
 	c.nudge()
 	return false
+}
+
+// closedHere: this program has ended the connection, so it does not want what
+// was received either. What a peer had sent when it left is served.
+func (c *Conn) closedHere() bool {
+	return errors.Is(c.err, ErrClosed) || errors.Is(c.err, ErrServerClosed)
 }
 
 // guard runs f and makes an error of a panic, so that a bug in one handler

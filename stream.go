@@ -92,9 +92,11 @@ func (c *Conn) openStream(gen int, ev *wire.Event) bool {
 	c.flush()
 	if c.cfg.handler != nil {
 		for c.handling && c.err == nil && !c.farewell { // its turn comes, unless the handler waits for us
-			if len(c.ready.q) > 0 || len(c.confirms.q) > 0 || c.held != nil {
+			if len(c.ready.q) > 0 {
 				return c.refuse(c.tooLarge(s.size, "raise it, as the handler waits for what is behind this message"))
 			}
+			// Who waits for a confirmation may be another goroutine; if it is
+			// the handler, Timeouts.Answer ends it.
 			c.park()
 		}
 		if c.err != nil || c.farewell {

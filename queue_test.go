@@ -1,0 +1,111 @@
+package parley_test
+
+import (
+	"context"
+	"io"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/internal/netsim"
+	"github.com/parley-net/parley/parleytest"
+	"github.com/parley-net/parley/tinyproto"
+)
+
+// A peer sends messages and ends the connection, while the handler of the first
+// one waits: those that were received, and confirmed, are served all the same.
+// They used to be dropped if the peer had refused a message of ours, or broken
+// the wire's rules, or reset the connection.
+//
+// Verifies: RUNTIME-16, RUNTIME-33
+func TestReceivedBeforeTheEndIsServed(t *testing.T) {
+	ends := map[string]func(n *netsim.Conn){
+		"refusal":       func(n *netsim.Conn) { io.WriteString(n, "\x00"); n.CloseWrite() },
+		"end of stream": func(n *netsim.Conn) { n.CloseWrite() },
+		"garbage":       func(n *netsim.Conn) { io.WriteString(n, "\xfa") },
+		"reset":         func(n *netsim.Conn) { time.Sleep(time.Second); n.Reset() },
+	}
+	for name, end := range ends {
+		for _, p := range []tinyproto.Protocol{{}, {Eager: tinyproto.Never}} {
+			synctest.Test(t, func(t *testing.T) {
+				var mu sync.Mutex
+				var served []string
+				srv := &parley.Server{Protocol: p, Handler: parley.HandlerFunc(func(ctx context.Context, c *parley.Conn, m parley.Message) error {
+					mu.Lock()
+					served = append(served, m.Text())
+					first := len(served) == 1
+					mu.Unlock()
+					if !first {
+						return nil
+					}
+					if err := c.Confirm(ctx, parley.Text("really?")); err == nil {
+						t.Errorf("%s, Eager %d: Confirm succeeded", name, p.Eager)
+					}
+					return nil
+				})}
+				sim := netsim.New(1, netsim.Faults{})
+				ended := make(chan error, 1)
+				go func() { ended <- srv.Serve(sim.Listener()) }()
+				peer, err := sim.Dial()
+				if err != nil {
+					t.Fatal(err)
+				}
+				io.WriteString(peer, tinyHello+tiny("a"))
+				synctest.Wait()
+				io.WriteString(peer, tiny("b", "c"))
+				end(peer)
+				time.Sleep(time.Minute)
+				mu.Lock()
+				if want := []string{"a", "b", "c"}; !slices.Equal(served, want) {
+					t.Errorf("%s, Eager %d: served %q, want %q", name, p.Eager, served, want)
+				}
+				mu.Unlock()
+				srv.Close()
+				<-ended
+			})
+		}
+	}
+}
+
+// A message that must be streamed arrives while the handler is busy and another
+// goroutine waits for a confirmation: it waits for its turn. It used to be
+// refused, as if the handler were the one that waits.
+//
+// Verifies: RUNTIME-22, RUNTIME-25
+func TestStreamBehindABusyHandler(t *testing.T) {
+	for _, p := range []tinyproto.Protocol{{}, {Eager: tinyproto.Never}} {
+		synctest.Test(t, func(t *testing.T) {
+			sink := &check{}
+			streamed := make(chan int64, 1)
+			busy := parley.HandlerFunc(func(ctx context.Context, c *parley.Conn, m parley.Message) error {
+				go func() {
+					if err := c.Confirm(ctx, parley.Text("news")); err != nil {
+						t.Errorf("Eager %d: Confirm: %v", p.Eager, err)
+					}
+				}()
+				time.Sleep(5 * time.Second)
+				return nil
+			})
+			srv := &parley.Server{Protocol: p, Limits: parley.Limits{MaxMessage: 1000},
+				Handler: uploads{busy, func() io.Writer { return sink }, func(_ context.Context, _ *parley.Conn, n int64) error {
+					streamed <- n
+					return nil
+				}}}
+			c := parleytest.Pipe(t, srv, &parley.Dialer{Protocol: p})
+			ctx := newContext(t)
+			if err := c.Send(ctx, parley.Text("go")); err != nil {
+				t.Fatal(err)
+			}
+			if err := c.SendStream(ctx, 500_000, &pattern{}); err != nil {
+				t.Fatalf("Eager %d: %v", p.Eager, err)
+			}
+			expect(t, c, "news")
+			if n := <-streamed; n != 500_000 {
+				t.Errorf("Eager %d: %d bytes were streamed", p.Eager, n)
+			}
+		})
+	}
+}
