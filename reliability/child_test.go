@@ -8,8 +8,12 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -29,10 +33,11 @@ type childConfig struct {
 	WhenFull parley.Full
 	Streams  bool   // it also takes streams, and forgets them
 	NoFile   uint64 // how many descriptors the process may have; 0: what it has
+	Drain    time.Duration
 }
 
 // serveAsChild is the child: it prints its address and serves until its input
-// ends.
+// ends, or it gets a SIGTERM: then it shuts down and says how.
 func serveAsChild(config string) {
 	fail := func(err error) {
 		fmt.Fprintln(os.Stderr, "child:", err)
@@ -47,9 +52,14 @@ func serveAsChild(config string) {
 			fail(err)
 		}
 	}
+	var taken atomic.Uint64
 	srv := &parley.Server{
 		Protocol: forms[slices.IndexFunc(forms, func(f form) bool { return f.name == c.Form })].protocol,
-		Handler:  echo, Limits: c.Limits, Timeouts: c.Timeouts,
+		Handler: parley.HandlerFunc(func(ctx context.Context, conn *parley.Conn, m parley.Message) error {
+			taken.Add(1)
+			return conn.Send(ctx, m)
+		}),
+		Limits: c.Limits, Timeouts: c.Timeouts,
 		MaxConns: c.MaxConns, WhenFull: c.WhenFull, MaxConnsPerAddr: -1,
 	}
 	if c.Streams {
@@ -60,9 +70,30 @@ func serveAsChild(config string) {
 		fail(err)
 	}
 	go srv.Serve()
+	term := make(chan os.Signal, 1)
+	signal.Notify(term, syscall.SIGTERM)
+	go func() {
+		<-term
+		ctx, cancel := context.WithTimeout(context.Background(), c.Drain)
+		defer cancel()
+		var end childEnd
+		if err := srv.Shutdown(ctx); err != nil {
+			end.Err = err.Error()
+		}
+		end.Taken, end.Sent = taken.Load(), srv.Stats().Total.MessagesOut
+		json.NewEncoder(os.Stdout).Encode(end)
+		os.Exit(0)
+	}()
 	fmt.Println(srv.Addrs()[0])
 	io.Copy(io.Discard, os.Stdin)
 	srv.Close()
+}
+
+// childEnd is what a child says when it has shut down.
+type childEnd struct {
+	Taken uint64 // messages its handler has been given
+	Sent  uint64 // answers it has sent
+	Err   string
 }
 
 // forgetful echoes messages and reads streams to their end.
@@ -82,6 +113,9 @@ type child struct {
 	t    *testing.T
 	addr string
 	pid  int
+	cmd  *exec.Cmd
+	out  *bufio.Reader
+	wait func() error
 }
 
 // startChild starts a server process; it ends with the test.
@@ -107,17 +141,36 @@ func startChild(t *testing.T, d driver, w form, c childConfig) *child {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	wait := sync.OnceValue(cmd.Wait)
 	t.Cleanup(func() {
 		stdin.Close()
 		kill := time.AfterFunc(10*time.Second, func() { cmd.Process.Kill() })
 		defer kill.Stop()
-		if err := cmd.Wait(); err != nil {
+		if err := wait(); err != nil {
 			t.Errorf("the server process: %v", err)
 		}
 	})
-	addr, err := bufio.NewReader(stdout).ReadString('\n')
+	out := bufio.NewReader(stdout)
+	addr, err := out.ReadString('\n')
 	if err != nil {
 		t.Fatalf("the server process: %v", err)
 	}
-	return &child{t, strings.TrimSpace(addr), cmd.Process.Pid}
+	return &child{t, strings.TrimSpace(addr), cmd.Process.Pid, cmd, out, wait}
+}
+
+// terminate sends SIGTERM and returns what the child says in the end, and how
+// long it took until its process had ended.
+func (c *child) terminate() (end childEnd, took time.Duration) {
+	c.t.Helper()
+	began := time.Now()
+	if err := c.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		c.t.Fatal(err)
+	}
+	if err := json.NewDecoder(c.out).Decode(&end); err != nil {
+		c.t.Fatalf("the server process: %v", err)
+	}
+	if err := c.wait(); err != nil {
+		c.t.Errorf("the server process: %v", err)
+	}
+	return end, time.Since(began)
 }

@@ -202,7 +202,7 @@ func TestConfirmOverFaults(t *testing.T) {
 					if c.fails {
 						lasting = max(lasting, partition+answer)
 					}
-					confirmed, failed, missing := confirmFor(client, w.name, lasting, answer, arrived)
+					confirmed, failed, missing := confirmFor(client, w.name, lasting, answer, c.fails, arrived)
 					close(stop)
 					<-stopped
 					allowed := 0
@@ -239,29 +239,36 @@ func hold(d faultproxy.Direction, partition time.Duration) func(*faultproxy.Prox
 	}
 }
 
-// confirmFor confirms numbered messages of several senders for a time. A
-// message whose Confirm has succeeded must have arrived by then, except that
+// confirmFor confirms numbered messages of several senders for a time, on a busy
+// machine longer: until there is something to judge, also of failures if there
+// must be some. A message whose Confirm has succeeded must have arrived by then, except that
 // the server may just be looking at it.
-func confirmFor(client *parley.Client, name string, lasting, patience time.Duration, a *arrivals) (confirmed, failed, missing int) {
+func confirmFor(client *parley.Client, name string, lasting, patience time.Duration, fails bool, a *arrivals) (confirmed, failed, missing int) {
 	var mu sync.Mutex
 	var senders sync.WaitGroup
 	end := time.Now().Add(lasting)
+	enough := func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return time.Now().After(end) && (confirmed > 0 && (failed > 0 || !fails) || time.Now().After(end.Add(time.Minute)))
+	}
 	for s := range 4 {
 		senders.Go(func() {
 			sender := fmt.Sprintf("%s-%d", name, s)
-			for n := 0; time.Now().Before(end); n++ {
+			for n := 0; !enough(); n++ {
 				ctx, cancel := context.WithTimeout(context.Background(), patience)
 				err := client.Confirm(ctx, parley.Bytes(numbered(sender, n, 20+n%50*37)))
 				cancel()
+				there := err == nil && soon(func() bool { return a.times(sender, n) > 0 })
 				mu.Lock()
 				switch {
 				case err != nil:
 					failed++
+				case !there:
+					missing++
+					fallthrough
 				default:
 					confirmed++
-					if !soon(func() bool { return a.times(sender, n) > 0 }) {
-						missing++
-					}
 				}
 				mu.Unlock()
 			}
@@ -271,13 +278,13 @@ func confirmFor(client *parley.Client, name string, lasting, patience time.Durat
 	return confirmed, failed, missing
 }
 
-// soon waits up to a second until cond holds.
+// soon waits until cond holds, which should not take longer than a busy machine
+// needs to run another goroutine.
 func soon(cond func() bool) bool {
-	for range 1000 {
+	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		if cond() {
 			return true
 		}
-		time.Sleep(time.Millisecond)
 	}
 	return cond()
 }

@@ -12,7 +12,7 @@ import (
 // crowd is many bare connections to one server.
 type crowd struct {
 	conns []*net.TCPConn
-	since []time.Time // when the answer had come
+	since []time.Time // before it was made
 	wg    sync.WaitGroup
 }
 
@@ -36,13 +36,13 @@ func gather(t *testing.T, addr string, n int, opening, answer string) *crowd {
 				if i >= n || failure.Load() != nil {
 					return
 				}
+				c.since[i] = time.Now()
 				nc, err := dialFrom(i, addr)
 				if err == nil {
 					c.conns[i] = nc
 					nc.SetDeadline(time.Now().Add(60 * time.Second))
 					if _, err = io.WriteString(nc, opening); err == nil {
 						err = hear(nc, answer)
-						c.since[i] = time.Now()
 					}
 				}
 				if err != nil {

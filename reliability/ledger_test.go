@@ -164,8 +164,8 @@ func (l *ledger) outstanding() (n int) {
 
 // verdict checks what can only be known in the end. all: everything sent must
 // have arrived. Otherwise the connection was ended in the middle, and only what
-// was confirmed must have.
-func (l *ledger) verdict(all bool) []string {
+// was confirmed must have, except for those the receiver itself has dropped.
+func (l *ledger) verdict(all bool, dropped int) []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	ahead := 0
@@ -177,6 +177,8 @@ func (l *ledger) verdict(all bool) []string {
 				l.empties--
 			case all && e.err == nil:
 				l.problem("lost: %s", e.what)
+			case e.confirmed && dropped > 0:
+				dropped--
 			case e.confirmed && l.kind.ahead && ahead == 0:
 				ahead++ // its size had come, the rest not
 			case e.confirmed:

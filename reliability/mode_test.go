@@ -43,6 +43,15 @@ func scale(n, small int) int {
 	return small
 }
 
+// within returns the longest that something may take which should take d: that
+// in the full mode, else much more, as other programs may keep us waiting.
+func within(d time.Duration) time.Duration {
+	if full {
+		return d
+	}
+	return d + 20*time.Second
+}
+
 // needsFull skips a case that only makes sense in its full size.
 func needsFull(t *testing.T) {
 	t.Helper()

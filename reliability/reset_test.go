@@ -122,7 +122,7 @@ func resetServer(t *testing.T, d driver, w form) {
 		}
 	}
 	figure(t, "reset after each of %d bytes: all errors name the byte; the next one was served within %v", len(stream), slowest.Round(time.Microsecond))
-	if slowest > 2*time.Second {
+	if slowest > within(2*time.Second) {
 		t.Errorf("a next connection waited %v", slowest)
 	}
 }

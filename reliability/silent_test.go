@@ -52,7 +52,7 @@ func TestSilentPeers(t *testing.T) {
 				kept := heap() - memory
 				figure(t, "%d silent peers, limit %v: found after %v to %v; left %d goroutines, %d descriptors, %d KiB", n, limit,
 					least.Round(time.Millisecond), most.Round(time.Millisecond), max(0, runtime.NumGoroutine()-goroutines), left, max(0, kept)>>10)
-				if least < limit || most > limit+limit/10+100*time.Millisecond {
+				if least < limit || most > within(limit+limit/10) {
 					t.Errorf("want %v to %v", limit, limit+limit/10)
 				}
 				if left > 0 {
@@ -125,7 +125,7 @@ func TestVanishedPeer(t *testing.T) {
 				err = <-ends
 				took := time.Since(began)
 				figure(t, "limit %v: found after %v: %v", limit, took.Round(time.Millisecond), err)
-				if err == nil || took > limit+limit/10+time.Second {
+				if err == nil || took > within(limit+limit/10) {
 					t.Errorf("want at most %v", limit+limit/10)
 				}
 			})

@@ -700,11 +700,20 @@ func (s *sim) judge() {
 		if s.plan.cancel && e.conn != nil && (cancelled(s.ends[0].closed) || cancelled(s.ends[1].closed)) {
 			all = false
 		}
-		s.problems = append(s.problems, e.sends.verdict(all)...)
+		s.problems = append(s.problems, e.sends.verdict(all, s.dropped(s.ends[1-e.side]))...)
 		if e.conn != nil {
 			s.checkStats(e)
 		}
 	}
+}
+
+// dropped returns how many messages e has received, and confirmed, but not given
+// to its handler because it had closed the connection itself meanwhile.
+func (s *sim) dropped(e *end) int {
+	if e.conn == nil || s.plan.pull[e.side] || !errors.Is(e.closed, parley.ErrClosed) {
+		return 0
+	}
+	return e.conn.Stats().Waiting
 }
 
 // cancelled reports whether a connection was ended by a send that was given up.

@@ -131,14 +131,14 @@ func TestReconnectStorm(t *testing.T) {
 		}
 		figure(t, "%d clients away for %v, longest pause %v: all back after %v, peak %.1f × mean of a tenth (%v); %d messages sent, %d confirmed, of these %d missing, %d arrived twice",
 			n, away, backoff, all.Round(time.Millisecond), float64(peak)/mean, histogram, sent, confirmed, missing, twice)
-		if all > min(60*time.Second, 2*backoff+2*time.Second) {
+		if all > within(min(60*time.Second, 2*backoff+2*time.Second)) {
 			t.Errorf("it took %v", all)
 		}
 		// A random moment of a pause that is random between 0 and the longest
 		// is rather near its end: the first tenth expects 1.9 × the mean.
 		bound := 2.0
 		if !full {
-			bound = 3 // few clients are uneven by chance
+			bound = 6 // few clients are uneven by chance, and wait for other programs
 		}
 		if float64(peak) > bound*mean {
 			t.Errorf("%d came back in one tenth of the time, want at most %v × %v", peak, bound, mean)

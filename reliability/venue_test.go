@@ -65,9 +65,9 @@ func onSockets(t *testing.T, s *sim) venue {
 			}
 			return nc, err
 		},
-		patience: 30 * time.Second,
+		patience: 90 * time.Second,
 		settled:  20 * time.Millisecond,
-		timeouts: parley.Timeouts{Settle: -1, Close: 20 * time.Second, Linger: 20 * time.Second},
+		timeouts: parley.Timeouts{Handshake: 60 * time.Second, Write: 60 * time.Second, Settle: -1, Close: 20 * time.Second, Linger: 20 * time.Second},
 	}
 }
 
