@@ -1,5 +1,5 @@
 # Each line is one that a person could type.
-.PHONY: run test lint doc verify interop fuzz bench cross release
+.PHONY: run test lint doc verify interop fuzz bench microbench cross release
 
 run:
 	go run ./cmd/parley demo
@@ -16,6 +16,8 @@ interop:
 fuzz:
 	.ci/fuzz 60s
 bench:
+	cd bench && go run ./cmd/bench
+microbench:
 	go test -run '^$$' -bench . -benchmem ./...
 cross:
 	for t in linux/arm darwin/arm64 windows/amd64; do CGO_ENABLED=0 GOOS=$${t%/*} GOARCH=$${t#*/} go build ./... || exit 1; done
