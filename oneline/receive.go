@@ -29,14 +29,7 @@ func (m *machine) Receive(p []byte, ev *wire.Event) (n int, err error) {
 		}
 		line := p[n : n+size-len(m.eol)]
 		if m.role == wire.Accepting {
-			kind, valid := m.command(line)
-			ev.Kind = kind
-			if kind == wire.EventMessage {
-				ev.Message = wire.TextBytes(line)
-				if !valid {
-					ev.Message = ev.Message.WithInvalid(!m.utf8)
-				}
-			}
+			m.command(ev, line)
 		} else if err := m.response(ev, line); err != nil {
 			return n, err
 		}
@@ -80,9 +73,9 @@ func (m *machine) tooLong() error {
 		m.maxReceive, m.eol)}
 }
 
-// command is what a line means to a server, and whether it is valid text.
-func (m *machine) command(line []byte) (kind wire.EventKind, valid bool) {
-	valid = isASCII(line)
+// command is what a line means to a server.
+func (m *machine) command(ev *wire.Event, line []byte) {
+	valid := isASCII(line)
 	word := ""
 	switch {
 	case valid:
@@ -95,16 +88,19 @@ func (m *machine) command(line []byte) (kind wire.EventKind, valid bool) {
 	switch word {
 	case ping:
 		m.pongs++
-		return wire.EventNone, true
 	case disconnect:
 		m.goodbye = true
-		return wire.EventLeave, true
+		ev.Kind = wire.EventLeave
 	case shutdown:
 		m.goodbye = true
-		return wire.EventShutdown, true
+		ev.Kind = wire.EventShutdown
+	default:
+		m.asked = true
+		ev.SetText(line)
+		if !valid {
+			ev.Message = ev.Message.WithInvalid(!m.utf8)
+		}
 	}
-	m.asked = true
-	return wire.EventMessage, valid
 }
 
 // response is what a line means to a client.
@@ -118,14 +114,13 @@ func (m *machine) response(ev *wire.Event, line []byte) error {
 		ev.Kind = wire.EventOpen
 		return nil
 	}
-	if !utf8.Valid(line) {
+	if !isASCII(line) && !utf8.Valid(line) {
 		ev.Kind = wire.EventLost
 		ev.Err = &wire.MessageError{Protocol: name, Offset: m.offset, Rule: fmt.Sprintf(
 			"a line of %d bytes is not UTF-8: the server has to send text", len(line))}
 		return nil
 	}
-	ev.Kind = wire.EventMessage
-	ev.Message = wire.TextBytes(trimSpace(line))
+	ev.SetText(trimSpace(line))
 	return nil
 }
 

@@ -223,42 +223,46 @@ func (m *machine) join(p []byte) []byte {
 	return p[:n+copy(p[n:], last)]
 }
 
-// message returns the message whose form on the wire is data; marked says that
-// its block began with an SOH. It decodes in place.
-func (m *machine) message(data []byte, marked bool) (msg wire.Message, lost *wire.MessageError) {
+// message makes ev the message whose form on the wire is data, or returns why
+// it is lost; marked says that its block began with an SOH. It decodes in place.
+func (m *machine) message(ev *wire.Event, data []byte, marked bool) (lost *wire.MessageError) {
 	size := len(data)
 	if m.in >= 2 {
 		size = b85.DecodedLen(size)
 	}
 	if int64(size) > m.limit {
-		return msg, m.tooLarge()
+		return m.tooLarge()
 	}
 	var err error
 	switch m.in {
 	case 0:
 		if !marked {
-			return wire.Bytes(data), nil
+			break
 		}
 		if data, err = m.Encoding.Decode(nil, data); err != nil {
-			return msg, m.failure("a block that begins with 01 has to be text in the connection's encoding", err)
+			return m.failure("a block that begins with 01 has to be text in the connection's encoding", err)
 		}
-		return wire.TextBytes(data), nil
+		ev.SetText(data)
+		return nil
 	case 1:
-		return wire.Bytes(data), nil
 	case 2, 3, 4, 5:
 		if data, err = b85.Decode(data[:0], data); err != nil {
-			return msg, m.failure("a block in mode 2 to 5 has to be base85", err)
+			return m.failure("a block in mode 2 to 5 has to be base85", err)
 		}
 		if m.in <= 3 || m.NoPickle {
-			return wire.Bytes(data), nil
+			break
 		}
 		value, err := pickle.Decode(data, m.PickleLimits)
 		if err != nil {
-			return msg, m.failure("a message in mode 4 or 5 has to be a pickle of plain data", err)
+			return m.failure("a message in mode 4 or 5 has to be a pickle of plain data", err)
 		}
-		return fromValue(value), nil
+		ev.Kind, ev.Message = wire.EventMessage, fromValue(value)
+		return nil
+	default:
+		return m.failure(fmt.Sprintf("the peer has set mode %d, which does not exist; it must set a mode from 0 to 5", m.in), nil)
 	}
-	return msg, m.failure(fmt.Sprintf("the peer has set mode %d, which does not exist; it must set a mode from 0 to 5", m.in), nil)
+	ev.SetBytes(data)
+	return nil
 }
 
 // fromValue returns the message for a pickled value.
@@ -282,16 +286,14 @@ func fromValue(value any) wire.Message {
 // acknowledgement. data is its form on the wire, decoded in place; marked says
 // that its block began with an SOH.
 func (m *machine) deliver(ev *wire.Event, data []byte, marked bool) {
-	msg, lost := m.message(data, marked)
-	if lost != nil {
+	if lost := m.message(ev, data, marked); lost != nil {
 		*ev = wire.Event{Kind: wire.EventLost, Err: lost}
 		return
 	}
 	if acknowledged(m.in) {
 		m.owed = append(m.owed, 'E')
 	}
-	ev.Kind = wire.EventMessage
-	ev.Message = msg.WithMode(int(m.in))
+	ev.SetMode(int(m.in))
 }
 
 // failure returns the error for the current message.

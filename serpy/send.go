@@ -18,7 +18,7 @@ func (m *machine) Send(dst []byte, msg wire.Message) ([]byte, wire.Sent, error) 
 	if int64(msg.Len()) > maxMessage {
 		return dst, wire.Sent{}, fmt.Errorf("%w: %d bytes, serpy takes %d; send it in parts", wire.ErrTooLarge, msg.Len(), int64(maxMessage))
 	}
-	mode, err := m.choose(msg)
+	mode, err := m.choose(&msg)
 	if err != nil {
 		return dst, wire.Sent{}, err
 	}
@@ -26,7 +26,7 @@ func (m *machine) Send(dst []byte, msg wire.Message) ([]byte, wire.Sent, error) 
 	if mode != m.out {
 		out = m.appendSetMode(out, mode)
 	}
-	out, err = m.appendData(out, msg, mode)
+	out, err = m.appendData(out, &msg, mode)
 	if err != nil {
 		return dst, wire.Sent{}, err
 	}
@@ -50,7 +50,7 @@ func (*machine) appendSetMode(out []byte, mode uint8) []byte {
 }
 
 // choose returns the mode in which msg travels.
-func (m *machine) choose(msg wire.Message) (uint8, error) {
+func (m *machine) choose(msg *wire.Message) (uint8, error) {
 	asked := m.Mode
 	if own, ok := msg.Mode(); ok {
 		asked = own
@@ -114,7 +114,7 @@ func conflict(data []byte, mode uint8) int {
 
 // appendData appends the form of msg in the given mode, without its EOT and
 // separator. What it appends in case of an error means nothing.
-func (m *machine) appendData(out []byte, msg wire.Message, mode uint8) ([]byte, error) {
+func (m *machine) appendData(out []byte, msg *wire.Message, mode uint8) ([]byte, error) {
 	start := len(out)
 	var err error
 	switch msg.Type() {

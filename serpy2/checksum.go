@@ -41,7 +41,7 @@ func sumPlain(p []byte) uint32 {
 	}
 	for ; len(p) >= 8; p = p[8:] {
 		x := binary.LittleEndian.Uint64(p)
-		total += addLanes(x&lanes) + addLanes(x>>8&lanes)
+		total += addLanes(x&lanes + x>>8&lanes)
 	}
 	for _, b := range p {
 		total += uint64(b)

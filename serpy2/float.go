@@ -46,10 +46,67 @@ var (
 	errFloatRange  = errors.New("beyond the range of a double")
 )
 
+// parseOwn reads what appendFloat writes for all but infinities, NaN and
+// zeros: the one form that is worth a way of its own.
+func parseOwn(text []byte) (f float64, ok bool) {
+	const lead, digits = len("0x1."), 13
+	sign, p := cutAny(text, "-")
+	if len(p) < lead+digits+len("p+0") || string(p[:2]) != "0x" || p[3] != '.' || p[lead+digits] != 'p' {
+		return 0, false
+	}
+	mantissa := uint64(0)
+	for _, c := range p[lead : lead+digits] {
+		switch {
+		case '0' <= c && c <= '9':
+			c -= '0'
+		case 'a' <= c && c <= 'f':
+			c -= 'a' - 10
+		default:
+			return 0, false
+		}
+		mantissa = mantissa<<4 | uint64(c)
+	}
+	expSign, number := p[lead+digits+1], p[lead+digits+2:]
+	if expSign != '+' && expSign != '-' || len(number) > 4 {
+		return 0, false
+	}
+	exp := 0
+	for _, c := range number {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		exp = exp*10 + int(c-'0')
+	}
+	if expSign == '-' {
+		exp = -exp
+	}
+	switch {
+	case p[2] == '1' && -1022 <= exp && exp <= 1023:
+		exp += 1023
+	case p[2] == '0' && exp == -1022: // subnormal
+		exp = 0
+	default:
+		return 0, false
+	}
+	bits := uint64(exp)<<52 | mantissa
+	if sign == '-' {
+		bits |= 1 << 63
+	}
+	return math.Float64frombits(bits), true
+}
+
 // parseFloat reads what Python's float.fromhex() reads, in ASCII: hexadecimal
 // digits with or without 0x, point, binary exponent, sign, white space around
 // it, and inf, infinity and nan in any case. text is at most maxFloat bytes.
 func parseFloat(text []byte) (float64, error) {
+	if f, ok := parseOwn(text); ok {
+		return f, nil
+	}
+	return parseAny(text)
+}
+
+// parseAny is parseFloat without the short cut.
+func parseAny(text []byte) (float64, error) {
 	rest := bytes.Trim(text, " \t\n\v\f\r")
 	sign, rest := cutAny(rest, "+-")
 	switch {

@@ -165,6 +165,33 @@ for line in sys.stdin:
 	}
 }
 
+// The short cut reads what the long way reads, or leaves it to it.
+func TestParseOwn(t *testing.T) {
+	rng := rand.New(rand.NewPCG(7, 8))
+	own := 0
+	for i := range 100_000 {
+		text := appendFloat(nil, math.Float64frombits(rng.Uint64()))
+		for range i % 3 { // bytes wrong, one gone
+			text[rng.IntN(len(text))] = "0123456789abcdefpx.+-_ "[rng.IntN(23)]
+			if i%4 == 0 {
+				at := rng.IntN(len(text))
+				text = append(text[:at], text[at+1:]...)
+			}
+		}
+		got, ok := parseOwn(text)
+		if !ok {
+			continue
+		}
+		own++
+		if want, err := parseAny(text); err != nil || !same(got, want) {
+			t.Fatalf("%q is read %v, want %v, %v", text, got, want, err)
+		}
+	}
+	if own < 40_000 {
+		t.Errorf("the short cut read only %d of the texts", own)
+	}
+}
+
 // nearlyFloat returns a text of at most maxFloat bytes that may be a number.
 func nearlyFloat(rng *rand.Rand) string {
 	pick := func(from ...string) string { return from[rng.IntN(len(from))] }

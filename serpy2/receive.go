@@ -2,6 +2,7 @@ package serpy2
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"strings"
 	"unicode/utf8"
@@ -38,11 +39,11 @@ func (m *machine) Receive(p []byte, ev *wire.Event) (n int, err error) {
 // begin is called where a block should begin.
 func (m *machine) begin(p []byte, ev *wire.Event) int {
 	m.start = m.read
-	if i := min(len(p), len(identifier)); string(p[:i]) != identifier[:i] {
-		m.state = garbage
-		return m.scan(p, ev)
-	}
-	if len(p) < headerSize {
+	if len(p) < headerSize || string(p[:len(identifier)]) != identifier {
+		if n := min(len(p), len(identifier)); string(p[:n]) != identifier[:n] {
+			m.state = garbage
+			return m.scan(p, ev)
+		}
 		return 0
 	}
 	block := parseHeader(p)
@@ -100,27 +101,29 @@ func (m *machine) message(block header, payload []byte, ev *wire.Event) {
 		m.damaged(ev, block, s)
 		return
 	}
-	msg := block.empty()
 	switch block.kind {
+	case kindBytes:
+		ev.SetBytes(payload)
 	case kindInt:
-		msg = decodeInt(payload)
+		if len(payload) == 8 { // what all peers send
+			ev.SetInt(int64(binary.LittleEndian.Uint64(payload)))
+			return
+		}
+		ev.Kind, ev.Message = wire.EventMessage, decodeInt(payload)
 	case kindFloat:
 		f, err := parseFloat(payload)
 		if err != nil {
 			m.lost(ev, "the text of a float is not as Python's float.hex() writes it", err)
 			return
 		}
-		msg = wire.Float(f)
+		ev.SetFloat(f)
 	case kindStr:
 		if !utf8.Valid(payload) {
 			m.notUTF8(ev)
 			return
 		}
-		msg = wire.TextBytes(payload)
-	case kindBytes:
-		msg = wire.Bytes(payload)
+		ev.SetText(payload)
 	}
-	ev.Kind, ev.Message = wire.EventMessage, msg
 }
 
 // piece delivers the next piece of an offered block.

@@ -18,8 +18,9 @@ func (m *machine) Send(dst []byte, msg wire.Message) ([]byte, wire.Sent, error) 
 		return dst, sent, wire.ErrLeft
 	}
 	var number [32]byte
-	kind, payload := byte(0), msg.Bytes()
-	switch msg.Type() {
+	t, payload := msg.Type(), msg.Bytes()
+	kind := byte(0)
+	switch t {
 	case wire.TypeBytes:
 		kind = kindBytes
 	case wire.TypeText:
@@ -33,7 +34,7 @@ func (m *machine) Send(dst []byte, msg wire.Message) ([]byte, wire.Sent, error) 
 	case wire.TypeFloat:
 		kind, payload = kindFloat, appendFloat(number[:0], msg.Float())
 	default:
-		return dst, sent, fmt.Errorf("%w: serpy2 has bytes, text, int and float, not %v", wire.ErrNotRepresentable, msg.Type())
+		return dst, sent, fmt.Errorf("%w: serpy2 has bytes, text, int and float, not %v", wire.ErrNotRepresentable, t)
 	}
 	if uint64(len(payload)) > math.MaxUint32 {
 		return dst, sent, fmt.Errorf("%w: a serpy2 block carries at most %d bytes, not %d; split it", wire.ErrTooLarge, uint32(math.MaxUint32), len(payload))

@@ -72,7 +72,7 @@ func (m *machine) receiveNext(p []byte, ev *wire.Event) (int, error) {
 	if whole && size <= m.largest {
 		m.owe()
 		end := headerSize + int(size)
-		ev.Kind, ev.Message = wire.EventMessage, wire.Bytes(p[headerSize:end:end])
+		ev.SetBytes(p[headerSize:end:end])
 		return end, nil
 	}
 	m.state, m.size, m.missing = offered, size, size

@@ -3,6 +3,7 @@ package tinyproto
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/parley-net/parley/wire"
 )
@@ -14,12 +15,13 @@ const copyLimit = 16 << 10
 // Send appends the header of msg to dst, and a small payload that may leave at
 // once.
 func (m *machine) Send(dst []byte, msg wire.Message) ([]byte, wire.Sent, error) {
-	if t := msg.Type(); t != wire.TypeBytes && t != wire.TypeText {
+	t, payload := msg.Type(), msg.Bytes()
+	if t != wire.TypeBytes && t != wire.TypeText {
 		return dst, wire.Sent{}, fmt.Errorf("%w: tinyproto carries bytes, and text as its bytes, no %s", wire.ErrNotRepresentable, t)
 	}
-	dst, sent, err := m.SendHead(dst, int64(msg.Len()))
-	if sent.Body == wire.BodyFollows && msg.Len() <= copyLimit {
-		dst = append(dst, msg.Bytes()...)
+	dst, sent, err := m.SendHead(dst, int64(len(payload)))
+	if sent.Body == wire.BodyFollows && len(payload) <= copyLimit {
+		dst = append(dst, payload...)
 		m.open, sent.Body = false, wire.BodyNone
 	}
 	return dst, sent, err
@@ -60,8 +62,13 @@ func (m *machine) BodySent() {
 // EventGranted and the payload: the OKs to headers read before the grant leave
 // then. While the payload leaves it appends nothing.
 func (m *machine) Output(dst []byte) []byte {
-	for ; m.owed > 0; m.owed-- {
-		dst = append(dst, statusOK)
+	if m.owed > 0 {
+		n := len(dst)
+		dst = slices.Grow(dst, m.owed)[:n+m.owed]
+		for i := range dst[n:] {
+			dst[n+i] = statusOK
+		}
+		m.owed = 0
 	}
 	if m.refuse && !m.open {
 		m.refuse = false
