@@ -3,8 +3,6 @@
 package main
 
 import (
-	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -16,7 +14,6 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -54,9 +51,6 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 	})
 }
-
-// patience bounds every wait of a script.
-const patience = 20 * time.Second
 
 // scriptCondition knows [ipv6].
 func scriptCondition(cond string) (bool, error) {
@@ -119,76 +113,6 @@ func (p *proc) kill() {
 	p.cmd.Process.Kill()
 	<-p.ended
 }
-
-// capture keeps what a program prints and lets others wait for it.
-type capture struct {
-	mu      sync.Mutex
-	buf     bytes.Buffer
-	read    int // what hear has been through
-	closed  bool
-	changed chan struct{}
-}
-
-func newCapture() *capture { return &capture{changed: make(chan struct{})} }
-
-func (c *capture) Write(p []byte) (int, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.buf.Write(p)
-	c.wake()
-	return len(p), nil
-}
-
-func (c *capture) wake() {
-	close(c.changed)
-	c.changed = make(chan struct{})
-}
-
-func (c *capture) close() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.closed = true
-	c.wake()
-}
-
-func (c *capture) String() string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.buf.String()
-}
-
-// await waits until what was printed since the last await matches, and returns
-// the match and its groups.
-func (c *capture) await(re *regexp.Regexp) ([]string, error) {
-	deadline := time.After(patience)
-	for {
-		c.mu.Lock()
-		rest := c.buf.Bytes()[c.read:]
-		at := re.FindSubmatchIndex(rest)
-		var found []string
-		if at != nil {
-			for _, g := range re.FindSubmatch(rest) {
-				found = append(found, string(g))
-			}
-			c.read += at[1]
-		}
-		closed, changed := c.closed, c.changed
-		c.mu.Unlock()
-		switch {
-		case found != nil:
-			return found, nil
-		case closed:
-			return nil, fmt.Errorf("%q did not come; the program has ended", re)
-		}
-		select {
-		case <-changed:
-		case <-deadline:
-			return nil, fmt.Errorf("%q did not come within %v", re, patience)
-		}
-	}
-}
-
-var ready = regexp.MustCompile(`(?m)^listening on (\S+).*\n`)
 
 // env-file NAME FILE sets a variable to the content of a file, without the line
 // feed at its end.
@@ -417,14 +341,4 @@ func scriptEnd(ts *testscript.TestScript, neg bool, args []string) {
 	if got := p.cmd.ProcessState.ExitCode(); got != want {
 		ts.Fatalf("%s: exit code %d, want %d\nstdout:\n%s\nstderr:\n%s", p.name, got, want, p.stdout, p.stderr)
 	}
-}
-
-// runParley runs parley inside the test.
-func runParley(t *testing.T, stdin string, args ...string) (code int, stdout, stderr string) {
-	t.Helper()
-	var out, errs bytes.Buffer
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	code = run(ctx, args, strings.NewReader(stdin), &out, &errs)
-	return code, out.String(), errs.String()
 }
