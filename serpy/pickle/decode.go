@@ -52,9 +52,10 @@ type decoder struct {
 	op     byte  // that opcode
 	proto  uint8 // as announced by PROTO
 	stack  []any
-	marks  []int // heights of the stack
-	memo   []any // nil: not set; None is kept as none{}
-	memos  int   // how many are set
+	marks  []int  // heights of the stack
+	memo   []any  // nil: not set; None is kept as none{}
+	memos  int    // how many are set
+	empty  *Tuple // the empty tuple is one object, as in Python
 	limits Limits
 	spent  int // bytes, see Limits.MaxMemory
 	err    error
@@ -401,8 +402,15 @@ func (d *decoder) pushTuple(items []any) {
 }
 
 func (d *decoder) newTuple(items []any) *Tuple {
+	if len(items) == 0 && d.empty != nil {
+		return d.empty
+	}
 	if !d.spend(sliceSize) {
 		return nil
+	}
+	if len(items) == 0 {
+		d.empty = new(Tuple)
+		return d.empty
 	}
 	return &Tuple{Items: d.extend(nil, items)}
 }

@@ -13,35 +13,47 @@ var ErrLimit = errors.New("limit exceeded")
 // defaults.
 //
 // Python's opcodes are terse: one byte stands for None, for an empty list, for
-// another reference to a value. So a pickle of many small values, honest or
-// not, becomes 5 to 80 times its size in memory, in Go as in Python, and only
-// a limit in absolute terms tells a hostile one. Within the limit nothing is
-// allocated because a length in the pickle says so, and time is proportional
-// to the length of the pickle plus the memory used.
+// another reference to a value. So an honest pickle becomes up to 40 times its
+// size in memory, in Go as in Python, when it holds nothing but None or empty
+// containers: 8 times with small integers, 7 with short strings, 3 with
+// floats, once with long text and bytes. A hostile one could make any factor
+// of it, because what it makes once it can have copied again and again. The
+// limit stops that. Within the limit nothing is allocated because a length in
+// the pickle says so, and time is proportional to the length of the pickle
+// plus the memory used.
 type Limits struct {
 	// MaxMemory is how many bytes the value and Decode's own tables may occupy
-	// together, not counting garbage. Zero means four times the length of the
-	// pickle, or 32 MiB if that is more, which is enough for a list of a
-	// million small integers, or for a dict of 200,000 short strings.
+	// together, not counting garbage. Zero means, for a pickle of n bytes,
+	//
+	//	48·n + 64 KiB    as long as that is at most 32 MiB
+	//	32 MiB           up to 8 MiB
+	//	4·n              beyond
+	//
+	// which is enough for all that Python writes up to 0.7 MB, for a list of a
+	// million small integers or for a dict of 200,000 short strings.
 	//
 	// Set it to 4*len(p) to hold every pickle to four times its length: that
 	// leaves room for text, byte strings and floats, but not for many small
 	// integers, None or short strings.
 	MaxMemory int
 	// MaxIntDigits is how many decimal digits an integer written as text may
-	// have (protocols 0 and 1). Zero means 4300, as in Python. MaxMemory alone
+	// have (protocols 0 and 1). Zero means 4300, as in Python: reading one
+	// takes time in proportion to the square of its length. MaxMemory alone
 	// bounds integers written in binary.
 	MaxIntDigits int
 }
 
 const (
-	defaultMinMemory = 32 << 20
+	defaultFactor    = 48 // more than Python's own pickles need
+	defaultExtra     = 64 << 10
+	defaultEnough    = 32 << 20
 	defaultMaxDigits = 4300
 )
 
 func (l Limits) orDefaults(size int) Limits {
 	if l.MaxMemory == 0 {
-		l.MaxMemory = max(4*size, defaultMinMemory)
+		small := defaultFactor*min(size, defaultEnough/defaultFactor) + defaultExtra // no overflow on 32 bits
+		l.MaxMemory = max(4*size, min(small, defaultEnough))
 	}
 	if l.MaxIntDigits == 0 {
 		l.MaxIntDigits = defaultMaxDigits

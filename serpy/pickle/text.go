@@ -3,6 +3,7 @@ package pickle
 import (
 	"bytes"
 	"math/big"
+	"math/bits"
 	"strconv"
 	"unicode/utf8"
 )
@@ -73,10 +74,13 @@ func (d *decoder) pushIntLine(line []byte) {
 		d.pushInt(v)
 		return
 	}
-	if !d.spend(bigSize) || !d.spend(len(line)+2*wordSize) {
+	// With room for all of it SetString leaves no garbage.
+	words := len(digits)*10/3/bits.UintSize + 2
+	if !d.spend(bigSize) || !d.spend(words*wordSize) {
 		return
 	}
-	v, _ := new(big.Int).SetString(string(line), 10)
+	v := new(big.Int).SetBits(make([]big.Word, 0, words))
+	v.SetString(string(line), 10)
 	d.pushBig(v)
 }
 
