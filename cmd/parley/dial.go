@@ -39,6 +39,8 @@ func (a *app) configure(d *parley.Dialer, e endpoint.Endpoint) (err error) {
 	d.Trace = a.tracer()
 	if e.TLS {
 		d.TLSConfig, err = a.tls.client()
+	} else if len(a.tls.pins) > 0 {
+		err = usagef("--pin: %s has no certificate: write +tls behind the protocol", e)
 	}
 	return err
 }

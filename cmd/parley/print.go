@@ -43,10 +43,16 @@ func (o *outputFlags) add(cmd *cobra.Command) {
 	f.BoolVar(&o.rtt, "rtt", false, "print the seconds since the last message sent in front")
 	f.StringSliceVar(&o.filter, "filter", nil, "print only messages of these `TYPES`: bytes, text, int, float, object, invalid")
 	f.StringVar(&o.grep, "grep", "", "print only messages whose text matches `REGEXP`")
-	f.StringVar(&o.translate, "translate", "", "print what `CMD` makes of a message's bytes, which it gets on its standard input")
-	f.StringVar(&o.dump, "dump", "", "also write each message to a file of its own in `DIR`")
+	o.addShape(cmd)
 	cmd.MarkFlagsMutuallyExclusive("json", "hex", "raw")
 	cmd.RegisterFlagCompletionFunc("filter", cobra.FixedCompletions(filters, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// addShape adds --translate and --dump.
+func (o *outputFlags) addShape(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&o.translate, "translate", "", "print what `CMD` makes of a message's bytes, which it gets on its standard input")
+	f.StringVar(&o.dump, "dump", "", "also write each message to a file of its own in `DIR`")
 }
 
 var filters = []string{"bytes", "text", "int", "float", "object", "invalid"}
@@ -111,28 +117,15 @@ func (p *printer) print(ctx context.Context, at time.Time, conn uint64, dir, pro
 	if !p.wanted(m) {
 		return false, nil
 	}
-	if p.o.dump != "" {
-		p.n++
-		if err := os.WriteFile(filepath.Join(p.o.dump, fmt.Sprintf("%06d.bin", p.n)), payload(m), 0o666); err != nil {
-			return true, fmt.Errorf("--dump: %w", err)
-		}
-	}
-	if p.translate != nil {
-		out, err := translated(ctx, p.translate, payload(m))
-		if err != nil {
-			return true, err
-		}
-		m = m.WithBytes(out)
-		if m.Type() != parley.TypeText {
-			m = parley.Bytes(out)
-		}
+	m, err := p.shaped(ctx, m)
+	if err != nil {
+		return true, err
 	}
 	var delta time.Duration
 	if !p.last.IsZero() {
 		delta = at.Sub(p.last)
 	}
 	p.last = at
-	var err error
 	p.buf = p.buf[:0]
 	if p.o.json {
 		r := newRecord(m)
@@ -152,6 +145,24 @@ func (p *printer) print(ctx context.Context, at time.Time, conn uint64, dir, pro
 		_, err = p.a.stdout.Write(p.buf)
 	}
 	return true, err
+}
+
+// shaped does what --dump and --translate ask for.
+func (p *printer) shaped(ctx context.Context, m parley.Message) (parley.Message, error) {
+	if p.o.dump != "" {
+		p.n++
+		if err := os.WriteFile(filepath.Join(p.o.dump, fmt.Sprintf("%06d.bin", p.n)), payload(m), 0o666); err != nil {
+			return m, fmt.Errorf("--dump: %w", err)
+		}
+	}
+	if p.translate == nil {
+		return m, nil
+	}
+	out, err := translated(ctx, p.translate, payload(m))
+	if err != nil || m.Type() != parley.TypeText {
+		return parley.Bytes(out), err
+	}
+	return m.WithBytes(out), nil
 }
 
 func seconds(d time.Duration) *float64 {

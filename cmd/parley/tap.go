@@ -77,6 +77,7 @@ c2s (client to server) or s2c.`,
 	f.BoolVar(&o.out.hex, "hex", false, "print the bytes of messages in hexadecimal")
 	f.StringSliceVar(&o.out.filter, "filter", nil, "print only messages of some `TYPES`: bytes, text, int, float, object, invalid")
 	f.StringVar(&o.out.grep, "grep", "", "print only messages whose text matches the regular expression `REGEXP`")
+	o.out.addShape(cmd)
 	f.IntVar(&o.cut, "cut", 1024, "print at most `N` bytes of a message; 0: all of it")
 	f.IntVarP(&o.count, "count", "n", 0, "end when `N` connections have ended (default never)")
 	f.IntVar(&o.maxConns, "max-conns", 10_000, "at most `N` connections; more are reset")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/hex"
 	"fmt"
 	"math/bits"
@@ -16,6 +17,11 @@ import (
 func (w *tapWatch) print(t *tapped, i tap.Item) {
 	m := unpickled(w.at.Protocol, i.Message)
 	if !w.out.wanted(m) {
+		return
+	}
+	m, err := w.out.shaped(context.Background(), m)
+	if err != nil {
+		w.a.log.Warn("can't print a message", "conn", t.id, "error", err)
 		return
 	}
 	delta, rtt := 0.0, -1.0
