@@ -33,6 +33,8 @@ func checkPath(p string, windows bool) error {
 		return refusef("absolute paths are not served, give one inside the served folder: %s", quote(p))
 	case windows && strings.ContainsAny(p, `\:`):
 		return refusef(`on this server paths have / between their parts and no \ or : in them: %s`, quote(p))
+	case windows && slices.ContainsFunc(strings.Split(p, "/"), isDevice):
+		return refusef("names of devices are not served: %s", quote(p))
 	case slices.Contains(strings.Split(p, "/"), ".."):
 		return refusef(`".." is not served, give a path inside the served folder: %s`, quote(p))
 	case p == ".", strings.HasSuffix(p, "/"), strings.HasSuffix(p, "/."):
@@ -46,6 +48,24 @@ func checkPath(p string, windows bool) error {
 		return refusef("names with %s are those of incomplete files: %s", PartSuffix, quote(p))
 	}
 	return nil
+}
+
+// isDevice reports whether Windows takes the name of a file for a device, in
+// any case and whatever comes behind a dot or a space.
+func isDevice(name string) bool {
+	if i := strings.IndexAny(name, ". "); i >= 0 {
+		name = name[:i]
+	}
+	name = strings.ToUpper(name)
+	switch name {
+	case "CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$":
+		return true
+	}
+	rest, com := strings.CutPrefix(name, "COM")
+	if !com {
+		rest, com = strings.CutPrefix(name, "LPT")
+	}
+	return com && slices.Contains([]string{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "¹", "²", "³"}, rest)
 }
 
 func hasSuffixFold(s, suffix string) bool {

@@ -40,7 +40,7 @@ func TestPaths(t *testing.T) {
 		"parley.part":             "",
 		"dätei \xff\n":            "",
 	}
-	unix := map[string]string{`a\..\b`: "", `C:x`: "", "CON": "", "x.parley.part.": "", `\x`: ""}
+	unix := map[string]string{`a\..\b`: "", `C:x`: "", "CON": "", "a/nul.txt": "", "COM1": "", "x.parley.part.": "", `\x`: ""}
 	windows := map[string]string{
 		`\x`:              "absolute paths are not served",
 		`C:x`:             "absolute paths are not served",
@@ -48,6 +48,18 @@ func TestPaths(t *testing.T) {
 		`a\..\b`:          `no \ or :`,
 		"dir/x:stream":    `no \ or :`,
 		"x.parley.part. ": "incomplete files",
+		"NUL":             "names of devices",
+		"a/con":           "names of devices",
+		"Aux.txt":         "names of devices",
+		"prn .x/y":        "names of devices",
+		"com1":            "names of devices",
+		"LPT9.tar.gz":     "names of devices",
+		"COM³":            "names of devices",
+		"CONIN$":          "names of devices",
+		"com":             "",
+		"com10":           "",
+		"console":         "",
+		"nul_":            "",
 	}
 	for windowsRules, table := range map[bool]map[string]string{false: unix, true: windows} {
 		for _, rows := range []map[string]string{both, table} {
