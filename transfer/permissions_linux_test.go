@@ -76,10 +76,7 @@ func TestUnwritable(t *testing.T) {
 // Verifies: TPFT-14
 func TestNoSpace(t *testing.T) {
 	dir := t.TempDir()
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
-		t.Skip("a small file system can't be mounted; TestFullDisk has another disk that takes no more: ", err)
-	}
-	defer syscall.Unmount(dir, 0)
+	smallDisk(t, dir)
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		t.Fatal(err)
