@@ -35,7 +35,7 @@ func (o *execOptions) add(cmd *cobra.Command) {
 	f.BoolVar(&o.shared, "shared", false, "with --exec: one program for all connections of one URL, with --format jsonl")
 	f.StringVar(&o.format, "format", "lines", "with --exec: how messages are written, `FORMAT`: lines, jsonl")
 	f.IntVar(&o.maxProcs, "max-procs", 64, "with --exec: at most `N` programs at a time")
-	f.DurationVar(&o.grace, "grace", 2*time.Second, "with --exec: give a program `TIME` to end by itself")
+	f.DurationVar(&o.grace, "grace", 2*time.Second, "with --exec: give a program `TIME` to end by itself when its input has ended, before SIGTERM, and at most 0.6s more before SIGKILL")
 	f.StringArrayVar(&o.env, "env", nil, "with --exec: hand on the environment variable `NAME`, or set NAME=VALUE")
 	cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{"lines", "jsonl"}, cobra.ShellCompDirectiveNoFileComp))
 }

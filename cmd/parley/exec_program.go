@@ -12,10 +12,14 @@ import (
 	"time"
 )
 
+// lastGrace is the most that a program gets between SIGTERM and SIGKILL. Its
+// input has ended long before.
+const lastGrace = 600 * time.Millisecond
+
 // program is a running program whose lines are messages.
 type program struct {
 	cmd     *exec.Cmd
-	grace   time.Duration // to end by itself, at each stage
+	grace   time.Duration // to end by itself
 	maxLine int           // the longest line read
 	log     *slog.Logger
 	line    func([]byte) // takes a line of its output
@@ -164,9 +168,9 @@ func (p *program) wait() {
 // It returns when it is over.
 func (p *program) end() {
 	p.stdin.Close()
-	if !p.exitsInTime() {
+	if !p.exitsIn(p.grace) {
 		terminateGroup(p.cmd)
-		if !p.exitsInTime() {
+		if !p.exitsIn(min(p.grace, lastGrace)) {
 			p.log.Warn("program killed: it did not end", "grace", p.grace)
 		}
 	}
@@ -174,8 +178,8 @@ func (p *program) end() {
 	<-p.over
 }
 
-func (p *program) exitsInTime() bool {
-	t := time.NewTimer(p.grace)
+func (p *program) exitsIn(d time.Duration) bool {
+	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-p.exited:
