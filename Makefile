@@ -18,7 +18,11 @@ fuzz:
 bench:
 	cd bench && go run ./cmd/bench
 microbench:
+	cd bench && go run ./cmd/bench
+benchmarks:
 	go test -run '^$$' -bench . -benchmem ./...
+ci:
+	.ci/run
 cross:
 	for t in linux/arm darwin/arm64 windows/amd64; do CGO_ENABLED=0 GOOS=$${t%/*} GOARCH=$${t#*/} go build ./... || exit 1; done
 release:
