@@ -124,27 +124,12 @@ func (b *built) run(ctx context.Context, dir, name string, args ...string) error
 	return fmt.Errorf("%s: %w: %s", filepath.Base(name), err, lines[len(lines)-1])
 }
 
-// copyTo copies a peer's project, so that building leaves nothing in the
-// repository.
-func (b *built) copyTo(dir, project string) error {
-	if err := os.RemoveAll(dir); err != nil {
-		return err
-	}
-	return os.CopyFS(dir, os.DirFS(filepath.Join(b.source, "peers", project)))
-}
-
 func (b *built) tokio(ctx context.Context) error {
-	if _, err := exec.LookPath("cargo"); err != nil {
+	if err := b.run(ctx, filepath.Join(b.source, "peers/tokio"), "cargo", "build", "--release", "--quiet", "--locked",
+		"--target-dir", b.path("tokio")); err != nil {
 		return err
 	}
-	dir := b.path("tokio.src")
-	if err := b.copyTo(dir, "tokio"); err != nil {
-		return err
-	}
-	if err := b.run(ctx, dir, "cargo", "build", "--release", "--quiet", "--target-dir", b.path("tokio.target")); err != nil {
-		return err
-	}
-	return b.link(b.path("tokio.target/release/tokio_echo"), b.path("tokio_echo"))
+	return b.link(b.path("tokio/release/tokio_echo"), b.path("tokio_echo"))
 }
 
 func (b *built) link(from, to string) error {
@@ -160,14 +145,15 @@ func (b *built) netty(ctx context.Context) error {
 			return err
 		}
 	}
-	dir := b.path("netty")
-	if err := b.copyTo(dir, "netty"); err != nil {
-		return err
+	dir := filepath.Join(b.source, "peers/netty")
+	jars := b.path("netty/jars")
+	if _, err := os.Stat(jars); err != nil {
+		if err := b.run(ctx, dir, "mvn", "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory="+jars); err != nil {
+			os.RemoveAll(jars) // there may be some
+			return err
+		}
 	}
-	if err := b.run(ctx, dir, "mvn", "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=jars"); err != nil {
-		return err
-	}
-	return b.run(ctx, dir, "javac", "-cp", "jars/*", "-d", "classes", "src/main/java/NettyEcho.java")
+	return b.run(ctx, dir, "javac", "-cp", jars+"/*", "-d", b.path("netty/classes"), "src/main/java/NettyEcho.java")
 }
 
 func (b *built) nats(ctx context.Context) error {

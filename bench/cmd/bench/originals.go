@@ -20,14 +20,15 @@ type original struct {
 	module string
 	wire   string
 	script string // the first argument of peers/python/original.py
+	bye    string // a client that leaves without it stops the server
 }
 
 var originals = []original{
-	{"socket-oneline", "oneline", true, "socket_oneline", "line", "oneline"},
-	{"tinyproto 2.0.1", "tinyproto2", true, "tinyproto", "tinyproto", "tinyproto"},
-	{"tinyproto 3.0", "tinyproto3", false, "tinyproto", "tinyproto", "tinyproto"},
-	{"serpy", "serpy", false, "serpy", "serpy", "serpy"},
-	{"serpy2", "serpy", false, "serpy2", "serpy2", "serpy2"},
+	{"socket-oneline", "oneline", true, "socket_oneline", "line", "oneline", "disconnect\n"},
+	{"tinyproto 2.0.1", "tinyproto2", true, "tinyproto", "tinyproto", "tinyproto", ""},
+	{"tinyproto 3.0", "tinyproto3", false, "tinyproto", "tinyproto", "tinyproto", ""},
+	{"serpy", "serpy", false, "serpy", "serpy", "serpy", ""},
+	{"serpy2", "serpy", false, "serpy2", "serpy2", "serpy2", ""},
 }
 
 func python() string {

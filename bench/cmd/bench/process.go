@@ -53,6 +53,7 @@ func startServer(ctx context.Context, s server, cores []int, nice int) (*process
 	for began := time.Now(); time.Since(began) < patience; {
 		c, err := net.DialTimeout("tcp", p.addr(), time.Second)
 		if err == nil {
+			c.Write([]byte(s.bye))
 			c.Close()
 			return p, nil
 		}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os/exec"
 	"slices"
 	"strconv"
@@ -31,7 +32,11 @@ type runner struct {
 	log   io.Writer
 	out   io.Writer // JSON lines, or nil
 	rows  []row
+	noise int // how many measurements in a row stayed disturbed in every try
 }
+
+// hopeless is how many of them show that trying again is of no use.
+const hopeless = 10
 
 // generatorTime bounds one run of a generator.
 const generatorTime = 2 * time.Minute
@@ -104,17 +109,21 @@ func (r *runner) why(v server) string {
 	return ""
 }
 
-// missing names the servers of the sets that could not take part, and why.
+// missing names what the servers of the sets needed in vain, and those servers.
 func (r *runner) missing(sets []set) []string {
-	var all []string
+	without := map[string][]string{}
 	for _, s := range sets {
 		for _, v := range r.pick(s.servers(r.built)) {
-			if m := r.why(v); m != "" {
-				if line := v.name + ": " + m; !slices.Contains(all, line) {
-					all = append(all, line)
+			for _, n := range v.needs {
+				if r.built.missing[n] != "" && !slices.Contains(without[n], v.name) {
+					without[n] = append(without[n], v.name)
 				}
 			}
 		}
+	}
+	var all []string
+	for _, n := range slices.Sorted(maps.Keys(without)) {
+		all = append(all, fmt.Sprintf("%s (%s)", strings.Join(without[n], "; "), r.built.missing[n]))
 	}
 	return all
 }
@@ -135,9 +144,12 @@ func (r *runner) measure(ctx context.Context, s set, v server, c cell) row {
 		if best.Error != "" || got.OtherUtil < best.OtherUtil {
 			best = got
 		}
-		if best.OtherUtil <= r.calm || s.once || s.shared {
+		if best.OtherUtil <= r.calm || s.once || s.shared || r.noise >= hopeless {
 			break
 		}
+	}
+	if r.noise++; best.OtherUtil <= r.calm {
+		r.noise = 0
 	}
 	return best
 }

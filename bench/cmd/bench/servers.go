@@ -18,7 +18,8 @@ type server struct {
 	full   bool          // meets all cells
 	quick  bool          // takes part in -quick
 	needs  []string      // of built.missing
-	procs  int           // GOMAXPROCS, if not that of its cores
+	slow   bool          // a second brings few messages
+	bye    string        // what a client must say before it leaves
 }
 
 // floor is the name of what ratios refer to in every set.
@@ -68,6 +69,9 @@ func echoServers(b *built, framing string) []server {
 	for _, o := range originals {
 		if (o.wire == "line" || o.wire == "serpy") == (framing == "line") {
 			s := o.server(b, "echo")
+			if o.wire == "tinyproto" {
+				s.wire = "tinyproto-wait"
+			}
 			s.cells = single
 			all = append(all, s)
 		}
@@ -99,6 +103,7 @@ func (o original) server(b *built, mode string) server {
 		name: "Python " + o.name, wire: o.wire, needs: []string{o.name},
 		argv: []string{python(), filepath.Join(b.source, "peers/python/original.py"), o.script, "{port}", mode},
 		env:  []string{"PYTHONPATH=" + o.pythonPath()},
+		slow: true, bye: o.bye,
 	}
 }
 

@@ -78,8 +78,13 @@ func echoLoad(r *runner, s server, c cell) []string {
 	if c.Conns*c.Depth*c.Size > 32<<20 || c.Conns > 1024 {
 		warmup += time.Second
 	}
+	duration := r.seconds
+	if s.slow {
+		warmup += time.Second
+		duration = max(duration, 2)
+	}
 	return []string{r.built.path("loadgen"), "-wire", s.wire, "-conns", strconv.Itoa(c.Conns), "-depth", strconv.Itoa(c.Depth),
-		"-size", strconv.Itoa(c.Size), "-warmup", warmup.String(), "-duration", seconds(r.seconds)}
+		"-size", strconv.Itoa(c.Size), "-warmup", warmup.String(), "-duration", seconds(duration)}
 }
 
 func rateLoad(r *runner, s server, c cell) []string {

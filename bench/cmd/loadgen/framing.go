@@ -14,6 +14,7 @@ type framing struct {
 	answer func(body []byte) []byte // the answer to it; nil: the same
 	greet  func(fd int) error       // the conversation before the first message; nil: none
 	thank  []byte                   // said for each answer, before the next message
+	early  []byte                   // said for each answer as soon as its head has come
 	skip   []byte                   // may stand between answers
 	grant  []byte                   // what a large message's head waits for, see blob
 	head   int                      // bytes of that head
@@ -35,6 +36,10 @@ func framingOf(wire string) (framing, error) {
 		ok := []byte{0xff}
 		return framing{wrap: len4, greet: func(fd int) error { return exchange(fd, ok, ok) },
 			thank: ok, skip: ok, grant: ok, head: 4, before: 4}, nil
+	case "tinyproto-wait": // with a peer that waits for the OK to its head
+		f, err := framingOf("tinyproto")
+		f.early, f.thank = f.thank, nil
+		return f, err
 	case "serpy2": // a bytes message
 		return framing{before: 14, wrap: func(body []byte) []byte {
 			f := []byte{0xde, 0xca, 0xfe, 0xca, 0xfe, 0x81}

@@ -249,6 +249,11 @@ func (l *loop) take(k *conn, p []byte) (done int, ok bool) {
 		}
 		p = p[n:]
 		k.got = (k.got + n) % resp.period
+		if head := l.c.f.head; len(l.c.f.early) > 0 && k.partial < head && k.partial+n >= head {
+			if m, _ := write(k.fd, l.c.f.early); m != len(l.c.f.early) {
+				return done, false
+			}
+		}
 		if k.partial += n; k.partial == resp.frame {
 			k.partial = 0
 			done++

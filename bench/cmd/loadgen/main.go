@@ -32,7 +32,7 @@ type config struct {
 
 func main() {
 	var c config
-	flag.StringVar(&c.wire, "wire", "line", "line, len4, tinyproto, serpy, serpy2, redis (ECHO) or nats (PING)")
+	flag.StringVar(&c.wire, "wire", "line", "line, len4, tinyproto, tinyproto-wait, serpy, serpy2, redis (ECHO) or nats (PING)")
 	flag.StringVar(&c.addr, "addr", "127.0.0.1:7000", "server address, IPv4 loopback only")
 	flag.IntVar(&c.conns, "conns", 1, "connections")
 	flag.IntVar(&c.depth, "depth", 1, "messages in flight on each connection")

@@ -13,8 +13,8 @@ import (
 	"github.com/parley-net/parley/bench/internal/result"
 )
 
-// flow sends numbered messages as fast as they leave, and ends with one that is
-// confirmed, which confirms all before it. It prints a result.Report.
+// flow sends numbered messages for a time, and prints a result.Report of those
+// that were confirmed in it.
 func flow(args []string) error {
 	f := flag.NewFlagSet("flow", flag.ExitOnError)
 	addr := f.String("addr", "127.0.0.1:7000", "the receiver")
@@ -40,29 +40,30 @@ func flow(args []string) error {
 	if err != nil {
 		return err
 	}
-	n := uint64(0)
-	next := func() parley.Message {
-		n++
-		number(body, n)
-		return parley.Bytes(body)
-	}
-	for n%64 != 0 || time.Since(m.Began) < *duration {
-		if err := c.Send(ctx, next()); err != nil {
-			return fmt.Errorf("message %d: %w", n, err)
+	before := c.Stats().Confirmed
+	ctx, cancel := context.WithTimeout(ctx, *duration)
+	defer cancel()
+	var sent uint64
+	for ctx.Err() == nil {
+		sent++
+		number(body, sent)
+		if err := c.Send(ctx, parley.Bytes(body)); err != nil && ctx.Err() == nil {
+			return fmt.Errorf("message %d: %w", sent, err)
 		}
 	}
-	if err := c.Confirm(ctx, next()); err != nil {
-		return fmt.Errorf("after %d messages: %w", n, err)
-	}
+	confirmed := c.Stats().Confirmed - before
 	r := result.Report{Mode: "flow", Wire: *name, Size: *size}
 	if err := m.Stop(&r); err != nil {
 		return err
 	}
-	m.PerMessage(&r, int64(n))
+	if confirmed > 0 {
+		m.PerMessage(&r, int64(confirmed))
+	}
 	if err := json.NewEncoder(os.Stdout).Encode(r); err != nil {
 		return err
 	}
-	return c.Close()
+	c.CloseNow()
+	return nil
 }
 
 // number makes body message number n: the number, and bytes that follow from
