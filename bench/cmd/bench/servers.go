@@ -18,7 +18,7 @@ type server struct {
 	full   bool          // meets all cells
 	quick  bool          // takes part in -quick
 	needs  []string      // of built.missing
-	slow   bool          // a second brings few messages
+	slow   bool          // some messages a second
 	bye    string        // what a client must say before it leaves
 }
 

@@ -79,9 +79,11 @@ func echoLoad(r *runner, s server, c cell) []string {
 		warmup += time.Second
 	}
 	duration := r.seconds
+	if s.slow || c.Size > 8<<20 { // a second brings few messages
+		duration = max(duration, 2)
+	}
 	if s.slow {
 		warmup += time.Second
-		duration = max(duration, 2)
 	}
 	return []string{r.built.path("loadgen"), "-wire", s.wire, "-conns", strconv.Itoa(c.Conns), "-depth", strconv.Itoa(c.Depth),
 		"-size", strconv.Itoa(c.Size), "-warmup", warmup.String(), "-duration", seconds(duration)}
