@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 )
@@ -86,10 +87,20 @@ func (d *document) write(name string) error {
 	fmt.Fprintln(&b)
 	d.circumstances(&b)
 	for _, set := range []string{"line", "len4"} {
-		if len(cellsIn(d.rows, set)) > 0 {
-			fmt.Fprintf(&b, "\n### %s\n\n", sectionTitle(set))
-			t := matrix(d.rows, set)
-			t.print(&b)
+		var most, others []cell
+		for _, c := range cellsIn(d.rows, set) {
+			if slices.Contains(core, c) {
+				most = append(most, c)
+			} else {
+				others = append(others, c)
+			}
+		}
+		for i, cells := range [][]cell{most, others} {
+			if len(cells) > 0 {
+				fmt.Fprintf(&b, "\n### %s%s\n\n", sectionTitle(set), []string{"", ", the other cells"}[i])
+				t := matrix(d.rows, set, cells)
+				t.print(&b)
+			}
 		}
 	}
 	folder := strings.TrimSuffix(name, filepath.Ext(name))
@@ -106,8 +117,7 @@ func (d *document) write(name string) error {
 	fmt.Fprint(&b, "\n### Everything\n\n")
 	t := full(d.rows, d.calm)
 	t.print(&b)
-	fmt.Fprintln(&b)
-	fmt.Fprint(&b, endMark)
+	fmt.Fprint(&b, "\n"+endMark)
 	return os.WriteFile(name, []byte(before+b.String()+after), 0o644)
 }
 

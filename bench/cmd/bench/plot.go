@@ -4,6 +4,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
@@ -14,6 +15,13 @@ import (
 // picture is a plot that has been written.
 type picture struct{ file, title string }
 
+// axis is what a plot has along its x.
+type axis struct {
+	label string
+	of    func(cell) (x int, ok bool)
+	text  func(x int) string
+}
+
 // plotAll draws what the set scale has measured, as PNG files in a folder.
 func plotAll(rows []row, folder string) ([]picture, error) {
 	if len(cellsIn(rows, "scale")) == 0 {
@@ -22,39 +30,44 @@ func plotAll(rows []row, folder string) ([]picture, error) {
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return nil, err
 	}
-	conns := func(c cell) (float64, bool) { return float64(c.Conns), c.Size == 16 && c.Conns != 4 }
-	sizes := func(c cell) (float64, bool) { return float64(c.Size), c.Conns == 4 }
+	conns := axis{"connections", func(c cell) (int, bool) { return c.Conns, c.Size == 16 && c.Conns != 4 }, strconv.Itoa}
+	sizes := axis{"payload", func(c cell) (int, bool) { return c.Size, c.Conns == 4 }, bytesString}
 	pictures := []picture{
 		{"connections.png", "CPU per message, from 1 to 10,000 connections (16 bytes, one message in flight on each)"},
 		{"sizes.png", "CPU per message, from 16 bytes to 64 MiB (4 connections, one message in flight on each)"},
 	}
-	if err := draw(rows, filepath.Join(folder, pictures[0].file), pictures[0].title, "connections", conns); err != nil {
+	if err := draw(rows, filepath.Join(folder, pictures[0].file), pictures[0].title, conns); err != nil {
 		return nil, err
 	}
-	if err := draw(rows, filepath.Join(folder, pictures[1].file), pictures[1].title, "payload bytes", sizes); err != nil {
+	if err := draw(rows, filepath.Join(folder, pictures[1].file), pictures[1].title, sizes); err != nil {
 		return nil, err
 	}
 	return pictures, nil
 }
 
-// draw plots the CPU time per message of each server against what at gives of
-// a cell.
-func draw(rows []row, file, title, label string, at func(cell) (float64, bool)) error {
+// draw plots the CPU time per message of each server along an axis.
+func draw(rows []row, file, title string, along axis) error {
 	p := plot.New()
 	p.Title.Text = title
-	p.X.Label.Text, p.Y.Label.Text = label, "µs of server CPU per message"
+	p.X.Label.Text, p.Y.Label.Text = along.label, "µs of server CPU per message"
 	p.X.Scale, p.Y.Scale = plot.LogScale{}, plot.LogScale{}
-	p.X.Tick.Marker, p.Y.Tick.Marker = plot.LogTicks{Prec: -1}, plot.LogTicks{Prec: -1}
+	var ticks plot.ConstantTicks
+	for _, c := range cellsIn(rows, "scale") {
+		if x, ok := along.of(c); ok {
+			ticks = append(ticks, plot.Tick{Value: float64(x), Label: along.text(x)})
+		}
+	}
+	p.X.Tick.Marker, p.Y.Tick.Marker = ticks, plot.LogTicks{Prec: -1}
 	p.Legend.Top, p.Legend.Left = true, true
 	p.Add(plotter.NewGrid())
 	n := 0
 	for _, name := range serversIn(rows, "scale") {
 		var points plotter.XYs
 		for _, c := range cellsIn(rows, "scale") {
-			x, ok := at(c)
+			x, ok := along.of(c)
 			y := medianOf(of(rows, "scale", c, name), cpu) / 1e3
 			if ok && !math.IsNaN(y) && y > 0 {
-				points = append(points, plotter.XY{X: x, Y: y})
+				points = append(points, plotter.XY{X: float64(x), Y: y})
 			}
 		}
 		if len(points) == 0 {

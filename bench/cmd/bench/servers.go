@@ -41,7 +41,7 @@ func echoServers(b *built, framing string) []server {
 		{name: "Go net, naive", wire: framing, argv: gonet("naive")},
 		{name: "cloudwego/netpoll", wire: framing,
 			argv: []string{b.path("netpollecho"), "-addr", addr, "-proto", framing}},
-		{name: "tokio " + map[string]string{"line": "LinesCodec", "len4": "LengthDelimitedCodec"}[framing], wire: framing, quick: true,
+		{name: "tokio " + map[string]string{"line": "LinesCodec", "len4": "LengthDelimitedCodec"}[framing], wire: framing,
 			argv: []string{b.path("tokio_echo"), "{port}", framing}, needs: []string{"tokio"}},
 		{name: "Netty " + map[string]string{"line": "LineBasedFrameDecoder", "len4": "LengthFieldBasedFrameDecoder"}[framing],
 			wire: framing, warmup: 3 * time.Second, needs: []string{"netty"},

@@ -145,24 +145,25 @@ func disturbed(rows []row, calm float64) int {
 }
 
 // matrix is the table of CPU per message relative to the floor, one column per
-// cell.
-func matrix(rows []row, set string) table {
-	cells := cellsIn(rows, set)
+// cell, of the servers that have met any of them.
+func matrix(rows []row, set string, cells []cell) table {
 	t := table{head: []string{"CPU/msg ÷ floor"}}
 	for _, c := range cells {
 		t.head = append(t.head, c.String())
 	}
 	for _, name := range serversIn(rows, set) {
-		line := []string{name}
+		line, any := []string{name}, false
 		for _, c := range cells {
 			all, base := of(rows, set, c, name), of(rows, set, c, floor)
 			v := times(ratio(all, base, cpu))
 			if name == floor && len(all) > 0 {
 				v = fmt.Sprintf("1 (%s)", duration(medianOf(all, cpu)))
 			}
-			line = append(line, v)
+			line, any = append(line, v), any || len(all) > 0
 		}
-		t.add(line...)
+		if any {
+			t.add(line...)
+		}
 	}
 	return t
 }
