@@ -82,6 +82,10 @@ func echoLoad(r *runner, s server, c cell) []string {
 	if s.slow || c.Size > 8<<20 { // a second brings few messages
 		duration = max(duration, 2)
 	}
+	if c.Conns*c.Depth*c.Size > 1<<30 { // the first messages come late
+		warmup += 2 * time.Second
+		duration = max(duration, 2)
+	}
 	if s.slow {
 		warmup += time.Second
 	}

@@ -30,6 +30,7 @@ type conn struct {
 	head    int
 	out     bool // EPOLLOUT is asked for
 	reads   int
+	other   bool // what is being received is framing.other
 }
 
 // loop is all connections, on one thread.
@@ -229,7 +230,7 @@ func (l *loop) receive(i int) {
 // it completes.
 func (l *loop) take(k *conn, p []byte) (done int, ok bool) {
 	resp := &l.p.resp
-	if len(l.c.f.skip) == 0 {
+	if len(l.c.f.skip) == 0 && len(l.c.f.other) == 0 {
 		ok = l.same(k, p)
 		k.got = (k.got + len(p)) % resp.period
 		k.partial += len(p)
@@ -237,15 +238,21 @@ func (l *loop) take(k *conn, p []byte) (done int, ok bool) {
 		k.partial %= resp.frame
 		return done, ok
 	}
-	between := l.c.f.skip[0] // it is one byte, with which no answer begins
+	between := -1
+	if len(l.c.f.skip) > 0 {
+		between = int(l.c.f.skip[0]) // it is one byte, with which no answer begins
+	}
 	for len(p) > 0 {
-		if k.partial == 0 && p[0] == between {
+		if k.partial == 0 && int(p[0]) == between {
 			p = p[1:]
 			continue
 		}
 		n := min(resp.frame-k.partial, len(p))
 		if !l.same(k, p[:n]) {
-			return done, false
+			if o := l.c.f.other; len(o) != resp.frame || !bytes.Equal(p[:n], o[k.partial:k.partial+n]) {
+				return done, false
+			}
+			k.other = true
 		}
 		p = p[n:]
 		k.got = (k.got + n) % resp.period
@@ -256,7 +263,10 @@ func (l *loop) take(k *conn, p []byte) (done int, ok bool) {
 		}
 		if k.partial += n; k.partial == resp.frame {
 			k.partial = 0
-			done++
+			if !k.other {
+				done++
+			}
+			k.other = false
 		}
 	}
 	return done, true
