@@ -128,18 +128,28 @@ func Recorded(tb testing.TB, folder string, longest int) []Stream {
 	var all []Stream
 	seen := make(map[string]bool)
 	for _, tr := range Transcripts(tb, folder) {
+		size := make(map[direction]int)
 		for _, step := range tr.Steps {
-			from := step.From
-			b := tr.Stream(step.Conn, from)
-			key := from.String() + string(b)
-			if len(b) == 0 || len(b) > longest || seen[key] {
+			size[direction{step.Conn, step.From}] += len(step.Bytes)
+		}
+		for d, n := range size {
+			if n == 0 || n > longest {
 				continue
 			}
-			seen[key] = true
-			all = append(all, Stream{Name: tr.Name, Role: from.Peer(), Bytes: b})
+			b := tr.Stream(d.conn, d.from)
+			if key := d.from.String() + string(b); !seen[key] {
+				seen[key] = true
+				all = append(all, Stream{Name: tr.Name, Role: d.from.Peer(), Bytes: b})
+			}
 		}
 	}
 	return all
+}
+
+// direction is what one side says on one connection.
+type direction struct {
+	conn int
+	from wire.Role
 }
 
 // FindTranscript returns the transcript folder/name.
