@@ -34,8 +34,8 @@ func main() {
 	flag.BoolVar(&o.quick, "quick", false, "fewer cells and servers, one round: about two minutes")
 	flag.StringVar(&o.only, "only", "", "comma-separated parts of server names, besides the floor: \"parley oneline,go-batch\"")
 	flag.Var(&o.cells, "cell", "connections,depth,payload bytes, instead of the usual cells; may be repeated")
-	flag.IntVar(&o.rounds, "rounds", 0, "rounds of each measurement (default 3, with -quick 1)")
-	flag.Float64Var(&o.seconds, "seconds", 0, "measured time of a round in seconds (default 0.6, with -quick 0.4)")
+	flag.IntVar(&o.rounds, "rounds", 0, "rounds of each measurement (default 3, and 2 in the cells that few servers meet; with -quick 1)")
+	flag.Float64Var(&o.seconds, "seconds", 0, "measured time of a round in seconds (default 0.4)")
 	flag.Float64Var(&o.calm, "calm", 0.12, "cores that other processes may use before a measurement is tried again")
 	flag.IntVar(&o.tries, "tries", 0, "how often a disturbed measurement is tried (default 2)")
 	flag.IntVar(&o.nice, "nice", 0, "niceness of the measured processes; below 0, for a machine that has other work, it needs privileges")
@@ -68,10 +68,7 @@ func (o *options) defaults() {
 		o.tries = 2
 	}
 	if o.seconds == 0 {
-		o.seconds = 0.6
-		if o.quick {
-			o.seconds = 0.4
-		}
+		o.seconds = 0.4
 	}
 	if len(o.sets) == 0 {
 		o.sets = setNames()
