@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// budget bounds what unfinished messages hold in memory over all connections
-// of a server. Only connections that hold more than budgetStep take part.
+// budget bounds what unfinished messages, and received ones that wait, hold in
+// memory over all connections of a server. Only connections that hold more than budgetStep take part.
 type budget struct {
 	limit int64
 
@@ -41,14 +41,20 @@ func (b *budget) set(c *Conn, n int64) (victim *Conn) {
 	return victim
 }
 
-// holds tells the budget how much the unfinished message of c holds. It is
-// called by the reader before it waits.
+// freed tells the budget that a message that has waited was taken.
+func (c *Conn) freed(n int) {
+	c.holding = max(0, c.holding-int64(n))
+	c.cfg.budget.set(c, c.holding)
+}
+
+// holds tells the budget how much c holds. It is called by the reader before it
+// waits.
 func (c *Conn) holds() {
 	b := c.cfg.budget
 	if b == nil {
 		return
 	}
-	n := int64(cap(c.asm.buf) + cap(c.in.b))
+	n := int64(cap(c.asm.buf) + cap(c.in.b) + c.inbox.bytes)
 	if n < budgetStep || c.err != nil {
 		n = 0
 	}
@@ -60,7 +66,7 @@ func (c *Conn) holds() {
 	if victim == nil {
 		return
 	}
-	err := fmt.Errorf("%w: the unfinished messages of all connections hold more than %d bytes, this one most of them", ErrFull, b.limit)
+	err := fmt.Errorf("%w: the unfinished and the waiting messages of all connections hold more than %d bytes, this one most of them", ErrFull, b.limit)
 	if victim == c {
 		c.cut(err)
 		return

@@ -53,3 +53,43 @@ func TestBudget(t *testing.T) {
 		t.Errorf("a small one was cut: %v", err)
 	}
 }
+
+// Received messages that the program does not take count too: the connection
+// that has brought most of them is cut, the others go on.
+//
+// Verifies: RUNTIME-11
+func TestBudgetOfWaitingMessages(t *testing.T) {
+	ends := make(chan *parley.Conn, 10)
+	srv := &parley.Server{Protocol: tinyproto.Protocol{}, Pull: true, MaxBuffered: 6 << 20,
+		Hooks: parley.Hooks{OnClose: func(c *parley.Conn, _ error) { ends <- c }}}
+	addr := parleytest.NewServer(t, srv)
+	send := func(n int) (client, server *parley.Conn) {
+		t.Helper()
+		client, err := parley.Dial(newContext(t), tinyproto.Protocol{}, addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { client.CloseNow() })
+		if server, err = srv.Accept(newContext(t)); err != nil {
+			t.Fatal(err)
+		}
+		for range n {
+			if err := client.Confirm(newContext(t), parley.Bytes(make([]byte, 1<<20))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return client, server
+	}
+	_, small := send(1)
+	_, large := send(3)
+	client, _ := send(1)
+	client.Send(newContext(t), parley.Bytes(make([]byte, 1<<20)))
+	client.Send(newContext(t), parley.Bytes(make([]byte, 1<<20))) // who has most by now may be this one
+	c := <-ends
+	if !errors.Is(c.Err(), parley.ErrFull) || c == small {
+		t.Errorf("cut: %v, small is %v, large %v", c.Err(), small.Err(), large.Err())
+	}
+	if m, err := small.Receive(newContext(t)); err != nil || m.Len() != 1<<20 {
+		t.Errorf("a small one received %d bytes, %v", m.Len(), err)
+	}
+}

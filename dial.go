@@ -48,7 +48,7 @@ func (d *Dialer) Dial(ctx context.Context, addr string) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	nd := net.Dialer{KeepAliveConfig: keepAlive}
+	nd := net.Dialer{KeepAlive: cfg.timeouts.KeepAlive, KeepAliveConfig: cfg.timeouts.keepAlive()}
 	if t := cfg.timeouts.Dial; t > 0 {
 		nd.Timeout = t
 	}

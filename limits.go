@@ -1,6 +1,9 @@
 package parley
 
-import "time"
+import (
+	"net"
+	"time"
+)
 
 // Limits bounds what a connection may hold in memory. A zero field means its
 // default.
@@ -23,6 +26,9 @@ type Limits struct {
 	MaxInput int
 	// MaxQueue is how many received messages may wait likewise. Default 1024.
 	MaxQueue int
+	// MinRate is the least speed inside a message, in bytes per second, on
+	// average over Timeouts.Progress. Default 1024.
+	MinRate int
 }
 
 // Timeouts bounds every wait for a peer. A zero field means its default, a
@@ -41,7 +47,7 @@ type Timeouts struct {
 	// slow consumer and the connection ends. Default 10 s.
 	Write time.Duration
 	// Progress is the time in which a message that has begun must bring
-	// MinRate × Progress bytes or end. Default 30 s; none on oneline, where a
+	// Limits.MinRate × Progress bytes or end. Default 30 s; none on oneline, where a
 	// person may be typing.
 	Progress time.Duration
 	// Idle ends a connection without traffic. Default none.
@@ -56,11 +62,13 @@ type Timeouts struct {
 	// Linger bounds how long Close waits for the peer to close too, so that
 	// what is under way is not cut by a reset. Default 1 s.
 	Linger time.Duration
+	// KeepAlive is after how long a silence the kernel asks a TCP peer whether
+	// it is still there, and how often it then asks; after four questions
+	// without an answer the connection ends. It does not apply to connections
+	// that parley has not made: NewConn, and the listeners given to Serve.
+	// Default 15 s, negative: never; whole seconds.
+	KeepAlive time.Duration
 }
-
-// minRate is the least speed inside a message, in bytes per second, on
-// average over Timeouts.Progress.
-const minRate = 1024
 
 func (l Limits) withDefaults() Limits {
 	l.MaxMessage = or(l.MaxMessage, 64<<20)
@@ -68,6 +76,7 @@ func (l Limits) withDefaults() Limits {
 	l.MaxOutput = or(l.MaxOutput, 8<<20)
 	l.MaxInput = or(l.MaxInput, 8<<20)
 	l.MaxQueue = or(l.MaxQueue, 1024)
+	l.MinRate = or(l.MinRate, 1024)
 	return l
 }
 
@@ -85,7 +94,13 @@ func (t Timeouts) withDefaults(lockstep bool) Timeouts {
 	t.Close = or(t.Close, 5*time.Second)
 	t.Settle = or(t.Settle, time.Second)
 	t.Linger = or(t.Linger, time.Second)
+	t.KeepAlive = or(t.KeepAlive, 15*time.Second)
 	return t
+}
+
+// keepAlive is t.KeepAlive as package net wants it.
+func (t Timeouts) keepAlive() net.KeepAliveConfig {
+	return net.KeepAliveConfig{Enable: t.KeepAlive > 0, Idle: t.KeepAlive, Interval: t.KeepAlive, Count: 4}
 }
 
 // or returns v, or def if v is zero.

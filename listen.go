@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"strings"
-	"time"
 )
 
 // splitAddr turns an address as users write it into what package net takes:
@@ -27,16 +26,12 @@ func splitAddr(addr string) (network, address string, err error) {
 	return "tcp", addr, nil
 }
 
-// keepAlive finds a peer that has vanished without a word within a minute and
-// a quarter.
-var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 15 * time.Second, Count: 4}
-
-func listen(ctx context.Context, addr string) (net.Listener, error) {
+func listen(ctx context.Context, addr string, timeouts Timeouts) (net.Listener, error) {
 	network, address, err := splitAddr(addr)
 	if err != nil {
 		return nil, err
 	}
-	lc := net.ListenConfig{KeepAliveConfig: keepAlive}
+	lc := net.ListenConfig{KeepAlive: timeouts.KeepAlive, KeepAliveConfig: timeouts.keepAlive()}
 	l, err := lc.Listen(ctx, network, address)
 	if err != nil {
 		return nil, fmt.Errorf("parley: %w", err)

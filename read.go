@@ -87,6 +87,7 @@ func (c *Conn) process(gen int) bool {
 	for c.err == nil && !c.broken {
 		if c.mustPark() {
 			c.flush() // without the lock: look again
+			c.holds()
 			if c.mustPark() {
 				c.park()
 			}

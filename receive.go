@@ -60,6 +60,9 @@ func (c *Conn) received(ctx context.Context, w *waiter) (Message, error) {
 // pop takes the next message out of the inbox and lets reading go on.
 func (c *Conn) pop() received {
 	r := c.inbox.pop()
+	if c.holding > 0 {
+		c.freed(r.msg.Len())
+	}
 	c.room.all(nil)
 	c.ended()
 	return r

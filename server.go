@@ -57,8 +57,9 @@ type Server struct {
 	// beyond that they are refused. Default 256, negative: no limit.
 	MaxConnsPerAddr int
 	// MaxBuffered is how many bytes the unfinished messages of all
-	// connections may hold together; beyond it the connection that holds most
-	// is cut. Default 512 MiB, negative: no limit.
+	// connections, and the received ones that wait for the program, may hold
+	// together; beyond it the connection that holds most is cut. Default
+	// 512 MiB, negative: no limit.
 	MaxBuffered int64
 	// WhenFull says what happens to a connection beyond MaxConns. On oneline
 	// it always waits.
@@ -152,7 +153,7 @@ func (s *Server) Listen(addrs ...string) error {
 	}
 	var opened []net.Listener
 	for _, a := range addrs {
-		l, err := listen(context.Background(), a)
+		l, err := listen(context.Background(), a, s.cfg.timeouts)
 		if err != nil {
 			closeAll(opened)
 			return err

@@ -573,3 +573,28 @@ func TestAnswerBehindALargeMessage(t *testing.T) {
 		})
 	}
 }
+
+// The same where a message has no size: serpy's blocks. The answer used to be
+// late when a block of the peer took longer than Timeouts.Answer.
+//
+// Verifies: RUNTIME-43, SERPY-23
+func TestAnswerBehindALargeBlock(t *testing.T) {
+	bubble(t, "serpy", func(t *testing.T) {
+		c, peer := barePipe(t, &parley.Dialer{Protocol: serpy.Protocol{Mode: 1}}, "")
+		go io.Copy(io.Discard, peer)
+		go func() {
+			for range 100 {
+				peer.say(strings.Repeat("x", 100_000))
+				time.Sleep(time.Second)
+			}
+			peer.say("\x1f\x01ACKMODCG\x1f\x01ACKEOT!!\x1f")
+		}()
+		time.Sleep(500 * time.Millisecond)
+		if err := c.Confirm(t.Context(), parley.Text("x")); err != nil {
+			t.Error(err)
+		}
+		if m, err := c.Receive(t.Context()); err != nil || m.Len() != 10_000_000 {
+			t.Errorf("received %d bytes, %v", m.Len(), err)
+		}
+	})
+}

@@ -54,7 +54,11 @@ func (c *Conn) watchHandshake(began time.Time) {
 	c.watch.timer = time.AfterFunc(limit-time.Since(began), func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		if !c.opened {
+		switch {
+		case c.opened:
+		case c.farewell: // the peer has not spoken the wire, nor taken our last words
+			c.cut(c.reason)
+		default:
 			c.cut(&TimeoutError{Peer: c.peer(), Wait: fmt.Sprintf("the handshake of %s was not done within %v; is it a %[1]s peer?", c.cfg.protocol.Name(), limit)})
 		}
 	})
@@ -131,7 +135,7 @@ func (c *Conn) progress(now time.Time, on bool) (got uint64, ok bool) {
 	}
 	got = c.stats.BytesIn - w.arrived
 	w.progress.since, w.arrived = now, c.stats.BytesIn
-	return got, float64(got) >= minRate*limit.Seconds()
+	return got, float64(got) >= float64(c.cfg.limits.MinRate)*limit.Seconds()
 }
 
 // canAnswer reports whether an answer of the peer would reach us. It can't come
@@ -139,6 +143,9 @@ func (c *Conn) progress(now time.Time, on bool) (got uint64, ok bool) {
 // read while the program is busy; if somebody waits for it all the same, that
 // must end some day.
 func (c *Conn) canAnswer() bool {
+	if c.partial && c.cfg.timeouts.Progress > 0 { // nor of one without a size, as serpy's
+		return false
+	}
 	return !c.asm.active && c.stream == nil && (c.reader == readerBusy || len(c.confirms.q) > 0 || c.held != nil)
 }
 

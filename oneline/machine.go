@@ -10,6 +10,9 @@ const (
 	shutdown   = "shutdown"
 )
 
+// maxGreeting bounds the line that must be a server's pong.
+const maxGreeting = 16 << 10
+
 // A machine is one half of one connection. It buffers nothing: a line stays
 // with the driver until its end has arrived.
 type machine struct {
@@ -18,7 +21,8 @@ type machine struct {
 	eol        string
 	last       byte // of eol
 	maxSend    int
-	maxReceive int
+	maxReceive int // of the line that comes next
+	maxLine    int // of those behind a server's greeting
 
 	offset  int64 // bytes of the peer consumed
 	looked  int   // bytes of the unfinished line known to hold no end

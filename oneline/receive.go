@@ -68,6 +68,10 @@ func (m *machine) find(p []byte) (size int, err error) {
 }
 
 func (m *machine) tooLong() error {
+	if m.maxReceive < m.maxLine {
+		return &wire.ProtocolError{Protocol: name, Offset: m.offset + int64(m.maxReceive), Rule: fmt.Sprintf(
+			"the answer to the opening %q is longer than %d bytes: the peer does not speak oneline", ping, m.maxReceive)}
+	}
 	return &wire.ProtocolError{Protocol: name, Offset: m.offset + int64(m.maxReceive), Rule: fmt.Sprintf(
 		"the line is longer than the limit of %d bytes: raise MaxLine and the message limit, or check that the peer ends its lines with %q",
 		m.maxReceive, m.eol)}
@@ -111,6 +115,7 @@ func (m *machine) response(ev *wire.Event, line []byte) error {
 				"the answer to the opening %q is %q, not %q: the peer does not speak oneline", ping, line[:min(len(line), 40)], pong)}
 		}
 		m.open = true
+		m.maxReceive = m.maxLine
 		ev.Kind = wire.EventOpen
 		return nil
 	}

@@ -40,7 +40,7 @@ func gather(t *testing.T, addr string, n int, opening, answer string) *crowd {
 				nc, err := dialFrom(i, addr)
 				if err == nil {
 					c.conns[i] = nc
-					nc.SetDeadline(time.Now().Add(60 * time.Second))
+					nc.SetDeadline(time.Now().Add(5 * time.Minute))
 					if _, err = io.WriteString(nc, opening); err == nil {
 						err = hear(nc, answer)
 					}

@@ -65,6 +65,7 @@ func TestFloodRefused(t *testing.T) {
 			t.Errorf("the honest client: %v, %v", m, err)
 		}
 		for _, nc := range served {
+			nc.SetDeadline(time.Now().Add(20 * time.Second))
 			if err := echoOnce(nc); err != nil {
 				t.Errorf("a client inside the limit: %v", err)
 				break

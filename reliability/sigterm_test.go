@@ -57,8 +57,11 @@ type termLoad struct {
 
 func newTermLoad(t *testing.T, w form, addr string, clients int) *termLoad {
 	l := &termLoad{}
-	for range clients {
-		c := dial(t, w, addr)
+	conns := make([]*parley.Conn, clients)
+	for i := range conns { // before the load makes it slow
+		conns[i] = dial(t, w, addr)
+	}
+	for _, c := range conns {
 		if w.protocol.Traits().Lockstep { // one answer before the next command
 			l.done.Go(func() {
 				for {
