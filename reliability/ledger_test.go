@@ -168,6 +168,14 @@ func (l *ledger) outstanding() (n int) {
 func (l *ledger) verdict(all bool, dropped int) []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	for t := range l.tasks { // empty messages look alike: those that must have come did
+		for _, e := range l.tasks[t][l.next[t]:] {
+			if e.empty && e.confirmed && !e.got && l.empties > 0 {
+				l.empties--
+				e.got = true
+			}
+		}
+	}
 	ahead := 0
 	for t := range l.tasks {
 		for _, e := range l.tasks[t][l.next[t]:] {
