@@ -109,3 +109,32 @@ func TestStreamBehindABusyHandler(t *testing.T) {
 		})
 	}
 }
+
+// A message crosses a large one of ours that waits for its grant, while our side
+// is closing: it is confirmed, as the wire wants, so it is delivered too. It
+// used to be dropped (simulation, tinyproto seed 5589).
+//
+// Verifies: RUNTIME-17, RUNTIME-33
+func TestWhatCrossesAHeldMessageIsDelivered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := &parley.Server{Protocol: tinyproto.Protocol{}, Pull: true}
+		l := newMemory()
+		serve(t, srv, l)
+		peer := l.dial(t)
+		peer.hear(tinyHello)
+		peer.say(tinyHello)
+		s, err := srv.Accept(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		go s.Send(t.Context(), parley.Bytes(make([]byte, 100_000)))
+		peer.hear(tinyHead(100_000))
+		go s.Close()
+		synctest.Wait()
+		go io.Copy(io.Discard, peer)
+		peer.say(tiny("x") + tinyOK)
+		if m, err := s.Receive(t.Context()); err != nil || m.Text() != "x" {
+			t.Errorf("received %v, %v", m, err)
+		}
+	})
+}

@@ -255,13 +255,12 @@ func (c *Conn) open(gen int) bool {
 func (c *Conn) deliver(gen int, m Message, owned bool) bool {
 	c.stats.MessagesIn++
 	c.unheard = false
-	if c.farewell {
+	if c.farewell && c.held == nil {
 		// It is dropped, so it must not be confirmed. What crosses a message
-		// that waits for the peer's consent must be: the wire wants it so.
-		if c.held == nil {
-			c.mute = true
-			c.checkDrained()
-		}
+		// that waits for the peer's consent must be, as the wire wants it so:
+		// that is delivered.
+		c.mute = true
+		c.checkDrained()
 		return true
 	}
 	if len(c.transform) > 0 {
