@@ -93,7 +93,7 @@ func (c *Conn) leave() {
 		if farewell := c.out[before:]; len(farewell) > 0 {
 			c.stats.BytesOut += uint64(len(farewell))
 			if c.cfg.trace != nil {
-				c.traceOut("farewell", farewell, nil)
+				c.traceOut("farewell", farewell, Message{})
 			}
 		}
 		late = c.waitDrained(ctx, c.sent)

@@ -19,6 +19,7 @@ type config struct {
 	role     wire.Role
 	handler  Handler // nil: messages wait for Receive
 	streams  StreamHandler
+	stepwise bool // the program pulls messages and answers in their order
 	hooks    Hooks
 	plugins  []Plugin
 	limits   Limits
@@ -86,6 +87,7 @@ type Conn struct {
 	fin        bool     // our direction is closed
 
 	unheard bool // nothing has arrived since the last message was sent
+	fed     bool // the machine has been fed since Output was asked: it may owe something
 
 	// Confirmations: messages are confirmed in order.
 	sent      uint64 // messages that will be confirmed
@@ -133,6 +135,7 @@ func newConn(cfg *config, nc net.Conn, id uint64) *Conn {
 		io:   newTransport(nc),
 		m:    cfg.protocol.New(cfg.role, wire.Limits{MaxMessage: cfg.limits.MaxMessage}),
 		in:   &input{},
+		fed:  true, // it may owe a greeting
 		done: make(chan struct{}),
 		dead: make(chan struct{}),
 	}

@@ -82,10 +82,18 @@ type onlyReader struct{ io.Reader }
 // process runs the machine over the input at hand. It returns false when the
 // goroutine has lost the reader's role or the connection has ended. It is
 // called, and returns, with the lock held.
-func (c *Conn) process(gen int) bool {
+func (c *Conn) process(gen int) (more bool) {
+	var lent *input // what a running handler has borrowed from
+	defer func() {
+		if lent != nil { // it has panicked
+			err := c.panicked(recover())
+			c.mu.Lock()
+			more = c.handled(gen, lent, err)
+		}
+	}()
 	ev := &c.event
 	for c.err == nil && !c.broken {
-		if c.mustPark() {
+		if (c.inbox.len() > 0 || c.cfg.stepwise) && c.mustPark() {
 			c.flush() // without the lock: look again
 			c.holds()
 			if c.mustPark() {
@@ -104,7 +112,18 @@ func (c *Conn) process(gen int) bool {
 		case wire.EventNone:
 			return true
 		case wire.EventMessage:
-			if !c.deliver(gen, ev.Message, false) {
+			if !c.forHandler() {
+				if !c.deliver(gen, ev.Message, nil) {
+					return false
+				}
+				continue
+			}
+			lent = c.handing()
+			err := c.cfg.handler.ServeMessage(connContext{c}, c, ev.Message)
+			in := lent
+			lent = nil
+			c.mu.Lock()
+			if !c.handled(gen, in, err) {
 				return false
 			}
 		case wire.EventOffer:
@@ -117,11 +136,12 @@ func (c *Conn) process(gen int) bool {
 				return false
 			}
 		case wire.EventEnd:
-			m := ev.Message.WithBytes(c.asm.take())
+			buf := c.asm.take()
+			m := ev.Message.WithBytes(buf)
 			if c.cfg.trace != nil {
 				c.traceMessage(m)
 			}
-			if !c.deliver(gen, m, true) {
+			if !c.deliver(gen, m, buf) {
 				return false
 			}
 		case wire.EventLost:
@@ -157,7 +177,7 @@ func (c *Conn) mustPark() bool {
 	if c.held != nil || len(c.confirms.q) > 0 {
 		slack = inboxSlack
 	}
-	ahead := c.cfg.traits.Lockstep && c.cfg.role == wire.Accepting && c.cfg.handler == nil && c.stats.MessagesIn > 0
+	ahead := c.cfg.stepwise && c.stats.MessagesIn > 0
 	return (ahead || c.inbox.full(c.cfg.limits, slack)) && len(c.ready.q) == 0 && !c.farewell && c.err == nil
 }
 
@@ -167,6 +187,7 @@ func (c *Conn) receive(p []byte, ev *wire.Event) (n int, err error) {
 	if c.cfg.trace != nil && len(c.seen) != len(p) {
 		c.seen = slices.Clone(p) // before the machine decodes it in place
 	}
+	c.fed = true
 	if c.watch.answer.on {
 		owing := c.m.Awaiting()
 		n, err = c.m.Receive(p, ev)
@@ -249,10 +270,46 @@ func (c *Conn) open(gen int) bool {
 	return still
 }
 
+// forHandler reports whether the next message goes straight to the handler.
+func (c *Conn) forHandler() bool {
+	return c.cfg.handler != nil && !c.handling && !c.farewell && len(c.ready.q) == 0 && len(c.transform) == 0
+}
+
+// handing counts a message that goes to the handler and releases the lock for
+// it, until handled. It returns the input, from which the handler borrows.
+func (c *Conn) handing() *input {
+	c.stats.MessagesIn++
+	c.unheard = false
+	c.deferFlush = c.in.len() > 0
+	if c.deferFlush || c.cfg.traits.Confirms {
+		c.flushLate() // neither answers nor confirmations should wait for a slow handler
+	}
+	c.handling, c.reader = true, readerInHandler
+	in := c.in
+	c.mu.Unlock()
+	return in
+}
+
 // deliver gives a message to whom it belongs: a waiting receiver, the
-// handler, or the inbox. owned says that the message's bytes are not borrowed
-// from the input; they came from bufpool.
-func (c *Conn) deliver(gen int, m Message, owned bool) bool {
+// handler, or the inbox. buf, from bufpool, holds its bytes; without it they are
+// borrowed from the input.
+func (c *Conn) deliver(gen int, m Message, buf []byte) bool {
+	if len(c.transform) > 0 && !c.farewell {
+		plain, plainBuf, err := c.untransform(m)
+		bufpool.Put(buf)
+		if err != nil {
+			c.stats.MessagesIn++
+			return c.lost(gen, c.messageError("a plugin can't read the message; both peers need the same plugins and keys", err))
+		}
+		m, buf = plain, plainBuf
+	}
+	if c.cfg.handler != nil && !c.handling && !c.farewell && len(c.ready.q) == 0 {
+		in := c.handing()
+		err := c.handle(m)
+		c.mu.Lock()
+		bufpool.Put(buf)
+		return c.handled(gen, in, err)
+	}
 	c.stats.MessagesIn++
 	c.unheard = false
 	if c.farewell && c.held == nil {
@@ -263,29 +320,16 @@ func (c *Conn) deliver(gen int, m Message, owned bool) bool {
 		c.checkDrained()
 		return true
 	}
-	if len(c.transform) > 0 {
-		plain, err := c.untransform(m)
-		if err != nil {
-			return c.lost(gen, c.messageError("a plugin can't read the message; both peers need the same plugins and keys", err))
-		}
-		m, owned = plain, true
+	if buf == nil {
+		m = m.Clone()
 	}
-	if c.cfg.handler == nil || c.handling || len(c.ready.q) > 0 {
-		if !owned {
-			m = m.Clone()
-		}
-		c.enqueue(received{msg: m})
-		return true
-	}
-	c.deferFlush = c.in.len() > 0
-	if c.cfg.traits.Confirms {
-		c.flushLate() // the confirmation should not wait for the handler
-	}
-	still := c.call(gen, func() error { return c.cfg.handler.ServeMessage(c.Context(), c, m) })
-	if owned {
-		bufpool.Put(m.Bytes())
-	}
-	return still
+	c.enqueue(received{msg: m})
+	return true
+}
+
+// handle runs the handler.
+func (c *Conn) handle(m Message) error {
+	return c.guard(func() error { return c.cfg.handler.ServeMessage(connContext{c}, c, m) })
 }
 
 // enqueue gives r to the first receiver, or to the inbox.
@@ -316,16 +360,21 @@ func (c *Conn) lost(gen int, err error) bool {
 }
 
 // call runs f, the program's code, on the reading goroutine without the lock.
-// An error of f ends the connection. It returns false if the reader's role was
-// taken over meanwhile: then the goroutine has served the inbox until it was
-// empty, and ends.
+// See handled for the rest.
 func (c *Conn) call(gen int, f func() error) bool {
 	in := c.in
-	c.handling = true
-	c.reader = readerInHandler
+	c.handling, c.reader = true, readerInHandler
 	c.mu.Unlock()
 	err := c.guard(f)
 	c.mu.Lock()
+	return c.handled(gen, in, err)
+}
+
+// handled goes on after the program's code, which borrowed what lies in in. An
+// error of it ends the connection. handled returns false if the reader's role
+// was taken over meanwhile: then the goroutine has served the inbox until it was
+// empty, and ends.
+func (c *Conn) handled(gen int, in *input, err error) bool {
 	c.deferFlush = false
 	if gen == c.gen {
 		c.handling = false
@@ -340,14 +389,11 @@ func (c *Conn) call(gen int, f func() error) bool {
 	for err == nil && !c.closedHere() && c.inbox.len() > 0 && c.cfg.handler != nil {
 		r := c.pop()
 		c.mu.Unlock()
-		err = c.guard(func() error {
-			if r.err != nil {
-				c.cfg.hooks.OnMessageError(c, r.err)
-				return nil
-			}
-			return c.cfg.handler.ServeMessage(c.Context(), c, r.msg)
-		})
-		bufpool.Put(r.msg.Bytes())
+		if r.err != nil {
+			err = c.guard(func() error { c.cfg.hooks.OnMessageError(c, r.err); return nil })
+		} else {
+			err = c.handle(r.msg)
+		}
 		c.mu.Lock()
 	}
 	c.handling = false
@@ -371,13 +417,18 @@ func (c *Conn) closedHere() bool {
 func (c *Conn) guard(f func() error) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("parley: panic while serving %s: %v", c.peer(), r)
-			if c.cfg.logger != nil {
-				c.cfg.logger.Error("panic", "conn", c.id, "peer", c.peer(), "panic", r, "stack", string(debug.Stack()))
-			}
+			err = c.panicked(r)
 		}
 	}()
 	return f()
+}
+
+// panicked makes an error of what the program's code has panicked with.
+func (c *Conn) panicked(r any) error {
+	if c.cfg.logger != nil {
+		c.cfg.logger.Error("panic", "conn", c.id, "peer", c.peer(), "panic", r, "stack", string(debug.Stack()))
+	}
+	return fmt.Errorf("parley: panic while serving %s: %v", c.peer(), r)
 }
 
 // ensureReader makes sure that somebody reads while the caller waits: if the

@@ -29,8 +29,17 @@ type held struct {
 func (c *Conn) Send(ctx context.Context, m Message) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	_, err := c.send(ctx, m, nil)
-	return err
+	if !c.deferFlush || c.turn || len(c.turns.q) > 0 || len(c.transform) > 0 || !c.free(ctx) {
+		_, err := c.send(ctx, m, nil)
+		return err
+	}
+	// A handler answers, nothing is in its way, and the reader will flush.
+	sent, err := c.hand(m)
+	if err == nil && sent.Body == wire.BodyNone {
+		return nil
+	}
+	c.turn = true
+	return c.handed(ctx, m, sent, err)
 }
 
 // Confirm sends m and waits until the peer has confirmed it in the wire's own
@@ -88,53 +97,81 @@ func (c *Conn) send(ctx context.Context, m Message, receiver *waiter) (uint64, e
 		return 0, err
 	}
 	if len(c.transform) > 0 {
-		var err error
-		if m, err = c.transformed(m); err != nil {
+		plain, buf, err := c.transformed(m)
+		if err != nil {
 			c.releaseTurn()
 			return 0, err
 		}
-		defer bufpool.Put(m.Bytes())
+		defer bufpool.Put(buf)
 		if c.err != nil {
 			return 0, &notSentError{c.err}
 		}
+		m = plain
 	}
-	c.grow(m.Len()*5/4 + 64)
+	sent, err := c.hand(m)
+	if receiver != nil && err == nil {
+		c.ready.push(receiver)
+		c.room.all(nil)
+	}
+	n := c.sent
+	return n, c.handed(ctx, m, sent, err)
+}
+
+// handed sees to it that a message which has been handed to the machine leaves,
+// and gives the turn back as soon as the next one may follow.
+func (c *Conn) handed(ctx context.Context, m Message, sent wire.Sent, err error) error {
+	switch {
+	case err != nil:
+		c.releaseTurn()
+		c.flushSoon()
+		return err
+	case sent.Body == wire.BodyNone:
+		c.releaseTurn()
+		end := c.stats.BytesOut
+		c.flushSoon()
+		if c.gone < end { // if the connection is gone, they are too
+			return c.err
+		}
+		return nil
+	case sent.Body == wire.BodyFollows:
+		w := segmentWaiter()
+		c.queueBody(m.Bytes(), nil, w)
+		c.bodySent()
+		c.releaseTurn()
+		return c.awaitSegment(ctx, w)
+	default:
+		w := segmentWaiter()
+		c.held = &held{body: m.Bytes(), w: w}
+		return c.awaitSegment(ctx, w)
+	}
+}
+
+// hand gives m to the machine; what that owes leaves first.
+func (c *Conn) hand(m Message) (wire.Sent, error) {
+	c.grow(c.formSize(m))
 	c.owed()
 	before := len(c.out)
 	out, sent, err := c.m.Send(c.out, m)
 	if err != nil {
 		c.unsent(err)
-		c.releaseTurn()
-		c.flushSoon()
-		return 0, err
+		return sent, err
 	}
 	c.out = out
-	c.account(sent, out[before:], &m)
-	n := c.sent
-	if receiver != nil {
-		c.ready.push(receiver)
-		c.room.all(nil)
+	c.account(sent, len(out)-before)
+	if c.cfg.trace != nil {
+		c.traceOut("message", out[before:], m)
 	}
-	switch sent.Body {
-	case wire.BodyNone:
-		c.releaseTurn()
-		end := c.stats.BytesOut
-		c.flushSoon()
-		if c.gone < end { // if the connection is gone, they are too
-			return n, c.err
-		}
-		return n, nil
-	case wire.BodyFollows:
-		w := segmentWaiter()
-		c.queueBody(m.Bytes(), nil, w)
-		c.m.BodySent()
-		c.releaseTurn()
-		return n, c.awaitSegment(ctx, w)
-	default:
-		w := segmentWaiter()
-		c.held = &held{body: m.Bytes(), w: w}
-		return n, c.awaitSegment(ctx, w)
+	return sent, nil
+}
+
+// formSize is how much room m's wire form may need in the output, more or less:
+// a wire that announces sizes leaves a large payload out of it.
+func (c *Conn) formSize(m Message) int {
+	n := m.Len()
+	if c.cfg.traits.Sized {
+		n = min(n, 16<<10)
 	}
+	return n*5/4 + 64
 }
 
 // unsent is called when the machine has refused a message. A plugin may have
@@ -146,31 +183,27 @@ func (c *Conn) unsent(err error) {
 	}
 }
 
-// account counts a message that has just been handed to the machine.
-func (c *Conn) account(sent wire.Sent, head []byte, m *Message) {
+// account counts a message that has just been handed to the machine, which made
+// n bytes of it.
+func (c *Conn) account(sent wire.Sent, n int) {
 	c.stats.MessagesOut++
 	c.unheard = true
-	c.stats.BytesOut += uint64(len(head))
+	c.stats.BytesOut += uint64(n)
 	if sent.Confirm {
 		c.sent++
-	}
-	if c.cfg.trace != nil {
-		what := "message"
-		if m == nil {
-			what = "head of a stream"
-		}
-		c.traceOut(what, head, m)
 	}
 }
 
 // takeTurn waits until the next message may be handed to the machine, and
 // reserves that for the caller.
 func (c *Conn) takeTurn(ctx context.Context) error {
-	if err := c.sendable(); err != nil {
-		return err
-	}
-	if err := ctx.Err(); err != nil {
-		return c.ctxErr(ctx)
+	if !c.free(ctx) {
+		if err := c.sendable(); err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return c.ctxErr(ctx)
+		}
 	}
 	if c.mayTurn() && len(c.turns.q) == 0 {
 		c.turn = true
@@ -191,6 +224,15 @@ func (c *Conn) takeTurn(ctx context.Context) error {
 		return err
 	}
 	return nil
+}
+
+// free: neither the connection nor ctx has ended, and the output is not full.
+func (c *Conn) free(ctx context.Context) bool {
+	if c.err != nil || c.farewell || c.pending() > c.cfg.limits.MaxOutput {
+		return false
+	}
+	own, ok := ctx.(connContext) // it ends with its connection
+	return ok && own.c == c || ctx.Err() == nil
 }
 
 // sendable says why nothing can be sent any more.
@@ -241,9 +283,16 @@ func (c *Conn) granted() {
 		return
 	}
 	c.queueBody(h.body, h.whole, h.w)
-	c.m.BodySent()
+	c.bodySent()
 	c.releaseTurn()
 	c.flush()
+}
+
+// bodySent tells the machine that the open body has been queued: what it owes
+// since the body began may leave behind it.
+func (c *Conn) bodySent() {
+	c.m.BodySent()
+	c.fed = true
 }
 
 // segmentWaiter returns a waiter that is told when a segment has left.
@@ -306,7 +355,10 @@ func (c *Conn) SendStream(ctx context.Context, size int64, r io.Reader) error {
 		return err
 	}
 	c.out = out
-	c.account(sent, out[before:], nil)
+	c.account(sent, len(out)-before)
+	if c.cfg.trace != nil {
+		c.traceOut("head of a stream", out[before:], Message{})
+	}
 	if sent.Body == wire.BodyHeld {
 		w := segmentWaiter()
 		c.held = &held{stream: true, w: w}
@@ -322,7 +374,7 @@ func (c *Conn) SendStream(ctx context.Context, size int64, r io.Reader) error {
 	if err := c.sendBody(ctx, size, r); err != nil {
 		return err
 	}
-	c.m.BodySent()
+	c.bodySent()
 	c.releaseTurn()
 	c.flush()
 	return nil
@@ -401,30 +453,21 @@ func postCost(m Message) int { return m.Len() + 64 }
 func (c *Conn) post(m Message) error {
 	c.turn = true
 	if len(c.transform) > 0 {
-		var err error
-		if m, err = c.transformed(m); err != nil {
+		plain, buf, err := c.transformed(m)
+		if err != nil {
 			c.turn = false
 			return err
 		}
-		defer bufpool.Put(m.Bytes())
+		defer bufpool.Put(buf)
 		if c.err != nil {
 			return &notSentError{c.err}
 		}
+		m = plain
 	}
-	c.grow(m.Len()*5/4 + 64)
-	c.owed()
-	before := len(c.out)
-	out, sent, err := c.m.Send(c.out, m)
-	if err != nil {
+	sent, err := c.hand(m)
+	if err != nil || sent.Body == wire.BodyNone {
 		c.turn = false
-		c.unsent(err)
 		return err
-	}
-	c.out = out
-	c.account(sent, out[before:], &m)
-	if sent.Body == wire.BodyNone {
-		c.turn = false
-		return nil
 	}
 	b := append(bufpool.Get(m.Len()), m.Bytes()...)
 	if sent.Body == wire.BodyHeld {
@@ -432,7 +475,7 @@ func (c *Conn) post(m Message) error {
 		return nil
 	}
 	c.queueBody(b, b, nil)
-	c.m.BodySent()
+	c.bodySent()
 	c.turn = false
 	return nil
 }

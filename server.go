@@ -123,6 +123,7 @@ func (s *Server) init() error {
 			s.cfg.budget = &budget{limit: most, by: make(map[*Conn]int64)}
 		}
 		s.cfg.streams, _ = s.Handler.(StreamHandler)
+		s.cfg.stepwise = t.Lockstep && s.Handler == nil
 		if !s.IgnoreShutdownRequest {
 			s.cfg.shutdown = func(*Conn) { go s.drainFor(drainTime) }
 		}

@@ -147,6 +147,7 @@ func (c *Conn) serveStream(gen int, s *Stream) bool {
 func (s *Stream) accept() {
 	s.state = streamOpen
 	s.c.m.Accept()
+	s.c.fed = true
 	s.c.flush()
 }
 

@@ -75,12 +75,8 @@ func (c *Conn) traceMessage(m Message) {
 	c.cfg.trace(Trace{Time: time.Now(), Conn: c, What: "message", Message: m})
 }
 
-func (c *Conn) traceOut(what string, p []byte, m *Message) {
-	t := Trace{Time: time.Now(), Conn: c, Sent: true, What: what, Bytes: p}
-	if m != nil {
-		t.Message = *m
-	}
-	c.cfg.trace(t)
+func (c *Conn) traceOut(what string, p []byte, m Message) {
+	c.cfg.trace(Trace{Time: time.Now(), Conn: c, Sent: true, What: what, Message: m, Bytes: p})
 }
 
 func (c *Conn) traceNote(what string) {

@@ -22,7 +22,7 @@ type transport struct {
 	n        int
 	err      error
 
-	writable func(fd uintptr) bool
+	writable func(fd uintptr)
 	out      []byte
 	wn       int
 	werr     error
@@ -93,7 +93,7 @@ func (t *transport) try(p []byte) (int, error) {
 		return 0, nil
 	}
 	t.out = p
-	err := t.raw.Write(t.writable)
+	err := t.raw.Control(t.writable)
 	t.out = nil
 	if err != nil {
 		return 0, err
@@ -101,7 +101,4 @@ func (t *transport) try(p []byte) (int, error) {
 	return t.wn, t.werr
 }
 
-func (t *transport) writeReady(fd uintptr) bool {
-	t.wn, t.werr = writeFD(fd, t.out)
-	return true
-}
+func (t *transport) writeReady(fd uintptr) { t.wn, t.werr = writeFD(fd, t.out) }

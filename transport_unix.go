@@ -30,7 +30,7 @@ func rawConn(nc net.Conn) syscall.RawConn {
 // nothing yet.
 func readFD(fd uintptr, p []byte) (n int, again bool, err error) {
 	for {
-		n, err = syscall.Read(int(fd), p)
+		n, err = sysRead(int(fd), p)
 		switch err {
 		case nil:
 			return n, false, nil
@@ -46,7 +46,7 @@ func readFD(fd uintptr, p []byte) (n int, again bool, err error) {
 // writeFD writes to a non-blocking descriptor what it takes at once.
 func writeFD(fd uintptr, p []byte) (n int, err error) {
 	for n < len(p) {
-		m, err := syscall.Write(int(fd), p[n:])
+		m, err := sysWrite(int(fd), p[n:])
 		switch err {
 		case nil:
 			n += m

@@ -25,7 +25,7 @@ const (
 	writeLooks = 16
 	// lateFlush is how long the output of a handler may wait for the handlers
 	// of other messages that arrived together with its own.
-	lateFlush = time.Millisecond
+	lateFlush = 2 * time.Millisecond
 )
 
 // segment is a part of the output.
@@ -40,24 +40,29 @@ func (c *Conn) pending() int { return len(c.current.b) + c.queued + len(c.out) }
 
 // grow makes room for n more bytes at the end of the output.
 func (c *Conn) grow(n int) {
-	if c.out == nil {
+	switch {
+	case cap(c.out)-len(c.out) >= n:
+	case c.out == nil:
 		c.out = bufpool.Get(max(n, min(c.hint, readSize)))
+	default:
+		c.out = bufpool.Grow(c.out, n)
 	}
-	c.out = bufpool.Grow(c.out, n)
 }
 
-// owed appends what the machine owes the peer: nothing more once a message has
-// been dropped, as its confirmation could not be told from others.
+// owed appends what the machine owes the peer, which it only comes to do when
+// it is fed or a body ends: nothing more once a message has been dropped, as its
+// confirmation could not be told from others.
 func (c *Conn) owed() {
-	if c.mute {
+	if c.mute || !c.fed {
 		return
 	}
+	c.fed = false
 	c.grow(64)
 	before := len(c.out)
 	c.out = c.m.Output(c.out)
 	c.stats.BytesOut += uint64(len(c.out) - before)
 	if c.cfg.trace != nil && len(c.out) > before {
-		c.traceOut("answer", c.out[before:], nil)
+		c.traceOut("answer", c.out[before:], Message{})
 	}
 }
 
@@ -73,7 +78,7 @@ func (c *Conn) queueBody(b, whole []byte, w *waiter) {
 	c.queued += len(b)
 	c.stats.BytesOut += uint64(len(b))
 	if c.cfg.trace != nil {
-		c.traceOut("body", b, nil)
+		c.traceOut("body", b, Message{})
 	}
 }
 
@@ -149,11 +154,10 @@ func (c *Conn) flush() {
 	c.checkDrained()
 }
 
-// flushSoon flushes, unless the reader will do it in a moment anyway.
+// flushSoon flushes, unless the reader will do it in a moment anyway; see
+// flushLate.
 func (c *Conn) flushSoon() {
-	if c.deferFlush {
-		c.flushLate()
-	} else {
+	if !c.deferFlush {
 		c.flush()
 	}
 }
@@ -165,16 +169,18 @@ func (c *Conn) flushLate() {
 		return
 	}
 	c.lateArmed = true
-	if c.late != nil {
+	if c.late == nil {
+		c.late = time.AfterFunc(lateFlush, c.onLate)
+	} else {
 		c.late.Reset(lateFlush)
-		return
 	}
-	c.late = time.AfterFunc(lateFlush, func() {
-		c.mu.Lock()
-		c.lateArmed = false
-		c.flush()
-		c.mu.Unlock()
-	})
+}
+
+func (c *Conn) onLate() {
+	c.mu.Lock()
+	c.lateArmed = false
+	c.flush()
+	c.mu.Unlock()
 }
 
 // write is the writing goroutine.
