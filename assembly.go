@@ -65,6 +65,10 @@ func (c *Conn) offered(gen int, ev *wire.Event) bool {
 		return c.refuse(c.tooLarge(ev.N, "raise it, as plugins need the whole message"))
 	case c.cfg.handler != nil && c.cfg.streams == nil:
 		return c.refuse(c.tooLarge(ev.N, "raise it, or take such messages with a StreamHandler"))
+	case c.runner != nil: // a stream takes time
+		c.postponed = true
+		c.promote()
+		return false
 	default:
 		return c.openStream(gen, ev)
 	}

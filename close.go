@@ -198,9 +198,14 @@ func (c *Conn) drain() {
 
 // nudge makes the reader look whether a draining connection can end.
 func (c *Conn) nudge() {
-	if c.draining && !c.farewell && c.err == nil {
-		c.nc.SetReadDeadline(time.Now())
+	if !c.draining || c.farewell || c.err != nil {
+		return
 	}
+	if c.reader == readerAttached {
+		c.promote()
+		return
+	}
+	c.nc.SetReadDeadline(time.Now())
 }
 
 // endDraining ends a draining connection when what it has received has been

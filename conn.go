@@ -42,6 +42,7 @@ type Conn struct {
 	cfg *config
 	nc  net.Conn
 	io  *transport
+	lc  *loopConn // nc, if a loop tells when it can be read
 	id  uint64
 
 	mu sync.Mutex // guards all that follows, and the machine
@@ -53,17 +54,20 @@ type Conn struct {
 	// Reading. One goroutine at a time has the reader's role; in belongs to
 	// it. While a handler runs on that goroutine, another may take the role
 	// over: gen tells the old one that it has lost it.
-	gen      int
-	reader   readerState
-	in       *input
-	consumed int64 // bytes of the peer that the machine has consumed
-	began    int64 // of these, those before the last message
-	asm      assembly
-	stream   *Stream  // being read by the program
-	inbox    inbox    // messages that wait for Receive or for the handler
-	handling bool     // a handler runs
-	ready    waitList // receivers; none waits while the inbox has something
-	room     waitList // the reader, while the inbox is full or a stream is open
+	gen       int
+	postponed bool // the event is an offer still to be decided about
+	reader    readerState
+	in        *input
+	own       input   // what in points to at first
+	runner    *runner // runs the machine and the handlers now, or nil
+	consumed  int64   // bytes of the peer that the machine has consumed
+	began     int64   // of these, those before the last message
+	asm       assembly
+	stream    *Stream  // being read by the program
+	inbox     inbox    // messages that wait for Receive or for the handler
+	handling  bool     // a handler runs
+	ready     waitList // receivers; none waits while the inbox has something
+	room      waitList // the reader, while the inbox is full or a stream is open
 
 	// Writing; see write.go.
 	out        []byte    // the tail of the output, from bufpool, or nil
@@ -123,6 +127,7 @@ const (
 	readerInHandler                    // in a handler: the role can be taken over
 	readerInStream                     // parked: a Stream reads
 	readerParked                       // parked: the inbox is full
+	readerAttached                     // none: a loop tells when there is something to read
 	readerGone                         // ended
 )
 
@@ -134,11 +139,11 @@ func newConn(cfg *config, nc net.Conn, id uint64) *Conn {
 		id:   id,
 		io:   newTransport(nc),
 		m:    cfg.protocol.New(cfg.role, wire.Limits{MaxMessage: cfg.limits.MaxMessage}),
-		in:   &input{},
 		fed:  true, // it may owe a greeting
 		done: make(chan struct{}),
 		dead: make(chan struct{}),
 	}
+	c.in = &c.own
 	c.stats.Opened = time.Now()
 	for _, p := range cfg.plugins {
 		c.transform = append(c.transform, p.New(cfg.role, cfg.limits.MaxMessage))
@@ -234,6 +239,9 @@ func (c *Conn) cut(err error) {
 	c.room.all(err)
 	c.ready.all(err)
 	c.dropOutput(err)
+	if c.reader == readerAttached {
+		c.reader = readerGone
+	}
 	c.settle()
 }
 
@@ -293,7 +301,16 @@ type connContext struct{ c *Conn }
 
 func (x connContext) Deadline() (time.Time, bool) { return time.Time{}, false }
 func (x connContext) Done() <-chan struct{}       { return x.c.dead }
-func (x connContext) Value(any) any               { return nil }
+func (x connContext) Value(key any) any {
+	if key == (handlerOf{}) {
+		return x.c
+	}
+	return nil
+}
+
+// handlerOf is the context key of the connection whose handler runs.
+type handlerOf struct{}
+
 func (x connContext) Err() error {
 	select { // not c.Err: this is asked with the lock held
 	case <-x.c.dead:

@@ -7,8 +7,9 @@ const readSize = 64 << 10 // how much one read may bring
 // input holds the bytes that have arrived and are not yet consumed: b[r:]. It
 // has a buffer only while there are any.
 type input struct {
-	b []byte // from bufpool, or nil
-	r int
+	b    []byte // from bufpool, or nil
+	r    int
+	lent bool // b is a loop's own buffer
 }
 
 // bytes returns what is not yet consumed.
@@ -29,8 +30,8 @@ func (in *input) room() []byte {
 		in.r = 0
 	default:
 		bigger := append(bufpool.Get(max(readSize, 2*len(rest))), rest...)
-		bufpool.Put(in.b)
-		in.b, in.r = bigger, 0
+		in.release()
+		in.b = bigger
 	}
 	return in.b[len(in.b):cap(in.b)]
 }
@@ -45,16 +46,10 @@ func (in *input) shrink() {
 	case n == 0:
 		in.release()
 	case cap(in.b) > 4*n && cap(in.b) > 512:
-		*in = in.copy()
+		moved := in.fork()
+		in.release()
+		*in = moved
 	}
-}
-
-// copy returns an input with the unconsumed bytes in a buffer of its own and
-// gives the old buffer back.
-func (in *input) copy() input {
-	moved := in.fork()
-	bufpool.Put(in.b)
-	return moved
 }
 
 // fork returns an input with a copy of the unconsumed bytes; the buffer stays
@@ -68,6 +63,8 @@ func (in *input) fork() input {
 
 // release gives the buffer back.
 func (in *input) release() {
-	bufpool.Put(in.b)
+	if !in.lent {
+		bufpool.Put(in.b)
+	}
 	*in = input{}
 }

@@ -5,6 +5,8 @@ package parley
 import (
 	"syscall"
 	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
 
 // A read or write that can't block is made without telling Go's scheduler, which
@@ -34,4 +36,13 @@ func rawCall(call uintptr, fd int, p []byte) (int, error) {
 		return -1, errno
 	}
 	return int(n), nil
+}
+
+// epollWait asks for events without waiting.
+func epollWait(epoll int, evs []unix.EpollEvent) int {
+	n, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(epoll), uintptr(unsafe.Pointer(unsafe.SliceData(evs))), uintptr(len(evs)), 0, 0, 0)
+	if errno != 0 {
+		return 0
+	}
+	return int(n)
 }

@@ -20,7 +20,7 @@ import (
 func (c *Conn) read() {
 	c.mu.Lock()
 	gen := c.gen
-	for c.process(gen) {
+	for c.resume(gen) && c.process(gen) {
 		c.flush()
 		c.endDraining()
 		c.holds()
@@ -35,6 +35,9 @@ func (c *Conn) read() {
 		c.watchSome()
 		in, direct := c.in, c.direct()
 		c.event = wire.Event{} // it refers to buffers that others may get now
+		if c.lc != nil && c.attach() {
+			return
+		}
 		c.mu.Unlock()
 		n, err := c.io.read(in, direct)
 		c.mu.Lock()
@@ -97,6 +100,10 @@ func (c *Conn) process(gen int) (more bool) {
 			c.flush() // without the lock: look again
 			c.holds()
 			if c.mustPark() {
+				if c.runner != nil {
+					c.promote()
+					return false
+				}
 				c.park()
 			}
 			continue
@@ -441,12 +448,44 @@ func (c *Conn) ensureReader() {
 	if c.reader != readerInHandler || c.stream != nil || c.err != nil {
 		return
 	}
+	c.leaveLoop()
 	rest := c.in.fork()
 	c.in = &rest
 	c.gen++
 	c.reader = readerBusy
 	c.goroutines++
 	go c.read()
+}
+
+// promote gives c, which is attached to a loop, a goroutine of its own that
+// reads on. It is called with the lock held.
+func (c *Conn) promote() {
+	rest := c.in.fork()
+	c.in.release()
+	c.in = &rest
+	c.runner = nil
+	c.gen++
+	c.reader = readerBusy
+	c.goroutines++
+	go c.read()
+}
+
+// resume goes on with an offer that a loop has left to this goroutine.
+func (c *Conn) resume(gen int) bool {
+	if !c.postponed {
+		return true
+	}
+	c.postponed = false
+	return c.offered(gen, &c.event)
+}
+
+// leaveLoop: the handler that a loop runs for c is going to wait, so the loop
+// needs another goroutine. It is called with the lock held.
+func (c *Conn) leaveLoop() {
+	if r := c.runner; r != nil {
+		c.runner = nil
+		r.l.replace(r)
+	}
 }
 
 // park blocks the reading goroutine until something has changed.

@@ -305,7 +305,7 @@ func (c *Conn) awaitSegment(ctx context.Context, w *waiter) error {
 	if w.enlisted && !c.cfg.traits.Lockstep {
 		c.ensureReader()
 	}
-	c.mu.Unlock()
+	c.unlockToWait(ctx)
 	select {
 	case <-w.ch:
 	case <-ctx.Done():

@@ -69,6 +69,15 @@ type Server struct {
 	// IgnoreShutdownRequest: a peer that asks the server to end (oneline's
 	// shutdown) only ends its own connection.
 	IgnoreShutdownRequest bool
+	// EventLoops, above zero, serves the connections by that many event loops
+	// instead of a goroutine each, which costs less memory and time: for
+	// handlers that do not block. One per free processor is enough. A handler
+	// that waits for a connection through parley, or with the context it was
+	// given, gives way to the others at once; one that blocks otherwise holds up
+	// its loop for up to 0.2 s, which is logged and counted. Connections that
+	// are no bare sockets (TLS, pipes) have a goroutine each all the same. On
+	// Linux only; elsewhere Serve returns ErrNoEventLoops.
+	EventLoops int
 
 	TLSConfig *tls.Config  // nil: plain
 	Logger    *slog.Logger // nil: silent
@@ -87,6 +96,7 @@ type Server struct {
 	listeners []net.Listener
 	serving   map[net.Listener]bool
 	ticking   bool
+	loops     []*loop
 	conns     map[*Conn]struct{}
 	starting  map[net.Conn]struct{} // in the TLS handshake, or being refused
 	perAddr   map[string]int
@@ -219,6 +229,15 @@ func (s *Server) Serve(ls ...net.Listener) error {
 		return ErrNoAddress
 	}
 	if !s.closed {
+		if s.EventLoops > 0 && s.loops == nil {
+			loops, err := newLoops(s.EventLoops, s.stalled)
+			if err != nil {
+				s.mu.Unlock()
+				s.Close()
+				return err
+			}
+			s.loops = loops
+		}
 		for _, l := range s.listeners {
 			if !s.serving[l] {
 				s.serving[l] = true
@@ -235,7 +254,22 @@ func (s *Server) Serve(ls ...net.Listener) error {
 	s.mu.Unlock()
 	<-s.closing
 	s.wg.Wait()
+	s.mu.Lock()
+	loops := s.loops
+	s.loops = nil
+	s.mu.Unlock()
+	closeLoops(loops)
 	return ErrServerClosed
+}
+
+// stalled notes that a handler has held up an event loop.
+func (s *Server) stalled(d time.Duration) {
+	s.mu.Lock()
+	s.stats.Stalls++
+	s.mu.Unlock()
+	if s.Logger != nil {
+		s.Logger.Warn("a handler has blocked an event loop; serve such connections without EventLoops", "for", d)
+	}
 }
 
 // tick calls OnTick until the server closes.
@@ -281,10 +315,23 @@ func (s *Server) serveConn(nc net.Conn) {
 		s.forget(nc)
 		nc = t
 	}
+	accepted := nc
+	var lc *loopConn
+	if s.EventLoops > 0 && s.TLSConfig == nil {
+		if lc = adopt(nc); lc != nil {
+			nc = lc
+		}
+	}
 	c := newConn(s.cfg, nc, id)
 	s.mu.Lock()
-	delete(s.starting, nc)
+	delete(s.starting, accepted)
 	closed := s.closed
+	if lc != nil && !closed {
+		c.lc, lc.conn = lc, c
+		if err := s.loops[id%uint64(len(s.loops))].add(lc); err != nil { // can't be, but for a lack of memory
+			closed = true
+		}
+	}
 	if !closed {
 		s.conns[c] = struct{}{}
 		s.stats.Accepted++

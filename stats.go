@@ -32,6 +32,7 @@ type ServerStats struct {
 	Accepted uint64    // connections ever accepted
 	Refused  uint64    // connections refused because of a limit
 	Slow     uint64    // deliveries of Broadcast that a slow peer missed
+	Stalls   uint64    // times a handler has blocked an event loop
 	Total    ConnStats // the sum over all connections, past and present
 }
 

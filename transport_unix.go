@@ -13,13 +13,9 @@ import (
 
 // rawConn returns nc's raw connection if nc is a bare stream socket.
 func rawConn(nc net.Conn) syscall.RawConn {
-	switch s := nc.(type) {
-	case *net.TCPConn:
-		if rc, err := s.SyscallConn(); err == nil {
-			return rc
-		}
-	case *net.UnixConn:
-		if rc, err := s.SyscallConn(); err == nil {
+	switch nc.(type) {
+	case *net.TCPConn, *net.UnixConn, *loopConn:
+		if rc, err := nc.(syscall.Conn).SyscallConn(); err == nil {
 			return rc
 		}
 	}

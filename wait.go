@@ -89,7 +89,7 @@ func (c *Conn) wait(ctx context.Context, l *waitList, w *waiter, needsReader boo
 
 // await is wait for a waiter that is enlisted already.
 func (c *Conn) await(ctx context.Context, l *waitList, w *waiter) error {
-	c.mu.Unlock()
+	c.unlockToWait(ctx)
 	select {
 	case <-w.ch:
 		c.mu.Lock()
@@ -103,6 +103,19 @@ func (c *Conn) await(ctx context.Context, l *waitList, w *waiter) error {
 	}
 	c.spare = w
 	return w.err
+}
+
+// unlockToWait releases the lock of a caller that is going to wait. It may be the
+// handler of this connection or, as ctx tells, of another one; if a loop runs it,
+// somebody else must run the loop.
+func (c *Conn) unlockToWait(ctx context.Context) {
+	c.leaveLoop()
+	c.mu.Unlock()
+	if other, ok := ctx.Value(handlerOf{}).(*Conn); ok && other != c && other.lc != nil {
+		other.mu.Lock()
+		other.leaveLoop()
+		other.mu.Unlock()
+	}
 }
 
 // ctxErr says why ctx has ended; a deadline becomes a *TimeoutError.

@@ -107,7 +107,7 @@ func (c *Conn) look(now time.Time) bool {
 	owing := awaiting > 0 && t.Answer > 0
 	if w.answer.stuck(now, owing && c.canAnswer(), w.answers, t.Answer) {
 		why := fmt.Sprintf("%d answers the peer owes by the rules of %s, the oldest for %v", awaiting, c.cfg.protocol.Name(), t.Answer)
-		if c.reader != readerBusy {
+		if c.reader != readerBusy && c.reader != readerAttached {
 			why += "; they may have come, but nothing is read while received messages wait for the program"
 		}
 		c.cut(&TimeoutError{Peer: c.peer(), Wait: why})
@@ -146,7 +146,7 @@ func (c *Conn) canAnswer() bool {
 	if c.partial && c.cfg.timeouts.Progress > 0 { // nor of one without a size, as serpy's
 		return false
 	}
-	return !c.asm.active && c.stream == nil && (c.reader == readerBusy || len(c.confirms.q) > 0 || c.held != nil)
+	return !c.asm.active && c.stream == nil && (c.reader == readerBusy || c.reader == readerAttached || len(c.confirms.q) > 0 || c.held != nil)
 }
 
 // shortest returns the shortest of the positive durations, at least 16 ms.

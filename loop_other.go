@@ -1,0 +1,26 @@
+//go:build !linux
+
+package parley
+
+import (
+	"net"
+	"time"
+)
+
+// There are no event loops here.
+
+type (
+	loop     struct{}
+	loopConn struct {
+		net.Conn
+		conn *Conn
+	}
+	runner struct{ l *loop }
+)
+
+func newLoops(int, func(time.Duration)) ([]*loop, error) { return nil, ErrNoEventLoops }
+func closeLoops([]*loop)                                 {}
+func adopt(net.Conn) *loopConn                           { return nil }
+func (*loop) add(*loopConn) error                        { return ErrNoEventLoops }
+func (*loop) replace(*runner)                            {}
+func (*Conn) attach() bool                               { return false }

@@ -1,0 +1,126 @@
+package parley
+
+// pass reads what has arrived on c's socket and serves it, on a loop's
+// goroutine. It returns true if there is more to read.
+func (c *Conn) pass(r *runner) (more bool) {
+	c.mu.Lock()
+	if c.reader != readerAttached { // a goroutine reads; it has been told
+		c.mu.Unlock()
+		return false
+	}
+	c.reader = readerBusy
+	c.goroutines++
+	c.runner = r
+	c.partial = false
+	gen, own := c.gen, c.in
+	for range loopReads {
+		drained, ok := c.passOnce(r, gen)
+		if !ok {
+			c.passed(gen)
+			return false
+		}
+		if drained {
+			c.calm(own)
+			return false
+		}
+	}
+	c.calm(own)
+	return true
+}
+
+// passOnce reads once and serves that. It returns whether nothing is left to
+// read, and false when c has lost the reader's role or has ended.
+func (c *Conn) passOnce(r *runner, gen int) (drained, ok bool) {
+	p := c.direct()
+	direct := p != nil
+	if !direct {
+		if c.in.len() == 0 {
+			c.in.release()
+			r.in = input{b: r.buf, lent: true}
+			c.in = &r.in
+		}
+		p = c.in.room()
+	}
+	n, again, err := c.lc.tryRead(p)
+	if again {
+		return true, true
+	}
+	c.stats.BytesIn += uint64(n)
+	if direct {
+		if n > 0 && !c.processDirect(gen, p[:n]) {
+			return true, false
+		}
+	} else {
+		c.in.added(n)
+	}
+	if err != nil && !c.readFailed(err) || !c.process(gen) {
+		return true, false
+	}
+	c.flush()
+	c.endDraining()
+	c.holds()
+	switch {
+	case c.err != nil:
+		return true, false
+	case c.deaf():
+		c.promote()
+		return true, false
+	}
+	return n < len(p), true
+}
+
+// calm leaves c attached to its loop, holding no more than an unfinished message
+// in own. It is called with the lock held and releases it.
+func (c *Conn) calm(own *input) {
+	c.runner = nil
+	if rest := c.in; rest != own {
+		*own = rest.fork()
+		rest.release()
+		c.in = own
+	}
+	own.shrink()
+	c.event.Message, c.event.Data = Message{}, nil // they refer to the loop's buffer
+	c.partial = c.asm.active || c.in.len() > 0
+	c.watchSome()
+	c.reader = readerAttached
+	c.goroutines--
+	c.mu.Unlock()
+}
+
+// attach gives c, which is calm, back to its loop, unless it is going to end. It
+// is called by the reading goroutine with the lock held, and releases it if it
+// returns true: then the goroutine has nothing more to do with c.
+func (c *Conn) attach() bool {
+	if c.draining || c.farewell || c.eof {
+		return false
+	}
+	c.in.shrink()
+	c.reader = readerAttached
+	c.goroutines--
+	if err := c.lc.loop.arm(c.lc); err != nil {
+		c.reader = readerBusy
+		c.goroutines++
+		return false
+	}
+	c.mu.Unlock()
+	return true
+}
+
+// passed ends a pass after which c is not attached any more. It is called with
+// the lock held and releases it.
+func (c *Conn) passed(gen int) {
+	if gen == c.gen {
+		c.runner = nil
+		c.reader = readerGone
+		c.ended()
+		if c.err == nil && !c.eof {
+			c.goroutines++
+			go func() {
+				c.mu.Lock()
+				c.discard()
+				c.exit()
+			}()
+		}
+	}
+	c.exit()
+}
