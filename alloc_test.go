@@ -22,7 +22,7 @@ var echoForms = []form{
 
 // startEcho starts an echo server.
 func startEcho(tb testing.TB, p parley.Protocol) (addr string) {
-	srv := &parley.Server{Protocol: p, Handler: parley.HandlerFunc(echo)}
+	srv := &parley.Server{Protocol: p, Handler: parley.HandlerFunc(echo), EventLoops: *eventLoops}
 	if err := srv.Listen("127.0.0.1:0"); err != nil {
 		tb.Fatal(err)
 	}

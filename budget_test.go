@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/parley-net/parley"
-	"github.com/parley-net/parley/parleytest"
 	"github.com/parley-net/parley/tinyproto"
 )
 
@@ -20,7 +19,7 @@ func TestBudget(t *testing.T) {
 	reasons := make(chan error, 10)
 	srv := &parley.Server{Protocol: tinyproto.Protocol{}, Handler: parley.HandlerFunc(echo), MaxBuffered: 6 << 20,
 		Hooks: parley.Hooks{OnClose: func(c *parley.Conn, err error) { reasons <- err }}}
-	addr := parleytest.NewServer(t, srv)
+	addr := newServer(t, srv)
 	stall := func(sent int) net.Conn { // announces 32 MiB, brings a part of it
 		nc, err := net.Dial("tcp", addr)
 		if err != nil {
@@ -62,7 +61,7 @@ func TestBudgetOfWaitingMessages(t *testing.T) {
 	ends := make(chan *parley.Conn, 10)
 	srv := &parley.Server{Protocol: tinyproto.Protocol{}, Pull: true, MaxBuffered: 6 << 20,
 		Hooks: parley.Hooks{OnClose: func(c *parley.Conn, _ error) { ends <- c }}}
-	addr := parleytest.NewServer(t, srv)
+	addr := newServer(t, srv)
 	send := func(n int) (client, server *parley.Conn) {
 		t.Helper()
 		client, err := parley.Dial(newContext(t), tinyproto.Protocol{}, addr)

@@ -17,7 +17,6 @@ import (
 
 	"github.com/parley-net/parley"
 	"github.com/parley-net/parley/oneline"
-	"github.com/parley-net/parley/parleytest"
 	"github.com/parley-net/parley/serpy"
 	"github.com/parley-net/parley/serpy2"
 	"github.com/parley-net/parley/tinyproto"
@@ -51,7 +50,7 @@ func TestClientReconnects(t *testing.T) {
 	for _, p := range all {
 		t.Run(label(p), func(t *testing.T) {
 			srv := &parley.Server{Protocol: p, Handler: parley.HandlerFunc(echo)}
-			addr := parleytest.NewServer(t, srv)
+			addr := newServer(t, srv)
 			states := newStates()
 			c := &parley.Client{Dialer: parley.Dialer{Protocol: p}, Addr: addr, OnState: states.note}
 			if s, err := c.State(); s != parley.StateIdle || err != nil {
@@ -259,7 +258,7 @@ func TestClientNeverResends(t *testing.T) {
 				}
 				return nil
 			})
-			c := &parley.Client{Dialer: parley.Dialer{Protocol: p}, Addr: parleytest.NewServer(t, srv), MinBackoff: time.Microsecond, MaxBackoff: time.Millisecond}
+			c := &parley.Client{Dialer: parley.Dialer{Protocol: p}, Addr: newServer(t, srv), MinBackoff: time.Microsecond, MaxBackoff: time.Millisecond}
 			defer c.Close()
 			ctx := newContext(t)
 			var confirmed, failed atomic.Int64
@@ -431,7 +430,7 @@ func TestClientClose(t *testing.T) {
 	t.Run("politely", func(t *testing.T) {
 		life := newLife()
 		srv := &parley.Server{Protocol: oneline.Protocol{}, Handler: parley.HandlerFunc(echo), Hooks: life.hooks()}
-		c := &parley.Client{Dialer: parley.Dialer{Protocol: oneline.Protocol{}}, Addr: parleytest.NewServer(t, srv)}
+		c := &parley.Client{Dialer: parley.Dialer{Protocol: oneline.Protocol{}}, Addr: newServer(t, srv)}
 		if _, err := c.Call(newContext(t), parley.Text("x")); err != nil {
 			t.Fatal(err)
 		}
@@ -441,7 +440,7 @@ func TestClientClose(t *testing.T) {
 		}
 	})
 	t.Run("a mistake", func(t *testing.T) {
-		c := &parley.Client{Dialer: parley.Dialer{Protocol: tinyproto.Protocol{}}, Addr: parleytest.NewServer(t, &parley.Server{Protocol: tinyproto.Protocol{}, Handler: parley.HandlerFunc(echo)})}
+		c := &parley.Client{Dialer: parley.Dialer{Protocol: tinyproto.Protocol{}}, Addr: newServer(t, &parley.Server{Protocol: tinyproto.Protocol{}, Handler: parley.HandlerFunc(echo)})}
 		defer c.Close()
 		if err := c.Send(newContext(t), parley.Float(1)); !errors.Is(err, parley.ErrNotRepresentable) {
 			t.Errorf("got %v, want ErrNotRepresentable", err)
@@ -462,7 +461,7 @@ func TestClientOfAUselessServer(t *testing.T) {
 	longest := make(chan time.Duration, 1)
 	var most time.Duration
 	n := 0
-	c := &parley.Client{Dialer: parley.Dialer{Protocol: serpy2.Protocol{}}, Addr: parleytest.NewServer(t, srv), MinBackoff: time.Millisecond, MaxBackoff: 100 * time.Millisecond}
+	c := &parley.Client{Dialer: parley.Dialer{Protocol: serpy2.Protocol{}}, Addr: newServer(t, srv), MinBackoff: time.Millisecond, MaxBackoff: 100 * time.Millisecond}
 	c.OnState = func(s parley.State, _ error) {
 		switch s {
 		case parley.StateWaiting:

@@ -56,6 +56,7 @@ type Conn struct {
 	// over: gen tells the old one that it has lost it.
 	gen       int
 	postponed bool // the event is an offer still to be decided about
+	missed    bool // a loop saw an event while another goroutine served it
 	reader    readerState
 	in        *input
 	own       input   // what in points to at first

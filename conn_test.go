@@ -40,7 +40,7 @@ func connect(t *testing.T, pipe bool, srv *parley.Server, d *parley.Dialer) *par
 	if pipe {
 		return parleytest.Pipe(t, srv, d)
 	}
-	c, err := d.Dial(newContext(t), parleytest.NewServer(t, srv))
+	c, err := d.Dial(newContext(t), newServer(t, srv))
 	if err != nil {
 		t.Fatal(err)
 	}

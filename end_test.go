@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/parley-net/parley"
-	"github.com/parley-net/parley/parleytest"
 	"github.com/parley-net/parley/serpy2"
 	"github.com/parley-net/parley/tinyproto"
 )
@@ -74,7 +73,7 @@ func TestLastMessageAndEndTogether(t *testing.T) {
 					return nil
 				})
 			}
-			peer := bareDial(t, parleytest.NewServer(t, srv))
+			peer := bareDial(t, newServer(t, srv))
 			corked := &corked{Conn: peer.Conn}
 			client := tls.Client(corked, &tls.Config{RootCAs: roots, ServerName: "localhost", MaxVersion: tls.VersionTLS12}) // 1.3 hides the end
 			if err := client.Handshake(); err != nil {
@@ -220,7 +219,7 @@ func TestHalfClose(t *testing.T) {
 				case "pull":
 					srv.Pull = true
 				}
-				peer := bareDial(t, parleytest.NewServer(t, srv))
+				peer := bareDial(t, newServer(t, srv))
 				peer.say(f.hello + f.text("aa", "bb", "cc"))
 				peer.closeWrite()
 				if kind == "pull" {

@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/parley-net/parley"
-	"github.com/parley-net/parley/parleytest"
 	"github.com/parley-net/parley/serpy2"
 	"github.com/parley-net/parley/tinyproto"
 )
@@ -43,7 +42,7 @@ func TestHandlerOrder(t *testing.T) {
 				}
 				return c.Send(ctx, parley.Text(m.Text()))
 			})
-			addr := parleytest.NewServer(t, srv)
+			addr := newServer(t, srv)
 			var wg sync.WaitGroup
 			for range clients {
 				c, err := parley.Dial(newContext(t), p, addr)
@@ -108,7 +107,7 @@ func TestHandlerBorrows(t *testing.T) {
 					}
 					return err
 				})
-				c, err := parley.Dial(newContext(t), p, parleytest.NewServer(t, srv))
+				c, err := parley.Dial(newContext(t), p, newServer(t, srv))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -300,7 +299,7 @@ func TestRelay(t *testing.T) {
 				}
 				return nil
 			})
-			addr := parleytest.NewServer(t, srv)
+			addr := newServer(t, srv)
 			var wg sync.WaitGroup
 			const messages = 300
 			var conns []*parley.Conn

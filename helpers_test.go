@@ -30,6 +30,9 @@ import (
 // serve runs srv on ls until the test ends.
 func serve(t *testing.T, srv *parley.Server, ls ...net.Listener) {
 	t.Helper()
+	if len(ls) == 0 { // they may be pipes
+		srv.EventLoops = *eventLoops
+	}
 	ended := make(chan error, 1)
 	go func() { ended <- srv.Serve(ls...) }()
 	t.Cleanup(func() {

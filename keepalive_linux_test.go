@@ -1,12 +1,11 @@
 package parley_test
 
 import (
-	"net"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/parley-net/parley"
-	"github.com/parley-net/parley/parleytest"
 	"github.com/parley-net/parley/serpy2"
 	"golang.org/x/sys/unix"
 )
@@ -25,13 +24,13 @@ func keepAlive(t *testing.T, given time.Duration, on, seconds int) {
 	timeouts := parley.Timeouts{KeepAlive: given}
 	srv := &parley.Server{Protocol: serpy2.Protocol{}, Handler: parley.HandlerFunc(echo), Hooks: life.hooks(), Timeouts: timeouts}
 	d := &parley.Dialer{Protocol: serpy2.Protocol{}, Timeouts: timeouts}
-	c, err := d.Dial(newContext(t), parleytest.NewServer(t, srv))
+	c, err := d.Dial(newContext(t), newServer(t, srv))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.CloseNow()
 	for end, c := range map[string]*parley.Conn{"dialling": c, "accepting": life.conn(t)} {
-		raw, err := c.NetConn().(*net.TCPConn).SyscallConn()
+		raw, err := c.NetConn().(syscall.Conn).SyscallConn()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,7 +8,6 @@ import (
 
 	"github.com/parley-net/parley"
 	"github.com/parley-net/parley/oneline"
-	"github.com/parley-net/parley/parleytest"
 )
 
 // A ping is answered in its turn, also by a server that pulls.
@@ -16,7 +15,7 @@ import (
 // Verifies: RUNTIME-24
 func TestPullKeepsTheOrderOfAnswers(t *testing.T) {
 	srv := &parley.Server{Protocol: oneline.Protocol{}, Pull: true}
-	addr := parleytest.NewServer(t, srv)
+	addr := newServer(t, srv)
 	ctx := newContext(t)
 	go func() {
 		c, err := srv.Accept(ctx)

@@ -41,7 +41,7 @@ type loop struct {
 	first   int         // of todo
 	round   int         // how many of them come before the next look
 	runner  *runner     // the goroutine that has the loop's role; nil: the loop has ended
-	idle    bool        // it waits for events
+	passing bool        // it is in a pass: only then it can be replaced
 	served  uint64      // counts passes
 	guard   *time.Timer // looks whether served counts, while the loop is busy
 	guarded bool        // guard runs
@@ -56,6 +56,11 @@ type runner struct {
 	buf []byte
 	in  input // what has just been read, in buf
 	evs []unix.EpollEvent
+
+	// The callback of look, which is made once, and its argument and result.
+	poll func(epoll uintptr) bool
+	wait bool
+	n    int
 }
 
 // newLoops starts n event loops.
@@ -93,7 +98,12 @@ func newLoop(stall func(time.Duration)) (*loop, error) {
 
 // start lets a new goroutine run the loop. It is called with the lock held.
 func (l *loop) start() {
+	l.passing = false
 	r := &runner{l: l, buf: make([]byte, 0, loopBuffer), evs: make([]unix.EpollEvent, loopEvents)}
+	r.poll = func(epoll uintptr) bool {
+		r.n = epollWait(int(epoll), r.evs)
+		return r.n > 0 || !r.wait
+	}
 	l.runner = r
 	l.wg.Add(1)
 	go r.run()
@@ -171,7 +181,8 @@ func (r *runner) next() *loopConn {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for l.runner == r {
-		if l.round > 0 {
+		l.passing = l.round > 0
+		if l.passing {
 			lc := l.todo[l.first]
 			l.todo[l.first] = nil
 			l.first++
@@ -181,16 +192,12 @@ func (r *runner) next() *loopConn {
 		}
 		l.todo = l.todo[:copy(l.todo, l.todo[l.first:])]
 		l.first = 0
-		l.idle = len(l.todo) == 0
+		wait := len(l.todo) == 0
 		l.mu.Unlock()
-		n := r.look(l.idle)
+		n := r.look(wait)
 		l.mu.Lock()
-		l.idle = false
 		if n < 0 {
 			return nil
-		}
-		if l.runner != r {
-			n = 0 // can't be: only who serves is replaced
 		}
 		for _, ev := range r.evs[:n] {
 			if lc := l.conns[ev.Fd]; lc != nil { // else it was closed meanwhile
@@ -206,22 +213,19 @@ func (r *runner) next() *loopConn {
 
 // look asks epoll for events, and waits for some if wait is set. It returns how
 // many there are, -1 when the loop has ended.
-func (r *runner) look(wait bool) (n int) {
-	err := r.l.raw.Read(func(epoll uintptr) bool {
-		n = epollWait(int(epoll), r.evs)
-		return n > 0 || !wait
-	})
-	if err != nil {
+func (r *runner) look(wait bool) int {
+	r.wait = wait
+	if r.l.raw.Read(r.poll) != nil {
 		return -1
 	}
-	return max(n, 0)
+	return r.n
 }
 
 // replace gives r's role to a new goroutine: r is in a handler that waits.
 func (l *loop) replace(r *runner) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.runner == r {
+	if l.runner == r && l.passing {
 		l.start()
 	}
 }
@@ -244,10 +248,10 @@ func (l *loop) onGuard() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.guarded = false
-	if l.runner == nil || l.idle {
+	if l.runner == nil || !l.passing {
 		return
 	}
-	if l.served == l.seen && l.runner != nil {
+	if l.served == l.seen {
 		l.start()
 		go l.stall(loopStall)
 	}

@@ -107,7 +107,9 @@ func (lc *loopConn) Close() error {
 	}
 	w.mu.Unlock()
 	if !was {
-		lc.loop.remove(lc)
+		if lc.loop != nil {
+			lc.loop.remove(lc)
+		}
 		lc.users.Add(-closing)
 	}
 	lc.leave()

@@ -17,7 +17,6 @@ import (
 
 	"github.com/parley-net/parley"
 	"github.com/parley-net/parley/oneline"
-	"github.com/parley-net/parley/parleytest"
 	"github.com/parley-net/parley/serpy"
 	"github.com/parley-net/parley/serpy2"
 	"github.com/parley-net/parley/tinyproto"
@@ -53,7 +52,7 @@ func TestLogger(t *testing.T) {
 		if logged {
 			srv.Logger = slog.New(slog.NewTextHandler(&log, nil))
 		}
-		addr := parleytest.NewServer(t, srv)
+		addr := newServer(t, srv)
 		peer := bareDial(t, addr)
 		peer.say(tinyHello)
 		peer.hear(tinyHello)
@@ -148,7 +147,7 @@ func TestTrace(t *testing.T) {
 				traced.Write(x.Bytes)
 			}
 		}
-		peer := bareDial(t, parleytest.NewServer(t, srv))
+		peer := bareDial(t, newServer(t, srv))
 		all := tinyHello + tinyHead(5000) + strings.Repeat("s", 5000) + tiny("behind")
 		peer.say(all)
 		s, err := srv.Accept(newContext(t))
@@ -362,7 +361,7 @@ func TestLostMessageInItsPlace(t *testing.T) {
 				}
 				got = append(got, "lost")
 			}
-			peer := bareDial(t, parleytest.NewServer(t, srv))
+			peer := bareDial(t, newServer(t, srv))
 			if busy {
 				peer.say(serpy2Text("zero"))
 				want = "zero, " + want
@@ -392,7 +391,7 @@ func TestAnnouncedMemory(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			life := newLife()
 			srv := &parley.Server{Protocol: a.protocol, Handler: parley.HandlerFunc(echo), Hooks: life.hooks()}
-			addr := parleytest.NewServer(t, srv)
+			addr := newServer(t, srv)
 			before := heap()
 			const n = 100
 			for range n {
@@ -451,7 +450,7 @@ func TestIdleMemory(t *testing.T) {
 		}
 		t.Run(label(f.protocol), func(t *testing.T) {
 			srv := &parley.Server{Protocol: f.protocol, Handler: parley.HandlerFunc(discard), MaxConnsPerAddr: -1}
-			addr := parleytest.NewServer(t, srv)
+			addr := newServer(t, srv)
 			const n = 200
 			var peers []*bare
 			for range n {

@@ -4,10 +4,12 @@ package parley
 // goroutine. It returns true if there is more to read.
 func (c *Conn) pass(r *runner) (more bool) {
 	c.mu.Lock()
-	if c.reader != readerAttached { // a goroutine reads; it has been told
+	if c.reader != readerAttached { // somebody else serves c, and has been told
+		c.missed = true
 		c.mu.Unlock()
 		return false
 	}
+	c.missed = false
 	c.reader = readerBusy
 	c.goroutines++
 	c.runner = r
@@ -84,6 +86,9 @@ func (c *Conn) calm(own *input) {
 	c.watchSome()
 	c.reader = readerAttached
 	c.goroutines--
+	if c.missed { // this runner has been replaced, and another one saw an event
+		c.lc.loop.arm(c.lc)
+	}
 	c.mu.Unlock()
 }
 

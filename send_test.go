@@ -16,7 +16,6 @@ import (
 
 	"github.com/parley-net/parley"
 	"github.com/parley-net/parley/oneline"
-	"github.com/parley-net/parley/parleytest"
 	"github.com/parley-net/parley/serpy"
 	"github.com/parley-net/parley/serpy2"
 	"github.com/parley-net/parley/tinyproto"
@@ -553,7 +552,7 @@ func TestBroadcastToASlowPeer(t *testing.T) {
 				life := newLife()
 				srv := &parley.Server{Protocol: p, Handler: parley.HandlerFunc(discard), WhenSlow: whenSlow, Hooks: life.hooks(),
 					Limits: parley.Limits{MaxOutput: 1 << 20}}
-				addr := parleytest.NewServer(t, srv)
+				addr := newServer(t, srv)
 				var clients []*parley.Conn
 				ctx := newContext(t)
 				for range 3 {

@@ -18,7 +18,6 @@ import (
 
 	"github.com/parley-net/parley"
 	"github.com/parley-net/parley/oneline"
-	"github.com/parley-net/parley/parleytest"
 	"github.com/parley-net/parley/serpy"
 	"github.com/parley-net/parley/serpy2"
 	"github.com/parley-net/parley/tinyproto"
@@ -88,7 +87,7 @@ func TestMissingFields(t *testing.T) {
 
 // Verifies: RUNTIME-02
 func TestPortInUse(t *testing.T) {
-	addr := parleytest.NewServer(t, &parley.Server{Protocol: serpy2.Protocol{}, Handler: parley.HandlerFunc(echo)})
+	addr := newServer(t, &parley.Server{Protocol: serpy2.Protocol{}, Handler: parley.HandlerFunc(echo)})
 	other := &parley.Server{Protocol: serpy2.Protocol{}, Handler: parley.HandlerFunc(echo)}
 	err := other.Listen("127.0.0.1:0", addr)
 	if !errors.Is(err, syscall.EADDRINUSE) || !strings.Contains(err.Error(), addr) {
@@ -272,7 +271,7 @@ func TestFullRefuse(t *testing.T) {
 		t.Run(label(p), func(t *testing.T) {
 			life := newLife()
 			srv := &parley.Server{Protocol: p, Handler: parley.HandlerFunc(echo), MaxConns: 2, Hooks: life.hooks()}
-			addr := parleytest.NewServer(t, srv)
+			addr := newServer(t, srv)
 			for range 2 {
 				c, err := parley.Dial(newContext(t), p, addr)
 				if err != nil {
@@ -327,7 +326,7 @@ func TestConnsPerAddress(t *testing.T) {
 			t.Run(fmt.Sprint(limit, whenFull), func(t *testing.T) {
 				life := newLife()
 				srv := &parley.Server{Protocol: tinyproto.Protocol{}, Handler: parley.HandlerFunc(echo), MaxConnsPerAddr: limit, WhenFull: whenFull, Hooks: life.hooks()}
-				addr := parleytest.NewServer(t, srv)
+				addr := newServer(t, srv)
 				most := map[int]int{0: 256, 3: 3, -1: 300}[limit]
 				open := dial(t, addr, most)
 				if limit < 0 {
@@ -462,7 +461,7 @@ func TestOnOpenRefuses(t *testing.T) {
 			serve(t, srv, l)
 			c, _ = d.NewConn(t.Context(), l.dial(t).Conn)
 		} else {
-			c, _ = d.Dial(newContext(t), parleytest.NewServer(t, srv))
+			c, _ = d.Dial(newContext(t), newServer(t, srv))
 		}
 		if c != nil { // the wire's own greeting may have been exchanged before
 			defer c.CloseNow()
@@ -482,7 +481,7 @@ func TestOnOpenRefuses(t *testing.T) {
 		}
 	})
 	t.Run("dialler", func(t *testing.T) {
-		addr := parleytest.NewServer(t, &parley.Server{Protocol: tinyproto.Protocol{}, Handler: parley.HandlerFunc(echo)})
+		addr := newServer(t, &parley.Server{Protocol: tinyproto.Protocol{}, Handler: parley.HandlerFunc(echo)})
 		ended := make(chan error, 10)
 		d := &parley.Dialer{Protocol: tinyproto.Protocol{}, Hooks: parley.Hooks{
 			OnOpen:  func(context.Context, *parley.Conn) error { return boom },
@@ -527,7 +526,7 @@ func TestOnOpenTalks(t *testing.T) {
 					note("the name is " + m.Text())
 					return err
 				}
-				peer := bareDial(t, parleytest.NewServer(t, srv))
+				peer := bareDial(t, newServer(t, srv))
 				peer.say(f.hello + f.text("ann", "first", "second", "last"))
 				if pull {
 					s, err := srv.Accept(newContext(t))
@@ -609,7 +608,7 @@ func TestOnCloseReasons(t *testing.T) {
 					}
 					return nil
 				})}
-				peer := bareDial(t, parleytest.NewServer(t, srv))
+				peer := bareDial(t, newServer(t, srv))
 				peer.say(f.hello)
 				c := life.conn(t)
 				if len(f.hello) > 0 {
@@ -828,7 +827,7 @@ func TestShutdownUnderLoad(t *testing.T) {
 						}
 					})
 				}
-				addr := parleytest.NewServer(t, srv)
+				addr := newServer(t, srv)
 				for range 8 {
 					c, err := parley.Dial(newContext(t), p, addr)
 					if err != nil {
@@ -1123,7 +1122,7 @@ func TestAcceptAndConns(t *testing.T) {
 		}
 		t.Run(label(p), func(t *testing.T) {
 			srv := &parley.Server{Protocol: p, Pull: true}
-			addr := parleytest.NewServer(t, srv)
+			addr := newServer(t, srv)
 			ctx := newContext(t)
 			none, cancel := context.WithTimeout(ctx, time.Millisecond)
 			defer cancel()

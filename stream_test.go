@@ -15,7 +15,6 @@ import (
 
 	"github.com/parley-net/parley"
 	"github.com/parley-net/parley/oneline"
-	"github.com/parley-net/parley/parleytest"
 	"github.com/parley-net/parley/serpy2"
 	"github.com/parley-net/parley/tinyproto"
 )
@@ -323,7 +322,7 @@ func TestStreamHandlerEndsEarly(t *testing.T) {
 		lost := make(chan error, 1)
 		srv := &parley.Server{Protocol: serpy2.Protocol{}, Handler: skipper{echo, nil}, Limits: parley.Limits{MaxMessage: 10},
 			Hooks: parley.Hooks{OnMessageError: func(_ *parley.Conn, err error) { lost <- err }}}
-		peer := bareDial(t, parleytest.NewServer(t, srv))
+		peer := bareDial(t, newServer(t, srv))
 		damaged := []byte(serpy2Text(strings.Repeat("x", 1000)))
 		damaged[500] = 'y'
 		peer.say(string(damaged) + serpy2Text("next"))
@@ -413,7 +412,7 @@ func TestMessageAboveTheLimit(t *testing.T) {
 	t.Run("oneline", func(t *testing.T) {
 		life := newLife()
 		srv := &parley.Server{Protocol: oneline.Protocol{}, Handler: parley.HandlerFunc(echo), Limits: parley.Limits{MaxMessage: 100}, Hooks: life.hooks()}
-		peer := bareDial(t, parleytest.NewServer(t, srv))
+		peer := bareDial(t, newServer(t, srv))
 		peer.say(strings.Repeat("x", 100) + "\n" + strings.Repeat("x", 101))
 		peer.hear(strings.Repeat("x", 100) + "\n")
 		if e, err := new(*parley.ProtocolError), life.reason(t); !errors.As(err, e) || (*e).Offset != 201 {
@@ -470,7 +469,7 @@ func TestStreamOfALostConnection(t *testing.T) {
 	}
 	t.Run("unread piece", func(t *testing.T) {
 		srv := &parley.Server{Protocol: tinyproto.Protocol{}, Pull: true, Limits: parley.Limits{MaxMessage: 1000}}
-		peer := bareDial(t, parleytest.NewServer(t, srv))
+		peer := bareDial(t, newServer(t, srv))
 		peer.say(tinyHello + tinyHead(100_000) + strings.Repeat("x", 5000))
 		s, err := srv.Accept(newContext(t))
 		if err != nil {
@@ -491,7 +490,7 @@ func TestStreamOfALostConnection(t *testing.T) {
 	})
 	t.Run("cut by the peer", func(t *testing.T) {
 		srv := &parley.Server{Protocol: tinyproto.Protocol{}, Pull: true, Limits: parley.Limits{MaxMessage: 1000}}
-		peer := bareDial(t, parleytest.NewServer(t, srv))
+		peer := bareDial(t, newServer(t, srv))
 		peer.say(tinyHello + tinyHead(100_000) + strings.Repeat("x", 5000))
 		peer.closeWrite()
 		s, err := srv.Accept(newContext(t))

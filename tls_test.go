@@ -12,7 +12,6 @@ import (
 
 	"github.com/parley-net/parley"
 	"github.com/parley-net/parley/oneline"
-	"github.com/parley-net/parley/parleytest"
 	"github.com/parley-net/parley/serpy2"
 	"github.com/parley-net/parley/tinyproto"
 )
@@ -24,7 +23,7 @@ func TestTLS(t *testing.T) {
 		t.Run(label(p), func(t *testing.T) {
 			srv := &parley.Server{Protocol: p, Handler: parley.HandlerFunc(echo), TLSConfig: &tls.Config{Certificates: []tls.Certificate{cert}}}
 			d := &parley.Dialer{Protocol: p, TLSConfig: &tls.Config{RootCAs: roots}}
-			c, err := d.Dial(newContext(t), parleytest.NewServer(t, srv))
+			c, err := d.Dial(newContext(t), newServer(t, srv))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -49,7 +48,7 @@ func TestTLS(t *testing.T) {
 			limits := parley.Limits{MaxMessage: 64 << 20}
 			srv := &parley.Server{Protocol: p, Pull: true, Limits: limits, TLSConfig: &tls.Config{Certificates: []tls.Certificate{cert}}}
 			d := &parley.Dialer{Protocol: p, Limits: limits, TLSConfig: &tls.Config{RootCAs: roots}}
-			a, err := d.Dial(newContext(t), parleytest.NewServer(t, srv))
+			a, err := d.Dial(newContext(t), newServer(t, srv))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -77,7 +76,7 @@ func TestMutualTLS(t *testing.T) {
 	life := newLife()
 	srv := &parley.Server{Protocol: tinyproto.Protocol{}, Handler: parley.HandlerFunc(echo), Hooks: life.hooks(),
 		TLSConfig: &tls.Config{Certificates: []tls.Certificate{cert}, ClientCAs: clientRoots, ClientAuth: tls.RequireAndVerifyClientCert}}
-	addr := parleytest.NewServer(t, srv)
+	addr := newServer(t, srv)
 	clients := map[string]struct {
 		config *tls.Config
 		ok     bool
@@ -129,7 +128,7 @@ func TestMutualTLS(t *testing.T) {
 func TestTLSFarewell(t *testing.T) {
 	cert, roots := certificate(t)
 	srv := &parley.Server{Protocol: oneline.Protocol{}, Handler: parley.HandlerFunc(echo), TLSConfig: &tls.Config{Certificates: []tls.Certificate{cert}}}
-	addr := parleytest.NewServer(t, srv)
+	addr := newServer(t, srv)
 	peer := tls.Client(bareDial(t, addr), &tls.Config{RootCAs: roots, ServerName: "localhost"})
 	io.WriteString(peer, "ping\none\ntwo\n")
 	if err := peer.CloseWrite(); err != nil {
@@ -180,7 +179,7 @@ func TestTLSOverAPipe(t *testing.T) {
 func TestTLSFull(t *testing.T) {
 	cert, roots := certificate(t)
 	srv := &parley.Server{Protocol: serpy2.Protocol{}, Handler: parley.HandlerFunc(echo), MaxConns: 1, TLSConfig: &tls.Config{Certificates: []tls.Certificate{cert}}}
-	addr := parleytest.NewServer(t, srv)
+	addr := newServer(t, srv)
 	silent := bareDial(t, addr) // it holds the place, but not for ever
 	for {
 		_, err := (&parley.Dialer{Protocol: serpy2.Protocol{}, TLSConfig: &tls.Config{RootCAs: roots}}).Dial(newContext(t), addr)
