@@ -163,16 +163,21 @@ func (r *runner) run() {
 	defer r.l.wg.Done()
 	for lc := r.next(); lc != nil; lc = r.next() {
 		if lc.conn.pass(r) {
-			r.l.again(lc)
+			r.again(lc)
 		}
 	}
 }
 
 // again queues lc behind the others, as it has more to read.
-func (l *loop) again(lc *loopConn) {
+func (r *runner) again(lc *loopConn) {
+	l := r.l
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.todo = append(l.todo, lc)
+	if l.runner == r {
+		l.todo = append(l.todo, lc)
+		return
+	}
+	l.arm(lc) // the one that has replaced r may be waiting for events
 }
 
 // next returns whose turn it is, nil when the role is another's.

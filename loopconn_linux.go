@@ -20,6 +20,7 @@ type loopConn struct {
 	conn   *Conn // told when bytes may have arrived
 	loop   *loop
 	fd     int32
+	over   atomic.Bool // the peer has ended its stream, or the connection is broken
 	unix   bool
 	users  atomic.Int32 // who uses fd now; below zero: closed
 	waits  atomic.Pointer[loopWaits]
@@ -127,13 +128,16 @@ func (lc *loopConn) waiting() *loopWaits {
 
 // event tells blocked callers what epoll has reported.
 func (lc *loopConn) event(events uint32) {
+	const broken = unix.EPOLLERR | unix.EPOLLHUP
+	if events&(unix.EPOLLRDHUP|broken) != 0 {
+		lc.over.Store(true)
+	}
 	w := lc.waits.Load()
 	if w == nil {
 		return // nobody has ever waited; who begins to will try first
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	const broken = unix.EPOLLERR | unix.EPOLLHUP
 	if events&(unix.EPOLLIN|unix.EPOLLRDHUP|broken) != 0 {
 		w.gates[gateRead].open()
 	}

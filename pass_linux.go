@@ -68,7 +68,8 @@ func (c *Conn) passOnce(r *runner, gen int) (drained, ok bool) {
 		c.promote()
 		return true, false
 	}
-	return n < len(p), true
+	// The end of the stream stands behind the last byte and is not told again.
+	return n < len(p) && !c.lc.over.Load(), true
 }
 
 // calm leaves c attached to its loop, holding no more than an unfinished message
