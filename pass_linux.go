@@ -18,7 +18,7 @@ func (c *Conn) pass(r *runner) (more bool) {
 	for range loopReads {
 		drained, ok := c.passOnce(r, gen)
 		if !ok {
-			c.passed(gen)
+			c.passed(gen, own)
 			return false
 		}
 		if drained {
@@ -114,8 +114,12 @@ func (c *Conn) attach() bool {
 
 // passed ends a pass after which c is not attached any more. It is called with
 // the lock held and releases it.
-func (c *Conn) passed(gen int) {
+func (c *Conn) passed(gen int, own *input) {
 	if gen == c.gen {
+		if c.in != own { // the runner's, who goes on with other connections
+			c.in.release()
+			c.in = own
+		}
 		c.runner = nil
 		c.reader = readerGone
 		c.ended()

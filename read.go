@@ -125,8 +125,9 @@ func (c *Conn) process(gen int) (more bool) {
 				}
 				continue
 			}
+			m := ev.Message // under the lock: another may take the reader's role, and the event
 			lent = c.handing()
-			err := c.cfg.handler.ServeMessage(connContext{c}, c, ev.Message)
+			err := c.cfg.handler.ServeMessage(connContext{c}, c, m)
 			in := lent
 			lent = nil
 			c.mu.Lock()
@@ -358,6 +359,7 @@ func (c *Conn) lost(gen int, err error) bool {
 	}
 	hook := c.cfg.hooks.OnMessageError
 	switch {
+	case c.farewell: // like everything that arrives now
 	case c.cfg.handler == nil, len(c.ready.q) > 0, c.handling && hook != nil:
 		c.enqueue(received{err: err})
 	case hook != nil:
