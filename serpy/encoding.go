@@ -101,8 +101,16 @@ func (e Encoding) Encode(dst, text []byte) ([]byte, error) {
 
 // asciiLen returns how many bytes at the start of p are ASCII.
 func asciiLen(p []byte) int {
+	const high = 0x8080808080808080
 	n := 0
-	for len(p)-n >= 8 && binary.LittleEndian.Uint64(p[n:])&0x8080808080808080 == 0 {
+	for q := p; len(q) >= 32; q = q[32:] {
+		if (binary.LittleEndian.Uint64(q)|binary.LittleEndian.Uint64(q[8:])|
+			binary.LittleEndian.Uint64(q[16:])|binary.LittleEndian.Uint64(q[24:]))&high != 0 {
+			break
+		}
+		n += 32
+	}
+	for len(p)-n >= 8 && binary.LittleEndian.Uint64(p[n:])&high == 0 {
 		n += 8
 	}
 	for n < len(p) && p[n] < utf8.RuneSelf {

@@ -1,6 +1,7 @@
 package serpy
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"os/exec"
@@ -194,5 +195,22 @@ func TestEncodingsAreThoseOfPython(t *testing.T) {
 	}
 	if len(known) < 50 {
 		t.Errorf("only %d encodings were compared", len(known))
+	}
+}
+
+// Every byte beyond ASCII is found, wherever it stands.
+func TestASCIILen(t *testing.T) {
+	for size := range 140 {
+		p := bytes.Repeat([]byte{0x7F}, size)
+		if n := asciiLen(p); n != size {
+			t.Errorf("%d of %d bytes 7F are ASCII", n, size)
+		}
+		for i := range p {
+			p[i] = 0x80
+			if n := asciiLen(p); n != i {
+				t.Errorf("byte 80 at %d of %d is found at %d", i, size, n)
+			}
+			p[i] = 0x7F
+		}
 	}
 }
