@@ -134,8 +134,16 @@ func (c *Conn) linger() {
 	if err != nil || c.err != nil || c.eof || c.cfg.timeouts.Linger < 0 {
 		return
 	}
-	c.nc.SetReadDeadline(time.Now().Add(c.cfg.timeouts.Linger))
-	c.pause(c.cfg.timeouts.Linger)
+	// A peer that still sends has not seen the end, nor read all that is before it.
+	limit := time.Now().Add(max(c.cfg.timeouts.Linger, c.cfg.timeouts.Close))
+	c.nc.SetReadDeadline(limit)
+	for c.err == nil && time.Now().Before(limit) {
+		heard := c.stats.BytesIn
+		c.pause(c.cfg.timeouts.Linger)
+		if c.stats.BytesIn == heard {
+			return
+		}
+	}
 }
 
 // pause waits for d, or until the connection has ended.

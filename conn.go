@@ -71,14 +71,16 @@ type Conn struct {
 	room      waitList // the reader, while the inbox is full or a stream is open
 
 	// Writing; see write.go.
-	out        []byte    // the tail of the output, from bufpool, or nil
-	queue      []segment // what goes before it, if bodies are among it
-	queued     int       // bytes in queue
-	current    segment   // what is being written
-	gone       uint64    // of BytesOut, what the kernel has taken
-	hint       int       // how large the output was last time
-	writing    bool      // somebody is writing
-	deferFlush bool      // the reader will flush at the end of its batch
+	out        []byte        // the tail of the output, from bufpool, or nil
+	queue      []segment     // what goes before it, if bodies are among it
+	queued     int           // bytes in queue
+	current    segment       // what is being written
+	gone       uint64        // of BytesOut, what the kernel has taken
+	hint       int           // how large the output was last time
+	writing    bool          // somebody is writing
+	aside      bool          // another goroutine is about to flush
+	lastSend   time.Duration // when the last message was sent, since Opened
+	deferFlush bool          // the reader will flush at the end of its batch
 	late       *time.Timer
 	lateArmed  bool
 	turn       bool     // a message is being handed to the machine

@@ -59,8 +59,9 @@ type Timeouts struct {
 	// not answered, on wires whose original peers drop what they have not yet
 	// handled when the stream ends, and can't tell (serpy2). Default 1 s.
 	Settle time.Duration
-	// Linger bounds how long Close waits for the peer to close too, so that
-	// what is under way is not cut by a reset. Default 1 s.
+	// Linger bounds how long Close waits for a silent peer to close too, so
+	// that what is under way is not cut by a reset; one that still sends is
+	// given up to Close. Default 1 s.
 	Linger time.Duration
 	// KeepAlive is after how long a silence the kernel asks a TCP peer whether
 	// it is still there, and how often it then asks; after four questions

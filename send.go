@@ -19,7 +19,8 @@ type held struct {
 }
 
 // Send sends m. Messages leave in the order of the calls. It returns when the
-// bytes are on their way; m's bytes may then be used again. It blocks while
+// bytes are on their way (those of messages that follow each other closely leave
+// together, by another goroutine); m's bytes may then be used again. It blocks while
 // more than Limits.MaxOutput bytes wait for the peer.
 //
 // ErrTooLarge, ErrNotRepresentable and ErrUnsolicited, possibly wrapped, mean
@@ -30,7 +31,7 @@ func (c *Conn) Send(ctx context.Context, m Message) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.deferFlush || c.turn || len(c.turns.q) > 0 || len(c.transform) > 0 || !c.free(ctx) {
-		_, err := c.send(ctx, m, nil)
+		_, err := c.send(ctx, m, nil, false)
 		return err
 	}
 	// A handler answers, nothing is in its way, and the reader will flush.
@@ -39,7 +40,7 @@ func (c *Conn) Send(ctx context.Context, m Message) error {
 		return nil
 	}
 	c.turn = true
-	return c.handed(ctx, m, sent, err)
+	return c.handed(ctx, m, sent, err, false)
 }
 
 // Confirm sends m and waits until the peer has confirmed it in the wire's own
@@ -52,7 +53,7 @@ func (c *Conn) Confirm(ctx context.Context, m Message) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	n, err := c.send(ctx, m.WithConfirm(), nil)
+	n, err := c.send(ctx, m.WithConfirm(), nil, true)
 	if err != nil || c.confirmed >= n {
 		return err
 	}
@@ -79,7 +80,7 @@ func (c *Conn) Call(ctx context.Context, m Message) (Message, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	w := c.newWaiter()
-	if _, err := c.send(ctx, m, w); err != nil {
+	if _, err := c.send(ctx, m, w, true); err != nil {
 		if w.enlisted {
 			c.ready.remove(w)
 		}
@@ -91,8 +92,9 @@ func (c *Conn) Call(ctx context.Context, m Message) (Message, error) {
 
 // send hands m to the machine when its turn has come, and returns how many
 // messages must be confirmed for it to be. receiver, if not nil, will get the
-// next message. It is called, and returns, with the lock held.
-func (c *Conn) send(ctx context.Context, m Message, receiver *waiter) (uint64, error) {
+// next message. waits says that the caller waits for what the peer answers. It
+// is called, and returns, with the lock held.
+func (c *Conn) send(ctx context.Context, m Message, receiver *waiter, waits bool) (uint64, error) {
 	if err := c.takeTurn(ctx); err != nil {
 		return 0, err
 	}
@@ -114,12 +116,12 @@ func (c *Conn) send(ctx context.Context, m Message, receiver *waiter) (uint64, e
 		c.room.all(nil)
 	}
 	n := c.sent
-	return n, c.handed(ctx, m, sent, err)
+	return n, c.handed(ctx, m, sent, err, waits)
 }
 
 // handed sees to it that a message which has been handed to the machine leaves,
 // and gives the turn back as soon as the next one may follow.
-func (c *Conn) handed(ctx context.Context, m Message, sent wire.Sent, err error) error {
+func (c *Conn) handed(ctx context.Context, m Message, sent wire.Sent, err error, waits bool) error {
 	switch {
 	case err != nil:
 		c.releaseTurn()
@@ -127,6 +129,10 @@ func (c *Conn) handed(ctx context.Context, m Message, sent wire.Sent, err error)
 		return err
 	case sent.Body == wire.BodyNone:
 		c.releaseTurn()
+		if !waits && !c.handling && c.burst() {
+			c.flushAside()
+			return nil
+		}
 		end := c.stats.BytesOut
 		c.flushSoon()
 		if c.gone < end { // if the connection is gone, they are too
@@ -433,7 +439,7 @@ func (c *Conn) offer(m Message) error {
 	if len(c.turns.q) == 0 && c.mayTurn() {
 		err := c.post(m)
 		c.passTurn()
-		c.flush()
+		c.flushAside()
 		return err
 	}
 	if c.pending()+c.posted+postCost(m) > c.cfg.limits.MaxOutput {

@@ -421,7 +421,7 @@ func (s *Server) Conns() []*Conn {
 // be sent on this wire at all.
 func (s *Server) Broadcast(m Message, except ...*Conn) (int, error) {
 	n := 0
-	for _, c := range s.Conns() {
+	for _, c := range s.all() {
 		if slices.Contains(except, c) {
 			continue
 		}

@@ -26,6 +26,8 @@ const (
 	// lateFlush is how long the output of a handler may wait for the handlers
 	// of other messages that arrived together with its own.
 	lateFlush = 2 * time.Millisecond
+	// burstGap is how soon after the last one a message is part of a burst.
+	burstGap = 50 * time.Microsecond
 )
 
 // segment is a part of the output.
@@ -160,6 +162,37 @@ func (c *Conn) flushSoon() {
 	if !c.deferFlush {
 		c.flush()
 	}
+}
+
+// burst reports whether the last message was sent so recently that more may be
+// coming: then one write for several of them is better than one for each.
+func (c *Conn) burst() bool {
+	if c.aside || c.writing {
+		return true
+	}
+	now := time.Since(c.stats.Opened)
+	last := c.lastSend
+	c.lastSend = now
+	return now-last < burstGap
+}
+
+// flushAside has another goroutine flush, so that the caller can go on and what
+// it sends meanwhile leaves with the same write.
+func (c *Conn) flushAside() {
+	if c.aside || c.writing || c.fin || c.err != nil {
+		return
+	}
+	c.aside = true
+	c.goroutines++
+	go c.flushNow()
+}
+
+func (c *Conn) flushNow() {
+	c.mu.Lock()
+	c.aside = false
+	c.flush()
+	c.lastSend = time.Since(c.stats.Opened)
+	c.exit()
 }
 
 // flushLate makes sure that the output leaves even if the handler that is
