@@ -84,7 +84,10 @@ func (c *Conn) calm(own *input) {
 	own.shrink()
 	c.event.Message, c.event.Data = Message{}, nil // they refer to the loop's buffer
 	c.partial = c.asm.active || c.in.len() > 0
-	c.watchSome()
+	if c.watchSome(); c.err != nil { // a limit has been passed
+		c.passed(c.gen, own)
+		return
+	}
 	c.reader = readerAttached
 	c.goroutines--
 	if c.missed { // this runner has been replaced, and another one saw an event
@@ -97,7 +100,7 @@ func (c *Conn) calm(own *input) {
 // is called by the reading goroutine with the lock held, and releases it if it
 // returns true: then the goroutine has nothing more to do with c.
 func (c *Conn) attach() bool {
-	if c.draining || c.farewell || c.eof {
+	if c.draining || c.farewell || c.eof || c.err != nil {
 		return false
 	}
 	c.in.shrink()
