@@ -60,13 +60,6 @@ func (a *arrivals) ServeMessage(_ context.Context, _ *parley.Conn, m parley.Mess
 	return nil
 }
 
-// times returns how often message n of a sender has arrived.
-func (a *arrivals) times(sender string, n int) int {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.got[sender][n]
-}
-
 // confirmed notes that the confirmation of message n has come. The message may
 // just be on its way to the handler.
 func (a *arrivals) confirmed(sender string, n int) {

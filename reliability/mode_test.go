@@ -52,14 +52,6 @@ func within(d time.Duration) time.Duration {
 	return d + 20*time.Second
 }
 
-// needsFull skips a case that only makes sense in its full size.
-func needsFull(t *testing.T) {
-	t.Helper()
-	if !full {
-		t.Skip("set PARLEY_RELIABILITY=full to run it")
-	}
-}
-
 // together lets the cases of a test run at the same time, to be done sooner. In
 // the full mode they come one after the other: latencies are measured.
 func together(t *testing.T) {

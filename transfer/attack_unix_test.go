@@ -62,7 +62,7 @@ func TestAnyPath(t *testing.T) {
 	}
 	parts := []string{
 		"..", "..", "..", ".", "", "/", "dir", "dir", "deep", "up", "out", "self", "pipe", "file", "file", filepath.Base(out.dir),
-		"...", "..\x00", "\x00", "\n", "\x1b[2J", "\xff", "‮", "a\u0301", "DIR", "Out", "NUL", "con.txt", "COM1", `..\..`, `C:`, "file:stream",
+		"...", "..\x00", "\x00", "\n", "\x1b[2J", "\xff", "\u202e", "a\u0301", "DIR", "Out", "NUL", "con.txt", "COM1", `..\..`, `C:`, "file:stream",
 		"~", "$HOME", "%2e%2e", "%2f", "．．", "f" + PartSuffix, "F.PARLEY.PART", "x ", "x.", strings.Repeat("n", 255), strings.Repeat("n", 256), strings.Repeat("d/", 1000),
 		ts.dir, out.dir, "/proc/self/root", "/dev/stdin",
 	}
