@@ -175,7 +175,8 @@ func (c *Conn) LocalAddr() net.Addr { return c.nc.LocalAddr() }
 func (c *Conn) RemoteAddr() net.Addr { return c.nc.RemoteAddr() }
 
 // NetConn returns the network connection, for instance to look at the state
-// of TLS. Reading, writing or closing it breaks the conversation.
+// of TLS. Reading, writing or closing it breaks the conversation. With
+// Server.EventLoops it is no *net.TCPConn, but a syscall.Conn all the same.
 func (c *Conn) NetConn() net.Conn { return c.nc }
 
 // Context returns a context that ends when the connection does.

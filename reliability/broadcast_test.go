@@ -47,7 +47,7 @@ func TestSlowConsumer(t *testing.T) {
 					Handler: echo,
 					Hooks: parley.Hooks{
 						OnOpen: func(_ context.Context, c *parley.Conn) error {
-							return c.NetConn().(*net.TCPConn).SetWriteBuffer(8 << 10)
+							return setWriteBuffer(c.NetConn(), 8<<10)
 						},
 						OnClose: func(_ *parley.Conn, err error) { closed <- end{time.Now(), err} },
 					},

@@ -1,6 +1,7 @@
 package reliability
 
 import (
+	"runtime"
 	"testing"
 
 	"github.com/parley-net/parley"
@@ -14,16 +15,23 @@ type driver struct {
 	// memory: it takes connections that are no sockets, so it also runs in
 	// virtual time.
 	memory bool
+	linux  bool // it is for Linux only
 }
 
 var drivers = []driver{
 	{name: "goroutines", use: func(*parley.Server) {}, memory: true},
+	{name: "loops", use: func(s *parley.Server) { s.EventLoops = 2 }, linux: true},
 }
 
 // eachDriver runs f as a subtest with every driver.
 func eachDriver(t *testing.T, f func(t *testing.T, d driver)) {
 	for _, d := range drivers {
-		t.Run(d.name, func(t *testing.T) { f(t, d) })
+		t.Run(d.name, func(t *testing.T) {
+			if d.linux && runtime.GOOS != "linux" {
+				t.Skipf("the driver %s is for Linux only", d.name)
+			}
+			f(t, d)
+		})
 	}
 }
 

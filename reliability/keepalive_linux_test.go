@@ -1,7 +1,6 @@
 package reliability
 
 import (
-	"net"
 	"syscall"
 	"testing"
 
@@ -22,7 +21,7 @@ func TestKeepAlive(t *testing.T) {
 			t.Fatal(err)
 		}
 		for name, c := range map[string]*parley.Conn{"client": client, "server": server} {
-			raw, err := c.NetConn().(*net.TCPConn).SyscallConn()
+			raw, err := c.NetConn().(syscall.Conn).SyscallConn()
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -2,7 +2,9 @@ package reliability
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"net"
 	"os"
 	"strconv"
 	"strings"
@@ -25,6 +27,19 @@ func descriptorsAllowed() int {
 		return 1024
 	}
 	return int(min(l.Cur, 1<<30))
+}
+
+// setWriteBuffer sets how much a socket takes before its peer has read it. An
+// event loop's is no *net.TCPConn.
+func setWriteBuffer(nc net.Conn, bytes int) error {
+	raw, err := nc.(syscall.Conn).SyscallConn()
+	if err != nil {
+		return err
+	}
+	ended := raw.Control(func(fd uintptr) {
+		err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_SNDBUF, bytes)
+	})
+	return errors.Join(ended, err)
 }
 
 // rss returns how much memory the process holds, in bytes.

@@ -4,6 +4,7 @@ package reliability
 
 import (
 	"errors"
+	"net"
 	"testing"
 	"time"
 )
@@ -13,6 +14,8 @@ func needsProc(t *testing.T) { t.Skip("it looks at /proc, which only Linux has")
 func limitDescriptors(uint64) error { return errors.New("not on this system") }
 
 func descriptorsAllowed() int { return 1024 }
+
+func setWriteBuffer(nc net.Conn, bytes int) error { return nc.(*net.TCPConn).SetWriteBuffer(bytes) }
 
 func (*child) rss() int64 { return 0 }
 
