@@ -54,7 +54,11 @@ func (c *Conn) holds() {
 	if b == nil {
 		return
 	}
-	n := int64(cap(c.asm.buf) + cap(c.in.b) + c.inbox.bytes)
+	in := cap(c.in.b)
+	if c.in.lent { // the buffer is everybody's
+		in = c.in.len()
+	}
+	n := int64(cap(c.asm.buf) + in + c.inbox.bytes)
 	if n < budgetStep || c.err != nil {
 		n = 0
 	}
