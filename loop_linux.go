@@ -174,10 +174,20 @@ func (r *runner) again(lc *loopConn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.runner == r {
-		l.todo = append(l.todo, lc)
+		l.queue(lc)
 		return
 	}
 	l.arm(lc) // the one that has replaced r may be waiting for events
+}
+
+// queue gives lc a turn, but not two: a connection that always has more to read
+// is no reason to serve it more often than the others. It is called with the
+// lock held.
+func (l *loop) queue(lc *loopConn) {
+	if !lc.queued {
+		lc.queued = true
+		l.todo = append(l.todo, lc)
+	}
 }
 
 // next returns whose turn it is, nil when the role is another's.
@@ -190,6 +200,7 @@ func (r *runner) next() *loopConn {
 		if l.passing {
 			lc := l.todo[l.first]
 			l.todo[l.first] = nil
+			lc.queued = false
 			l.first++
 			l.round--
 			l.served++
@@ -207,7 +218,7 @@ func (r *runner) next() *loopConn {
 		for _, ev := range r.evs[:n] {
 			if lc := l.conns[ev.Fd]; lc != nil { // else it was closed meanwhile
 				lc.event(ev.Events)
-				l.todo = append(l.todo, lc)
+				l.queue(lc)
 			}
 		}
 		l.round = len(l.todo)

@@ -19,6 +19,7 @@ import (
 type loopConn struct {
 	conn   *Conn // told when bytes may have arrived
 	loop   *loop
+	queued bool // it is in the loop's todo; its lock guards this
 	fd     int32
 	over   atomic.Bool // the peer has ended its stream, or the connection is broken
 	unix   bool
