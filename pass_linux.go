@@ -33,6 +33,10 @@ func (c *Conn) pass(r *runner) (more bool) {
 // passOnce reads once and serves that. It returns whether nothing is left to
 // read, and false when c has lost the reader's role or has ended.
 func (c *Conn) passOnce(r *runner, gen int) (drained, ok bool) {
+	if (c.inbox.len() > 0 || c.cfg.stepwise) && c.mustPark() { // not with bytes that lie in a message already
+		c.promote()
+		return true, false
+	}
 	p := c.direct()
 	direct := p != nil
 	if !direct {
