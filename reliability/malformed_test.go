@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -133,6 +134,13 @@ func (v *victim) judge(c *parley.Conn, err error) {
 	v.errors[sort]++
 }
 
+// ends returns how many connections and messages have ended how so far.
+func (v *victim) ends() map[string]int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return maps.Clone(v.errors)
+}
+
 // politeEcho is echo, and does not mind what it can't send.
 var politeEcho = parley.HandlerFunc(func(ctx context.Context, c *parley.Conn, m parley.Message) error {
 	if err := c.Send(ctx, m); !errors.Is(err, parley.ErrNotRepresentable) {
@@ -176,7 +184,7 @@ func TestMutatedClients(t *testing.T) {
 						}
 					})
 				}
-				figure(t, "%d inputs: 0 panics, 0 hangs, slowest end %v, ends and losses: %v", count, slowest.Round(time.Microsecond), v.errors)
+				figure(t, "%d inputs: 0 panics, 0 hangs, slowest end %v, ends and losses: %v", count, slowest.Round(time.Microsecond), v.ends())
 				if count == 0 {
 					t.Error("nothing was tried")
 				}
@@ -268,7 +276,7 @@ func TestMutatedServers(t *testing.T) {
 					<-served
 				})
 			}
-			figure(t, "%d inputs: 0 panics, 0 hangs, ends and losses: %v", count, v.errors)
+			figure(t, "%d inputs: 0 panics, 0 hangs, ends and losses: %v", count, v.ends())
 			if count == 0 {
 				t.Error("nothing was tried")
 			}
@@ -334,7 +342,7 @@ func TestGarbage(t *testing.T) {
 		}
 		v.fed("an honest client")
 		wantEcho(t, w, "unix:"+addr)
-		figure(t, "%d inputs: 0 panics, 0 hangs, ends and losses: %v", count, v.errors)
+		figure(t, "%d inputs: 0 panics, 0 hangs, ends and losses: %v", count, v.ends())
 	})
 }
 
@@ -388,7 +396,7 @@ func TestOneBadMessage(t *testing.T) {
 				if err := <-v.closes; !errors.Is(err, parley.ErrPeerClosed) {
 					t.Errorf("the connection ended with %v", err)
 				}
-				if n := v.errors["message lost"]; n != c.lost {
+				if n := v.ends()["message lost"]; n != c.lost {
 					t.Errorf("%d messages were reported lost, want %d", n, c.lost)
 				}
 			})

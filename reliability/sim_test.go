@@ -313,10 +313,12 @@ func (s *sim) play() {
 		return
 	}
 	var actors sync.WaitGroup
+	for _, e := range s.ends { // before anybody waits for it
+		e.left.Add(s.plan.tasks[e.side])
+	}
 	for _, e := range s.ends {
 		for task := range s.plan.tasks[e.side] {
 			a := e.actor("task "+fmt.Sprint(task), task)
-			e.left.Add(1)
 			actors.Go(func() {
 				defer e.left.Done()
 				a.speak()
