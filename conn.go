@@ -94,7 +94,7 @@ type Conn struct {
 	fin        bool     // our direction is closed
 
 	unheard bool // nothing has arrived since the last message was sent
-	fed     bool // the machine has been fed since Output was asked: it may owe something
+	fed     bool // the machine has been fed, or has sent, since Output was asked: it may owe something
 
 	// Confirmations: messages are confirmed in order.
 	sent      uint64 // messages that will be confirmed

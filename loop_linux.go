@@ -12,7 +12,7 @@ import (
 
 const (
 	// loopBuffer is how much one read of an event loop may bring.
-	loopBuffer = 256 << 10
+	loopBuffer = readSize
 	// loopEvents is how many sockets one look may report.
 	loopEvents = 256
 	// loopReads is how often a loop reads from one connection before it turns

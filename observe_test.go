@@ -468,7 +468,7 @@ func TestIdleMemory(t *testing.T) {
 				runtime.Gosched()
 			}
 			runtime.GC()
-			loops := int64(*eventLoops) * (256<<10 + 4<<10) // what each loop reads into
+			loops := int64(*eventLoops) * (64<<10 + 4<<10) // what each loop reads into
 			if each := (before - heap() - loops) / n; each > 4<<10 {
 				t.Errorf("an idle connection held %d bytes", each)
 			} else {

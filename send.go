@@ -158,6 +158,7 @@ func (c *Conn) hand(m Message) (wire.Sent, error) {
 	c.owed()
 	before := len(c.out)
 	out, sent, err := c.m.Send(c.out, m)
+	c.fed = true
 	if err != nil {
 		c.unsent(err)
 		return sent, err

@@ -52,7 +52,7 @@ func (c *Conn) grow(n int) {
 }
 
 // owed appends what the machine owes the peer, which it only comes to do when
-// it is fed or a body ends: nothing more once a message has been dropped, as its
+// it is fed, sends, or a body ends: nothing more once a message has been dropped, as its
 // confirmation could not be told from others.
 func (c *Conn) owed() {
 	if c.mute || !c.fed {

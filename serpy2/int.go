@@ -33,9 +33,3 @@ func decodeInt(p []byte) wire.Message {
 	}
 	return wire.BigInt(i)
 }
-
-// int64Value returns the value of an int message, if it has one of 64 bits.
-func int64Value(m wire.Message) (int64, bool) {
-	b := m.BigInt()
-	return b.Int64(), b.IsInt64()
-}

@@ -26,7 +26,7 @@ func (m *machine) Send(dst []byte, msg wire.Message) ([]byte, wire.Sent, error) 
 	case wire.TypeText:
 		kind = kindStr
 	case wire.TypeInt:
-		i, ok := int64Value(msg)
+		i, ok := msg.Int64()
 		if !ok {
 			return dst, sent, fmt.Errorf("%w: a serpy2 int has 64 bits; send a larger one as text", wire.ErrNotRepresentable)
 		}

@@ -172,6 +172,9 @@ func (m Message) Int() int64 {
 	return int64(m.num)
 }
 
+// Int64 returns the value of an int message, and whether it has one of 64 bits.
+func (m Message) Int64() (i int64, ok bool) { return m.Int(), m.Type() == TypeInt && m.obj == nil }
+
 // BigInt returns the value of an int message of any size, or nil.
 func (m Message) BigInt() *big.Int {
 	switch {
