@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/parley-net/parley"
@@ -119,6 +120,7 @@ func TestTrace(t *testing.T) {
 				t.Error(err)
 			}
 			srv.Shutdown(t.Context())
+			synctest.Wait() // a write may have ended, and not yet be noted
 			compare := func(what string, traced, sent []byte) {
 				if !bytes.Equal(traced, sent) {
 					t.Errorf("%s: traced %d bytes, %d were on the wire: %.80q, %.80q", what, len(traced), len(sent), traced, sent)
