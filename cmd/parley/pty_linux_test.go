@@ -300,7 +300,7 @@ func TestConnectReconnectsAtATerminal(t *testing.T) {
 	term.shows(`^one$`)
 	term.types("typi")
 	server.kill()
-	term.shows(`^not connected, trying again: .*\n> typi$`)
+	term.shows(`^not connected, trying again: [^>]*\n> typi$`)
 	serving(t, urls[0], "--echo")
 	term.shows(`^connected\n> typi$`)
 	term.types("ng\r")
