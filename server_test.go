@@ -801,6 +801,8 @@ func TestShutdownUnderLoad(t *testing.T) {
 					return c.Send(ctx, m)
 				}
 				srv := &parley.Server{Protocol: p, Pull: pull, Handler: parley.HandlerFunc(answer)}
+				// On a busy machine the clients may stand still for a while.
+				srv.Timeouts = parley.Timeouts{Close: 15 * time.Second, Linger: 10 * time.Second}
 				var wg sync.WaitGroup
 				if pull {
 					srv.Handler = nil
