@@ -119,7 +119,7 @@ func (c *Conn) process(gen int) (more bool) {
 		case wire.EventNone:
 			return true
 		case wire.EventMessage:
-			if !c.forHandler() {
+			if len(c.transform) > 0 || !c.forHandler() {
 				if !c.deliver(gen, ev.Message, nil) {
 					return false
 				}
@@ -280,7 +280,7 @@ func (c *Conn) open(gen int) bool {
 
 // forHandler reports whether the next message goes straight to the handler.
 func (c *Conn) forHandler() bool {
-	return c.cfg.handler != nil && !c.handling && !c.farewell && len(c.ready.q) == 0 && len(c.transform) == 0
+	return c.cfg.handler != nil && !c.handling && !c.farewell && len(c.ready.q) == 0
 }
 
 // handing counts a message that goes to the handler and releases the lock for
@@ -311,7 +311,7 @@ func (c *Conn) deliver(gen int, m Message, buf []byte) bool {
 		}
 		m, buf = plain, plainBuf
 	}
-	if c.cfg.handler != nil && !c.handling && !c.farewell && len(c.ready.q) == 0 {
+	if c.forHandler() {
 		in := c.handing()
 		err := c.handle(m)
 		c.mu.Lock()
