@@ -114,7 +114,7 @@ func (c *Conn) direct() []byte {
 // processDirect runs the machine over bytes that lie where they belong.
 func (c *Conn) processDirect(gen int, p []byte) bool {
 	in := c.in
-	c.in = &input{b: p}
+	c.in = &input{b: p, placed: true}
 	ok := c.process(gen)
 	c.in = in
 	return ok

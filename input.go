@@ -7,9 +7,10 @@ const readSize = 64 << 10 // how much one read may bring
 // input holds the bytes that have arrived and are not yet consumed: b[r:]. It
 // has a buffer only while there are any.
 type input struct {
-	b    []byte // from bufpool, or nil
-	r    int
-	lent bool // b is a loop's own buffer
+	b      []byte // from bufpool, or nil
+	r      int
+	lent   bool // b is a loop's own buffer
+	placed bool // b lies in the message that is being assembled; no message ends in it
 }
 
 // bytes returns what is not yet consumed.

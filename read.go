@@ -96,7 +96,7 @@ func (c *Conn) process(gen int) (more bool) {
 	}()
 	ev := &c.event
 	for c.err == nil && !c.broken {
-		if (c.inbox.len() > 0 || c.cfg.stepwise) && c.mustPark() {
+		if (c.inbox.len() > 0 || c.cfg.stepwise) && !c.in.placed && c.mustPark() {
 			c.flush() // without the lock: look again
 			c.holds()
 			if c.mustPark() {
@@ -280,8 +280,13 @@ func (c *Conn) open(gen int) bool {
 
 // forHandler reports whether the next message goes straight to the handler.
 func (c *Conn) forHandler() bool {
-	return c.cfg.handler != nil && !c.handling && !c.farewell && len(c.ready.q) == 0
+	return c.cfg.handler != nil && !c.handling && !c.dropping() && len(c.ready.q) == 0
 }
+
+// dropping: the connection is ending, so what arrives is dropped, and must not be
+// confirmed. What crosses a message that waits for the peer's consent must be, as
+// the wire wants it so: that is delivered.
+func (c *Conn) dropping() bool { return c.farewell && c.held == nil }
 
 // handing counts a message that goes to the handler and releases the lock for
 // it, until handled. It returns the input, from which the handler borrows.
@@ -302,7 +307,7 @@ func (c *Conn) handing() *input {
 // handler, or the inbox. buf, from bufpool, holds its bytes; without it they are
 // borrowed from the input.
 func (c *Conn) deliver(gen int, m Message, buf []byte) bool {
-	if len(c.transform) > 0 && !c.farewell {
+	if len(c.transform) > 0 && !c.dropping() {
 		plain, plainBuf, err := c.untransform(m)
 		bufpool.Put(buf)
 		if err != nil {
@@ -320,10 +325,7 @@ func (c *Conn) deliver(gen int, m Message, buf []byte) bool {
 	}
 	c.stats.MessagesIn++
 	c.unheard = false
-	if c.farewell && c.held == nil {
-		// It is dropped, so it must not be confirmed. What crosses a message
-		// that waits for the peer's consent must be, as the wire wants it so:
-		// that is delivered.
+	if c.dropping() {
 		c.mute = true
 		c.checkDrained()
 		return true
@@ -388,7 +390,7 @@ func (c *Conn) handled(gen int, in *input, err error) bool {
 	if gen == c.gen {
 		c.handling = false
 		c.reader = readerBusy
-		if err != nil {
+		if err != nil && !c.farewell {
 			c.end(err)
 			return false
 		}
