@@ -11,11 +11,11 @@ import (
 // Its buffer grows with the bytes that have arrived, never with the size that
 // was announced.
 type assembly struct {
-	active bool
 	size   int64 // -1: unknown
 	buf    []byte
 	lost   error // refused, and why: the pieces are thrown away
-	told   bool  // the program knows
+	active bool
+	told   bool // the program knows
 }
 
 func (a *assembly) add(p []byte) {
@@ -49,7 +49,7 @@ func (a *assembly) drop() {
 
 // offered decides about an announced message: in memory, as a stream, or not
 // at all.
-func (c *Conn) offered(gen int, ev *wire.Event) bool {
+func (c *Conn) offered(gen int32, ev *wire.Event) bool {
 	l := c.cfg.limits
 	switch {
 	case c.farewell:
@@ -112,7 +112,7 @@ func (c *Conn) direct() []byte {
 }
 
 // processDirect runs the machine over bytes that lie where they belong.
-func (c *Conn) processDirect(gen int, p []byte) bool {
+func (c *Conn) processDirect(gen int32, p []byte) bool {
 	in := c.in
 	c.in = &input{b: p, placed: true}
 	ok := c.process(gen)

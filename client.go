@@ -98,7 +98,7 @@ func (c *Client) run() {
 			failures = 0
 			c.set(StateConnected, conn, nil)
 			select {
-			case <-conn.dead:
+			case <-conn.ending():
 			case <-c.ctx.Done():
 				conn.Close()
 			}

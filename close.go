@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"slices"
 	"time"
 
 	"github.com/parley-net/parley/wire"
@@ -44,7 +43,7 @@ func (c *Conn) Close() error {
 	c.end(ErrClosed)
 	c.ensureReader()
 	c.mu.Unlock()
-	<-c.dead
+	<-c.ending()
 	if err := c.Err(); !errors.Is(err, ErrClosed) && !errors.Is(err, ErrPeerClosed) {
 		return err
 	}
@@ -68,12 +67,15 @@ func (c *Conn) end(reason error) {
 	c.owed() // for what has been delivered
 	c.farewell = true
 	c.reason = reason
-	c.turns.q = slices.DeleteFunc(c.turns.q, func(w *waiter) bool {
-		if !w.post { // what Broadcast has sent still leaves
+	var posts waitList // what Broadcast has sent still leaves
+	for !c.turns.empty() {
+		if w := c.turns.pop(); w.post {
+			posts.push(w)
+		} else {
 			w.signal(&notSentError{reason})
 		}
-		return !w.post
-	})
+	}
+	c.turns = posts
 	c.room.all(nil)
 	c.goroutines++
 	go c.leave()
@@ -141,7 +143,7 @@ func (c *Conn) linger() {
 	for c.err == nil && time.Now().Before(limit) {
 		heard := c.stats.BytesIn
 		c.pause(c.cfg.timeouts.Linger)
-		if c.stats.BytesIn == heard && c.confirmed >= c.sent {
+		if c.stats.BytesIn == heard && c.stats.Confirmed >= c.sent {
 			return
 		}
 	}
@@ -154,7 +156,7 @@ func (c *Conn) pause(d time.Duration) {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
-	case <-c.dead:
+	case <-c.ending():
 	case <-t.C:
 	}
 }
@@ -181,12 +183,12 @@ func (c *Conn) isDrained(n uint64) bool {
 		return false
 	}
 	// A peer whose messages we drop may be closing too, and waiting for us.
-	return c.mute || c.confirmed >= n && c.m.Awaiting() == 0
+	return c.mute || c.stats.Confirmed >= n && c.m.Awaiting() == 0
 }
 
 // checkDrained wakes those who wait for the output to be empty.
 func (c *Conn) checkDrained() {
-	for len(c.drained.q) > 0 && c.isDrained(c.drained.q[0].want) {
+	for !c.drained.empty() && c.isDrained(c.drained.first().want) {
 		c.drained.pop().signal(nil)
 	}
 }
@@ -231,7 +233,7 @@ func (c *Conn) endDraining() {
 // deaf: a draining connection takes no new messages while those it has received
 // are being served, unless somebody waits for something of the peer.
 func (c *Conn) deaf() bool {
-	return c.draining && !c.farewell && !c.asm.active && len(c.ready.q) == 0 && len(c.confirms.q) == 0 && c.held == nil
+	return c.draining && !c.farewell && !c.asm.active && c.ready.empty() && c.confirms.empty() && c.held == nil
 }
 
 // readFailed handles the end of the peer's stream, or of the connection. It
@@ -295,7 +297,7 @@ func (c *Conn) ended() {
 // may still have to answer what it has just received; its next Receive ends
 // the connection.
 func (c *Conn) answerable() bool {
-	return c.cfg.role == wire.Accepting && c.stats.MessagesIn > 0 && len(c.ready.q) == 0
+	return c.cfg.role == wire.Accepting && c.stats.MessagesIn > 0 && c.ready.empty()
 }
 
 // boundedBy returns a context that ends after d, or never if d is negative.

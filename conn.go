@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/parley-net/parley/internal/bufpool"
@@ -41,34 +42,40 @@ type config struct {
 type Conn struct {
 	cfg *config
 	nc  net.Conn
-	io  *transport
-	lc  *loopConn // nc, if a loop tells when it can be read
+	io  *transport // for who reads c and may wait
+	lc  *loopConn  // nc, if a loop tells when it can be read
 	id  uint64
 
 	mu sync.Mutex // guards all that follows, and the machine
 	m  wire.Machine
 
-	event wire.Event // the last one; belongs to the reader's role
-	seen  []byte     // for the trace: the input as it has arrived
-
-	// Reading. One goroutine at a time has the reader's role; in belongs to
-	// it. While a handler runs on that goroutine, another may take the role
+	// Reading. One goroutine at a time has the reader's role; event and in belong
+	// to it. While a handler runs on that goroutine, another may take the role
 	// over: gen tells the old one that it has lost it.
-	gen       int
-	postponed bool // the event is an offer still to be decided about
-	missed    bool // a loop saw an event while another goroutine served it
-	reader    readerState
+	event     *wire.Event // the last one
 	in        *input
-	own       input   // what in points to at first
-	runner    *runner // runs the machine and the handlers now, or nil
-	consumed  int64   // bytes of the peer that the machine has consumed
-	began     int64   // of these, those before the last message
-	asm       assembly
+	own       input    // what in points to at first
+	seen      []byte   // for the trace: the input as it has arrived
+	runner    *runner  // runs the machine and the handlers now, or nil
+	consumed  int64    // bytes of the peer that the machine has consumed
+	began     int64    // of these, those before the last message
+	asm       assembly // a message that arrives in pieces
 	stream    *Stream  // being read by the program
 	inbox     inbox    // messages that wait for Receive or for the handler
-	handling  bool     // a handler runs
 	ready     waitList // receivers; none waits while the inbox has something
 	room      waitList // the reader, while the inbox is full or a stream is open
+	holding   int64    // what the budget knows of
+	watch     *watch   // nil: nothing to watch
+	gen       int32
+	reader    readerState
+	handling  bool // a handler runs
+	postponed bool // the event is an offer still to be decided about
+	missed    bool // a loop saw an event while another goroutine served it
+	partial   bool // a message has begun and the reader waits for its rest
+	opened    bool // the handshake is done
+	eof       bool // the peer's stream has ended
+	broken    bool // the machine has given up: nothing more is read
+	draining  bool // the server shuts down
 
 	// Writing; see write.go.
 	out        []byte        // the tail of the output, from bufpool, or nil
@@ -76,50 +83,41 @@ type Conn struct {
 	queued     int           // bytes in queue
 	current    segment       // what is being written
 	gone       uint64        // of BytesOut, what the kernel has taken
-	hint       int           // how large the output was last time
-	writing    bool          // somebody is writing
-	aside      bool          // another goroutine is about to flush
 	lastSend   time.Duration // when the last message was sent, since Opened
-	deferFlush bool          // the reader will flush at the end of its batch
-	late       *time.Timer
+	late       *time.Timer   // see flushLate
+	turns      waitList      // senders that wait for their turn
+	posted     int           // what messages among them cost, see offer
+	held       *held         // the message whose body the peer must grant
+	drained    waitList      // those who wait until the output is empty
+	sent       uint64        // messages that will be confirmed
+	confirms   waitList      // those who wait for that, in the order of sending
+	transform  []wire.Transform
+	hint       int32 // how large the output was last time
+	writing    bool  // somebody is writing
+	aside      bool  // another goroutine is about to flush
+	deferFlush bool  // the reader will flush at the end of its batch
 	lateArmed  bool
-	turn       bool     // a message is being handed to the machine
-	turns      waitList // senders that wait for their turn
-	posted     int      // what messages among them cost, see offer
-	held       *held    // the message whose body the peer must grant
-	drained    waitList // those who wait until the output is empty
-	farewell   bool     // the end has begun: nothing may be sent, input is ignored
-	said       bool     // all that the program has sent has left
-	mute       bool     // the machine's answers are withheld
-	fin        bool     // our direction is closed
-
-	unheard bool // nothing has arrived since the last message was sent
-	fed     bool // the machine has been fed, or has sent, since Output was asked: it may owe something
-
-	// Confirmations: messages are confirmed in order.
-	sent      uint64 // messages that will be confirmed
-	confirmed uint64 // of these, how many are
-	confirms  waitList
-	transform []wire.Transform
+	turn       bool // a message is being handed to the machine
+	farewell   bool // the end has begun: nothing may be sent, input is ignored
+	said       bool // all that the program has sent has left
+	mute       bool // the machine's answers are withheld
+	fin        bool // our direction is closed
+	unheard    bool // nothing has arrived since the last message was sent
+	fed        bool // the machine has been fed, or has sent, since Output was asked: it may owe something
 
 	// Life.
-	opened     bool
-	opens      waitList // Dial, until the handshake is done
-	eof        bool     // the peer's stream has ended
-	eofErr     error    // what was wrong with that, if anything
-	broken     bool     // the machine has given up: nothing more is read
-	draining   bool     // the server shuts down
-	reason     error    // why the end has begun
-	err        error    // why the connection ended; nil while it lives
-	goroutines int
-	done       chan struct{} // closed when all has ended and OnClose has run
-	dead       chan struct{} // closed when err is set
-	holding    int64         // what the budget knows of
-	partial    bool          // a message has begun and the reader waits for its rest
-	watch      watch
+	opens      waitList      // Dial, until the handshake is done
+	eofErr     error         // what was wrong with the end of the peer's stream
+	reason     error         // why the end has begun
+	err        error         // why the connection ended; nil while it lives
+	done       chan struct{} // closed when all has ended and OnClose has run, if anybody asked
+	dead       chan struct{} // closed when err is set, if anybody asked
 	stats      ConnStats
 	spare      *waiter
 	value      any
+	goroutines int32
+	finished   bool        // done is closed, or would be
+	over       atomic.Bool // err is set, for who can't take the lock
 }
 
 // readerState tells what the goroutine with the reader's role is doing.
@@ -137,14 +135,11 @@ const (
 // newConn makes a connection of an established nc. The caller starts it.
 func newConn(cfg *config, nc net.Conn, id uint64) *Conn {
 	c := &Conn{
-		cfg:  cfg,
-		nc:   nc,
-		id:   id,
-		io:   newTransport(nc),
-		m:    cfg.protocol.New(cfg.role, wire.Limits{MaxMessage: cfg.limits.MaxMessage}),
-		fed:  true, // it may owe a greeting
-		done: make(chan struct{}),
-		dead: make(chan struct{}),
+		cfg: cfg,
+		nc:  nc,
+		id:  id,
+		m:   cfg.protocol.New(cfg.role, wire.Limits{MaxMessage: cfg.limits.MaxMessage}),
+		fed: true, // it may owe a greeting
 	}
 	c.in = &c.own
 	c.stats.Opened = time.Now()
@@ -157,6 +152,7 @@ func newConn(cfg *config, nc net.Conn, id uint64) *Conn {
 // start begins reading on a new goroutine. The handshake, with that of TLS
 // before it, has begun at the given time. It is called with the lock held.
 func (c *Conn) start(began time.Time) {
+	c.io = newTransport(c.nc)
 	c.goroutines++
 	c.watchHandshake(began)
 	go c.read()
@@ -184,7 +180,30 @@ func (c *Conn) Context() context.Context { return connContext{c} }
 
 // Done returns a channel that is closed when the connection has ended, its
 // handler has returned and OnClose has run.
-func (c *Conn) Done() <-chan struct{} { return c.done }
+func (c *Conn) Done() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return closedChan(&c.done, c.finished)
+}
+
+// closedChan returns *ch, which it makes if nobody has asked for it before. It is
+// called with the lock held.
+func closedChan(ch *chan struct{}, closed bool) <-chan struct{} {
+	if *ch == nil {
+		*ch = make(chan struct{})
+		if closed {
+			close(*ch)
+		}
+	}
+	return *ch
+}
+
+// ending returns a channel that is closed when err is set.
+func (c *Conn) ending() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return closedChan(&c.dead, c.err != nil)
+}
 
 // Err says why the connection ended; nil while it lives.
 func (c *Conn) Err() error {
@@ -230,9 +249,12 @@ func (c *Conn) cut(err error) {
 		return
 	}
 	c.err = err
-	close(c.dead)
+	c.over.Store(true)
+	if c.dead != nil {
+		close(c.dead)
+	}
 	hangUp(c.nc)
-	c.watch.stop()
+	c.unwatch()
 	if c.late != nil {
 		c.late.Stop()
 	}
@@ -294,7 +316,12 @@ func (c *Conn) exit() {
 	if c.cfg.logger != nil {
 		c.cfg.logger.Info("connection closed", "conn", c.id, "peer", c.peer(), "reason", err)
 	}
-	close(c.done)
+	c.mu.Lock()
+	c.finished = true
+	if c.done != nil {
+		close(c.done)
+	}
+	c.mu.Unlock()
 	if c.cfg.closed != nil {
 		c.cfg.closed(c)
 	}
@@ -304,7 +331,7 @@ func (c *Conn) exit() {
 type connContext struct{ c *Conn }
 
 func (x connContext) Deadline() (time.Time, bool) { return time.Time{}, false }
-func (x connContext) Done() <-chan struct{}       { return x.c.dead }
+func (x connContext) Done() <-chan struct{}       { return x.c.ending() }
 func (x connContext) Value(key any) any {
 	if key == (handlerOf{}) {
 		return x.c
@@ -316,10 +343,8 @@ func (x connContext) Value(key any) any {
 type handlerOf struct{}
 
 func (x connContext) Err() error {
-	select { // not c.Err: this is asked with the lock held
-	case <-x.c.dead:
+	if x.c.over.Load() { // not c.err: this is asked with the lock held, and without
 		return context.Canceled
-	default:
-		return nil
 	}
+	return nil
 }

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/parley-net/parley/wire"
 )
 
 const (
@@ -52,10 +54,11 @@ type loop struct {
 // runner is a goroutine that runs a loop, with what it needs for that. It loses
 // its role when a handler it runs has to wait: then another goes on.
 type runner struct {
-	l   *loop
-	buf []byte
-	in  input // what has just been read, in buf
-	evs []unix.EpollEvent
+	l     *loop
+	buf   []byte
+	in    input      // what has just been read, in buf
+	event wire.Event // the last one
+	evs   []unix.EpollEvent
 
 	// The callback of look, which is made once, and its argument and result.
 	poll func(epoll uintptr) bool

@@ -21,6 +21,7 @@ type (
 func newLoops(int, func(time.Duration)) ([]*loop, error) { return nil, ErrNoEventLoops }
 func closeLoops([]*loop)                                 {}
 func adopt(net.Conn) *loopConn                           { return nil }
+func (*loopConn) tryWrite([]byte) (int, error)           { return 0, ErrNoEventLoops }
 func (*loop) add(*loopConn) error                        { return ErrNoEventLoops }
 func (*loop) replace(*runner)                            {}
 func (*Conn) attach() bool                               { return false }

@@ -291,6 +291,16 @@ func (lc *loopConn) tryRead(p []byte) (n int, again bool, err error) {
 	return n, again, err
 }
 
+// tryWrite writes what the kernel takes without waiting.
+func (lc *loopConn) tryWrite(p []byte) (n int, err error) {
+	if !lc.enter() {
+		return 0, net.ErrClosed
+	}
+	n, err = writeFD(uintptr(lc.fd), p)
+	lc.leave()
+	return n, err
+}
+
 // Write waits until the kernel has taken all of p.
 func (lc *loopConn) Write(p []byte) (n int, err error) {
 	ended := lc.block(gateWrite, func(fd uintptr) bool {

@@ -13,6 +13,7 @@ func (c *Conn) pass(r *runner) (more bool) {
 	c.reader = readerBusy
 	c.goroutines++
 	c.runner = r
+	c.event = &r.event
 	c.partial = false
 	gen, own := c.gen, c.in
 	for range loopReads {
@@ -32,7 +33,7 @@ func (c *Conn) pass(r *runner) (more bool) {
 
 // passOnce reads once and serves that. It returns whether nothing is left to
 // read, and false when c has lost the reader's role or has ended.
-func (c *Conn) passOnce(r *runner, gen int) (drained, ok bool) {
+func (c *Conn) passOnce(r *runner, gen int32) (drained, ok bool) {
 	if (c.inbox.len() > 0 || c.cfg.stepwise) && c.mustPark() { // not with bytes that lie in a message already
 		c.promote()
 		return true, false
@@ -86,7 +87,7 @@ func (c *Conn) calm(own *input) {
 		c.in = own
 	}
 	own.shrink()
-	c.event.Message, c.event.Data = Message{}, nil // they refer to the loop's buffer
+	c.event = nil
 	c.partial = c.asm.active || c.in.len() > 0
 	if c.watchSome(); c.err != nil { // a limit has been passed
 		c.passed(c.gen, own)
@@ -108,9 +109,12 @@ func (c *Conn) attach() bool {
 		return false
 	}
 	c.in.shrink()
+	ev := c.event
+	c.event, c.io = nil, nil
 	c.reader = readerAttached
 	c.goroutines--
 	if err := c.lc.loop.arm(c.lc); err != nil {
+		c.event, c.io = ev, newTransport(c.nc)
 		c.reader = readerBusy
 		c.goroutines++
 		return false
@@ -121,13 +125,14 @@ func (c *Conn) attach() bool {
 
 // passed ends a pass after which c is not attached any more. It is called with
 // the lock held and releases it.
-func (c *Conn) passed(gen int, own *input) {
+func (c *Conn) passed(gen int32, own *input) {
 	if gen == c.gen {
 		if c.in != own { // the runner's, who goes on with other connections
 			c.in.release()
 			c.in = own
 		}
 		c.runner = nil
+		c.event = nil
 		c.reader = readerGone
 		c.ended()
 		if c.err == nil && !c.eof {

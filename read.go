@@ -20,6 +20,12 @@ import (
 func (c *Conn) read() {
 	c.mu.Lock()
 	gen := c.gen
+	if c.event == nil { // else there is an offer to be decided about
+		c.event = new(wire.Event)
+	}
+	if c.io == nil {
+		c.io = newTransport(c.nc)
+	}
 	for c.resume(gen) && c.process(gen) {
 		c.flush()
 		c.endDraining()
@@ -33,13 +39,13 @@ func (c *Conn) read() {
 		}
 		c.partial = c.asm.active || c.in.len() > 0
 		c.watchSome()
-		in, direct := c.in, c.direct()
-		c.event = wire.Event{} // it refers to buffers that others may get now
+		t, in, direct := c.io, c.in, c.direct()
+		*c.event = wire.Event{} // it refers to buffers that others may get now
 		if c.lc != nil && c.attach() {
 			return
 		}
 		c.mu.Unlock()
-		n, err := c.io.read(in, direct)
+		n, err := t.read(in, direct)
 		c.mu.Lock()
 		c.partial = false
 		c.stats.BytesIn += uint64(n)
@@ -85,7 +91,7 @@ type onlyReader struct{ io.Reader }
 // process runs the machine over the input at hand. It returns false when the
 // goroutine has lost the reader's role or the connection has ended. It is
 // called, and returns, with the lock held.
-func (c *Conn) process(gen int) (more bool) {
+func (c *Conn) process(gen int32) (more bool) {
 	var lent *input // what a running handler has borrowed from
 	defer func() {
 		if lent != nil { // it has panicked
@@ -94,7 +100,7 @@ func (c *Conn) process(gen int) (more bool) {
 			more = c.handled(gen, lent, err)
 		}
 	}()
-	ev := &c.event
+	ev := c.event
 	for c.err == nil && !c.broken {
 		if (c.inbox.len() > 0 || c.cfg.stepwise) && !c.in.placed && c.mustPark() {
 			c.flush() // without the lock: look again
@@ -182,11 +188,11 @@ func (c *Conn) process(gen int) (more bool) {
 // and the machine would answer what follows (a ping) before it.
 func (c *Conn) mustPark() bool {
 	slack := 1
-	if c.held != nil || len(c.confirms.q) > 0 {
+	if c.held != nil || !c.confirms.empty() {
 		slack = inboxSlack
 	}
 	ahead := c.cfg.stepwise && c.stats.MessagesIn > 0
-	return (ahead || c.inbox.full(c.cfg.limits, slack)) && len(c.ready.q) == 0 && !c.farewell && c.err == nil
+	return (ahead || c.inbox.full(c.cfg.limits, slack)) && c.ready.empty() && !c.farewell && c.err == nil
 }
 
 // receive runs the machine over p, traces what it has found, and notes if the
@@ -196,7 +202,7 @@ func (c *Conn) receive(p []byte, ev *wire.Event) (n int, err error) {
 		c.seen = slices.Clone(p) // before the machine decodes it in place
 	}
 	c.fed = true
-	if c.watch.answer.on {
+	if c.watch != nil && c.watch.answer.on {
 		owing := c.m.Awaiting()
 		n, err = c.m.Receive(p, ev)
 		if c.m.Awaiting() < owing {
@@ -220,9 +226,8 @@ func (c *Conn) receive(p []byte, ev *wire.Event) (n int, err error) {
 func (c *Conn) control(ev *wire.Event) {
 	switch ev.Kind {
 	case wire.EventConfirmed:
-		c.confirmed += uint64(ev.N)
 		c.stats.Confirmed += uint64(ev.N)
-		for len(c.confirms.q) > 0 && c.confirms.q[0].want <= c.confirmed {
+		for !c.confirms.empty() && c.confirms.first().want <= c.stats.Confirmed {
 			c.confirms.pop().signal(nil)
 		}
 		c.checkDrained()
@@ -241,7 +246,7 @@ func (c *Conn) violated(err error) error {
 
 // shutdownRequested closes the connection of a peer that has asked the server
 // to end, and ends the server unless that is refused.
-func (c *Conn) shutdownRequested(gen int) bool {
+func (c *Conn) shutdownRequested(gen int32) bool {
 	granted := c.cfg.shutdown != nil
 	if hook := c.cfg.hooks.OnShutdownRequest; hook != nil {
 		agreed := false // nor has a hook that panics
@@ -256,12 +261,12 @@ func (c *Conn) shutdownRequested(gen int) bool {
 }
 
 // open runs OnOpen.
-func (c *Conn) open(gen int) bool {
+func (c *Conn) open(gen int32) bool {
 	if c.farewell {
 		return true // too late
 	}
 	c.opened = true
-	c.watch.stop()
+	c.unwatch()
 	if c.cfg.logger != nil {
 		c.cfg.logger.Info("connection open", "conn", c.id, "peer", c.peer(), "protocol", c.cfg.protocol.Name())
 	}
@@ -280,7 +285,7 @@ func (c *Conn) open(gen int) bool {
 
 // forHandler reports whether the next message goes straight to the handler.
 func (c *Conn) forHandler() bool {
-	return c.cfg.handler != nil && !c.handling && !c.dropping() && len(c.ready.q) == 0
+	return c.cfg.handler != nil && !c.handling && !c.dropping() && c.ready.empty()
 }
 
 // dropping: the connection is ending, so what arrives is dropped, and must not be
@@ -306,7 +311,7 @@ func (c *Conn) handing() *input {
 // deliver gives a message to whom it belongs: a waiting receiver, the
 // handler, or the inbox. buf, from bufpool, holds its bytes; without it they are
 // borrowed from the input.
-func (c *Conn) deliver(gen int, m Message, buf []byte) bool {
+func (c *Conn) deliver(gen int32, m Message, buf []byte) bool {
 	if len(c.transform) > 0 && !c.dropping() {
 		plain, plainBuf, err := c.untransform(m)
 		bufpool.Put(buf)
@@ -344,7 +349,7 @@ func (c *Conn) handle(m Message) error {
 
 // enqueue gives r to the first receiver, or to the inbox.
 func (c *Conn) enqueue(r received) {
-	if len(c.ready.q) > 0 {
+	if !c.ready.empty() {
 		w := c.ready.pop()
 		w.msg = r.msg
 		w.signal(r.err)
@@ -354,7 +359,7 @@ func (c *Conn) enqueue(r received) {
 }
 
 // lost tells the program that one message was lost.
-func (c *Conn) lost(gen int, err error) bool {
+func (c *Conn) lost(gen int32, err error) bool {
 	c.stats.Lost++
 	if c.cfg.logger != nil {
 		c.cfg.logger.Warn("message lost", "conn", c.id, "peer", c.peer(), "error", err)
@@ -362,7 +367,7 @@ func (c *Conn) lost(gen int, err error) bool {
 	hook := c.cfg.hooks.OnMessageError
 	switch {
 	case c.farewell: // like everything that arrives now
-	case c.cfg.handler == nil, len(c.ready.q) > 0, c.handling && hook != nil:
+	case c.cfg.handler == nil, !c.ready.empty(), c.handling && hook != nil:
 		c.enqueue(received{err: err})
 	case hook != nil:
 		return c.call(gen, func() error { hook(c, err); return nil })
@@ -372,7 +377,7 @@ func (c *Conn) lost(gen int, err error) bool {
 
 // call runs f, the program's code, on the reading goroutine without the lock.
 // See handled for the rest.
-func (c *Conn) call(gen int, f func() error) bool {
+func (c *Conn) call(gen int32, f func() error) bool {
 	in := c.in
 	c.handling, c.reader = true, readerInHandler
 	c.mu.Unlock()
@@ -385,7 +390,7 @@ func (c *Conn) call(gen int, f func() error) bool {
 // error of it ends the connection. handled returns false if the reader's role
 // was taken over meanwhile: then the goroutine has served the inbox until it was
 // empty, and ends.
-func (c *Conn) handled(gen int, in *input, err error) bool {
+func (c *Conn) handled(gen int32, in *input, err error) bool {
 	c.deferFlush = false
 	if gen == c.gen {
 		c.handling = false
@@ -455,6 +460,7 @@ func (c *Conn) ensureReader() {
 	c.leaveLoop()
 	rest := c.in.fork()
 	c.in = &rest
+	c.event = nil // the other one is in use
 	c.gen++
 	c.reader = readerBusy
 	c.goroutines++
@@ -468,6 +474,12 @@ func (c *Conn) promote() {
 	c.in.release()
 	c.in = &rest
 	c.runner = nil
+	if ev := c.event; c.postponed {
+		c.event = new(wire.Event)
+		*c.event = *ev
+	} else {
+		c.event = nil
+	}
 	c.gen++
 	c.reader = readerBusy
 	c.goroutines++
@@ -475,12 +487,12 @@ func (c *Conn) promote() {
 }
 
 // resume goes on with an offer that a loop has left to this goroutine.
-func (c *Conn) resume(gen int) bool {
+func (c *Conn) resume(gen int32) bool {
 	if !c.postponed {
 		return true
 	}
 	c.postponed = false
-	return c.offered(gen, &c.event)
+	return c.offered(gen, c.event)
 }
 
 // leaveLoop: the handler that a loop runs for c is going to wait, so the loop

@@ -30,7 +30,7 @@ type held struct {
 func (c *Conn) Send(ctx context.Context, m Message) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.deferFlush || c.turn || len(c.turns.q) > 0 || len(c.transform) > 0 || !c.free(ctx) {
+	if !c.deferFlush || c.turn || !c.turns.empty() || len(c.transform) > 0 || !c.free(ctx) {
 		_, err := c.send(ctx, m, nil, false)
 		return err
 	}
@@ -54,7 +54,7 @@ func (c *Conn) Confirm(ctx context.Context, m Message) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	n, err := c.send(ctx, m.WithConfirm(), nil, true)
-	if err != nil || c.confirmed >= n {
+	if err != nil || c.stats.Confirmed >= n {
 		return err
 	}
 	if c.err != nil {
@@ -62,15 +62,9 @@ func (c *Conn) Confirm(ctx context.Context, m Message) error {
 	}
 	w := c.newWaiter()
 	w.want = n
-	l := &c.confirms
-	w.enlisted = true
-	i := len(l.q)
-	l.q = append(l.q, w)
-	for ; i > 0 && l.q[i-1].want > n; i-- { // in the order of sending
-		l.q[i], l.q[i-1] = l.q[i-1], w
-	}
+	c.confirms.insert(w) // in the order of sending
 	c.ensureReader()
-	return c.await(ctx, l, w)
+	return c.await(ctx, &c.confirms, w)
 }
 
 // Call sends m and returns the next message that arrives after it. Several
@@ -212,7 +206,7 @@ func (c *Conn) takeTurn(ctx context.Context) error {
 			return c.ctxErr(ctx)
 		}
 	}
-	if c.mayTurn() && len(c.turns.q) == 0 {
+	if c.mayTurn() && c.turns.empty() {
 		c.turn = true
 		return nil
 	}
@@ -263,7 +257,7 @@ func (c *Conn) releaseTurn() {
 }
 
 func (c *Conn) passTurn() {
-	for len(c.turns.q) > 0 && c.mayTurn() {
+	for !c.turns.empty() && c.mayTurn() {
 		w := c.turns.pop()
 		if !w.post {
 			c.turn = true
@@ -437,7 +431,7 @@ func (c *Conn) offer(m Message) error {
 	if !c.opened {
 		return ErrClosed
 	}
-	if len(c.turns.q) == 0 && c.mayTurn() {
+	if c.turns.empty() && c.mayTurn() {
 		err := c.post(m)
 		c.passTurn()
 		c.flushAside()

@@ -87,12 +87,12 @@ func (c *Conn) memStream(m Message) (*Stream, error) {
 
 // openStream hands an announced message to the program and returns when that
 // has done with it. It runs on the reading goroutine.
-func (c *Conn) openStream(gen int, ev *wire.Event) bool {
+func (c *Conn) openStream(gen int32, ev *wire.Event) bool {
 	s := &Stream{c: c, typ: ev.Message.Type(), size: ev.N, left: ev.N}
 	c.flush()
 	if c.cfg.handler != nil {
 		for c.handling && c.err == nil && !c.farewell { // its turn comes, unless the handler waits for us
-			if len(c.ready.q) > 0 {
+			if !c.ready.empty() {
 				return c.refuse(c.tooLarge(s.size, "raise it, as the handler waits for what is behind this message"))
 			}
 			// Who waits for a confirmation may be another goroutine; if it is
@@ -108,7 +108,7 @@ func (c *Conn) openStream(gen int, ev *wire.Event) bool {
 	}
 	c.stream = s
 	c.reader = readerInStream
-	if len(c.ready.q) > 0 {
+	if !c.ready.empty() {
 		w := c.ready.pop()
 		w.stream = s
 		w.signal(nil)
@@ -127,7 +127,7 @@ func (c *Conn) openStream(gen int, ev *wire.Event) bool {
 // serveStream runs the StreamHandler on the reading goroutine. When it has read
 // the stream to its end it is like any other handler: somebody else reads on
 // while it waits.
-func (c *Conn) serveStream(gen int, s *Stream) bool {
+func (c *Conn) serveStream(gen int32, s *Stream) bool {
 	return c.call(gen, func() error {
 		if err := c.cfg.streams.ServeStream(c.Context(), c, s); err != nil {
 			return err
@@ -176,7 +176,7 @@ func (s *Stream) Read(p []byte) (int, error) {
 	c := s.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	ev := &c.event
+	ev := c.event
 	for {
 		if s.err == nil && c.err != nil {
 			s.finish(c.err) // and the piece is void, with the input
@@ -209,16 +209,15 @@ func (s *Stream) fill(p []byte) (int, error) {
 	if c.in.len() == 0 && s.left > 0 {
 		direct = p[:min(int64(len(p)), s.left)]
 	}
-	in := c.in
-	if !s.waited.IsZero() { // the program's own time does not count as the peer's
-		since := &c.watch.progress.since
-		*since = since.Add(time.Since(s.waited))
+	t, in := c.io, c.in
+	if w := c.watch; w != nil && !s.waited.IsZero() { // the program's own time does not count as the peer's
+		w.progress.since = w.progress.since.Add(time.Since(s.waited))
 	}
 	c.partial = true
 	c.watchSome()
 	c.goroutines++ // the input must outlive the read
 	c.mu.Unlock()
-	n, err := c.io.read(in, direct)
+	n, err := t.read(in, direct)
 	c.mu.Lock()
 	c.goroutines--
 	c.partial = false
@@ -243,7 +242,7 @@ func (s *Stream) fill(p []byte) (int, error) {
 		return 0, nil
 	}
 	got := 0
-	ev := &c.event
+	ev := c.event
 	for rest := direct[:n]; len(rest) > 0; {
 		used, err := c.receive(rest, ev)
 		if ev.Kind == wire.EventData && err == nil {
@@ -290,7 +289,7 @@ func (s *Stream) finish(err error) {
 	}
 	c.stream = nil
 	c.room.all(nil) // the reading goroutine goes on
-	if c.held != nil || len(c.confirms.q)+len(c.ready.q)+len(c.drained.q)+len(c.turns.q) > 0 {
+	if c.held != nil || !c.confirms.empty() || !c.ready.empty() || !c.drained.empty() || !c.turns.empty() {
 		c.ensureReader() // it is in the StreamHandler, and others wait already
 	}
 }

@@ -16,15 +16,41 @@ type waiter struct {
 	post   bool          // nobody waits: msg is to be sent
 	// enlisted: still in its list, not yet signalled.
 	enlisted bool
+	next     *waiter // in its list
 }
 
-// waitList is a queue of waiters, first in first out. The connection's lock
-// guards it.
-type waitList struct{ q []*waiter }
+// waitList is a queue of waiters, first in first out: a ring, of which the last
+// is known. The connection's lock guards it.
+type waitList struct{ last *waiter }
+
+func (l *waitList) empty() bool { return l.last == nil }
+
+// first returns the first waiter of a list that is not empty.
+func (l *waitList) first() *waiter { return l.last.next }
 
 func (l *waitList) push(w *waiter) {
 	w.enlisted = true
-	l.q = append(l.q, w)
+	if l.last == nil {
+		l.last = w
+	}
+	w.next = l.last.next
+	l.last.next = w
+	l.last = w
+}
+
+// insert is push, but w goes before those that want more.
+func (l *waitList) insert(w *waiter) {
+	if l.empty() || l.last.want <= w.want {
+		l.push(w)
+		return
+	}
+	w.enlisted = true
+	before := l.last
+	for before.next.want <= w.want {
+		before = before.next
+	}
+	w.next = before.next
+	before.next = w
 }
 
 // signal ends w's wait. The caller has removed it from its list.
@@ -36,29 +62,37 @@ func (w *waiter) signal(err error) {
 
 // pop removes the first waiter, without signalling it.
 func (l *waitList) pop() *waiter {
-	w := l.q[0]
-	l.q[0] = nil
-	l.q = l.q[1:]
-	if len(l.q) == 0 {
-		l.q = nil
-	}
+	w := l.first()
+	l.unlink(l.last)
 	return w
 }
 
-// remove takes w out of the list.
-func (l *waitList) remove(w *waiter) {
-	for i, x := range l.q {
-		if x == w {
-			l.q = append(l.q[:i], l.q[i+1:]...)
-			w.enlisted = false
-			return
-		}
+// unlink takes out the waiter behind the given one.
+func (l *waitList) unlink(before *waiter) {
+	w := before.next
+	before.next = w.next
+	switch {
+	case w == before:
+		l.last = nil
+	case w == l.last:
+		l.last = before
 	}
+	w.next = nil
+}
+
+// remove takes w, which is in the list, out of it.
+func (l *waitList) remove(w *waiter) {
+	before := l.last
+	for before.next != w {
+		before = before.next
+	}
+	l.unlink(before)
+	w.enlisted = false
 }
 
 // all signals every waiter.
 func (l *waitList) all(err error) {
-	for len(l.q) > 0 {
+	for !l.empty() {
 		l.pop().signal(err)
 	}
 }

@@ -5,13 +5,12 @@ import (
 	"time"
 )
 
-// watch is a connection's one timer. It exists only while there is something
+// watch is a connection's one timer, with what it looks at. It exists only while there is something
 // to watch: the handshake, a message that has begun, an answer the peer owes,
 // idleness. It looks sixteen times per limit, so a limit is kept within seven
 // percent and a message costs nothing.
 type watch struct {
 	timer    *time.Timer
-	armed    bool
 	tick     time.Duration
 	progress tracker
 	answer   tracker
@@ -37,11 +36,11 @@ func (t *tracker) stuck(now time.Time, on bool, mark uint64, limit time.Duration
 	return now.Sub(t.since) >= limit
 }
 
-func (w *watch) stop() {
-	if w.timer != nil {
-		w.timer.Stop()
+func (c *Conn) unwatch() {
+	if c.watch != nil {
+		c.watch.timer.Stop()
+		c.watch = nil
 	}
-	w.armed = false
 }
 
 // watchHandshake bounds the wait for EventOpen, since began.
@@ -50,7 +49,7 @@ func (c *Conn) watchHandshake(began time.Time) {
 	if limit <= 0 || c.err != nil {
 		return
 	}
-	c.watch.armed = true
+	c.watch = new(watch)
 	c.watch.timer = time.AfterFunc(limit-time.Since(began), func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -67,7 +66,7 @@ func (c *Conn) watchHandshake(began time.Time) {
 // watchSome arms the watch if somebody is about to wait for something that must
 // not take for ever.
 func (c *Conn) watchSome() {
-	if c.watch.armed || !c.opened || c.err != nil {
+	if c.watch != nil || !c.opened || c.err != nil {
 		return
 	}
 	t := &c.cfg.timeouts
@@ -75,29 +74,28 @@ func (c *Conn) watchSome() {
 	if !(c.partial && t.Progress > 0) && !(awaiting && t.Answer > 0) && t.Idle <= 0 {
 		return
 	}
-	c.watch.tick = shortest(t.Progress, t.Answer, t.Idle) / 16
-	c.watch.armed = true
+	w := &watch{tick: shortest(t.Progress, t.Answer, t.Idle) / 16}
+	w.timer = time.AfterFunc(w.tick, func() { c.onTick(w) })
+	c.watch = w
 	c.look(time.Now())
-	c.watch.timer = time.AfterFunc(c.watch.tick, c.onTick)
 }
 
-func (c *Conn) onTick() {
+func (c *Conn) onTick(w *watch) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.err != nil || !c.watch.armed {
-		return
+	switch {
+	case c.watch != w:
+	case c.look(time.Now()):
+		w.timer.Reset(w.tick)
+	default:
+		c.watch = nil
 	}
-	if !c.look(time.Now()) {
-		c.watch.armed = false
-		return
-	}
-	c.watch.timer.Reset(c.watch.tick)
 }
 
 // look compares the connection with what it was, cuts it if a limit has been
 // passed, and reports whether there is still something to watch.
 func (c *Conn) look(now time.Time) bool {
-	w, t := &c.watch, &c.cfg.timeouts
+	w, t := c.watch, &c.cfg.timeouts
 	partial := (c.partial || c.stream != nil) && t.Progress > 0
 	if got, ok := c.progress(now, partial); !ok {
 		c.cut(&TimeoutError{Peer: c.peer(), Wait: fmt.Sprintf("a message that had begun brought only %d bytes in %v", got, t.Progress)})
@@ -123,7 +121,7 @@ func (c *Conn) look(now time.Time) bool {
 // progress reports whether a message that has begun brings enough bytes, and
 // how many it has brought.
 func (c *Conn) progress(now time.Time, on bool) (got uint64, ok bool) {
-	w, limit := &c.watch, c.cfg.timeouts.Progress
+	w, limit := c.watch, c.cfg.timeouts.Progress
 	if c.stream != nil && !c.partial {
 		return 0, true // the program does not read its stream: the clock stands still
 	}
@@ -146,7 +144,7 @@ func (c *Conn) canAnswer() bool {
 	if c.partial && c.cfg.timeouts.Progress > 0 { // nor of one without a size, as serpy's
 		return false
 	}
-	return !c.asm.active && c.stream == nil && (c.reader == readerBusy || c.reader == readerAttached || len(c.confirms.q) > 0 || c.held != nil)
+	return !c.asm.active && c.stream == nil && (c.reader == readerBusy || c.reader == readerAttached || !c.confirms.empty() || c.held != nil)
 }
 
 // shortest returns the shortest of the positive durations, at least 16 ms.

@@ -45,7 +45,7 @@ func (c *Conn) grow(n int) {
 	switch {
 	case cap(c.out)-len(c.out) >= n:
 	case c.out == nil:
-		c.out = bufpool.Get(max(n, min(c.hint, readSize)))
+		c.out = bufpool.Get(max(n, min(int(c.hint), readSize)))
 	default:
 		c.out = bufpool.Grow(c.out, n)
 	}
@@ -97,7 +97,7 @@ func (c *Conn) next() bool {
 			c.queued -= len(c.current.b)
 		case len(c.out) > 0:
 			c.current = segment{b: c.out, whole: c.out}
-			c.hint = len(c.out)
+			c.hint = int32(min(len(c.out), readSize))
 			c.out = nil
 		default:
 			// Last, what the machine owes by now: the reader may have come to
@@ -138,7 +138,7 @@ func (c *Conn) flush() {
 		c.writing = true
 		b := c.current.b
 		c.mu.Unlock()
-		n, err := c.io.try(b)
+		n, err := c.try(b)
 		c.mu.Lock()
 		if c.wrote(n, err); c.err != nil {
 			c.writing = false
@@ -154,6 +154,14 @@ func (c *Conn) flush() {
 	c.writing = false
 	c.watchSome()
 	c.checkDrained()
+}
+
+// try writes what the kernel takes of p without blocking.
+func (c *Conn) try(p []byte) (int, error) {
+	if c.lc != nil {
+		return c.lc.tryWrite(p)
+	}
+	return c.io.try(p)
 }
 
 // flushSoon flushes, unless the reader will do it in a moment anyway; see
