@@ -86,7 +86,7 @@ func exchange(fd int, say, want []byte) error {
 func expect(fd int, want []byte) error {
 	got := make([]byte, len(want))
 	for n := 0; n < len(got); {
-		m, err := syscall.Read(fd, got[n:])
+		m, err := readBlocking(fd, got[n:])
 		if m <= 0 {
 			return fmt.Errorf("read: %d of %d bytes, %v", n, len(got), err)
 		}
@@ -102,7 +102,7 @@ func expect(fd int, want []byte) error {
 func greetNATS(fd int) error {
 	var b [1]byte
 	for b[0] != '\n' {
-		if n, err := syscall.Read(fd, b[:]); n != 1 {
+		if n, err := readBlocking(fd, b[:]); n != 1 {
 			return fmt.Errorf("INFO: %d bytes, %v", n, err)
 		}
 	}

@@ -41,6 +41,16 @@ func dial(addr string, f framing) (int, error) {
 	return fd, nil
 }
 
+// readBlocking reads from a blocking socket. With SO_RCVTIMEO the kernel does not
+// go on by itself after a signal, which Go's runtime uses.
+func readBlocking(fd int, p []byte) (n int, err error) {
+	for {
+		if n, err = syscall.Read(fd, p); err != syscall.EINTR {
+			return n, err
+		}
+	}
+}
+
 // watch makes a socket non-blocking and puts it into an epoll set as number i.
 func watch(ep, fd, i int) error {
 	if err := syscall.SetNonblock(fd, true); err != nil {
