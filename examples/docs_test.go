@@ -108,3 +108,67 @@ func TestMigrationPage(t *testing.T) {
 	}
 	build(t, imports+")\n\nfunc main() {}\n\n"+code)
 }
+
+// publicNames prints what a user of Python modules can name: classes, constants
+// and, if the first argument says so, the classes' methods, properties,
+// attributes and optional parameters.
+const publicNames = `
+import ast, sys
+names = set()
+for file in sys.argv[2:]:
+    for node in ast.parse(open(file).read()).body:
+        if isinstance(node, ast.Assign):
+            names.update(t.id for t in node.targets if t.id.isupper())
+        if not isinstance(node, ast.ClassDef):
+            continue
+        names.add(node.name)
+        if sys.argv[1] != 'members':
+            continue
+        for method in node.body:
+            if isinstance(method, ast.FunctionDef) and (method.name[0] != '_' or method.name == '__init__'):
+                optional = method.args.args[len(method.args.args) - len(method.args.defaults):] + method.args.kwonlyargs
+                names.update([method.name] + [a.arg for a in optional])
+        names.update(n.attr for n in ast.walk(node) if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Store)
+                     and isinstance(n.value, ast.Name) and n.value.id == 'self')
+print('\n'.join(sorted(n for n in names if n[0] != '_')))
+`
+
+// Every name of the originals that a program can use stands in the section
+// that the migration page has for it.
+func TestMigrationPageIsComplete(t *testing.T) {
+	dir := peers(t)
+	page, err := os.ReadFile(filepath.FromSlash("../docs/migration.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sections := make(map[string]string)
+	for _, text := range strings.Split(string(page), "\n## ")[1:] {
+		title, rest, _ := strings.Cut(text, "\n")
+		sections[title] = rest
+	}
+	sections["serpy2"] += sections["serpy"] // as serpy but for what it says
+	for _, original := range []struct{ section, what, files string }{
+		{"socket-oneline", "members", "oneline/socket_oneline/lib/*line_*.py"},
+		{"tinyproto", "members", "tinyproto2/tinyproto/*.py"},
+		{"tinyproto", "members", "tinyproto3/src/tinyproto/*.py"},
+		{"tpft", "classes", "tpft/tpft.py"}, // a program, no library
+		{"serpy", "members", "serpy/serpy/*.py"},
+		{"serpy2", "members", "serpy/serpy2/*.py"},
+	} {
+		files, err := filepath.Glob(filepath.Join(dir, filepath.FromSlash(original.files)))
+		if err != nil || len(files) == 0 {
+			t.Errorf("PARLEY_PEERS has no %s", original.files)
+			continue
+		}
+		out, err := exec.CommandContext(limit(t), interpreter(t), append([]string{"-c", publicNames, original.what}, files...)...).Output()
+		names := strings.Fields(string(out))
+		if err != nil || len(names) < 10 {
+			t.Errorf("%s: %d names: %v", original.files, len(names), err)
+		}
+		for _, name := range names {
+			if !regexp.MustCompile(`\b` + name + `\b`).MatchString(sections[original.section]) {
+				t.Errorf("the section %q does not have %s of %s", original.section, name, original.files)
+			}
+		}
+	}
+}
