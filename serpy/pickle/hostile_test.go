@@ -86,9 +86,9 @@ func TestMemory(t *testing.T) {
 	const n = 1 << 18
 	for _, c := range hostile {
 		in := []byte(c.make(n))
-		for _, limit := range []int{4 * len(in), 0} {
-			d := decoder{in: in, limits: Limits{MaxMemory: limit}.orDefaults(len(in))}
-			limit = d.limits.MaxMemory
+		for _, limits := range []Limits{{MaxMemory: 4 * len(in)}, {MaxFactor: 4}, {}} {
+			d := decoder{in: in, limits: limits.orDefaults(len(in))}
+			limit := d.limits.MaxMemory
 			var before, after runtime.MemStats
 			runtime.GC()
 			runtime.ReadMemStats(&before)

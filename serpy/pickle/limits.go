@@ -2,6 +2,7 @@ package pickle
 
 import (
 	"errors"
+	"math"
 	"math/bits"
 )
 
@@ -32,10 +33,14 @@ type Limits struct {
 	// which is enough for all that Python writes up to 0.7 MB, for a list of a
 	// million small integers or for a dict of 200,000 short strings.
 	//
-	// Set it to 4*len(p) to hold every pickle to four times its length: that
-	// leaves room for text, byte strings and floats, but not for many small
-	// integers, None or short strings.
+	// With MaxFactor too, the smaller of the two counts.
 	MaxMemory int
+	// MaxFactor is how many bytes each byte of a pickle may occupy, besides
+	// 64 KiB for the whole; it replaces the default of MaxMemory. 4 is enough
+	// for text, byte strings, floats and large integers, but not for many
+	// None, integers below 2³², short strings or empty containers. Zero or less
+	// means that there is no such limit.
+	MaxFactor int
 	// MaxIntDigits is how many decimal digits an integer written as text may
 	// have (protocols 0 and 1). Zero means 4300, as in Python: reading one
 	// takes time in proportion to the square of its length. MaxMemory alone
@@ -51,7 +56,16 @@ const (
 )
 
 func (l Limits) orDefaults(size int) Limits {
-	if l.MaxMemory == 0 {
+	switch {
+	case l.MaxFactor > 0:
+		most := math.MaxInt
+		if size <= (math.MaxInt-defaultExtra)/l.MaxFactor {
+			most = l.MaxFactor*size + defaultExtra
+		}
+		if l.MaxMemory == 0 || most < l.MaxMemory {
+			l.MaxMemory = most
+		}
+	case l.MaxMemory == 0:
 		small := defaultFactor*min(size, defaultEnough/defaultFactor) + defaultExtra // no overflow on 32 bits
 		l.MaxMemory = max(4*size, min(small, defaultEnough))
 	}
@@ -67,7 +81,7 @@ func (d *decoder) spend(n int) bool { return d.charge(allocated(n)) }
 
 func (d *decoder) charge(n int) bool {
 	if n > d.limits.MaxMemory-d.spent {
-		d.failWith(ErrLimit, "the value needs more memory than Limits.MaxMemory: raise it if the sender is trusted")
+		d.failWith(ErrLimit, "the value needs more memory than Limits.MaxMemory or MaxFactor allows: raise it if the sender is trusted")
 		return false
 	}
 	d.spent += n
