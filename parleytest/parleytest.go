@@ -24,11 +24,15 @@ func NewServer(tb testing.TB, srv *parley.Server) (addr string) {
 }
 
 // Pipe starts srv in memory, connects dialer to it and returns the dialling
-// end; Server.Conns or Server.Accept has the other. There is no socket and no
+// end; Server.Conns or Server.Accept has the other. A nil dialer is one with
+// the server's protocol. There is no socket and no
 // real time in it, so it works inside a testing/synctest bubble. Both ends are
 // closed when the test ends.
 func Pipe(tb testing.TB, srv *parley.Server, dialer *parley.Dialer) *parley.Conn {
 	tb.Helper()
+	if dialer == nil {
+		dialer = &parley.Dialer{Protocol: srv.Protocol}
+	}
 	l := newListener()
 	serve(tb, srv, l)
 	nc, err := l.dial()

@@ -73,9 +73,11 @@ func TestPipe(t *testing.T) {
 	for i, p := range protocols {
 		test := func(t *testing.T) {
 			srv := &parley.Server{Protocol: p, Handler: parley.HandlerFunc(echo)}
-			var dialer parley.Dialer
-			dialer.Protocol = p
-			c := parleytest.Pipe(t, srv, &dialer)
+			dialer := &parley.Dialer{Protocol: p}
+			if i%2 == 0 {
+				dialer = nil
+			}
+			c := parleytest.Pipe(t, srv, dialer)
 			call(t, c, "hello")
 			call(t, c, strings.Repeat("large", 50_000))
 			if n := len(srv.Conns()); n != 1 {
@@ -86,7 +88,7 @@ func TestPipe(t *testing.T) {
 			}
 			<-c.Done()
 			// The same server again: on oneline the second takes its turn.
-			c = parleytest.Pipe(t, srv, &dialer)
+			c = parleytest.Pipe(t, srv, dialer)
 			call(t, c, "hello again")
 		}
 		t.Run(fmt.Sprint(p.Name(), i), test)
