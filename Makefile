@@ -1,5 +1,5 @@
 # Each line is one that a person could type.
-.PHONY: run test lint doc verify interop fuzz bench microbench cross release
+.PHONY: run test lint doc verify interop fuzz bench benchmarks ci cross release
 
 run:
 	go run ./cmd/parley demo
@@ -17,8 +17,6 @@ fuzz:
 	.ci/fuzz 60s
 bench:
 	cd bench && go run ./cmd/bench
-microbench:
-	cd bench && go run ./cmd/bench
 benchmarks:
 	go test -run '^$$' -bench . -benchmem ./...
 ci:
@@ -26,4 +24,4 @@ ci:
 cross:
 	for t in linux/arm darwin/arm64 windows/amd64; do CGO_ENABLED=0 GOOS=$${t%/*} GOARCH=$${t#*/} go build ./... || exit 1; done
 release:
-	for t in linux/amd64 linux/arm linux/arm64 darwin/arm64 windows/amd64; do CGO_ENABLED=0 GOOS=$${t%/*} GOARCH=$${t#*/} go build -trimpath -ldflags '-s -w' -o dist/parley-$${t%/*}-$${t#*/} ./cmd/parley || exit 1; done
+	for t in linux/amd64 linux/arm linux/arm64 darwin/arm64 windows/amd64; do CGO_ENABLED=0 GOOS=$${t%/*} GOARCH=$${t#*/} go build -trimpath -ldflags '-s -w' -o dist/$${t%/*}-$${t#*/}/ ./cmd/parley || exit 1; done

@@ -260,7 +260,8 @@ func (c *Client) Receive(ctx context.Context) (Message, error) {
 	}
 }
 
-// Close ends the connection politely and stops reconnecting.
+// Close ends the connection politely, as Conn.Close does, and stops reconnecting.
+// It returns when that is done, always nil.
 func (c *Client) Close() error {
 	c.init()
 	c.mu.Lock()

@@ -50,7 +50,8 @@ func (c *Conn) Close() error {
 	return nil
 }
 
-// CloseNow ends the connection at once; what has not been sent is lost.
+// CloseNow ends the connection at once; what has not been sent is lost. It
+// returns nil.
 func (c *Conn) CloseNow() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -14,7 +14,7 @@ import (
 )
 
 // Dialer connects to peers. Only Protocol is required. Its methods may be
-// called concurrently.
+// called concurrently; the fields must not be changed meanwhile.
 type Dialer struct {
 	Protocol  Protocol // the wire, with its options
 	Handler   Handler  // nil: messages wait for Receive

@@ -43,6 +43,9 @@
 // message given to a handler borrows its bytes: Clone keeps them. What Receive
 // returns is the caller's.
 //
+// The bytes of each wire, and what the originals do with them, are in
+// docs/protocol.
+//
 // # Errors
 //
 // A [ProtocolError] says that the peer broke the rules of the wire, at which

@@ -27,7 +27,7 @@ type Limits struct {
 	// MaxQueue is how many received messages may wait likewise. Default 1024.
 	MaxQueue int
 	// MinRate is the least speed inside a message, in bytes per second, on
-	// average over Timeouts.Progress. Default 1024.
+	// average over Timeouts.Progress. Default 1024, negative: any.
 	MinRate int
 }
 

@@ -69,7 +69,9 @@ func (c *Conn) Confirm(ctx context.Context, m Message) error {
 
 // Call sends m and returns the next message that arrives after it. Several
 // concurrent Calls get their answers in the order in which they were sent.
-// The returned message owns its bytes.
+// The returned message owns its bytes. A *MessageError says that the answer was
+// lost. If ctx ends first, an answer that comes late is received like any other
+// message: on a wire without numbers nobody can tell it from the next one.
 func (c *Conn) Call(ctx context.Context, m Message) (Message, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -485,7 +485,8 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-// Close ends the server and all its connections at once.
+// Close ends the server and all its connections at once; what has not been sent
+// is lost. It does not wait for handlers: Serve does. It returns nil.
 func (s *Server) Close() error {
 	s.stop()
 	s.cutAll()

@@ -165,7 +165,8 @@ func (s *Stream) refuse() error {
 
 // Read reads the next bytes of the message. At its end it returns io.EOF; if
 // the message turns out to be damaged, a *MessageError; if the connection ends
-// first, its reason.
+// first, its reason. It waits for the peer without a context: Timeouts.Progress
+// bounds that, and closing the connection ends it.
 func (s *Stream) Read(p []byte) (int, error) {
 	if s.mem != nil {
 		return s.mem.Read(p)

@@ -26,4 +26,6 @@
 // Python prints them. A message that contains an end of line can't be sent; it
 // would arrive as two. An original server understands ASCII only, an original
 // client UTF-8. White space at the ends of a response is lost at the client.
+//
+// docs/protocol/oneline.md has the wire byte for byte, with every quirk of the original.
 package oneline

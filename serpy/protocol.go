@@ -56,6 +56,8 @@
 //
 // A message that can't be delivered (bad base85, a bad pickle, too large) is
 // reported as a *wire.MessageError and not acknowledged; the connection lives.
+//
+// docs/protocol/serpy.md has the wire byte for byte, with every quirk of the original.
 package serpy
 
 import (

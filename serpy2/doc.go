@@ -30,4 +30,6 @@
 // An int longer than 1024 bytes and a float text longer than 64 are skipped
 // and lost: no original sends them. Shorter numbers are always delivered
 // whole, whatever [wire.Limits] says.
+//
+// docs/protocol/serpy2.md has the wire byte for byte, with every quirk of the original.
 package serpy2

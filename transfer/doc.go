@@ -64,4 +64,6 @@
 // may be there already. The beginning counts only if its hash agrees, and the
 // file gets its name only if the hash of the whole agrees. A sender whose file
 // changed meanwhile says rejected in place of that hash.
+//
+// docs/protocol/tpft.md has the wire byte for byte, with every quirk of the original.
 package transfer

@@ -13,7 +13,9 @@ type Plugin interface {
 }
 
 // Transform is a plugin on one connection. Send and Receive may run
-// concurrently with each other, but neither with itself.
+// concurrently with each other, but neither with itself. p is borrowed: they do
+// not change it, keep it, or return a slice that shares its memory, and they
+// keep nothing of dst and of what they return, which are reused.
 type Transform interface {
 	// Send appends the transformed form of p to dst.
 	Send(dst, p []byte) ([]byte, error)
