@@ -402,7 +402,9 @@ func (c *Conn) handled(gen int32, in *input, err error) bool {
 		return c.err == nil
 	}
 	in.release()
-	for err == nil && !c.closedHere() && c.inbox.len() > 0 && c.cfg.handler != nil {
+	// Where the connection is ending anyhow an error may be the consequence: what the
+	// peer had sent, and we have confirmed, is served all the same.
+	for (err == nil || c.eof || c.farewell || c.err != nil) && !c.closedHere() && c.inbox.len() > 0 && c.cfg.handler != nil {
 		r := c.pop()
 		c.mu.Unlock()
 		if r.err != nil {

@@ -115,13 +115,12 @@ func (l *ledger) arrived(m parley.Message) {
 func (l *ledger) skip(e *entry) {
 	for ; l.next[e.task] < e.n; l.next[e.task]++ {
 		switch before := l.tasks[e.task][l.next[e.task]]; {
+		case before.err != nil: // it may have come: see verdict
 		case before.empty && l.empties > 0:
 			l.empties--
 			before.got = true
-		case before.err == nil || before.empty:
-			if before.err == nil {
-				l.problem("lost or overtaken: %s\n  did not come before %s", before.what, e.what)
-			}
+		default:
+			l.problem("lost or overtaken: %s\n  did not come before %s", before.what, e.what)
 		}
 	}
 	if l.next[e.task] > e.n {
@@ -168,11 +167,18 @@ func (l *ledger) outstanding() (n int) {
 func (l *ledger) verdict(all bool, dropped int) []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for t := range l.tasks { // empty messages look alike: those that must have come did
-		for _, e := range l.tasks[t][l.next[t]:] {
-			if e.empty && e.confirmed && !e.got && l.empties > 0 {
-				l.empties--
-				e.got = true
+	// Empty messages look alike: those that must have come did, then the others.
+	for _, came := range []func(*entry) bool{
+		func(e *entry) bool { return e.confirmed },
+		func(e *entry) bool { return e.err == nil },
+		func(*entry) bool { return true },
+	} {
+		for _, task := range l.tasks {
+			for _, e := range task {
+				if e.empty && !e.got && l.empties > 0 && came(e) {
+					l.empties--
+					e.got = true
+				}
 			}
 		}
 	}
@@ -181,8 +187,6 @@ func (l *ledger) verdict(all bool, dropped int) []string {
 		for _, e := range l.tasks[t][l.next[t]:] {
 			switch {
 			case e.got:
-			case e.empty && l.empties > 0:
-				l.empties--
 			case all && e.err == nil:
 				l.problem("lost: %s", e.what)
 			case e.confirmed && dropped > 0:

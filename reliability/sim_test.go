@@ -561,6 +561,9 @@ func (h *handler) ServeMessage(_ context.Context, c *parley.Conn, m parley.Messa
 	if h.sim.kind.key(m) != key {
 		h.sim.problem("%s: a message changed while its handler ran", h.name)
 	}
+	if h.reacts%2 == 0 {
+		return h.conn.Err() // as handlers do whose answer can't be sent any more
+	}
 	return nil
 }
 
