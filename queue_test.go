@@ -140,3 +140,57 @@ func TestWhatCrossesAHeldMessageIsDelivered(t *testing.T) {
 		}
 	})
 }
+
+// Two messages arrive together, and the handler of the first one takes long: what
+// is sent meanwhile, by it or by another goroutine, leaves at once all the same.
+// It used to wait for the handler, or for ever (simulation, tinyproto-sealed seed
+// 4062).
+//
+// Verifies: RUNTIME-16, RUNTIME-25
+func TestSendBesideASlowHandler(t *testing.T) {
+	for name, slow := range map[string]func(ctx context.Context, c *parley.Conn, news func()) error{
+		"it sends": func(_ context.Context, _ *parley.Conn, news func()) error {
+			time.Sleep(time.Second)
+			news()
+			time.Sleep(time.Hour)
+			return nil
+		},
+		"another one sends": func(_ context.Context, _ *parley.Conn, news func()) error {
+			time.AfterFunc(time.Second, news)
+			time.Sleep(time.Hour)
+			return nil
+		},
+		"it waits for more": func(ctx context.Context, c *parley.Conn, news func()) error {
+			time.AfterFunc(time.Second, news)
+			for range 2 { // the second message, and one that never comes
+				c.Receive(ctx)
+			}
+			return nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				srv := &parley.Server{Protocol: tinyproto.Protocol{}, Handler: parley.HandlerFunc(func(ctx context.Context, c *parley.Conn, m parley.Message) error {
+					if m.Text() != "a" {
+						return nil
+					}
+					return slow(ctx, c, func() { c.Send(context.Background(), parley.Text("news")) })
+				})}
+				l := newMemory()
+				serve(t, srv, l)
+				peer := l.dial(t)
+				peer.hear(tinyHello)
+				peer.say(tinyHello + tiny("a", "b"))
+				start := time.Now()
+				peer.hear(tinyOK) // of "b" only when its turn has come, or somebody reads on
+				if name == "it waits for more" {
+					peer.hear(tinyOK)
+				}
+				peer.hear(tiny("news"))
+				if took := time.Since(start); took > 2*time.Second {
+					t.Errorf("the news, sent after a second, came after %v", took)
+				}
+			})
+		})
+	}
+}

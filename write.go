@@ -220,6 +220,7 @@ func (c *Conn) flushLate() {
 func (c *Conn) onLate() {
 	c.mu.Lock()
 	c.lateArmed = false
+	c.deferFlush = false // the handler takes long: what is sent from now on leaves at once
 	c.flush()
 	c.mu.Unlock()
 }
