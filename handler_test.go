@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -256,7 +257,7 @@ func TestConcurrentUse(t *testing.T) {
 				wg.Go(func() {
 					if err := c.Close(); err != nil && round%2 == 0 && !errors.Is(err, parley.ErrClosed) {
 						var lost *parley.ConnError
-						if !errors.As(err, &lost) {
+						if !errors.As(err, &lost) && !errors.Is(err, io.ErrUnexpectedEOF) { // what a cut is on a socket, and on a pipe
 							t.Errorf("Close: %v", err)
 						}
 					}
