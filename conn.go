@@ -46,6 +46,8 @@ type Conn struct {
 	lc  *loopConn  // nc, if a loop tells when it can be read
 	id  uint64
 
+	place int // in Server.conns; its lock guards this
+
 	mu sync.Mutex // guards all that follows, and the machine
 	m  wire.Machine
 

@@ -12,7 +12,9 @@ import (
 	"github.com/parley-net/parley"
 	"github.com/parley-net/parley/internal/netsim"
 	"github.com/parley-net/parley/parleytest"
+	"github.com/parley-net/parley/plugin/checksum"
 	"github.com/parley-net/parley/tinyproto"
+	"github.com/parley-net/parley/wire"
 )
 
 // A peer sends messages and ends the connection, while the handler of the first
@@ -118,27 +120,62 @@ func TestStreamBehindABusyHandler(t *testing.T) {
 //
 // Verifies: RUNTIME-17, RUNTIME-33
 func TestWhatCrossesAHeldMessageIsDelivered(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		srv := &parley.Server{Protocol: tinyproto.Protocol{}, Pull: true}
-		l := newMemory()
-		serve(t, srv, l)
-		peer := l.dial(t)
-		peer.hear(tinyHello)
-		peer.say(tinyHello)
-		s, err := srv.Accept(t.Context())
+	plugin := checksum.Plugin{}
+	sum := plugin.New(wire.Dialing, 1<<20)
+	encode := func(text string) string {
+		b, err := sum.Send(nil, []byte(text))
 		if err != nil {
 			t.Fatal(err)
 		}
-		go s.Send(t.Context(), parley.Bytes(make([]byte, 100_000)))
-		peer.hear(tinyHead(100_000))
-		go s.Close()
-		synctest.Wait()
-		go io.Copy(io.Discard, peer)
-		peer.say(tiny("x") + tinyOK)
-		if m, err := s.Receive(t.Context()); err != nil || m.Text() != "x" {
-			t.Errorf("received %v, %v", m, err)
-		}
-	})
+		return string(b)
+	}
+	plain := func(text string) string { return text }
+	for name, test := range map[string]struct {
+		pull    bool
+		plugins []parley.Plugin
+		encode  func(string) string
+		held    int // bytes that are announced
+	}{
+		"Receive":              {true, nil, plain, 100_000},
+		"a handler":            {false, nil, plain, 100_000},
+		"a handler, a plugin":  {false, []parley.Plugin{plugin}, encode, len(encode(string(make([]byte, 100_000))))},
+		"Receive and a plugin": {true, []parley.Plugin{plugin}, encode, len(encode(string(make([]byte, 100_000))))},
+	} {
+		bubble(t, name, func(t *testing.T) {
+			got := make(chan string, 1)
+			life := newLife()
+			srv := &parley.Server{Protocol: tinyproto.Protocol{}, Pull: test.pull, Plugins: test.plugins, Hooks: life.hooks()}
+			if !test.pull {
+				srv.Handler = parley.HandlerFunc(func(ctx context.Context, c *parley.Conn, m parley.Message) error {
+					got <- m.Text()
+					return c.Send(ctx, m) // which is too late
+				})
+			}
+			l := newMemory()
+			serve(t, srv, l)
+			peer := l.dial(t)
+			peer.hear(tinyHello)
+			peer.say(tinyHello)
+			s := life.conn(t)
+			sent := make(chan error, 1)
+			go func() { sent <- s.Send(t.Context(), parley.Bytes(make([]byte, 100_000))) }()
+			peer.hear(tinyHead(uint32(test.held)))
+			go s.Close()
+			synctest.Wait()
+			go io.Copy(io.Discard, peer)
+			peer.say(tiny(test.encode("x")) + tinyOK)
+			if test.pull {
+				if m, err := s.Receive(t.Context()); err != nil || m.Text() != "x" {
+					t.Errorf("received %v, %v", m, err)
+				}
+			} else if text := <-got; text != "x" {
+				t.Errorf("the handler got %q", text)
+			}
+			if err := <-sent; err != nil {
+				t.Errorf("the held message: %v", err)
+			}
+		})
+	}
 }
 
 // Two messages arrive together, and the handler of the first one takes long: what

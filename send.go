@@ -152,19 +152,24 @@ func (c *Conn) handed(ctx context.Context, m Message, sent wire.Sent, err error,
 func (c *Conn) hand(m Message) (wire.Sent, error) {
 	c.grow(c.formSize(m))
 	c.owed()
-	before := len(c.out)
 	out, sent, err := c.m.Send(c.out, m)
+	return sent, c.took(out, sent, m, err)
+}
+
+// took says what the machine has made of m: out, or an error.
+func (c *Conn) took(out []byte, sent wire.Sent, m Message, err error) error {
 	c.fed = true
 	if err != nil {
 		c.unsent(err)
-		return sent, err
+		return err
 	}
+	before := len(c.out)
 	c.out = out
 	c.account(sent, len(out)-before)
 	if c.cfg.trace != nil {
 		c.traceOut("message", out[before:], m)
 	}
-	return sent, nil
+	return nil
 }
 
 // formSize is how much room m's wire form may need in the output, more or less:
@@ -267,7 +272,7 @@ func (c *Conn) passTurn() {
 			return
 		}
 		c.posted -= postCost(w.msg)
-		if err := c.post(w.msg); err != nil && c.cfg.logger != nil {
+		if err := c.post(&broadcast{m: w.msg, kept: true}); err != nil && c.cfg.logger != nil {
 			c.cfg.logger.Warn("broadcast failed", "conn", c.id, "peer", c.peer(), "error", err)
 		}
 	}
@@ -420,65 +425,4 @@ func (c *Conn) readBody(r io.Reader, b []byte) ([]byte, error) {
 	defer c.mu.Lock() // also if r panics
 	n, err := io.ReadAtLeast(r, b, 1)
 	return b[:n], err
-}
-
-// offer sends m without waiting, for Broadcast. If its turn has not come yet, a
-// copy of it queues with the other senders.
-func (c *Conn) offer(m Message) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if err := c.sendable(); err != nil {
-		return err
-	}
-	if !c.opened {
-		return ErrClosed
-	}
-	if c.turns.empty() && c.mayTurn() {
-		err := c.post(m)
-		c.passTurn()
-		c.flushAside()
-		return err
-	}
-	if c.pending()+c.posted+postCost(m) > c.cfg.limits.MaxOutput {
-		return ErrSlowConsumer
-	}
-	c.posted += postCost(m)
-	c.turns.push(&waiter{ch: make(chan struct{}, 1), msg: m.Clone(), post: true})
-	return nil
-}
-
-// postCost is what a message of Broadcast takes of Limits.MaxOutput while it
-// queues.
-func postCost(m Message) int { return m.Len() + 64 }
-
-// post hands m to the machine when its turn has come. Bytes of m that can't
-// leave at once are copied.
-func (c *Conn) post(m Message) error {
-	c.turn = true
-	if len(c.transform) > 0 {
-		plain, buf, err := c.transformed(m)
-		if err != nil {
-			c.turn = false
-			return err
-		}
-		defer bufpool.Put(buf)
-		if c.err != nil {
-			return &notSentError{c.err}
-		}
-		m = plain
-	}
-	sent, err := c.hand(m)
-	if err != nil || sent.Body == wire.BodyNone {
-		c.turn = false
-		return err
-	}
-	b := append(bufpool.Get(m.Len()), m.Bytes()...)
-	if sent.Body == wire.BodyHeld {
-		c.held = &held{body: b, whole: b}
-		return nil
-	}
-	c.queueBody(b, b, nil)
-	c.bodySent()
-	c.turn = false
-	return nil
 }

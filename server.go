@@ -3,10 +3,8 @@ package parley
 import (
 	"context"
 	"crypto/tls"
-	"fmt"
 	"log/slog"
 	"net"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -97,7 +95,7 @@ type Server struct {
 	serving   map[net.Listener]bool
 	ticking   bool
 	loops     []*loop
-	conns     map[*Conn]struct{}
+	conns     []*Conn               // in no order; each knows its place
 	starting  map[net.Conn]struct{} // in the TLS handshake, or being refused
 	perAddr   map[string]int
 	stats     ServerStats
@@ -109,7 +107,6 @@ func (s *Server) init() error {
 	s.once.Do(func() {
 		s.closing = make(chan struct{})
 		s.serving = make(map[net.Listener]bool)
-		s.conns = make(map[*Conn]struct{})
 		s.starting = make(map[net.Conn]struct{})
 		s.perAddr = make(map[string]int)
 		if s.Protocol == nil {
@@ -291,247 +288,5 @@ func (s *Server) tick() {
 			return
 		}
 		s.Hooks.OnTick(ctx, s)
-	}
-}
-
-// serveConn begins the conversation on nc. The caller has taken a slot.
-func (s *Server) serveConn(nc net.Conn) {
-	id := s.lastID.Add(1)
-	began := time.Now()
-	if s.TLSConfig != nil {
-		t := tls.Server(nc, s.TLSConfig)
-		ctx, cancel := boundedBy(s.cfg.timeouts.Handshake)
-		err := t.HandshakeContext(ctx)
-		cancel()
-		if err != nil {
-			if s.Logger != nil {
-				s.Logger.Warn("TLS handshake failed", "peer", nc.RemoteAddr(), "error", err)
-			}
-			nc.Close()
-			s.forget(nc)
-			s.release(nc)
-			return
-		}
-		s.forget(nc)
-		nc = t
-	}
-	accepted := nc
-	var lc *loopConn
-	if s.EventLoops > 0 && s.TLSConfig == nil {
-		if lc = adopt(nc); lc != nil {
-			nc = lc
-		}
-	}
-	c := newConn(s.cfg, nc, id)
-	s.mu.Lock()
-	delete(s.starting, accepted)
-	closed := s.closed
-	if lc != nil && !closed {
-		c.lc, lc.conn = lc, c
-		if err := s.loops[id%uint64(len(s.loops))].add(lc); err != nil { // can't be, but for a lack of memory
-			closed = true
-		}
-	}
-	if !closed {
-		s.conns[c] = struct{}{}
-		s.stats.Accepted++
-	}
-	s.mu.Unlock()
-	if closed {
-		hangUp(nc)
-		s.release(nc)
-		return
-	}
-	c.mu.Lock()
-	c.start(began)
-	c.mu.Unlock()
-}
-
-func (s *Server) forget(nc net.Conn) {
-	s.mu.Lock()
-	delete(s.starting, nc)
-	s.mu.Unlock()
-}
-
-// connClosed is called when a connection has ended for good.
-func (s *Server) connClosed(c *Conn) {
-	st := c.Stats()
-	st.Pending, st.Waiting = 0, 0 // given up
-	s.mu.Lock()
-	delete(s.conns, c)
-	s.stats.Total.add(st)
-	s.mu.Unlock()
-	s.release(c.nc)
-}
-
-// connOpened puts a connection into Accept's queue, which gets nothing more
-// when the server has closed: nobody might come for it.
-func (s *Server) connOpened(c *Conn) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		c.end(ErrServerClosed)
-		return
-	}
-	select {
-	case s.accepted <- c:
-	default:
-		c.end(fmt.Errorf("%w: %d connections wait for Accept", ErrFull, cap(s.accepted)))
-	}
-}
-
-// Accept returns the next connection that has opened, on a server with Pull.
-// It returns ErrServerClosed after Shutdown or Close. Serve must be running.
-func (s *Server) Accept(ctx context.Context) (*Conn, error) {
-	if err := s.init(); err != nil {
-		return nil, err
-	}
-	select {
-	case c := <-s.accepted:
-		return c, nil
-	case <-s.closing:
-		select { // what has come before is still to be served
-		case c := <-s.accepted:
-			return c, nil
-		default:
-			return nil, ErrServerClosed
-		}
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
-}
-
-// Conns returns the connections that are open, in the order in which they
-// were accepted.
-func (s *Server) Conns() []*Conn {
-	s.mu.Lock()
-	cs := make([]*Conn, 0, len(s.conns))
-	for c := range s.conns {
-		cs = append(cs, c)
-	}
-	s.mu.Unlock()
-	cs = slices.DeleteFunc(cs, func(c *Conn) bool { c.mu.Lock(); defer c.mu.Unlock(); return !c.opened || c.err != nil })
-	slices.SortFunc(cs, func(a, b *Conn) int { return int(a.id) - int(b.id) })
-	return cs
-}
-
-// Broadcast sends m to every open connection but those in except, without
-// waiting for any: a peer whose output is full misses the message or is cut,
-// as WhenSlow says. It returns how many took it. An error says that m can't
-// be sent on this wire at all.
-func (s *Server) Broadcast(m Message, except ...*Conn) (int, error) {
-	n := 0
-	for _, c := range s.all() {
-		if slices.Contains(except, c) {
-			continue
-		}
-		switch err := c.offer(m); {
-		case err == nil:
-			n++
-		case err == ErrSlowConsumer:
-			s.mu.Lock()
-			s.stats.Slow++
-			s.mu.Unlock()
-			if s.WhenSlow == SlowCut {
-				c.mu.Lock()
-				c.cut(&ConnError{Peer: c.peer(), Offset: int64(c.stats.BytesIn), Err: ErrSlowConsumer})
-				c.mu.Unlock()
-			}
-		case isCallers(err):
-			return n, err
-		}
-	}
-	return n, nil
-}
-
-// Stats returns the server's counters.
-func (s *Server) Stats() ServerStats {
-	s.mu.Lock()
-	st := s.stats
-	cs := make([]*Conn, 0, len(s.conns))
-	for c := range s.conns {
-		cs = append(cs, c)
-	}
-	s.mu.Unlock()
-	st.Open = len(cs)
-	for _, c := range cs {
-		st.Total.add(c.Stats())
-	}
-	return st
-}
-
-// Shutdown ends the server gracefully: it stops listening, lets every
-// connection finish the messages it has received and what it has sent, and
-// waits for that. If ctx ends first the remaining connections are cut and
-// ctx's error is returned; handlers may then still be running, and Serve waits
-// for them. Called by a handler or a hook it would wait for its caller: use
-// another goroutine there.
-func (s *Server) Shutdown(ctx context.Context) error {
-	s.stop()
-	for _, c := range s.all() {
-		c.drain()
-	}
-	ended := make(chan struct{})
-	go func() {
-		s.wg.Wait()
-		close(ended)
-	}()
-	select {
-	case <-ended:
-		return nil
-	case <-ctx.Done():
-	}
-	s.cutAll()
-	return context.Cause(ctx)
-}
-
-// Close ends the server and all its connections at once; what has not been sent
-// is lost. It does not wait for handlers: Serve does. It returns nil.
-func (s *Server) Close() error {
-	s.stop()
-	s.cutAll()
-	return nil
-}
-
-// drainFor is Shutdown within d.
-func (s *Server) drainFor(d time.Duration) {
-	ctx, cancel := context.WithTimeout(context.Background(), d)
-	defer cancel()
-	s.Shutdown(ctx)
-}
-
-// stop closes the listeners.
-func (s *Server) stop() {
-	s.init()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return
-	}
-	s.closed = true
-	close(s.closing)
-	for _, l := range s.listeners {
-		l.Close()
-	}
-	for nc := range s.starting {
-		nc.Close()
-	}
-}
-
-func (s *Server) all() []*Conn {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	cs := make([]*Conn, 0, len(s.conns))
-	for c := range s.conns {
-		cs = append(cs, c)
-	}
-	return cs
-}
-
-func (s *Server) cutAll() {
-	for _, c := range s.all() {
-		c.mu.Lock()
-		c.cut(ErrServerClosed)
-		c.mu.Unlock()
 	}
 }

@@ -187,12 +187,20 @@ func (c *Conn) burst() bool {
 // flushAside has another goroutine flush, so that the caller can go on and what
 // it sends meanwhile leaves with the same write.
 func (c *Conn) flushAside() {
+	if c.flushesAside() {
+		go c.flushNow()
+	}
+}
+
+// flushesAside reports whether the caller must see to it that flushNow is called,
+// by another goroutine.
+func (c *Conn) flushesAside() bool {
 	if c.aside || c.writing || c.fin || c.err != nil {
-		return
+		return false
 	}
 	c.aside = true
 	c.goroutines++
-	go c.flushNow()
+	return true
 }
 
 func (c *Conn) flushNow() {

@@ -30,15 +30,41 @@ func (m *machine) Send(dst []byte, msg wire.Message) ([]byte, wire.Sent, error) 
 	if err != nil {
 		return dst, wire.Sent{}, err
 	}
-	if m.untold = !acknowledged(mode); !m.untold {
+	if acknowledged(mode) {
 		out = append(out, eot)
+	}
+	return append(out, separator), m.sentIn(mode), nil
+}
+
+// sentIn notes that a message has been sent in the given mode.
+func (m *machine) sentIn(mode uint8) wire.Sent {
+	if m.untold = !acknowledged(mode); !m.untold {
 		m.unconfirmed++
 	}
 	if mode != m.out {
 		m.out = mode
 		m.modesSet++
 	}
-	return append(out, separator), wire.Sent{Confirm: acknowledged(mode)}, nil
+	return wire.Sent{Confirm: !m.untold}
+}
+
+// Repeat implements wire.Repeater: a message is the same on every connection, but
+// for the change of mode that may stand before it.
+func (m *machine) Repeat(dst, form []byte, msg wire.Message) ([]byte, wire.Sent, error) {
+	if m.left {
+		return dst, wire.Sent{}, wire.ErrLeft
+	}
+	mode, err := m.choose(&msg)
+	if err != nil {
+		return dst, wire.Sent{}, err
+	}
+	if form[0] == soh { // data begins with none
+		form = form[bytes.IndexByte(form, separator)+1:]
+	}
+	if mode != m.out {
+		dst = m.appendSetMode(dst, mode)
+	}
+	return append(dst, form...), m.sentIn(mode), nil
 }
 
 // appendSetMode appends the command that says what follows is in the given

@@ -43,11 +43,26 @@ func (m *machine) Send(dst []byte, msg wire.Message) ([]byte, wire.Sent, error) 
 		return dst, sent, fmt.Errorf("%w: a serpy2 str is UTF-8; send other bytes as bytes", wire.ErrNotRepresentable)
 	}
 	dst = header{kind, sum(payload), uint32(len(payload))}.append(dst)
-	if len(payload) >= copyLimit {
-		sent.Body = wire.BodyFollows
-		return dst, sent, nil
+	if sent = bodyOf(msg); sent.Body == wire.BodyNone {
+		dst = append(dst, payload...)
 	}
-	return append(dst, payload...), sent, nil
+	return dst, sent, nil
+}
+
+// Repeat implements wire.Repeater: a block is the same on every connection.
+func (m *machine) Repeat(dst, form []byte, msg wire.Message) ([]byte, wire.Sent, error) {
+	if m.left {
+		return dst, wire.Sent{}, wire.ErrLeft
+	}
+	return append(dst, form...), bodyOf(msg), nil
+}
+
+// bodyOf says whether msg's payload follows its header from where it is.
+func bodyOf(msg wire.Message) (sent wire.Sent) {
+	if msg.Len() >= copyLimit {
+		sent.Body = wire.BodyFollows
+	}
+	return sent
 }
 
 func (m *machine) SendHead(dst []byte, _ int64) ([]byte, wire.Sent, error) {

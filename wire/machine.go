@@ -76,6 +76,16 @@ type Machine interface {
 	Close(dst []byte) []byte
 }
 
+// Repeater is a machine that can send again, at less cost, what another one has
+// sent: for wires whose form takes work, a checksum or an encoding.
+type Repeater interface {
+	Machine
+	// Repeat is Send for a message that another machine of the same Protocol
+	// value and role has sent. form is what Send appended there, payload that
+	// follows excluded.
+	Repeat(dst, form []byte, m Message) (out []byte, sent Sent, err error)
+}
+
 // Sent is what a driver must know about a message it has just sent.
 type Sent struct {
 	// Body says what of the message is not yet in the bytes Send returned.

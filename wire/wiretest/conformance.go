@@ -48,6 +48,7 @@ func (s Stream) driver(tb testing.TB, p wire.Protocol) *Driver {
 //     header announces (include a stream with such a header);
 //   - two machines joined by a network that cuts at random places deliver to
 //     each other what was sent;
+//   - Repeat, where there is one, appends what Send does;
 //   - sending and receiving do not allocate in steady state.
 //
 // The streams should be valid, cover both roles and every form of the wire.
@@ -72,6 +73,9 @@ func Conformance(t *testing.T, p wire.Protocol, streams []Stream) {
 		t.Run(role.String()+"/garbage", func(t *testing.T) { garbage(t, p, role) })
 	}
 	t.Run("pair", func(t *testing.T) { pair(t, p) })
+	if _, ok := p.New(wire.Accepting, wire.Limits{}).(wire.Repeater); ok {
+		t.Run("repeat", func(t *testing.T) { repeats(t, p) })
+	}
 	t.Run("allocations", func(t *testing.T) {
 		for _, n := range []int{5, 16, 1000, 100_000} {
 			SteadyState(t, p, wire.Limits{}, samples(p, n)...)

@@ -1,0 +1,149 @@
+package parley
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"slices"
+	"time"
+)
+
+// serveConn begins the conversation on nc. The caller has taken a slot.
+func (s *Server) serveConn(nc net.Conn) {
+	id := s.lastID.Add(1)
+	began := time.Now()
+	if s.TLSConfig != nil {
+		t := tls.Server(nc, s.TLSConfig)
+		ctx, cancel := boundedBy(s.cfg.timeouts.Handshake)
+		err := t.HandshakeContext(ctx)
+		cancel()
+		if err != nil {
+			if s.Logger != nil {
+				s.Logger.Warn("TLS handshake failed", "peer", nc.RemoteAddr(), "error", err)
+			}
+			nc.Close()
+			s.forget(nc)
+			s.release(nc)
+			return
+		}
+		s.forget(nc)
+		nc = t
+	}
+	accepted := nc
+	var lc *loopConn
+	if s.EventLoops > 0 && s.TLSConfig == nil {
+		if lc = adopt(nc); lc != nil {
+			nc = lc
+		}
+	}
+	c := newConn(s.cfg, nc, id)
+	s.mu.Lock()
+	delete(s.starting, accepted)
+	closed := s.closed
+	if lc != nil && !closed {
+		c.lc, lc.conn = lc, c
+		if err := s.loops[id%uint64(len(s.loops))].add(lc); err != nil { // can't be, but for a lack of memory
+			closed = true
+		}
+	}
+	if !closed {
+		c.place = len(s.conns)
+		s.conns = append(s.conns, c)
+		s.stats.Accepted++
+	}
+	s.mu.Unlock()
+	if closed {
+		hangUp(nc)
+		s.release(nc)
+		return
+	}
+	c.mu.Lock()
+	c.start(began)
+	c.mu.Unlock()
+}
+
+func (s *Server) forget(nc net.Conn) {
+	s.mu.Lock()
+	delete(s.starting, nc)
+	s.mu.Unlock()
+}
+
+// connClosed is called when a connection has ended for good.
+func (s *Server) connClosed(c *Conn) {
+	st := c.Stats()
+	st.Pending, st.Waiting = 0, 0 // given up
+	s.mu.Lock()
+	last := s.conns[len(s.conns)-1]
+	s.conns[c.place], last.place = last, c.place
+	s.conns[len(s.conns)-1] = nil
+	s.conns = s.conns[:len(s.conns)-1]
+	s.stats.Total.add(st)
+	s.mu.Unlock()
+	s.release(c.nc)
+}
+
+// connOpened puts a connection into Accept's queue, which gets nothing more
+// when the server has closed: nobody might come for it.
+func (s *Server) connOpened(c *Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		c.end(ErrServerClosed)
+		return
+	}
+	select {
+	case s.accepted <- c:
+	default:
+		c.end(fmt.Errorf("%w: %d connections wait for Accept", ErrFull, cap(s.accepted)))
+	}
+}
+
+// Accept returns the next connection that has opened, on a server with Pull.
+// It returns ErrServerClosed after Shutdown or Close. Serve must be running.
+func (s *Server) Accept(ctx context.Context) (*Conn, error) {
+	if err := s.init(); err != nil {
+		return nil, err
+	}
+	select {
+	case c := <-s.accepted:
+		return c, nil
+	case <-s.closing:
+		select { // what has come before is still to be served
+		case c := <-s.accepted:
+			return c, nil
+		default:
+			return nil, ErrServerClosed
+		}
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// Conns returns the connections that are open, in the order in which they
+// were accepted.
+func (s *Server) Conns() []*Conn {
+	cs := slices.DeleteFunc(s.all(), func(c *Conn) bool { c.mu.Lock(); defer c.mu.Unlock(); return !c.opened || c.err != nil })
+	slices.SortFunc(cs, func(a, b *Conn) int { return int(a.id) - int(b.id) })
+	return cs
+}
+
+// all returns the connections that have not ended.
+func (s *Server) all() []*Conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.conns)
+}
+
+// Stats returns the server's counters.
+func (s *Server) Stats() ServerStats {
+	s.mu.Lock()
+	st := s.stats
+	cs := slices.Clone(s.conns)
+	s.mu.Unlock()
+	st.Open = len(cs)
+	for _, c := range cs {
+		st.Total.add(c.Stats())
+	}
+	return st
+}

@@ -1,0 +1,72 @@
+package parley
+
+import (
+	"context"
+	"time"
+)
+
+// Shutdown ends the server gracefully: it stops listening, lets every
+// connection finish the messages it has received and what it has sent, and
+// waits for that. If ctx ends first the remaining connections are cut and
+// ctx's error is returned; handlers may then still be running, and Serve waits
+// for them. Called by a handler or a hook it would wait for its caller: use
+// another goroutine there.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.stop()
+	for _, c := range s.all() {
+		c.drain()
+	}
+	ended := make(chan struct{})
+	go func() {
+		s.wg.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+	}
+	s.cutAll()
+	return context.Cause(ctx)
+}
+
+// Close ends the server and all its connections at once; what has not been sent
+// is lost. It does not wait for handlers: Serve does. It returns nil.
+func (s *Server) Close() error {
+	s.stop()
+	s.cutAll()
+	return nil
+}
+
+// drainFor is Shutdown within d.
+func (s *Server) drainFor(d time.Duration) {
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	defer cancel()
+	s.Shutdown(ctx)
+}
+
+// stop closes the listeners.
+func (s *Server) stop() {
+	s.init()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
+	s.closed = true
+	close(s.closing)
+	for _, l := range s.listeners {
+		l.Close()
+	}
+	for nc := range s.starting {
+		nc.Close()
+	}
+}
+
+func (s *Server) cutAll() {
+	for _, c := range s.all() {
+		c.mu.Lock()
+		c.cut(ErrServerClosed)
+		c.mu.Unlock()
+	}
+}
