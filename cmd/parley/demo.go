@@ -60,7 +60,7 @@ func demo(ctx context.Context, w io.Writer) error {
 			verdict = "FAILED: " + err.Error()
 			fmt.Fprintf(w, "  %s\n", verdict)
 		}
-		fmt.Fprintf(&summary, "  %-10s %4d messages %6.1f MB %7.0f ms  %s\n", s.name, st.messages, float64(st.bytes)/1e6, time.Since(begin).Seconds()*1e3, verdict)
+		fmt.Fprintf(&summary, "  %-10s %4d messages %9d bytes %6.0f ms  %s\n", s.name, st.messages, st.bytes, time.Since(begin).Seconds()*1e3, verdict)
 	}
 	fmt.Fprintf(w, "\nsummary\n%s  %d of %d conversations as they should be, in %.1f s\n", summary.String(), len(scenes)-failed, len(scenes), time.Since(start).Seconds())
 	if failed > 0 {
