@@ -299,18 +299,9 @@ func serpyMode(t *testing.T, p *process, c *parley.Conn, mode int) {
 		messages = append(messages, message{s, arrival{asBytes(s.message), mode}})
 	}
 	for _, size := range []int{1, small, large} {
-		if size == large && (mode == 2 || mode == 3) {
-			continue // bytes are at home there
-		}
-		s := letters(size)
-		messages = append(messages, message{s, arrival{asBytes(s.message), mode}})
-	}
-	for _, size := range []int{1, small, large} {
-		if size == large && mode != 2 && mode != 3 {
-			continue
-		}
-		s := mixed(size)
-		messages = append(messages, message{s, arrival{describe(s.message), bytesMode[mode]}})
+		text, binary := letters(size), mixed(size)
+		messages = append(messages, message{text, arrival{asBytes(text.message), mode}},
+			message{binary, arrival{describe(binary.message), bytesMode[mode]}})
 	}
 	if mode == 1 || mode >= 3 { // where nothing has a form
 		s := letters(0)
