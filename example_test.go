@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log"
-	"time"
 
 	"github.com/parley-net/parley"
 	"github.com/parley-net/parley/oneline"
@@ -61,19 +60,19 @@ func ExampleServer_Broadcast() {
 	defer srv.Close()
 
 	ctx := context.Background()
-	ann, err := parley.Dial(ctx, tinyproto.Protocol{}, addr)
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer ann.Close()
 	bob, err := parley.Dial(ctx, tinyproto.Protocol{}, addr)
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer bob.Close()
-	for len(srv.Conns()) < 2 { // the server may be a moment behind
-		time.Sleep(time.Millisecond)
+	if err := bob.Confirm(ctx, parley.Text("is anybody here?")); err != nil {
+		log.Fatal(err)
 	}
+	ann, err := parley.Dial(ctx, tinyproto.Protocol{}, addr)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer ann.Close()
 	if err := ann.Confirm(ctx, parley.Text("hello")); err != nil {
 		log.Fatal(err)
 	}
