@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/parley-net/parley"
 	"github.com/parley-net/parley/oneline"
@@ -138,7 +139,7 @@ func TestBroadcastToASlowPeer(t *testing.T) {
 			t.Run(fmt.Sprintf("%s/%v", label(p), whenSlow), func(t *testing.T) {
 				life := newLife()
 				srv := &parley.Server{Protocol: p, Handler: parley.HandlerFunc(discard), WhenSlow: whenSlow, Hooks: life.hooks(),
-					Limits: parley.Limits{MaxOutput: 1 << 20}}
+					Limits: parley.Limits{MaxOutput: 1 << 20}, Timeouts: parley.Timeouts{Write: time.Hour}}
 				addr := newServer(t, srv)
 				var clients []*parley.Conn
 				ctx := newContext(t)

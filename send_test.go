@@ -325,7 +325,7 @@ func (b *breaking) Write(p []byte) (int, error) {
 func TestBothSendAtOnce(t *testing.T) {
 	total, most := 64<<20, 50_000
 	if testing.Short() || raceEnabled {
-		total, most = 4<<20, 2000
+		total, most = 2<<20, 1000
 	}
 	for _, p := range symmetric {
 		for _, size := range []int{total, 1 << 20, 64 << 10, 16} {
