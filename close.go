@@ -202,6 +202,7 @@ func (c *Conn) drain() {
 		return
 	}
 	c.draining = true
+	c.before = int64(c.stats.BytesIn)
 	if !c.opened {
 		c.end(ErrServerClosed)
 	}
@@ -229,6 +230,13 @@ func (c *Conn) endDraining() {
 		c.nc.SetReadDeadline(time.Time{})
 		c.end(ErrServerClosed)
 	}
+}
+
+// tooLate: what comes next has been read since draining began, so the peer can't
+// expect that it is taken. A message that waits for the peer's consent is an
+// exception: that may stand behind it.
+func (c *Conn) tooLate() bool {
+	return c.draining && !c.farewell && !c.asm.active && c.held == nil && c.in.len() > 0 && c.consumed >= c.before
 }
 
 // deaf: a draining connection takes no new messages while those it has received

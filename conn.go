@@ -61,6 +61,7 @@ type Conn struct {
 	runner    *runner  // runs the machine and the handlers now, or nil
 	consumed  int64    // bytes of the peer that the machine has consumed
 	began     int64    // of these, those before the last message
+	before    int64    // of the peer's bytes, those that had been read when draining began
 	asm       assembly // a message that arrives in pieces
 	stream    *Stream  // being read by the program
 	inbox     inbox    // messages that wait for Receive or for the handler

@@ -102,7 +102,10 @@ func (c *Conn) process(gen int32) (more bool) {
 	}()
 	ev := c.event
 	for c.err == nil && !c.broken {
-		if (c.inbox.len() > 0 || c.cfg.stepwise) && !c.in.placed && c.mustPark() {
+		if c.tooLate() { // a peer that never stops sending must not hold up the end
+			c.endDraining()
+		}
+		if (c.inbox.len() > 0 || c.cfg.stepwise || c.draining) && !c.in.placed && c.mustPark() {
 			c.flush() // without the lock: look again
 			c.holds()
 			if c.mustPark() {
@@ -185,14 +188,15 @@ func (c *Conn) process(gen int32) (more bool) {
 
 // mustPark: the inbox is full and nobody has come for what is in it; or, where
 // answers stay in the order of messages, the last one may not be answered yet,
-// and the machine would answer what follows (a ping) before it.
+// and the machine would answer what follows (a ping) before it; or it came too
+// late for a connection that is draining.
 func (c *Conn) mustPark() bool {
 	slack := 1
 	if c.held != nil || !c.confirms.empty() {
 		slack = inboxSlack
 	}
 	ahead := c.cfg.stepwise && c.stats.MessagesIn > 0
-	return (ahead || c.inbox.full(c.cfg.limits, slack)) && c.ready.empty() && !c.farewell && c.err == nil
+	return (ahead || c.inbox.full(c.cfg.limits, slack) || c.tooLate() && c.deaf()) && c.ready.empty() && !c.farewell && c.err == nil
 }
 
 // receive runs the machine over p, traces what it has found, and notes if the
