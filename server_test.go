@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"path/filepath"
 	"strings"
@@ -423,12 +424,16 @@ func TestAcceptErrors(t *testing.T) {
 	})
 	bubble(t, "closing", func(t *testing.T) {
 		l := &scarce{memory: newMemory(), fail: 1 << 30}
-		srv := &parley.Server{Protocol: serpy2.Protocol{}, Handler: parley.HandlerFunc(echo)}
+		var log bytes.Buffer
+		srv := &parley.Server{Protocol: serpy2.Protocol{}, Handler: parley.HandlerFunc(echo), Logger: slog.New(slog.NewTextHandler(&log, nil))}
 		serve(t, srv, l)
-		time.Sleep(10500 * time.Millisecond)
+		time.Sleep(150500 * time.Millisecond)
 		start := time.Now()
 		if err := srv.Shutdown(t.Context()); err != nil || time.Since(start) > 0 {
 			t.Errorf("Shutdown: %v, after %v", err, time.Since(start))
+		}
+		if n := strings.Count(log.String(), "accept failed, trying again"); n != 3 { // at once, and after more than a minute each
+			t.Errorf("%d lines in the log, want one a minute:\n%s", n, &log)
 		}
 	})
 	bubble(t, "a closed listener", func(t *testing.T) {
