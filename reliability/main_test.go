@@ -8,8 +8,8 @@ import (
 	"github.com/parley-net/parley/internal/leak"
 )
 
-// TestMain runs the tests ; in a process that a test
-// has started it is that test's server instead.
+// TestMain runs the tests; in a process that a test has started it is that
+// test's server instead.
 func TestMain(m *testing.M) {
 	if config := os.Getenv(childConfigEnv); config != "" {
 		serveAsChild(config)

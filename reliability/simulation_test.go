@@ -73,7 +73,7 @@ func TestSimulation(t *testing.T) {
 		for _, k := range kinds() {
 			t.Run(k.name, func(t *testing.T) {
 				t.Parallel()
-				seeds(t, scale(10_000, 100), func(seed uint64) []string {
+				seeds(t, scale(10_000, 50), func(seed uint64) []string {
 					problems, _ := simulate(t, newSim(k, d, seed))
 					return problems
 				})
