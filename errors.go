@@ -86,9 +86,10 @@ type notSentError struct{ error }
 func (e *notSentError) Unwrap() error { return e.error }
 
 // isCallers reports whether err is the caller's mistake: nothing was sent, and
-// it would be the same on every connection of the wire.
+// it would be the same on every connection of the wire. (A connection may have
+// ended because of a message of the peer that was too large.)
 func isCallers(err error) bool {
-	return errors.Is(err, ErrTooLarge) || errors.Is(err, ErrNotRepresentable)
+	return !errors.As(err, new(*notSentError)) && (errors.Is(err, ErrTooLarge) || errors.Is(err, ErrNotRepresentable))
 }
 
 // withPeer returns err with the peer's address in it. A machine that has given

@@ -367,7 +367,7 @@ func TestRefuse(t *testing.T) {
 	expect(t, m, "\x00\x00\x00\x00", 4, wire.EventMessage)
 	expect(t, m, "\x00\x00\x00\x09", 4, wire.EventOffer)
 	err := m.Refuse(reason)
-	if !errors.Is(err, reason) || !strings.Contains(err.Error(), "9 bytes refused") {
+	if e := new(*wire.ProtocolError); !errors.As(err, e) || (*e).Offset != 5 || !errors.Is(err, reason) || !strings.Contains(err.Error(), "9 bytes is refused") {
 		t.Errorf("Refuse returned %v", err)
 	}
 	expectOutput(t, m, "\xFF\x00")

@@ -168,7 +168,8 @@ func (m *machine) Accept() {
 func (m *machine) Refuse(reason error) error {
 	m.refuse = true
 	m.state = over
-	m.err = fmt.Errorf("parley: tinyproto message of %d bytes refused, which ends the connection: %w", m.size, reason)
+	m.err = &wire.ProtocolError{Protocol: name, Offset: m.offset - headerSize, Err: reason,
+		Rule: fmt.Sprintf("a message of %d bytes is refused, which ends the connection", m.size)}
 	return m.err
 }
 
