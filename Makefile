@@ -12,7 +12,7 @@ doc:
 verify:
 	go run ./internal/trace
 interop:
-	go test -count=1 -v ./interop
+	go test -count=1 -timeout 30m -v ./interop
 fuzz:
 	.ci/fuzz 60s
 bench:

@@ -17,6 +17,9 @@ func soon(t *testing.T) context.Context {
 	return ctx
 }
 
+// patient are the timeouts towards originals.
+var patient = parley.Timeouts{Handshake: patience, Answer: patience, Write: patience, Progress: patience, Close: patience}
+
 // address is where an original server listens.
 func address(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
 
@@ -24,7 +27,7 @@ func address(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
 // connection is cut when the test ends.
 func dial(t *testing.T, d *parley.Dialer, port int) *parley.Conn {
 	t.Helper()
-	d.Timeouts = parley.Timeouts{Handshake: patience, Close: patience}
+	d.Timeouts = patient
 	c, err := d.Dial(soon(t), address(port))
 	if err != nil {
 		t.Fatal(err)
@@ -37,6 +40,7 @@ func dial(t *testing.T, d *parley.Dialer, port int) *parley.Conn {
 // test ends.
 func serve(t *testing.T, srv *parley.Server) (port int) {
 	t.Helper()
+	srv.Timeouts = patient
 	addr, err := net.ResolveTCPAddr("tcp", parleytest.NewServer(t, srv))
 	if err != nil {
 		t.Fatal(err)

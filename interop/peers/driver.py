@@ -17,7 +17,7 @@ import threading
 import time
 import traceback
 
-PATIENCE = 50  # seconds a method waits for what must come
+PATIENCE = 240  # seconds a method waits for what must come
 
 # The originals print, and call exit() in their threads, which closes sys.stdin.
 requests = os.fdopen(os.dup(0), encoding="utf-8")
