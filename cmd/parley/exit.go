@@ -62,7 +62,7 @@ func exitCode(err error) int {
 		return exitUsage
 	case isTLS(err):
 		return exitTLS
-	case errors.As(err, new(*parley.ProtocolError)):
+	case errors.As(err, new(*parley.ProtocolError)) && !errors.Is(err, parley.ErrTooLarge): // that limit is ours
 		return exitProtocol
 	case isTimeout(err):
 		return exitTimeout
