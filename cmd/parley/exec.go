@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"os/exec"
 	"runtime"
@@ -46,6 +47,10 @@ var passedOn = []string{
 	"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "TMPDIR",
 	"SystemRoot", "ComSpec", "PATHEXT", "TEMP", "TMP", "USERPROFILE",
 }
+
+// execLine is how long the message of a line may be, unless --max-message says
+// otherwise: --max-procs programs may print such lines at the same time.
+const execLine = 16 << 20
 
 // executor runs a program for each connection.
 type executor struct {
@@ -136,10 +141,14 @@ func (x *executor) open(c *parley.Conn, url string) error {
 
 // program returns a program that is not yet started.
 func (x *executor) program(env []string, log *slog.Logger) *program {
-	p := &program{cmd: exec.Command(x.words[0], x.words[1:]...), grace: x.o.grace, log: log, maxLine: 128 << 20}
-	if n := int(x.a.limits.maxMessage); n > 0 {
-		p.maxLine = 2*n + 4096 // base64 and the rest of the record
+	longest := execLine
+	if n := x.a.limits.maxMessage; n > 0 {
+		longest = int(min(n, math.MaxInt32/2))
 	}
+	if x.o.format == "jsonl" {
+		longest += longest/3 + 4096 // base64, and the rest of the record
+	}
+	p := &program{cmd: exec.Command(x.words[0], x.words[1:]...), grace: x.o.grace, maxLine: longest, log: log}
 	p.cmd.Env = env
 	return p
 }

@@ -97,12 +97,16 @@ func (p *program) write(line []byte, limit time.Duration) error {
 // readOutput takes every line that the program prints.
 func (p *program) readOutput() {
 	lines := bufio.NewScanner(p.stdout)
-	lines.Buffer(nil, p.maxLine)
+	lines.Buffer(nil, p.maxLine+1) // and the line feed
 	lines.Split(scanLines)
 	for lines.Scan() {
 		p.line(lines.Bytes())
 	}
-	if err := lines.Err(); err != nil && !errors.Is(err, os.ErrClosed) {
+	err := lines.Err()
+	if errors.Is(err, bufio.ErrTooLong) {
+		err = fmt.Errorf("a line is longer than %s: --max-message allows longer ones", amount(int64(p.maxLine)))
+	}
+	if err != nil && !errors.Is(err, os.ErrClosed) {
 		p.log.Warn("the program's output can't be read, it is ended", "error", err)
 		killGroup(p.cmd)
 	}
@@ -124,13 +128,34 @@ func (p *program) notSent(line []byte, err error) {
 	p.log.Warn("the program's line was not sent", "line", cut(string(line), 80), "error", err)
 }
 
+// stderrRate is how many lines of a program's standard error are logged in a
+// second. The others are counted.
+const stderrRate = 100
+
 // logStderr logs what the program writes to standard error.
 func (p *program) logStderr() {
 	lines := bufio.NewReaderSize(p.stderr, 4096) // a longer line is logged in parts
+	var second time.Time                         // when the current one began
+	logged, leftOut := 0, 0
+	tell := func() {
+		if leftOut > 0 {
+			p.log.Warn("program says too much", "lines left out", leftOut, "logged per second", stderrRate)
+		}
+		logged, leftOut = 0, 0
+	}
+	defer tell()
 	for {
 		line, err := lines.ReadSlice('\n')
 		if text := bytes.TrimRight(line, "\r\n"); len(text) > 0 {
-			p.log.Warn("program says", "stderr", string(text))
+			if now := time.Now(); now.Sub(second) >= time.Second {
+				second = now
+				tell()
+			}
+			if logged++; logged <= stderrRate {
+				p.log.Warn("program says", "stderr", string(text))
+			} else {
+				leftOut++
+			}
 		}
 		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
 			return

@@ -44,10 +44,12 @@ ends; a second one ends it at once.
 standard input, each line of its standard output is a message back; on oneline
 it answers the latest command. With --format jsonl the lines are JSON, with
 types, bytes in base64 and oneline's invalid flag. What it writes to standard
-error goes to the log. When the connection ends, its standard input is closed;
-if it has not ended after --grace it gets SIGTERM, and after the same time
-again SIGKILL, together with all that it has started. On oneline it must not
-speak before the first command.
+error goes to the log, at most 100 lines a second. A line it prints may be as
+long as a message of --max-message, 16 MiB without it. When the connection ends,
+its standard input is closed; if it has not ended after --grace it gets SIGTERM,
+and after the same time again, at most 0.6s, SIGKILL, together with all that it
+has started, except what has left its process group (setsid, a daemon). On
+oneline it must not speak before the first command.
 
 With --shared one program serves all connections: "conn" in the lines it gets is
 the connection, "dir" is open, in or close; a line of its own goes to the
