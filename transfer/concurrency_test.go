@@ -111,6 +111,40 @@ func TestWriterIsWaitedFor(t *testing.T) {
 	tree(t, root.Name(), "f")
 }
 
+// Two uploads of the same new file at the same time, where files are kept: the
+// second one waits, and is rejected when the first one has got its name.
+func TestKeepExisting(t *testing.T) {
+	root := openRoot(t, t.TempDir())
+	synctest.Test(t, func(t *testing.T) {
+		dialer := &parley.Dialer{Protocol: tinyproto.Protocol{}}
+		connect := func() *Client {
+			srv := &parley.Server{Protocol: tinyproto.Protocol{}, Handler: &Server{Root: root, Writable: true, KeepExisting: true}}
+			return &Client{Conn: parleytest.Pipe(t, srv, dialer), MessageSize: 100}
+		}
+		first, second := connect(), connect()
+		data := mix(1000)
+		stuck := &stuckReader{bytes.NewReader(data), 500, make(chan struct{})}
+		done := make(chan error, 2)
+		go func() { done <- first.UploadFrom(t.Context(), stuck, 1000, "f") }()
+		synctest.Wait()
+		go func() { done <- second.UploadFrom(t.Context(), strings.NewReader("other"), 5, "f") }()
+		synctest.Wait() // its request waits for the first one
+		close(stuck.wait)
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		var rejected *RejectedError
+		if err := <-done; !errors.As(err, &rejected) || !strings.Contains(rejected.Reason, "replaces none") {
+			t.Errorf("the second one: %v", err)
+		}
+		if err := second.UploadFrom(t.Context(), strings.NewReader("other"), 5, "f"); !errors.As(err, &rejected) {
+			t.Errorf("later: %v", err)
+		}
+		sameFile(t, filepath.Join(root.Name(), "f"), data)
+		tree(t, root.Name(), "f")
+	})
+}
+
 // Verifies: TPFT-06
 func TestManyAtOnce(t *testing.T) {
 	ts := serve(t, parley.Limits{MaxMessage: MaxLetter}, func(s *Server) { s.OnEnd = nil })

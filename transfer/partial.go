@@ -52,8 +52,16 @@ func openPartial(ctx context.Context, root *os.Root, name string, replace bool) 
 	defer cancel()
 	for {
 		mine, err := p.tryOpen()
-		if mine || err != nil {
-			return p, err
+		if err != nil {
+			return nil, err
+		}
+		if mine {
+			// Whoever had it before may have completed the file meanwhile.
+			if err := p.checkTarget(); err != nil {
+				p.Close()
+				return nil, err
+			}
+			return p, nil
 		}
 		select {
 		case <-time.After(lockPoll):

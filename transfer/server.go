@@ -45,6 +45,10 @@ type Server struct {
 	// Writable allows uploads, which may replace files but make no folders.
 	// Without it they are rejected.
 	Writable bool
+	// KeepExisting rejects uploads to files that are there, also when two
+	// clients upload the same new file at the same time: the first to have its
+	// upload accepted wins.
+	KeepExisting bool
 	// MaxFile is the largest upload in bytes. Default 1 TiB, negative: any.
 	MaxFile int64
 	// MessageSize is the size in bytes of the messages that carry a file's

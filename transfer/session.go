@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"sync"
 	"syscall"
 
@@ -143,7 +144,10 @@ func (ss *session) prepareUpload(ctx context.Context, l letter) (err error) {
 	if err = s.allow(ss.conn, ss.path, t); err != nil {
 		return err
 	}
-	p, err := openPartial(ctx, s.Root, t.Path, true)
+	p, err := openPartial(ctx, s.Root, t.Path, !s.KeepExisting)
+	if s.KeepExisting && errors.Is(err, fs.ErrExist) {
+		return refusef("the file is there already, and this server replaces none: %s", quote(ss.path))
+	}
 	if err != nil {
 		return err
 	}

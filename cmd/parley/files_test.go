@@ -211,7 +211,7 @@ func TestOriginalFileClient(t *testing.T) {
 	holds(t, filepath.Join(served, "new"), data)
 	original(addr+":new", filepath.Join(dir, "down"))
 	holds(t, filepath.Join(dir, "down"), data)
-	if out := original(up, addr+":there"); !strings.Contains(out, "started without --force") {
+	if out := original(up, addr+":there"); !strings.Contains(out, "replaces none") {
 		t.Error(out)
 	}
 	holds(t, filepath.Join(served, "there"), []byte("x"))

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"errors"
-	"io/fs"
 	"log/slog"
 	"os"
 	"time"
@@ -39,18 +37,11 @@ func (a *app) filesMode(o folderOptions) (serveMode, error) {
 		return serveMode{}, usagef("--files: %w", err)
 	}
 	files := &transfer.Server{
-		Root:     root,
-		Writable: o.writable,
-		MaxFile:  int64(o.maxFile),
-		Logger:   slog.New(&logHandler{a.log.Handler()}),
-	}
-	if !o.force {
-		files.Allow = func(_ *parley.Conn, t transfer.Transfer) error {
-			if _, err := root.Lstat(t.Path); t.Upload && !errors.Is(err, fs.ErrNotExist) {
-				return errors.New("the file is there already, and this server replaces none: it was started without --force")
-			}
-			return nil
-		}
+		Root:         root,
+		Writable:     o.writable,
+		KeepExisting: !o.force,
+		MaxFile:      int64(o.maxFile),
+		Logger:       slog.New(&logHandler{a.log.Handler()}),
 	}
 	serve := func(e *endpoint.Endpoint, srv *parley.Server) error {
 		if e.Protocol.Name() != "tinyproto" {
