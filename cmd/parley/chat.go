@@ -22,6 +22,7 @@ type chatOptions struct {
 	preamble  []string
 	wait      time.Duration
 	hold      bool
+	out       outputFlags
 }
 
 func chatCmd(a *app) *cobra.Command {
@@ -45,8 +46,10 @@ typed meanwhile is sent then. The first one must succeed.
 
 Without a terminal, or with --plain, each line of standard input is what would
 be typed, and each message is a line of standard output; the further lines of a
-message that has several are indented. At the end of standard input it goes on
-reading until nothing has come for --wait.
+message that has several are indented. --json and the flags behind it, which say
+how messages are printed, mean lines too: --json, --hex, --raw, --translate and
+--dump take a message as it came. At the end of standard input it goes on reading
+until nothing has come for --wait.
 
 On serpy, what has no mode in the URL is sent in mode 2, which the sample server
 relays unharmed, and the encoding is utf-8.`,
@@ -74,6 +77,7 @@ relays unharmed, and the encoding is utf-8.`,
 	f.StringArrayVar(&o.preamble, "preamble", nil, "send `MSG` first, after each connect")
 	f.DurationVarP(&o.wait, "wait", "w", 2*time.Second, "without a terminal, behind the end of standard input: end when nothing has come for `TIME`")
 	f.BoolVar(&o.hold, "hold", false, "there: stay until the server ends")
+	o.out.add(cmd)
 	a.dialFlags(cmd)
 	cmd.MarkFlagsMutuallyExclusive("hold", "wait")
 	return cmd
@@ -94,7 +98,7 @@ func (a *app) chat(ctx context.Context, e endpoint.Endpoint, o chatOptions) erro
 		return usagef("there is no chat on %s: its server talks to one client at a time and never speaks first; use parley connect", e.Protocol.Name())
 	}
 	d := newDialect(&e)
-	if o.plain || isDumb() || !isTerminal(a.stdin) || !isTerminal(a.stdout) {
+	if o.plain || o.out.given() || isDumb() || !isTerminal(a.stdin) || !isTerminal(a.stdout) {
 		return a.chatPlain(ctx, e, o, d)
 	}
 	return a.chatScreen(ctx, e, o, d)

@@ -22,36 +22,25 @@ func (a *app) chatPlain(ctx context.Context, e endpoint.Endpoint, o chatOptions,
 		proto: e.Protocol.Name(),
 	}
 	var err error
-	if s.out, err = a.printer(outputFlags{}); err != nil {
+	if s.out, err = a.printer(o.out); err != nil {
 		return err
+	}
+	s.out.text = func(m parley.Message) []byte {
+		// The further lines are indented: they can't pretend to be what
+		// somebody else has said.
+		return []byte(strings.ReplaceAll(d.line(m), "\n", "\n    "))
 	}
 	peer, conn, err := a.enterChat(ctx, e, o, a.reportState())
 	if err != nil {
 		return err
 	}
 	fmt.Fprintln(a.stderr, "connected")
-	s.peer, s.conn = chatPeer{peer, d}, conn
+	s.peer, s.conn = peer, conn
 	err = s.run(ctx)
 	if conn != nil && errors.Is(conn.Err(), parley.ErrPeerClosed) {
 		fmt.Fprintln(a.stderr, "the server closed the connection")
 	}
 	return leave(peer, conn, err)
-}
-
-// chatPeer receives lines of a chat as text. The further lines of a message are
-// indented: they can't pretend to be what somebody else has said.
-type chatPeer struct {
-	speaker
-	d dialect
-}
-
-// Receive returns the next line.
-func (p chatPeer) Receive(ctx context.Context) (parley.Message, error) {
-	m, err := p.speaker.Receive(ctx)
-	if err == nil {
-		m = parley.Text(strings.ReplaceAll(p.d.line(m), "\n", "\n    "))
-	}
-	return m, err
 }
 
 // chatLines are the lines of standard input, as a source of messages.

@@ -22,13 +22,14 @@ type imageOptions struct {
 	every time.Duration
 	shape string
 	typ   string
-	out   string
+	file  string
 	count int // -1: not given
 	watch bool
 	cmap  string
 	clip  []float64
 	rng   []float64
 	npy   bool
+	out   outputFlags
 }
 
 func imageCmd(a *app) *cobra.Command {
@@ -51,13 +52,18 @@ The colours are spread from the least to the greatest finite value of each
 frame, or between two percentiles of it with --clip, or over a fixed --range.
 Pixels that are not a number are magenta, which is in no colour map.
 
+--translate is for frames that are compressed or of another type: it stands
+between the instrument and the picture. --dump keeps each frame as it came. With
+--json the figures go to standard output, an object for each frame.
+
 With several frames the names are numbered: frame-1.png, frame-2.png. --watch
 writes the newest frame to the same file again and again, for a viewer that
 reloads it; frames that come meanwhile are dropped and counted.`,
 		Example: `  parley image serpy2://localhost:8000 --ask int:3
   parley image serpy2://localhost:8000 --ask int:3 -o - | display
   parley image serpy2://camera:8000 --shape 640x480 --type uint16 --clip 1,99 --watch
-  parley image serpy2://camera:8000 --ask text:frame --count 10 --npy`,
+  parley image serpy2://camera:8000 --ask text:frame --count 10 --npy
+  parley image serpy2://camera:8000 --ask int:3 --translate zcat --json --rtt`,
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: a.completeURL,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -74,7 +80,7 @@ reloads it; frames that come meanwhile are dropped and counted.`,
 	f.DurationVar(&o.every, "every", 0, "with --ask: least time between two questions")
 	f.StringVar(&o.shape, "shape", "", "shape of a frame in pixels, `WIDTHxHEIGHT` (default: a square)")
 	f.StringVar(&o.typ, "type", "", "type of a pixel: float32, uint16 or uint8 (default: the first that fits)")
-	f.StringVarP(&o.out, "output", "o", "", "write to `FILE`, - is standard output (default frame.png)")
+	f.StringVarP(&o.file, "output", "o", "", "write to `FILE`, - is standard output (default frame.png)")
 	f.IntVarP(&o.count, "count", "n", -1, "number of frames, 0: until the peer closes (default one for each --ask)")
 	f.Lookup("count").DefValue = "0" // so that the help shows no default
 	f.BoolVar(&o.watch, "watch", false, "keep the newest frame in the file")
@@ -82,6 +88,9 @@ reloads it; frames that come meanwhile are dropped and counted.`,
 	f.Float64SliceVar(&o.clip, "clip", nil, "spread the colours between two percentiles, as 1,99")
 	f.Float64SliceVar(&o.rng, "range", nil, "spread the colours over fixed values, as 0,4095")
 	f.BoolVar(&o.npy, "npy", false, "write files for numpy.load, not pictures")
+	f.BoolVar(&o.out.json, "json", false, "print the figures to standard output as JSON, one object per frame")
+	o.out.addTimes(cmd)
+	o.out.addShape(cmd)
 	for _, name := range []string{"clip", "range"} {
 		f.Lookup(name).DefValue = ""
 	}
@@ -97,10 +106,17 @@ func (a *app) image(ctx context.Context, e endpoint.Endpoint, o imageOptions) er
 	if !e.Protocol.Traits().Types.Has(parley.TypeBytes) {
 		return usagef("%s carries text only, no frames", e.Protocol.Name())
 	}
-	if o.out == "-" && isTerminal(a.stdout) {
+	if o.file == "-" && o.out.json {
+		return usagef("-o - and --json both want standard output: give a FILE")
+	}
+	if o.file == "-" && isTerminal(a.stdout) {
 		return usagef("-o -: standard output is a terminal, which shows no pictures: send it elsewhere, or give a FILE")
 	}
-	cam := &camera{a: a, every: o.every}
+	shape, err := a.printer(o.out)
+	if err != nil {
+		return err
+	}
+	cam := &camera{a: a, every: o.every, shape: shape}
 	for _, ask := range o.ask {
 		m, err := parseMessage(ask, "text")
 		if err != nil {
@@ -115,6 +131,7 @@ func (a *app) image(ctx context.Context, e endpoint.Endpoint, o imageOptions) er
 	if err != nil {
 		return err
 	}
+	p.shape, p.proto = shape, e.Protocol.Name()
 	d, err := a.dialer(e)
 	if err != nil {
 		return err
@@ -133,7 +150,7 @@ func (a *app) image(ctx context.Context, e endpoint.Endpoint, o imageOptions) er
 
 // picturing reads the flags about the pictures.
 func (a *app) picturing(o imageOptions) (*picturing, error) {
-	p := &picturing{a: a, count: o.count, overwrite: o.watch, npy: o.npy, out: o.out, typ: render.Type(o.typ)}
+	p := &picturing{a: a, count: o.count, overwrite: o.watch, npy: o.npy, out: o.file, typ: render.Type(o.typ)}
 	switch {
 	case o.count < -1:
 		return nil, usagef("--count can't be negative")
@@ -142,7 +159,7 @@ func (a *app) picturing(o imageOptions) (*picturing, error) {
 	case o.count == -1:
 		p.count = max(len(o.ask), 1)
 	}
-	if o.out == "" {
+	if o.file == "" {
 		p.out = "frame.png"
 		if o.npy {
 			p.out = "frame.npy"
@@ -189,15 +206,31 @@ type camera struct {
 	every time.Duration
 	asked int
 	next  time.Time // when it may be asked again
+	shape *printer
+}
+
+// arrived is a frame with its times, see printer.times.
+type arrived struct {
+	parley.Message
+	at         time.Time
+	delta, rtt time.Duration
 }
 
 // frame returns the next frame, asking for it if there is something to ask.
-func (cam *camera) frame(ctx context.Context) (parley.Message, error) {
+func (cam *camera) frame(ctx context.Context) (arrived, error) {
 	if len(cam.asks) > 0 {
 		if err := cam.ask(ctx); err != nil {
-			return parley.Message{}, err
+			return arrived{}, err
 		}
 	}
+	m, err := cam.receive(ctx)
+	f := arrived{Message: m, at: time.Now()}
+	f.delta, f.rtt = cam.shape.times(f.at)
+	return f, err
+}
+
+// receive returns the next frame that comes.
+func (cam *camera) receive(ctx context.Context) (parley.Message, error) {
 	wait := cam.a.answerTimeout()
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
@@ -241,5 +274,6 @@ func (cam *camera) ask(ctx context.Context) error {
 	if err := cam.c.Send(ctx, m); err != nil {
 		return fmt.Errorf("--ask %v: %w", m, bare(err))
 	}
+	cam.shape.noteSent()
 	return nil
 }

@@ -26,6 +26,8 @@ type picturing struct {
 	npy           bool
 	out           string
 	overwrite     bool // all frames have the same name
+	shape         *printer
+	proto         string
 
 	n       int    // frames written
 	guessed string // the guess that was last told
@@ -38,7 +40,7 @@ func (p *picturing) takeAll(ctx context.Context, cam *camera) error {
 		if err != nil {
 			return p.ended(err)
 		}
-		if err := p.write(m, ""); err != nil {
+		if err := p.write(ctx, m, 0); err != nil {
 			return err
 		}
 	}
@@ -62,7 +64,7 @@ func (p *picturing) ended(err error) error {
 func (p *picturing) watch(ctx context.Context, cam *camera) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	newest := make(chan parley.Message, 1)
+	newest := make(chan arrived, 1)
 	var dropped atomic.Int64
 	ended := make(chan error, 1)
 	go func() {
@@ -83,7 +85,7 @@ func (p *picturing) watch(ctx context.Context, cam *camera) error {
 	}()
 	defer func() { fmt.Fprintf(p.a.stderr, "%d written, %d dropped\n", p.n, dropped.Load()) }()
 	for m := range newest {
-		if err := p.write(m, fmt.Sprintf(", %d dropped", dropped.Load())); err != nil {
+		if err := p.write(ctx, m, dropped.Load()); err != nil {
 			return err
 		}
 		if p.n == p.count {
@@ -93,8 +95,12 @@ func (p *picturing) watch(ctx context.Context, cam *camera) error {
 	return p.ended(<-ended)
 }
 
-// write writes the frame that m holds and prints its figures, and note.
-func (p *picturing) write(m parley.Message, note string) error {
+// write writes a frame and prints its figures.
+func (p *picturing) write(ctx context.Context, a arrived, dropped int64) error {
+	m, err := p.shape.shaped(ctx, a.Message)
+	if err != nil {
+		return err
+	}
 	w, h, typ, err := p.format(m.Len())
 	if err != nil {
 		return err
@@ -123,15 +129,7 @@ func (p *picturing) write(m parley.Message, note string) error {
 	if err != nil {
 		return err
 	}
-	figures := fmt.Sprintf("min %.6g, max %.6g, mean %.6g", stats.Min, stats.Max, stats.Mean)
-	if stats.NaN > 0 {
-		figures += fmt.Sprintf(", %d NaN", stats.NaN)
-	}
-	if stats.Inf > 0 {
-		figures += fmt.Sprintf(", %d infinite", stats.Inf)
-	}
-	fmt.Fprintf(p.a.stderr, "%s: %dx%d %s, %s%s\n", name, w, h, typ, figures, note)
-	return nil
+	return p.tell(a, figures{File: name, Width: w, Height: h, Type: typ, Stats: stats, Dropped: dropped})
 }
 
 func (p *picturing) png(f render.Frame, stats render.Stats) ([]byte, error) {
@@ -158,7 +156,7 @@ func (p *picturing) format(n int) (w, h int, typ render.Type, err error) {
 			h = w
 		}
 		if ok {
-			p.tell(w, h, typ)
+			p.tellGuess(w, h, typ)
 			return w, h, typ, nil
 		}
 	}
@@ -174,8 +172,8 @@ func (p *picturing) format(n int) (w, h int, typ render.Type, err error) {
 	return 0, 0, "", &fault{code: exitFail, err: fmt.Errorf("the frame's %d bytes %s", n, want), hint: "say what they are: --shape WIDTHxHEIGHT --type TYPE"}
 }
 
-// tell notes a guess on standard error, once.
-func (p *picturing) tell(w, h int, typ render.Type) {
+// tellGuess notes a guess on standard error, once.
+func (p *picturing) tellGuess(w, h int, typ render.Type) {
 	missing := "shape and type"
 	switch {
 	case p.width > 0 && p.typ != "":

@@ -38,14 +38,26 @@ func (o *outputFlags) add(cmd *cobra.Command) {
 	f.BoolVar(&o.json, "json", false, "print messages as JSON, one object per line")
 	f.BoolVar(&o.hex, "hex", false, "print their bytes in hexadecimal, one message per line")
 	f.BoolVar(&o.raw, "raw", false, "print their bytes and nothing else")
-	f.BoolVarP(&o.time, "time", "t", false, "print the time of arrival in front")
-	f.BoolVarP(&o.delta, "delta", "d", false, "print the seconds since the message before in front")
-	f.BoolVar(&o.rtt, "rtt", false, "print the seconds since the last message sent in front")
+	o.addTimes(cmd)
 	f.StringSliceVar(&o.filter, "filter", nil, "print only messages of these `TYPES`: bytes, text, int, float, object, invalid")
 	f.StringVar(&o.grep, "grep", "", "print only messages whose text matches `REGEXP`")
 	o.addShape(cmd)
 	cmd.MarkFlagsMutuallyExclusive("json", "hex", "raw")
 	cmd.RegisterFlagCompletionFunc("filter", cobra.FixedCompletions(filters, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// addTimes adds -t, -d and --rtt.
+func (o *outputFlags) addTimes(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.BoolVarP(&o.time, "time", "t", false, "print the time of arrival in front")
+	f.BoolVarP(&o.delta, "delta", "d", false, "print the seconds since the message before in front")
+	f.BoolVar(&o.rtt, "rtt", false, "print the seconds since the last message sent in front")
+}
+
+// given reports whether any of the flags is.
+func (o *outputFlags) given() bool {
+	return o.json || o.hex || o.raw || o.time || o.delta || o.rtt || len(o.filter) > 0 ||
+		o.grep != "" || o.translate != "" || o.dump != ""
 }
 
 // addShape adds --translate and --dump.
@@ -63,7 +75,8 @@ type printer struct {
 	o         outputFlags
 	grep      *regexp.Regexp
 	translate []string
-	escape    bool // stdout is a terminal: show control characters
+	escape    bool                        // stdout is a terminal: show control characters
+	text      func(parley.Message) []byte // a message as text
 
 	mu   sync.Mutex
 	buf  []byte
@@ -74,7 +87,7 @@ type printer struct {
 
 // printer returns a printer for the flags.
 func (a *app) printer(o outputFlags) (*printer, error) {
-	p := &printer{a: a, o: o, escape: isTerminal(a.stdout)}
+	p := &printer{a: a, o: o, escape: isTerminal(a.stdout), text: payload}
 	if o.raw && (o.time || o.delta || o.rtt) {
 		return nil, usagef("--raw prints bytes and nothing else: leave out -t, -d and --rtt")
 	}
@@ -121,11 +134,7 @@ func (p *printer) print(ctx context.Context, at time.Time, conn uint64, dir, pro
 	if err != nil {
 		return true, err
 	}
-	var delta time.Duration
-	if !p.last.IsZero() {
-		delta = at.Sub(p.last)
-	}
-	p.last = at
+	delta, rtt := p.timesLocked(at)
 	p.buf = p.buf[:0]
 	if p.o.json {
 		r := newRecord(m)
@@ -134,11 +143,11 @@ func (p *printer) print(ctx context.Context, at time.Time, conn uint64, dir, pro
 			r.Delta = seconds(delta)
 		}
 		if p.o.rtt {
-			r.RTT = seconds(p.rtt(at))
+			r.RTT = seconds(rtt)
 		}
 		p.buf, err = r.appendLine(p.buf)
 	} else {
-		p.prefix(at, delta)
+		p.buf = p.o.prefix(p.buf, at, delta, rtt)
 		p.body(m)
 	}
 	if err == nil {
@@ -170,12 +179,23 @@ func seconds(d time.Duration) *float64 {
 	return &s
 }
 
-// rtt returns the time since the last message sent, or 0.
-func (p *printer) rtt(at time.Time) time.Duration {
-	if p.sent.IsZero() {
-		return 0
+// times returns the time since the message before and since the last message
+// sent, or 0, and notes that there is a message now.
+func (p *printer) times(at time.Time) (delta, rtt time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.timesLocked(at)
+}
+
+func (p *printer) timesLocked(at time.Time) (delta, rtt time.Duration) {
+	if !p.last.IsZero() {
+		delta = at.Sub(p.last)
 	}
-	return at.Sub(p.sent)
+	if !p.sent.IsZero() {
+		rtt = at.Sub(p.sent)
+	}
+	p.last = at
+	return delta, rtt
 }
 
 // wanted reports whether --filter and --grep let m through.
@@ -184,20 +204,21 @@ func (p *printer) wanted(m parley.Message) bool {
 		!(m.Invalid() && slices.Contains(p.o.filter, "invalid")) {
 		return false
 	}
-	return p.grep == nil || p.grep.Match(payload(m))
+	return p.grep == nil || p.grep.Match(p.text(m))
 }
 
 // prefix appends what -t, -d and --rtt ask for.
-func (p *printer) prefix(at time.Time, delta time.Duration) {
-	if p.o.time {
-		p.buf = append(at.AppendFormat(p.buf, "15:04:05.000000"), ' ')
+func (o *outputFlags) prefix(dst []byte, at time.Time, delta, rtt time.Duration) []byte {
+	if o.time {
+		dst = append(at.AppendFormat(dst, "15:04:05.000000"), ' ')
 	}
-	if p.o.delta {
-		p.buf = append(strconv.AppendFloat(append(p.buf, '+'), delta.Seconds(), 'f', 6, 64), ' ')
+	if o.delta {
+		dst = append(strconv.AppendFloat(append(dst, '+'), delta.Seconds(), 'f', 6, 64), ' ')
 	}
-	if p.o.rtt {
-		p.buf = append(strconv.AppendFloat(p.buf, p.rtt(at).Seconds(), 'f', 6, 64), ' ')
+	if o.rtt {
+		dst = append(strconv.AppendFloat(dst, rtt.Seconds(), 'f', 6, 64), ' ')
 	}
+	return dst
 }
 
 // body appends the message itself.
@@ -213,9 +234,9 @@ func (p *printer) body(m parley.Message) {
 	case p.o.hex:
 		p.buf = hex.AppendEncode(p.buf, b)
 	case p.escape:
-		p.buf = appendVisible(p.buf, b)
+		p.buf = appendVisible(p.buf, p.text(m))
 	default:
-		p.buf = append(p.buf, b...)
+		p.buf = append(p.buf, p.text(m)...)
 	}
 	p.buf = append(p.buf, '\n')
 }
