@@ -29,6 +29,8 @@ type app struct {
 	profile    string
 	profileURL string // from the configuration
 
+	monitor string // where to show what servers do
+
 	tls    tlsFlags
 	limits limitFlags
 }

@@ -20,6 +20,7 @@ func (a *app) listenFlags(cmd *cobra.Command) {
 	a.listenTLSFlags(cmd)
 	a.connLimitFlags(cmd)
 	a.serverLimitFlags(cmd)
+	cmd.Flags().StringVar(&a.monitor, "monitor", "", "show connections and counters by HTTP at `[HOST:]PORT`, HOST 127.0.0.1 unless given; see top")
 }
 
 // server returns what listens on e, as the flags say; the command adds the
@@ -54,6 +55,11 @@ type listening struct {
 // end was honoured. It tells on stderr where it listens, and drains in the
 // end.
 func (a *app) serve(ctx context.Context, ls []listening) error {
+	m, err := a.newMonitoring(ls)
+	if err != nil {
+		return err
+	}
+	defer m.close()
 	for i := range ls {
 		if err := ls[i].listen(); err != nil {
 			for _, l := range ls[:i] {
@@ -62,6 +68,7 @@ func (a *app) serve(ctx context.Context, ls []listening) error {
 			return err
 		}
 	}
+	m.begin(ls)
 	ended := make(chan error, len(ls))
 	for _, l := range ls {
 		go func() { ended <- l.srv.Serve() }()
@@ -69,7 +76,7 @@ func (a *app) serve(ctx context.Context, ls []listening) error {
 	for _, l := range ls {
 		fmt.Fprintln(a.stderr, "listening on "+l.at.At(l.srv.Addrs()[0]).String()+l.note)
 	}
-	var err error
+	m.tell()
 	left := len(ls)
 	select {
 	case <-ctx.Done():
@@ -77,6 +84,7 @@ func (a *app) serve(ctx context.Context, ls []listening) error {
 	case err = <-ended:
 		left--
 	}
+	m.draining()
 	dctx, cancel := bounded(context.WithoutCancel(ctx), a.limits.drain, 10*time.Second)
 	defer cancel()
 	for _, l := range ls {
@@ -105,23 +113,31 @@ func (l *listening) listen() error {
 	if err == nil {
 		return nil
 	}
-	hint := ""
-	switch {
-	case errors.Is(err, addrInUse):
-		hint = "another process listens there; port 0 takes a free one"
-	case errors.Is(err, addrNotAvail):
-		hint = "this machine has no such address"
-	case errors.Is(err, os.ErrPermission):
-		hint = "this user may not listen there: use a port above 1023"
-		if unix {
-			hint = "this user may not make a socket there"
-		}
-	}
+	return &fault{code: exitConnect, err: fmt.Errorf("can't listen on %s: %w", l.at, listenCause(err)), hint: listenHint(err, unix)}
+}
+
+// listenCause returns err without the address, which its reader knows.
+func listenCause(err error) error {
 	var op *net.OpError
 	if errors.As(err, &op) {
-		err = op.Err
+		return op.Err
 	}
-	return &fault{code: exitConnect, err: fmt.Errorf("can't listen on %s: %w", l.at, err), hint: hint}
+	return err
+}
+
+// listenHint says what to do when an address can't be listened on.
+func listenHint(err error, unix bool) string {
+	switch {
+	case errors.Is(err, addrInUse):
+		return "another process listens there; port 0 takes a free one"
+	case errors.Is(err, addrNotAvail):
+		return "this machine has no such address"
+	case errors.Is(err, os.ErrPermission) && unix:
+		return "this user may not make a socket there"
+	case errors.Is(err, os.ErrPermission):
+		return "this user may not listen there: use a port above 1023"
+	}
+	return ""
 }
 
 // isStale reports whether a Unix socket was left behind by a server that is

@@ -21,6 +21,7 @@ var commands = []func(*app) *cobra.Command{
 	tapCmd,
 	replayCmd,
 	bridgeCmd,
+	topCmd,
 	benchCmd,
 	imageCmd,
 	certCmd,

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/parley-net/parley/internal/monitor"
+)
+
+// monitoring is what --monitor asks for. The zero value does nothing.
+type monitoring struct {
+	a       *app
+	m       *monitor.Monitor
+	watched []*monitor.Watched
+	l       net.Listener
+	http    *http.Server
+	stop    context.CancelFunc
+}
+
+// newMonitoring watches servers that do not listen yet, and takes the address.
+func (a *app) newMonitoring(ls []listening) (*monitoring, error) {
+	if a.monitor == "" {
+		return &monitoring{}, nil
+	}
+	addr, err := monitorAddr(a.monitor)
+	if err != nil {
+		return nil, usagef("--monitor %s: %w", a.monitor, err)
+	}
+	m := &monitoring{a: a, m: monitor.New(version())}
+	for _, l := range ls {
+		m.watched = append(m.watched, m.m.Watch(l.srv))
+	}
+	if m.l, err = net.Listen("tcp", addr); err != nil {
+		return nil, &fault{code: exitConnect, err: fmt.Errorf("--monitor: can't listen on %s: %w", addr, listenCause(err)), hint: listenHint(err, false)}
+	}
+	return m, nil
+}
+
+// monitorAddr completes PORT, :PORT and HOST:PORT.
+func monitorAddr(text string) (string, error) {
+	if !strings.Contains(text, ":") {
+		text = ":" + text
+	}
+	host, port, err := net.SplitHostPort(text)
+	if err != nil || port == "" {
+		return "", fmt.Errorf("want PORT or HOST:PORT")
+	}
+	if host == "" {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port), nil
+}
+
+// begin begins to answer. The servers listen, and do not serve yet.
+func (m *monitoring) begin(ls []listening) {
+	if m.m == nil {
+		return
+	}
+	for i, l := range ls {
+		m.watched[i].URL = l.at.At(l.srv.Addrs()[0]).String()
+	}
+	var ctx context.Context
+	ctx, m.stop = context.WithCancel(context.Background())
+	go m.m.Run(ctx)
+	m.http = &http.Server{Handler: m.m.Handler(), ReadTimeout: 10 * time.Second, WriteTimeout: time.Minute, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
+	go m.http.Serve(m.l)
+}
+
+// tell says where.
+func (m *monitoring) tell() {
+	if m.m != nil {
+		fmt.Fprintf(m.a.stderr, "monitor on http://%s/\n", m.l.Addr())
+	}
+}
+
+// draining says that no more connections are taken.
+func (m *monitoring) draining() {
+	if m.m != nil {
+		m.m.Draining()
+	}
+}
+
+// close ends it.
+func (m *monitoring) close() {
+	if m.http != nil {
+		m.stop()
+		m.http.Close()
+	} else if m.l != nil {
+		m.l.Close()
+	}
+}

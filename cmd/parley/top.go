@@ -1,0 +1,232 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/parley-net/parley/internal/monitor"
+)
+
+// topOptions are the flags of top.
+type topOptions struct {
+	sort         string
+	closed, json bool
+	once         bool
+	every        time.Duration
+	kill         []string
+	killAll      bool
+}
+
+func topCmd(a *app) *cobra.Command {
+	var o topOptions
+	cmd := &cobra.Command{
+		Use:   "top [HOST:]PORT",
+		Short: "Show and close the connections of a server",
+		Long: `Shows the connections of a command that was started with --monitor [HOST:]PORT
+(serve, bridge, replay), the newest figures every second. On the screen, the
+arrow keys choose a connection, k closes it, s sorts by another column, c shows
+closed ones too, q leaves.
+
+Without a terminal, or with --once, it prints the table once; with --json one
+object for each connection.
+
+Connections can be closed from the server's own machine only. --kill-all closes
+those that are open now, 20 of them in a second, so that their clients do not all
+come back at the same moment.
+
+The same figures for scripts and Prometheus:
+
+  http://HOST:PORT/          a page for a browser
+  /connz                     connections as JSON: ?state=open|closed|any
+                             ?sort=COLUMN ?limit=N
+  /statz                     counters of the servers as JSON
+  /metrics                   the same for Prometheus
+  /healthz /readyz           200; readyz 503 when the server is ending
+  POST /close?id=ID, ?all=1  close connections`,
+		Example: `  parley serve tinyproto://:8088 --relay --monitor 9090
+  parley top 9090
+  parley top 9090 --json --sort idle
+  parley top 9090 --kill 7`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.top(cmd.Context(), args[0], o)
+		},
+		ValidArgsFunction: cobra.NoFileCompletions,
+	}
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.StringVar(&o.sort, "sort", "id", "sort by `COLUMN`: "+strings.Join(monitor.Orders(), ", "))
+	f.BoolVar(&o.closed, "closed", false, "show connections that have closed too, and why")
+	f.BoolVar(&o.json, "json", false, "print the connections as JSON, one object per line")
+	f.BoolVar(&o.once, "once", false, "print the table once, also on a terminal")
+	f.DurationVar(&o.every, "every", time.Second, "on the screen: show the newest figures after `TIME`")
+	f.StringArrayVar(&o.kill, "kill", nil, "close the connection `ID`")
+	f.BoolVar(&o.killAll, "kill-all", false, "close all connections, some at a time")
+	cmd.MarkFlagsMutuallyExclusive("kill", "kill-all")
+	cmd.RegisterFlagCompletionFunc("sort", cobra.FixedCompletions(monitor.Orders(), cobra.ShellCompDirectiveNoFileComp))
+	return cmd
+}
+
+// top does what the command promises.
+func (a *app) top(ctx context.Context, place string, o topOptions) error {
+	addr, err := monitorAddr(strings.TrimSuffix(strings.TrimPrefix(place, "http://"), "/"))
+	switch {
+	case err != nil:
+		return usagef("%q: %w, as in the server's line \"monitor on\"", place, err)
+	case !slices.Contains(monitor.Orders(), o.sort):
+		return usagef("--sort %s: want %s", o.sort, strings.Join(monitor.Orders(), ", "))
+	case o.every < 10*time.Millisecond:
+		return usagef("--every %v: want at least 10ms", o.every)
+	}
+	c := &monitorClient{addr: addr, http: http.Client{Timeout: a.timeout}}
+	if a.timeout == 0 {
+		c.http.Timeout = defaultDial
+	}
+	switch {
+	case o.killAll:
+		var closing monitor.Closing
+		if err := c.do(ctx, "POST", "close?all=1", &closing); err != nil {
+			return err
+		}
+		fmt.Fprintf(a.stderr, "closing %s, %d per second\n", plural(closing.Closing, "connection"), closing.PerSecond)
+		return nil
+	case len(o.kill) > 0:
+		for _, id := range o.kill {
+			if err := c.close(ctx, id); err != nil {
+				return err
+			}
+		}
+		return nil
+	case !o.json && !o.once && !isDumb() && isTerminal(a.stdin) && isTerminal(a.stdout):
+		return a.topScreen(ctx, c, o)
+	}
+	conns, err := c.conns(ctx, o.sort, o.closed)
+	if err != nil {
+		return err
+	}
+	if o.json {
+		e := json.NewEncoder(a.stdout)
+		e.SetEscapeHTML(false)
+		for _, r := range conns.Connections {
+			if err := e.Encode(r); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	_, err = io.WriteString(a.stdout, strings.Join(topTable(conns.Connections), "\n")+"\n")
+	return err
+}
+
+// topTable returns the table, its head first.
+func topTable(rows []monitor.Row) []string {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "ID\tNAME\tADDRESS\tWIRE\tAGE\tIDLE\tIN\tOUT\tIN/s\tOUT/s\tPENDING\tLAST")
+	for _, r := range rows {
+		wire, last := r.Proto, r.Last
+		if r.TLS {
+			wire += "+tls"
+		}
+		if r.Closed != nil {
+			last = r.Reason
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%.1f\t%.1f\t%s\t%s\n", oneLine(r.ID), oneLine(r.Name), oneLine(r.Address), oneLine(wire),
+			age(r.AgeSeconds), age(r.IdleSeconds), r.MessagesIn, r.MessagesOut, r.MessagesInRate, r.MessagesOutRate, amount(int64(r.Pending)), oneLine(last))
+	}
+	w.Flush()
+	return strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
+}
+
+// oneLine returns text from outside as a cell of the table.
+func oneLine(text string) string {
+	return strings.ReplaceAll(string(appendOneLine(nil, []byte(text))), "\t", " ")
+}
+
+// age prints a time in seconds for a person.
+func age(s float64) string {
+	d := time.Duration(s * float64(time.Second))
+	switch {
+	case d < 10*time.Second:
+		return d.Round(100 * time.Millisecond).String()
+	case d < 48*time.Hour:
+		return d.Round(time.Second).String()
+	}
+	return fmt.Sprintf("%dd", int(d.Hours())/24)
+}
+
+// monitorClient asks a --monitor.
+type monitorClient struct {
+	addr string
+	http http.Client
+}
+
+func (c *monitorClient) conns(ctx context.Context, sort string, closed bool) (monitor.Conns, error) {
+	q := url.Values{"sort": {sort}, "state": {"open"}}
+	if closed {
+		q.Set("state", "any")
+	}
+	var answer monitor.Conns
+	err := c.do(ctx, "GET", "connz?"+q.Encode(), &answer)
+	return answer, err
+}
+
+func (c *monitorClient) close(ctx context.Context, id string) error {
+	return c.do(ctx, "POST", "close?id="+url.QueryEscape(id), &monitor.Closing{})
+}
+
+// do asks for path and reads the answer, which is JSON.
+func (c *monitorClient) do(ctx context.Context, method, path string, answer any) error {
+	r, err := http.NewRequestWithContext(ctx, method, "http://"+c.addr+"/"+path, nil)
+	if err != nil {
+		return usageError{err}
+	}
+	resp, err := c.http.Do(r)
+	if err != nil {
+		return c.fault(ctx, err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 64<<20))
+	if err != nil {
+		return c.fault(ctx, err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: %s", c.addr, strings.TrimSpace(string(body)))
+	}
+	if err := json.Unmarshal(body, answer); err != nil {
+		return c.foreign(err)
+	}
+	return nil
+}
+
+// fault says why there is no answer.
+func (c *monitorClient) fault(ctx context.Context, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case isTimeout(err):
+		return &fault{code: exitTimeout, err: fmt.Errorf("%s: no answer within %v", c.addr, c.http.Timeout), hint: "is that the server's line \"monitor on\"?"}
+	case isDial(err):
+		return &fault{code: exitConnect, err: fmt.Errorf("can't connect to %s: %w", c.addr, listenCause(err)), hint: "was the server started with --monitor, and is this its line \"monitor on\"?"}
+	}
+	var u *url.Error
+	if errors.As(err, &u) {
+		err = u.Err
+	}
+	return c.foreign(err)
+}
+
+func (c *monitorClient) foreign(err error) error {
+	return &fault{code: exitProtocol, err: fmt.Errorf("%s: that is no answer of a --monitor: %w", c.addr, err), hint: "the port that --monitor names is meant, not the one where clients connect"}
+}

@@ -1,0 +1,172 @@
+package monitor
+
+import (
+	_ "embed"
+	"encoding/json"
+	"net"
+	"net/http"
+	"runtime"
+	"strconv"
+	"time"
+)
+
+//go:embed page.html
+var page []byte
+
+// killRate is how many connections in a second /close?all=1 cuts.
+const killRate = 20
+
+// Handler returns the endpoints: a page for people, /healthz, /readyz,
+// /metrics, /connz, /statz and, by POST, /close. Whoever reaches it can read
+// all; only who is on this machine can close connections.
+func (m *Monitor) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		w.Header().Set("Content-Security-Policy", "default-src 'self' 'unsafe-inline'")
+		w.Write(page)
+	})
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("ok\n")) })
+	mux.HandleFunc("GET /readyz", m.readyz)
+	mux.HandleFunc("GET /metrics", m.metrics)
+	mux.HandleFunc("GET /connz", m.connz)
+	mux.HandleFunc("GET /statz", m.statz)
+	mux.HandleFunc("POST /close", m.close)
+	// A page of another site must neither read nor close anything: not by its
+	// own requests, nor under a name of its own that leads here.
+	return local(http.NewCrossOriginProtection().Handler(mux))
+}
+
+// local turns away what came to this machine under another name than an
+// address or localhost.
+func local(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		here, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+		host, _, err := net.SplitHostPort(r.Host)
+		if err != nil {
+			host = r.Host
+		}
+		if here != nil && isLoopback(here.String()) && host != "localhost" && net.ParseIP(host) == nil {
+			http.Error(w, "the name "+host+" is not that of this machine: use localhost or an address", http.StatusForbidden)
+			return
+		}
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		next.ServeHTTP(w, r)
+	})
+}
+
+func isLoopback(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+func (m *Monitor) readyz(w http.ResponseWriter, _ *http.Request) {
+	m.mu.Lock()
+	draining := m.draining
+	m.mu.Unlock()
+	if draining {
+		http.Error(w, "draining", http.StatusServiceUnavailable)
+		return
+	}
+	w.Write([]byte("ready\n"))
+}
+
+func (m *Monitor) connz(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	limit := 0
+	if text := q.Get("limit"); text != "" {
+		var err error
+		if limit, err = strconv.Atoi(text); err != nil || limit < 1 {
+			http.Error(w, "limit="+text+": want a number from 1", http.StatusBadRequest)
+			return
+		}
+	}
+	rows, err := m.rows(q.Get("state"), q.Get("sort"), limit)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	answer(w, rows)
+}
+
+// Stats is the answer to /statz.
+type Stats struct {
+	Version    string    `json:"version"`
+	Started    time.Time `json:"started"`
+	UptimeS    float64   `json:"uptime_s"`
+	Draining   bool      `json:"draining"`
+	Goroutines int       `json:"goroutines"`
+	HeapBytes  uint64    `json:"heap_bytes"`
+	Servers    []Server  `json:"servers"`
+}
+
+// Server is what Stats tells of a server; the counts are those since it began.
+type Server struct {
+	URL          string `json:"url"`
+	Open         int    `json:"open"`
+	Accepted     uint64 `json:"accepted"`
+	Refused      uint64 `json:"refused"` // connections, because of a limit
+	Slow         uint64 `json:"slow"`    // messages to all that a slow peer missed
+	MessagesIn   uint64 `json:"messages_in"`
+	MessagesOut  uint64 `json:"messages_out"`
+	BytesIn      uint64 `json:"bytes_in"`
+	BytesOut     uint64 `json:"bytes_out"`
+	Confirmed    uint64 `json:"confirmed_messages"`
+	Lost         uint64 `json:"lost_messages"`
+	RefusedSize  uint64 `json:"refused_messages"` // because of their size
+	PendingBytes int    `json:"pending_bytes"`
+}
+
+func (m *Monitor) stats() Stats {
+	m.mu.Lock()
+	s := Stats{Version: m.version, Started: m.began, UptimeS: time.Since(m.began).Seconds(), Draining: m.draining, Goroutines: runtime.NumGoroutine()}
+	m.mu.Unlock()
+	var mem runtime.MemStats
+	runtime.ReadMemStats(&mem)
+	s.HeapBytes = mem.HeapAlloc
+	for _, w := range m.servers {
+		st := w.srv.Stats()
+		t := st.Total
+		s.Servers = append(s.Servers, Server{
+			URL: w.URL, Open: st.Open, Accepted: st.Accepted, Refused: st.Refused, Slow: st.Slow,
+			MessagesIn: t.MessagesIn, MessagesOut: t.MessagesOut, BytesIn: t.BytesIn, BytesOut: t.BytesOut,
+			Confirmed: t.Confirmed, Lost: t.Lost, RefusedSize: t.Refused, PendingBytes: t.Pending,
+		})
+	}
+	return s
+}
+
+func (m *Monitor) statz(w http.ResponseWriter, _ *http.Request) { answer(w, m.stats()) }
+
+// close cuts the connection ?id=ID, or with ?all=1 all of them.
+func (m *Monitor) close(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	switch {
+	case !isLoopback(r.RemoteAddr):
+		http.Error(w, "connections can be closed from the server's own machine only", http.StatusForbidden)
+	case q.Get("all") == "1":
+		answer(w, Closing{m.killAll(killRate), killRate})
+	case m.kill(q.Get("id")):
+		answer(w, Closing{1, killRate})
+	default:
+		http.Error(w, "there is no open connection "+q.Get("id"), http.StatusNotFound)
+	}
+}
+
+// Closing is the answer to /close.
+type Closing struct {
+	Closing   int `json:"closing"` // connections
+	PerSecond int `json:"per_second"`
+}
+
+func answer(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.Encode(v)
+}

@@ -1,0 +1,99 @@
+package monitor
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Row is what is told of a connection.
+type Row struct {
+	ID          string     `json:"id"`             // its number; N.ID on the server's second address and so on
+	Name        string     `json:"name,omitempty"` // in its client certificate
+	Server      string     `json:"server"`
+	Address     string     `json:"address"` // of the peer
+	Proto       string     `json:"proto"`
+	TLS         bool       `json:"tls"`
+	Opened      time.Time  `json:"opened"`
+	AgeSeconds  float64    `json:"age_s"`
+	IdleSeconds float64    `json:"idle_s"` // since the last message
+	MessagesIn  uint64     `json:"messages_in"`
+	MessagesOut uint64     `json:"messages_out"`
+	BytesIn     uint64     `json:"bytes_in"`
+	BytesOut    uint64     `json:"bytes_out"`
+	Rates                  // of the last second
+	Pending     int        `json:"pending_bytes"`    // that wait for the peer to take them
+	Waiting     int        `json:"waiting_messages"` // for a busy handler
+	Lost        uint64     `json:"lost_messages"`
+	Last        string     `json:"last,omitempty"` // the last message, with < in front if it came, > if it left
+	Closed      *time.Time `json:"closed,omitempty"`
+	Reason      string     `json:"reason,omitempty"` // why it has closed
+
+	number [2]uint64 // of its server, and its own
+}
+
+// Rates are counts in a second.
+type Rates struct {
+	MessagesInRate  float64 `json:"messages_in_per_s"`
+	MessagesOutRate float64 `json:"messages_out_per_s"`
+	BytesInRate     float64 `json:"bytes_in_per_s"`
+	BytesOutRate    float64 `json:"bytes_out_per_s"`
+}
+
+// Conns is the answer to /connz.
+type Conns struct {
+	Now         time.Time `json:"now"`
+	Total       int       `json:"total"` // before limit
+	Connections []Row     `json:"connections"`
+}
+
+// orders are what /connz can sort by. Where more is worse, the most comes first.
+var orders = map[string]func(a, b Row) int{
+	"id":      func(a, b Row) int { return slices.Compare(a.number[:], b.number[:]) },
+	"name":    func(a, b Row) int { return cmp.Compare(a.Name, b.Name) },
+	"address": func(a, b Row) int { return cmp.Compare(a.Address, b.Address) },
+	"age":     func(a, b Row) int { return cmp.Compare(b.AgeSeconds, a.AgeSeconds) },
+	"idle":    func(a, b Row) int { return cmp.Compare(b.IdleSeconds, a.IdleSeconds) },
+	"in":      func(a, b Row) int { return cmp.Compare(b.MessagesIn, a.MessagesIn) },
+	"out":     func(a, b Row) int { return cmp.Compare(b.MessagesOut, a.MessagesOut) },
+	"bytes":   func(a, b Row) int { return cmp.Compare(b.BytesIn+b.BytesOut, a.BytesIn+a.BytesOut) },
+	"rate": func(a, b Row) int {
+		return cmp.Compare(b.MessagesInRate+b.MessagesOutRate, a.MessagesInRate+a.MessagesOutRate)
+	},
+	"pending": func(a, b Row) int { return cmp.Compare(b.Pending, a.Pending) },
+}
+
+// Orders returns the names of the orders.
+func Orders() []string { return slices.Sorted(maps.Keys(orders)) }
+
+// rows returns the connections in a state: open, closed or any.
+func (m *Monitor) rows(state, sort string, limit int) (Conns, error) {
+	order, ok := orders[cmp.Or(sort, "id")]
+	if !ok {
+		return Conns{}, fmt.Errorf("sort=%s: want %s", sort, strings.Join(Orders(), ", "))
+	}
+	state = cmp.Or(state, "open")
+	if state != "open" && state != "closed" && state != "any" {
+		return Conns{}, fmt.Errorf("state=%s: want open, closed or any", state)
+	}
+	answer := Conns{Now: time.Now(), Connections: []Row{}}
+	if state != "closed" {
+		for _, wc := range m.conns() {
+			answer.Connections = append(answer.Connections, wc.now(answer.Now))
+		}
+	}
+	if state != "open" {
+		m.mu.Lock()
+		answer.Connections = append(answer.Connections, m.closed...)
+		m.mu.Unlock()
+	}
+	slices.SortStableFunc(answer.Connections, order)
+	answer.Total = len(answer.Connections)
+	if limit > 0 && limit < answer.Total {
+		answer.Connections = answer.Connections[:limit]
+	}
+	return answer, nil
+}
