@@ -202,7 +202,7 @@ func (p *page) await(s *proc, line, want string) {
 			s.finishes(p.t, 0)
 		default:
 			c := s.stdout
-			if strings.HasPrefix(l, "listening on ") {
+			if strings.HasPrefix(l, "listening on ") || strings.HasPrefix(l, "monitor on ") {
 				c = s.stderr
 			}
 			if _, err := c.await(regexp.MustCompile(`(?m)^` + p.real.Replace(pattern(l)))); err != nil {

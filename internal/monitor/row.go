@@ -3,7 +3,6 @@ package monitor
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -50,29 +49,45 @@ type Conns struct {
 	Connections []Row     `json:"connections"`
 }
 
-// orders are what /connz can sort by. Where more is worse, the most comes first.
-var orders = map[string]func(a, b Row) int{
-	"id":      func(a, b Row) int { return slices.Compare(a.number[:], b.number[:]) },
-	"name":    func(a, b Row) int { return cmp.Compare(a.Name, b.Name) },
-	"address": func(a, b Row) int { return cmp.Compare(a.Address, b.Address) },
-	"age":     func(a, b Row) int { return cmp.Compare(b.AgeSeconds, a.AgeSeconds) },
-	"idle":    func(a, b Row) int { return cmp.Compare(b.IdleSeconds, a.IdleSeconds) },
-	"in":      func(a, b Row) int { return cmp.Compare(b.MessagesIn, a.MessagesIn) },
-	"out":     func(a, b Row) int { return cmp.Compare(b.MessagesOut, a.MessagesOut) },
-	"bytes":   func(a, b Row) int { return cmp.Compare(b.BytesIn+b.BytesOut, a.BytesIn+a.BytesOut) },
-	"rate": func(a, b Row) int {
-		return cmp.Compare(b.MessagesInRate+b.MessagesOutRate, a.MessagesInRate+a.MessagesOutRate)
-	},
-	"pending": func(a, b Row) int { return cmp.Compare(b.Pending, a.Pending) },
+// An order is what /connz can sort by. Where more is worse, the most comes
+// first.
+type order struct {
+	name    string
+	compare func(a, b Row) int
+}
+
+// orders returns all, in the order of the columns.
+func orders() []order {
+	return []order{
+		{"id", func(a, b Row) int { return slices.Compare(a.number[:], b.number[:]) }},
+		{"name", func(a, b Row) int { return cmp.Compare(a.Name, b.Name) }},
+		{"address", func(a, b Row) int { return cmp.Compare(a.Address, b.Address) }},
+		{"age", func(a, b Row) int { return cmp.Compare(b.AgeSeconds, a.AgeSeconds) }},
+		{"idle", func(a, b Row) int { return cmp.Compare(b.IdleSeconds, a.IdleSeconds) }},
+		{"in", func(a, b Row) int { return cmp.Compare(b.MessagesIn, a.MessagesIn) }},
+		{"out", func(a, b Row) int { return cmp.Compare(b.MessagesOut, a.MessagesOut) }},
+		{"bytes", func(a, b Row) int { return cmp.Compare(b.BytesIn+b.BytesOut, a.BytesIn+a.BytesOut) }},
+		{"rate", func(a, b Row) int {
+			return cmp.Compare(b.MessagesInRate+b.MessagesOutRate, a.MessagesInRate+a.MessagesOutRate)
+		}},
+		{"pending", func(a, b Row) int { return cmp.Compare(b.Pending, a.Pending) }},
+	}
 }
 
 // Orders returns the names of the orders.
-func Orders() []string { return slices.Sorted(maps.Keys(orders)) }
+func Orders() []string {
+	var names []string
+	for _, o := range orders() {
+		names = append(names, o.name)
+	}
+	return names
+}
 
 // rows returns the connections in a state: open, closed or any.
 func (m *Monitor) rows(state, sort string, limit int) (Conns, error) {
-	order, ok := orders[cmp.Or(sort, "id")]
-	if !ok {
+	all := orders()
+	i := slices.IndexFunc(all, func(o order) bool { return o.name == cmp.Or(sort, "id") })
+	if i < 0 {
 		return Conns{}, fmt.Errorf("sort=%s: want %s", sort, strings.Join(Orders(), ", "))
 	}
 	state = cmp.Or(state, "open")
@@ -90,7 +105,7 @@ func (m *Monitor) rows(state, sort string, limit int) (Conns, error) {
 		answer.Connections = append(answer.Connections, m.closed...)
 		m.mu.Unlock()
 	}
-	slices.SortStableFunc(answer.Connections, order)
+	slices.SortStableFunc(answer.Connections, all[i].compare)
 	answer.Total = len(answer.Connections)
 	if limit > 0 && limit < answer.Total {
 		answer.Connections = answer.Connections[:limit]

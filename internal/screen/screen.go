@@ -261,6 +261,10 @@ func (s *Screen) csi(private, numbers, final string) {
 		s.eraseScreen(n[0])
 	case "K":
 		s.eraseRow(n[0])
+	case "P":
+		row := s.cells[s.y]
+		copy(row[s.x:], row[min(s.x+count, s.width):])
+		s.clear(s.y, s.width-min(count, s.width-s.x), s.width)
 	case "X":
 		s.clear(s.y, s.x, s.x+count)
 	case "?h", "?l": // modes: those that matter change the whole screen

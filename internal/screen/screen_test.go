@@ -23,6 +23,8 @@ func TestScreen(t *testing.T) {
 		"erase to the end":  {"abcdef\x1b[3D\x1b[K", "abc\n"},
 		"erase to here":     {"abcdef\x1b[3D\x1b[1K", "    ef\n"},
 		"erase characters":  {"abcdef\r\x1b[2X", "  cdef\n"},
+		"delete characters": {"abcdefghij\r\x1b[C\x1b[2P", "adefghij\n"},
+		"delete the rest":   {"abcdef\r\x1b[C\x1b[99P", "a\n"},
 		"erase below":       {"a\r\nb\r\nc\x1b[2;1H\x1b[J", "a\n"},
 		"erase all":         {"a\r\nb\x1b[2J", "\n"},
 		"colours":           {"\x1b[1;31mred\x1b[0m", "red\n"},
