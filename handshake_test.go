@@ -71,11 +71,14 @@ func TestLongGreeting(t *testing.T) {
 //
 // Verifies: RUNTIME-10
 func TestMinRate(t *testing.T) {
-	for rate, sound := range map[int]bool{50: false, 200: true} {
+	for _, k := range []struct {
+		rate, least int
+		sound       bool
+	}{{50, 100, false}, {200, 100, true}, {10, -1, true}} {
 		synctest.Test(t, func(t *testing.T) {
 			life := newLife()
 			srv := &parley.Server{Protocol: tinyproto.Protocol{}, Handler: parley.HandlerFunc(echo), Hooks: life.hooks(),
-				Limits: parley.Limits{MinRate: 100}, Timeouts: parley.Timeouts{Progress: 10 * time.Second}}
+				Limits: parley.Limits{MinRate: k.least}, Timeouts: parley.Timeouts{Progress: 10 * time.Second}}
 			l := newMemory()
 			serve(t, srv, l)
 			peer := l.dial(t)
@@ -83,15 +86,15 @@ func TestMinRate(t *testing.T) {
 			peer.say(tinyHello + tinyHead(10_000))
 			go io.Copy(io.Discard, peer)
 			failed := false
-			for range 10_000 / rate {
+			for range 10_000 / k.rate {
 				time.Sleep(time.Second)
-				if _, err := io.WriteString(peer, strings.Repeat("x", rate)); err != nil {
+				if _, err := io.WriteString(peer, strings.Repeat("x", k.rate)); err != nil {
 					failed = true
 					break
 				}
 			}
-			if failed == sound {
-				t.Errorf("%d bytes a second, MinRate 100: cut %v", rate, failed)
+			if failed == k.sound {
+				t.Errorf("%d bytes a second, MinRate %d: cut %v", k.rate, k.least, failed)
 			}
 		})
 	}

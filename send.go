@@ -24,7 +24,8 @@ type held struct {
 // more than Limits.MaxOutput bytes wait for the peer.
 //
 // ErrTooLarge, ErrNotRepresentable and ErrUnsolicited, possibly wrapped, mean
-// that nothing was sent and the connection is unharmed. If ctx ends before the
+// that nothing was sent and the connection is unharmed, unless it had ended before
+// (Err tells). If ctx ends before the
 // message's turn has come, nothing was sent; if it ends when a part of the
 // message has left, the connection ends too.
 func (c *Conn) Send(ctx context.Context, m Message) error {
