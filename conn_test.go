@@ -79,6 +79,7 @@ func TestCall(t *testing.T) {
 	})
 }
 
+// Verifies: RUNTIME-16, RUNTIME-19
 func TestPullOrder(t *testing.T) {
 	each(t, all, func(t *testing.T, p parley.Protocol, pipe bool) {
 		c := connect(t, pipe, &parley.Server{Protocol: p, Handler: parley.HandlerFunc(echo)}, &parley.Dialer{})
@@ -105,6 +106,8 @@ func TestPullOrder(t *testing.T) {
 }
 
 // A receive that times out takes nothing: half a message stays where it is.
+//
+// Verifies: RUNTIME-20
 func TestReceiveTimeout(t *testing.T) {
 	each(t, all, func(t *testing.T, p parley.Protocol, pipe bool) {
 		answer := make(chan struct{})
@@ -135,6 +138,8 @@ func TestReceiveTimeout(t *testing.T) {
 }
 
 // A handler may Confirm, Call and send any amount on its own connection.
+//
+// Verifies: RUNTIME-25
 func TestHandlerWaitsForItsOwnConnection(t *testing.T) {
 	for i, p := range symmetric {
 		for _, pipe := range []bool{false, true} {
@@ -197,6 +202,8 @@ func expect(t *testing.T, c *parley.Conn, want string) {
 }
 
 // Concurrent calls get their answers in the order of their questions.
+//
+// Verifies: RUNTIME-18
 func TestConcurrentCalls(t *testing.T) {
 	each(t, all, func(t *testing.T, p parley.Protocol, pipe bool) {
 		c := connect(t, pipe, &parley.Server{Protocol: p, Handler: parley.HandlerFunc(echo)}, &parley.Dialer{})
@@ -217,6 +224,7 @@ func TestConcurrentCalls(t *testing.T) {
 	})
 }
 
+// Verifies: RUNTIME-17
 func TestConfirm(t *testing.T) {
 	each(t, all, func(t *testing.T, p parley.Protocol, pipe bool) {
 		c := connect(t, pipe, &parley.Server{Protocol: p, Handler: parley.HandlerFunc(discard)}, &parley.Dialer{})
@@ -239,6 +247,8 @@ func TestConfirm(t *testing.T) {
 }
 
 // What was received before the peer closed is delivered before its end.
+//
+// Verifies: RUNTIME-35
 func TestEverythingBeforeTheEnd(t *testing.T) {
 	each(t, symmetric, func(t *testing.T, p parley.Protocol, pipe bool) {
 		srv := &parley.Server{Protocol: p, Pull: true}
@@ -266,6 +276,8 @@ func TestEverythingBeforeTheEnd(t *testing.T) {
 }
 
 // A handler's panic or error ends its own connection only.
+//
+// Verifies: RUNTIME-26, RUNTIME-27
 func TestHandlerFails(t *testing.T) {
 	each(t, symmetric, func(t *testing.T, p parley.Protocol, pipe bool) {
 		reasons := make(chan error, 10)

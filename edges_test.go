@@ -20,6 +20,8 @@ import (
 // What arrives while this side closes is dropped, but it was confirmed: the
 // peer's Confirm succeeds for a message that no program ever gets. (Found by the
 // simulation, every confirming wire, Close and Shutdown.)
+//
+// Verifies: RUNTIME-17, RUNTIME-33
 func TestConfirmedWhileClosing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ours, theirs := net.Pipe()
@@ -46,6 +48,8 @@ func TestConfirmedWhileClosing(t *testing.T) {
 
 // A handler that Confirms (serpy) or Calls (any wire) after the peer has closed
 // waits for ever: the reader is gone, nobody tells it.
+//
+// Verifies: RUNTIME-25, RUNTIME-43
 func TestHandlerWaitsBehindTheEnd(t *testing.T) {
 	waits := map[string]func(ctx context.Context, c *parley.Conn) error{
 		"Confirm": func(ctx context.Context, c *parley.Conn) error { return c.Confirm(ctx, parley.Text("x")) },
@@ -89,6 +93,8 @@ func TestHandlerWaitsBehindTheEnd(t *testing.T) {
 
 // Shutdown does not see that a handler has returned, if that handler had handed
 // its reader's role over: it waits until its context ends.
+//
+// Verifies: RUNTIME-25, RUNTIME-32
 func TestShutdownBehindAWaitingHandler(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := &parley.Server{Protocol: tinyproto.Protocol{}, Handler: parley.HandlerFunc(func(ctx context.Context, c *parley.Conn, m parley.Message) error {
@@ -128,6 +134,8 @@ func TestShutdownBehindAWaitingHandler(t *testing.T) {
 // Send between EventOffer and Accept; either that must not happen or the
 // machine must see that messages have crossed: then the payload needs no OK, and
 // the OK for the accepted one comes behind it.)
+//
+// Verifies: RUNTIME-22
 func TestSendWhileAStreamIsOffered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := &parley.Server{Protocol: tinyproto.Protocol{}, Pull: true}
@@ -159,6 +167,8 @@ func TestSendWhileAStreamIsOffered(t *testing.T) {
 
 // The value of a message that is a number gets lost in ReceiveStream: the
 // stream is empty.
+//
+// Verifies: RUNTIME-22
 func TestStreamOfANumber(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := &parley.Server{Protocol: serpy.Protocol{Mode: 5}, Pull: true}

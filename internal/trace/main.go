@@ -98,7 +98,7 @@ func testEvents(dir, results string, tests []test, stdin io.Reader, stderr io.Wr
 	for _, t := range tests {
 		names[t.name], packages[t.pkg] = true, true
 	}
-	args := []string{"test", "-json", "-run", "^(" + strings.Join(sorted(names), "|") + ")$"}
+	args := []string{"test", "-json", "-timeout", "30m", "-run", "^(" + strings.Join(sorted(names), "|") + ")$"}
 	cmd := exec.Command("go", append(args, sorted(packages)...)...)
 	cmd.Dir = dir
 	cmd.Stderr = stderr
