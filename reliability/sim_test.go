@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/parley-net/parley"
@@ -36,6 +37,7 @@ type sim struct {
 	ends  [2]*end
 	grain time.Duration // the longest pause of an actor
 	ctx   context.Context
+	busy  atomic.Int64 // receivers that are not waiting for a message
 
 	mu       sync.Mutex
 	doing    map[string]string // what each actor waits for
@@ -444,6 +446,8 @@ func (r *slowReader) Read(p []byte) (int, error) {
 
 // listen receives messages until the connection has ended.
 func (a *actor) listen() {
+	a.sim.busy.Add(1)
+	defer a.sim.busy.Add(-1)
 	for {
 		a.pause()
 		if !a.hear(false) {
@@ -469,7 +473,9 @@ func (a *actor) hear(briefly bool) bool {
 	} else {
 		var m parley.Message
 		done := a.doing("Receive")
+		a.sim.busy.Add(-1)
 		m, err = a.conn.Receive(ctx)
+		a.sim.busy.Add(1)
 		done(err)
 		if err == nil {
 			a.hears.arrived(m)
@@ -488,7 +494,9 @@ func (a *actor) hear(briefly bool) bool {
 
 func (a *actor) hearStream(ctx context.Context) error {
 	done := a.doing("ReceiveStream")
+	a.sim.busy.Add(-1)
 	s, err := a.conn.ReceiveStream(ctx)
+	a.sim.busy.Add(1)
 	done(err)
 	if err != nil {
 		return err
@@ -552,6 +560,8 @@ func (h *handler) ServeMessage(_ context.Context, c *parley.Conn, m parley.Messa
 	if c != h.conn {
 		h.sim.problem("the handler got another connection")
 	}
+	h.sim.busy.Add(1)
+	defer h.sim.busy.Add(-1)
 	key := h.sim.kind.key(m)
 	h.hears.arrived(m)
 	h.react(true)
@@ -570,6 +580,8 @@ func (h *handler) ServeMessage(_ context.Context, c *parley.Conn, m parley.Messa
 type streamHandler struct{ *handler }
 
 func (h streamHandler) ServeStream(_ context.Context, _ *parley.Conn, s *parley.Stream) error {
+	h.sim.busy.Add(1)
+	defer h.sim.busy.Add(-1)
 	if err := h.readStream(s); err != nil {
 		h.mustHaveEnded(err)
 		return err
@@ -673,7 +685,7 @@ func (a *actor) waitQuiet() {
 	for patience := time.Millisecond; a.conn.Err() == nil; patience *= 2 {
 		time.Sleep(patience)
 		if a.sim.quiet() {
-			time.Sleep(a.sim.venue.settled) // a handler may have said something meanwhile
+			time.Sleep(a.sim.venue.settled)
 			if a.sim.quiet() {
 				return
 			}
@@ -681,8 +693,9 @@ func (a *actor) waitQuiet() {
 	}
 }
 
+// quiet: everything has arrived, and nobody is about to answer.
 func (s *sim) quiet() bool {
-	return s.ends[dialing].sends.outstanding()+s.ends[accepting].sends.outstanding() == 0
+	return s.busy.Load() == 0 && s.ends[dialing].sends.outstanding()+s.ends[accepting].sends.outstanding() == 0
 }
 
 // judge looks at the result.
