@@ -46,6 +46,7 @@ func TestSoak(t *testing.T) {
 				t.Errorf("messages %v of %s were confirmed and have not arrived", numbers, sender)
 			}
 		}
+		s.arrived, s.cut.sizes = nil, nil // the test's own notes grow with it
 		g, f, m := settled(t)
 		figure(t, "%v: %d connections, %d calls, %d streams, %d confirmed of %d (%d missing, %d were cut behind their size), %d wrong, %d arrived twice; then %+d goroutines, %+d descriptors, %+d KiB",
 			lasting, s.connections.Load(), s.calls.Load(), s.streams.Load(), s.confirmed.Load(), s.tried.Load(), missing, s.cut.total(), s.wrong.Load(), twice, g-goroutines, f-descriptors, (m-memory)>>10)
