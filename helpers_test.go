@@ -340,3 +340,17 @@ var forms = []form{
 	{serpy.Protocol{}, "", func(ms ...string) string { return strings.Join(ms, "\x1f") + "\x1f" }},
 	{serpy2.Protocol{}, "", serpy2Text},
 }
+
+// eventually waits until ok.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	ctx, tick := newContext(t), time.NewTicker(2*time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}

@@ -10,7 +10,6 @@ import (
 	"runtime"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/parley-net/parley"
 	"github.com/parley-net/parley/parleytest"
@@ -18,20 +17,6 @@ import (
 	"github.com/parley-net/parley/serpy2"
 	"github.com/parley-net/parley/tinyproto"
 )
-
-// eventually waits until ok.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	ctx, tick := newContext(t), time.NewTicker(2*time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			t.Fatalf("waited in vain for %s", what)
-		}
-	}
-}
 
 // dialLoop connects a client to addr until the test ends.
 func dialLoop(t *testing.T, p parley.Protocol, addr string) *parley.Conn {

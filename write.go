@@ -276,17 +276,22 @@ func (c *Conn) wrote(n int, err error) {
 	}
 	c.current.b = c.current.b[n:]
 	if err != nil {
-		if c.said {
-			c.cut(c.reason) // a peer that has gone does not need our last words
-			return
-		}
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			err = ErrSlowConsumer
-		}
-		c.cut(&ConnError{Peer: c.peer(), Offset: int64(c.stats.BytesIn), Err: err})
+		c.writeFailed(err)
 		return
 	}
 	c.passTurn()
+}
+
+// writeFailed ends the connection because nothing can be written to it.
+func (c *Conn) writeFailed(err error) {
+	switch {
+	case c.said:
+		c.cut(c.reason) // a peer that has gone does not need our last words
+		return
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		err = ErrSlowConsumer
+	}
+	c.cut(&ConnError{Peer: c.peer(), Offset: int64(c.stats.BytesIn), Err: err})
 }
 
 // dropOutput gives up what has not been written. A segment that is being

@@ -79,7 +79,13 @@ func (s *source) send(ctx context.Context, c *parley.Conn, offset int64, message
 			return errStopped
 		}
 		n := s.next(s.size-at, int64(cmp.Or(messageSize, defaultMessageSize)))
-		r := &meter{r: io.NewSectionReader(s.r, at, n), sum: s.sum, tell: tell}
+		var r io.Reader = &meter{r: io.NewSectionReader(s.r, at, n), sum: s.sum, tell: tell}
+		if s.sum == nil && s.f != nil { // nobody has to see the bytes
+			if _, err := s.f.Seek(at, io.SeekStart); err != nil {
+				return err
+			}
+			r = &fileMeter{f: s.f, tell: tell}
+		}
 		if err := c.SendStream(ctx, n, r); err != nil {
 			return err
 		}
@@ -116,6 +122,33 @@ func (s *source) Close() error {
 		return nil
 	}
 	return s.f.Close()
+}
+
+// fileMeter is a file for SendStream that counts what goes by, which need not be in
+// memory for that.
+type fileMeter struct {
+	f    *os.File
+	tell func(n int)
+}
+
+// fileStep is how many bytes of a file leave before they are told.
+const fileStep = 256 << 10
+
+func (m *fileMeter) Read(p []byte) (int, error) {
+	n, err := m.f.Read(p)
+	m.tell(n)
+	return n, err
+}
+
+// WriteTo writes as much of the file as w takes.
+func (m *fileMeter) WriteTo(w io.Writer) (sent int64, err error) {
+	for err == nil {
+		var n int64
+		n, err = io.CopyN(w, m.f, fileStep)
+		m.tell(int(n))
+		sent += n
+	}
+	return sent, err
 }
 
 // meter reads for SendStream, and hashes and counts what goes by.

@@ -1,0 +1,131 @@
+package parley
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"time"
+)
+
+// sendsFiles reports whether a body can go from a file to the connection without
+// being in memory: not through TLS, nor if it is to be traced. An event loop's
+// socket is not Go's.
+func (c *Conn) sendsFiles() bool {
+	_, ok := c.nc.(*net.TCPConn)
+	return ok && c.cfg.trace == nil
+}
+
+// writeBody has r write itself as the open body, of size bytes at most.
+func (c *Conn) writeBody(ctx context.Context, size int64, r io.WriterTo) (sent int64, err error) {
+	b := &bodyWriter{c: c, ctx: ctx, left: size}
+	c.mu.Unlock()
+	defer c.mu.Lock() // also if r panics
+	stop := context.AfterFunc(ctx, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.cut(fmt.Errorf("parley: sending was cancelled in the middle of a message: %w", c.ctxErr(ctx)))
+	})
+	defer stop()
+	if f, ok := r.(*os.File); ok { // whose WriteTo hides that it is one
+		_, err = b.ReadFrom(f)
+	} else {
+		_, err = r.WriteTo(b)
+	}
+	return size - b.left, err
+}
+
+// bodyWriter writes the open body of a message that is being sent.
+type bodyWriter struct {
+	c    *Conn
+	ctx  context.Context
+	left int64
+}
+
+// Write sends p, and returns when it has left.
+func (b *bodyWriter) Write(p []byte) (int, error) {
+	c := b.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		return 0, c.err
+	}
+	q := p[:min(int64(len(p)), b.left)]
+	w := segmentWaiter()
+	c.queueBody(q, nil, w)
+	if err := c.awaitSegment(b.ctx, w); err != nil {
+		return 0, err
+	}
+	b.left -= int64(len(q))
+	if len(q) < len(p) {
+		return len(q), io.ErrShortWrite
+	}
+	return len(q), nil
+}
+
+// ReadFrom sends what r has, but not more than is left.
+func (b *bodyWriter) ReadFrom(r io.Reader) (sent int64, err error) {
+	c := b.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	inner, size := r, b.left
+	if l, ok := r.(*io.LimitedReader); ok {
+		inner, size = l.R, min(size, l.N)
+	}
+	if size == 0 {
+		return 0, c.err
+	}
+	if f, ok := inner.(*os.File); ok {
+		sent, err = c.sendFile(b.ctx, size, f)
+	} else {
+		sent, err = c.copyBody(b.ctx, size, r)
+	}
+	b.left -= sent
+	if c.err != nil {
+		err = c.err
+	}
+	return sent, err
+}
+
+// sendFile sends at most size bytes of f as the open body, and returns how many.
+func (c *Conn) sendFile(ctx context.Context, size int64, f *os.File) (sent int64, err error) {
+	w := segmentWaiter() // of nothing: it has left when all before it has
+	c.queueBody(nil, nil, w)
+	if c.awaitSegment(ctx, w) != nil {
+		return 0, nil
+	}
+	if !c.cfg.traits.Lockstep {
+		c.ensureReader()
+	}
+	// While the body is open nothing else can leave, so nobody else is writing.
+	c.writing = true
+	to, wait, stuck := c.nc.(*net.TCPConn), c.cfg.timeouts.Write/writeLooks, 0
+	for sent < size && c.err == nil {
+		c.mu.Unlock()
+		if wait > 0 {
+			to.SetWriteDeadline(time.Now().Add(wait))
+		}
+		want := min(size-sent, writeSize)
+		n, err := to.ReadFrom(&io.LimitedReader{R: f, N: want})
+		c.mu.Lock()
+		sent += n
+		c.gone += uint64(n)
+		c.stats.BytesOut += uint64(n)
+		if stuck++; n > 0 {
+			stuck = 0
+		}
+		switch {
+		case err == nil && n < want: // the end of the file
+			size = sent
+		case err != nil && c.err == nil && !(errors.Is(err, os.ErrDeadlineExceeded) && stuck < writeLooks):
+			c.writeFailed(err)
+		}
+	}
+	c.writing = false
+	if c.err == nil && wait > 0 {
+		to.SetWriteDeadline(time.Time{})
+	}
+	return sent, nil
+}

@@ -1,0 +1,132 @@
+package parley
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/parley-net/parley/internal/bufpool"
+	"github.com/parley-net/parley/wire"
+)
+
+// SendStream sends a message of exactly size bytes that r brings. On a wire
+// that announces sizes ahead of a plain body (tinyproto) it is never in memory
+// as a whole; on the others it is read into memory first, within
+// Limits.MaxMessage. r must not depend on this connection being read by the
+// caller. If r ends early or fails, the connection ends.
+//
+// If r is an io.WriterTo that in the end copies from an *os.File, as that itself
+// does, its bytes go from the file to a bare TCP connection inside the kernel.
+func (c *Conn) SendStream(ctx context.Context, size int64, r io.Reader) error {
+	if size < 0 {
+		return fmt.Errorf("%w: a message of %d bytes", ErrNotRepresentable, size)
+	}
+	if !c.cfg.traits.SendsStreams || len(c.transform) > 0 {
+		if size > c.cfg.limits.MaxMessage {
+			return fmt.Errorf("%w: %d bytes must be in memory on this wire, Limits.MaxMessage is %d", ErrTooLarge, size, c.cfg.limits.MaxMessage)
+		}
+		b := make([]byte, size)
+		if _, err := io.ReadFull(r, b); err != nil {
+			if err == io.EOF {
+				err = io.ErrUnexpectedEOF
+			}
+			return fmt.Errorf("parley: reading the message to send: %w", err)
+		}
+		return c.Send(ctx, Bytes(b))
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.takeTurn(ctx); err != nil {
+		return err
+	}
+	c.owed()
+	before := len(c.out)
+	out, sent, err := c.m.SendHead(c.out, size)
+	if err != nil {
+		c.releaseTurn()
+		return err
+	}
+	c.out = out
+	c.account(sent, len(out)-before)
+	if c.cfg.trace != nil {
+		c.traceOut("head of a stream", out[before:], Message{})
+	}
+	if sent.Body == wire.BodyHeld {
+		w := segmentWaiter()
+		c.held = &held{stream: true, w: w}
+		if err := c.awaitSegment(ctx, w); err != nil {
+			return err
+		}
+	}
+	if sent.Body == wire.BodyNone {
+		c.releaseTurn()
+		c.flush()
+		return c.err
+	}
+	if err := c.sendBody(ctx, size, r); err != nil {
+		return err
+	}
+	c.bodySent()
+	c.releaseTurn()
+	c.flush()
+	return nil
+}
+
+// sendBody sends size bytes of r as the open body.
+func (c *Conn) sendBody(ctx context.Context, size int64, r io.Reader) (err error) {
+	var sent int64
+	if to, ok := r.(io.WriterTo); ok && c.sendsFiles() {
+		sent, err = c.writeBody(ctx, size, to)
+	} else {
+		sent, err = c.copyBody(ctx, size, r)
+	}
+	if c.err != nil {
+		return c.err
+	}
+	if sent < size {
+		if err == nil || err == io.EOF {
+			err = io.ErrUnexpectedEOF
+		}
+		c.cut(fmt.Errorf("parley: the message to send ended %d bytes early: %w", size-sent, err))
+	}
+	return c.err
+}
+
+// copyBody sends at most size bytes of r as the open body, and returns how many,
+// with the error of r if that is not its end. Two pieces are under way at a time:
+// one is read while the other leaves.
+func (c *Conn) copyBody(ctx context.Context, size int64, r io.Reader) (sent int64, err error) {
+	var leaving *waiter
+	for sent < size && err == nil {
+		var b []byte
+		b, err = c.readBody(r, bufpool.Get(writeSize), size-sent)
+		if len(b) == 0 || c.err != nil {
+			bufpool.Put(b)
+			break
+		}
+		w := segmentWaiter()
+		c.queueBody(b, b, w)
+		c.flush()
+		sent += int64(len(b))
+		if leaving != nil && c.awaitSegment(ctx, leaving) != nil {
+			return sent, nil
+		}
+		leaving = w
+	}
+	if leaving != nil {
+		c.awaitSegment(ctx, leaving)
+	}
+	if err == io.EOF {
+		err = nil
+	}
+	return sent, err
+}
+
+// readBody reads what r has into b, at most most bytes, without the lock: to wait
+// for all of b would keep back what a slow reader brings.
+func (c *Conn) readBody(r io.Reader, b []byte, most int64) ([]byte, error) {
+	c.mu.Unlock()
+	defer c.mu.Lock() // also if r panics
+	n, err := io.ReadAtLeast(r, b[:min(most, int64(cap(b)))], 1)
+	return b[:n], err
+}
