@@ -137,14 +137,14 @@ func (c *Conn) linger() {
 	if err != nil || c.err != nil || c.eof || c.cfg.timeouts.Linger < 0 {
 		return
 	}
-	// A peer that still sends, or has not confirmed all, has not read all that is
-	// before the end.
+	// A peer that still sends, or has not taken or confirmed all, has not read all
+	// that is before the end.
 	limit := time.Now().Add(max(c.cfg.timeouts.Linger, c.cfg.timeouts.Close))
 	c.nc.SetReadDeadline(limit)
 	for c.err == nil && time.Now().Before(limit) {
 		heard := c.stats.BytesIn
 		c.pause(c.cfg.timeouts.Linger)
-		if c.stats.BytesIn == heard && c.stats.Confirmed >= c.sent {
+		if c.stats.BytesIn == heard && c.stats.Confirmed >= c.sent && c.io.outqueue() == 0 {
 			return
 		}
 	}

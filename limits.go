@@ -60,8 +60,8 @@ type Timeouts struct {
 	// handled when the stream ends, and can't tell (serpy2). Default 1 s.
 	Settle time.Duration
 	// Linger bounds how long Close waits for a silent peer to close too, so
-	// that what is under way is not cut by a reset; one that still sends is
-	// given up to Close. Default 1 s.
+	// that what is under way is not cut by a reset; one that still sends, or has
+	// not taken all that was sent, is given up to Close. Default 1 s.
 	Linger time.Duration
 	// KeepAlive is after how long a silence the kernel asks a TCP peer whether
 	// it is still there, and how often it then asks; after four questions
