@@ -78,7 +78,7 @@ func (d *Dialer) NewConn(ctx context.Context, nc net.Conn) (*Conn, error) {
 
 // dialError says that a connection could not be made.
 func dialError(addr, what string, err error) error {
-	if errors.Is(err, context.DeadlineExceeded) {
+	if e := net.Error(nil); errors.As(err, &e) && e.Timeout() {
 		return &TimeoutError{Peer: addr, Wait: fmt.Sprintf("%s %s: %v", what, addr, err)}
 	}
 	return fmt.Errorf("parley: %s %s: %w", what, addr, err)
