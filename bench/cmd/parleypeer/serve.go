@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"reflect"
 	"runtime/pprof"
 	"syscall"
 	"time"
@@ -53,9 +52,7 @@ func serve(args []string) error {
 	switch *driver {
 	case "goroutine":
 	case "loop":
-		if err := useLoops(srv, *loops); err != nil {
-			return err
-		}
+		srv.EventLoops = *loops
 	default:
 		return fmt.Errorf("unknown driver %q", *driver)
 	}
@@ -90,16 +87,6 @@ func profileTo(name string) (stop func(), err error) {
 		return nil, err
 	}
 	return func() { pprof.StopCPUProfile(); out.Close() }, nil
-}
-
-// useLoops switches the event loop on, where this parley has one.
-func useLoops(srv *parley.Server, n int) error {
-	field := reflect.ValueOf(srv).Elem().FieldByName("EventLoops")
-	if !field.IsValid() {
-		return fmt.Errorf("this version of parley has no event loop (Server.EventLoops)")
-	}
-	field.SetInt(int64(n))
-	return nil
 }
 
 func echo(ctx context.Context, c *parley.Conn, m parley.Message) error { return c.Send(ctx, m) }
