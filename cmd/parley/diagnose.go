@@ -148,6 +148,8 @@ func explain(c *parley.Conn, err error) error {
 	hint := ""
 	if other := speaks(a.first); other != "" && other != c.Protocol().Name() {
 		hint = "the peer seems to speak " + other
+	} else if isTimeout(err) && a.total == 0 {
+		hint = "not a byte has come from the peer: does it speak " + c.Protocol().Name() + ", and does it answer to that?"
 	} else if isTimeout(err) || errors.Is(err, io.ErrUnexpectedEOF) {
 		hint = unfinished(c.Protocol(), a)
 	}

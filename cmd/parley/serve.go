@@ -42,7 +42,8 @@ ends; a second one ends it at once.
 
 --exec runs a program for each connection. Each message is a line on its
 standard input, each line of its standard output is a message back; on oneline
-it answers the latest command. With --format jsonl the lines are JSON, with
+it answers the latest command. It must not hold lines back: python3 -u, or
+"stdbuf -oL" in front of other programs. With --format jsonl the lines are JSON, with
 types, bytes in base64 and oneline's invalid flag. What it writes to standard
 error goes to the log, at most 100 lines a second. A line it prints may be as
 long as a message of --max-message, 16 MiB without it. When the connection ends,

@@ -71,6 +71,9 @@ func parse(s string) (Endpoint, error) {
 	if err != nil {
 		return Endpoint{}, err
 	}
+	if strings.Contains(query, "?") {
+		return Endpoint{}, errors.New("a second ? begins no option: join them with &, as in ?mode=1&encoding=utf-8")
+	}
 	e.query = query
 	e.Protocol, err = w.protocol(query)
 	return e, err

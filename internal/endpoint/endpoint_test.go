@@ -100,6 +100,7 @@ func TestMistakes(t *testing.T) {
 		"serpy://h:1?encoding=klingon":     "option encoding",
 		"serpy://h:1?pickle-protocol=3":    "want 2 or 4 or 5",
 		"serpy2://h:1?mode=1":              "it has none",
+		"serpy://h:1?force=1?mode=1":       "join them with &",
 	} {
 		e, err := endpoint.Parse(url)
 		if err == nil {
