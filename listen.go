@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/netip"
 	"strings"
 )
 
@@ -30,6 +31,11 @@ func listen(ctx context.Context, addr string, timeouts Timeouts) (net.Listener, 
 	network, address, err := splitAddr(addr)
 	if err != nil {
 		return nil, err
+	}
+	if host, _, _ := net.SplitHostPort(address); network == "tcp" {
+		if ip, err := netip.ParseAddr(host); err == nil && ip.Is4() {
+			network = "tcp4" // or 0.0.0.0 would be open to IPv6 too
+		}
 	}
 	lc := net.ListenConfig{KeepAlive: timeouts.KeepAlive, KeepAliveConfig: timeouts.keepAlive()}
 	l, err := lc.Listen(ctx, network, address)

@@ -139,6 +139,18 @@ func TestSeveralAddresses(t *testing.T) {
 	}
 }
 
+// 0.0.0.0 is all IPv4 addresses of the machine, and nothing of IPv6.
+func TestIPv4Only(t *testing.T) {
+	srv := &parley.Server{Protocol: tinyproto.Protocol{}, Handler: parley.HandlerFunc(echo)}
+	if err := srv.Listen("0.0.0.0:0"); err != nil {
+		t.Fatal(err)
+	}
+	defer srv.Close()
+	if addr := srv.Addrs()[0].String(); !strings.HasPrefix(addr, "0.0.0.0:") {
+		t.Errorf("it listens on %s", addr)
+	}
+}
+
 // Verifies: RUNTIME-03
 func TestIPv6(t *testing.T) {
 	if l, err := net.Listen("tcp", "[::1]:0"); err != nil {
