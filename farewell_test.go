@@ -6,6 +6,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/parley-net/parley"
 	"github.com/parley-net/parley/oneline"
@@ -82,5 +83,25 @@ func TestWrongGreetingClosesTheSocket(t *testing.T) {
 				t.Errorf("the peer heard %q, want %q and the end", got, k.hears)
 			}
 		})
+	}
+}
+
+// Close waits for a silent peer to close too, also on a connection that an
+// event loop has: that one has no transport of its own.
+//
+// Verifies: RUNTIME-33, RUNTIME-53
+func TestCloseLingersOnALoop(t *testing.T) {
+	life := newLife()
+	srv := &parley.Server{Protocol: tinyproto.Protocol{}, Handler: parley.HandlerFunc(discard), Hooks: life.hooks(), Timeouts: parley.Timeouts{Linger: time.Millisecond}}
+	addr := newServer(t, srv)
+	for range 50 { // most of them are attached by then
+		peer := bareDial(t, addr)
+		peer.say(tinyHello + tiny("x"))
+		peer.hear(tinyHello + tinyOK)
+		if err := life.conn(t).Close(); err != nil {
+			t.Error(err)
+		}
+		peer.hearEnd()
+		peer.Close()
 	}
 }
