@@ -16,10 +16,10 @@ import (
 // chatPlain is the chat in lines.
 func (a *app) chatPlain(ctx context.Context, e endpoint.Endpoint, o chatOptions, d dialect) error {
 	s := &sending{
-		a:     a,
-		o:     sendOptions{in: inputFlags{lines: true}, count: -1, wait: o.wait, hold: o.hold},
-		in:    &chatLines{a: a, lines: bufio.NewReader(a.stdin), name: o.name, colon: d.colon, atTerminal: isTerminal(a.stdin)},
-		proto: e.Protocol.Name(),
+		a:  a,
+		o:  sendOptions{in: inputFlags{lines: true}, count: -1, wait: o.wait, hold: o.hold},
+		in: &chatLines{a: a, lines: bufio.NewReader(a.stdin), name: o.name, colon: d.colon, atTerminal: isTerminal(a.stdin)},
+		at: e,
 	}
 	var err error
 	if s.out, err = a.printer(o.out); err != nil {

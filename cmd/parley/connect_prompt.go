@@ -69,7 +69,7 @@ func (v visibleWriter) Write(b []byte) (int, error) {
 func (a *app) converse(ctx context.Context, p *prompt.Prompt, e endpoint.Endpoint, o connectOptions, c *console) (err error) {
 	c.tell = func(text string) { fmt.Fprintln(a.stderr, text) }
 	o.count = -1
-	s := &sending{a: a, o: o.sendOptions, proto: e.Protocol.Name()}
+	s := &sending{a: a, o: o.sendOptions, at: e}
 	if s.out, err = a.printer(o.out); err != nil {
 		return err
 	}

@@ -96,7 +96,7 @@ type sending struct {
 	expect *regexp.Regexp
 	peer   speaker
 	conn   *parley.Conn // nil with --reconnect
-	proto  string
+	at     endpoint.Endpoint
 
 	printed  int
 	failed   error // the first error, which is returned in the end
@@ -105,7 +105,7 @@ type sending struct {
 
 // send does what the command promises.
 func (a *app) send(ctx context.Context, e endpoint.Endpoint, args []string, o sendOptions) error {
-	s := &sending{a: a, o: o, proto: e.Protocol.Name()}
+	s := &sending{a: a, o: o, at: e}
 	var err error
 	if s.in, err = a.input(o.in, args); err != nil {
 		return err
@@ -289,11 +289,11 @@ func (s *sending) unsent(sent <-chan error) error {
 
 // print prints a message that has arrived and checks it.
 func (s *sending) print(ctx context.Context, m parley.Message) error {
-	conn, proto := uint64(1), s.proto
+	conn := uint64(1)
 	if s.conn != nil {
 		conn = s.conn.ID()
 	}
-	printed, err := s.out.print(ctx, time.Now(), conn, "in", proto, m)
+	printed, err := s.out.print(ctx, time.Now(), conn, "in", s.at.Protocol.Name(), m)
 	if !printed || err != nil {
 		return err
 	}
@@ -316,7 +316,7 @@ func (s *sending) patience() time.Duration {
 }
 
 func (s *sending) tooFew() error {
-	return fmt.Errorf("%d of %d messages came, then nothing for %v: %w", s.printed, s.o.count, s.patience(), os.ErrDeadlineExceeded)
+	return fmt.Errorf("%s: %d of %d messages came, then nothing for %v: %w", s.at, s.printed, s.o.count, s.patience(), os.ErrDeadlineExceeded)
 }
 
 // fail notes the first error.
@@ -333,7 +333,7 @@ func (s *sending) verdict(end string) error {
 	case s.failed != nil:
 		return s.failed
 	case s.printed < s.o.count:
-		return fmt.Errorf("%s after %d of %d messages", end, s.printed, s.o.count)
+		return fmt.Errorf("%s: %s after %d of %d messages", s.at, end, s.printed, s.o.count)
 	case s.mismatch != nil:
 		return s.mismatch
 	case s.expect != nil && s.printed == 0:
