@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -108,11 +109,14 @@ func (u uploads) ServeStream(ctx context.Context, c *parley.Conn, s *parley.Stre
 	return u.answer(ctx, c, n)
 }
 
+// streamSize may be as large as tinyproto's largest message: -stream 4043309055
+var streamSize = flag.Int64("stream", 1<<30, "size of TestStreamOfOneGiB's message in bytes")
+
 // A stream is never in memory, neither here nor there.
 //
 // Verifies: RUNTIME-22, TINYPROTO-22
 func TestStreamOfOneGiB(t *testing.T) {
-	size := int64(1 << 30)
+	size := *streamSize
 	if testing.Short() || raceEnabled {
 		size = 128 << 20
 	}
