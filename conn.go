@@ -123,18 +123,6 @@ type Conn struct {
 	over       atomic.Bool // err is set, for who can't take the lock
 }
 
-// readerState tells what the goroutine with the reader's role is doing.
-type readerState uint8
-
-const (
-	readerBusy      readerState = iota // reading, or running the machine
-	readerInHandler                    // in a handler: the role can be taken over
-	readerInStream                     // parked: a Stream reads
-	readerParked                       // parked: the inbox is full
-	readerAttached                     // none: a loop tells when there is something to read
-	readerGone                         // ended
-)
-
 // newConn makes a connection of an established nc. The caller starts it.
 func newConn(cfg *config, nc net.Conn, id uint64) *Conn {
 	c := &Conn{

@@ -1,0 +1,175 @@
+package parley
+
+import (
+	"errors"
+	"fmt"
+	"runtime/debug"
+
+	"github.com/parley-net/parley/internal/bufpool"
+)
+
+// forHandler reports whether the next message goes straight to the handler.
+func (c *Conn) forHandler() bool {
+	return c.cfg.handler != nil && !c.handling && !c.dropping() && c.ready.empty()
+}
+
+// dropping: the connection is ending, so what arrives is dropped, and must not be
+// confirmed. What crosses a message that waits for the peer's consent must be, as
+// the wire wants it so: that is delivered.
+func (c *Conn) dropping() bool { return c.farewell && c.held == nil }
+
+// handing counts a message that goes to the handler and releases the lock for
+// it, until handled. It returns the input, from which the handler borrows.
+func (c *Conn) handing() *input {
+	c.stats.MessagesIn++
+	c.unheard = false
+	c.deferFlush = c.in.len() > 0
+	if c.deferFlush || c.cfg.traits.Confirms {
+		c.flushLate() // neither answers nor confirmations should wait for a slow handler
+	}
+	c.handling, c.reader = true, readerInHandler
+	in := c.in
+	c.mu.Unlock()
+	return in
+}
+
+// deliver gives a message to whom it belongs: a waiting receiver, the
+// handler, or the inbox. buf, from bufpool, holds its bytes; without it they are
+// borrowed from the input.
+func (c *Conn) deliver(gen int32, m Message, buf []byte) bool {
+	if len(c.transform) > 0 && !c.dropping() {
+		plain, plainBuf, err := c.untransform(m)
+		bufpool.Put(buf)
+		if err != nil {
+			c.stats.MessagesIn++
+			return c.lost(gen, c.messageError("a plugin can't read the message; both peers need the same plugins and keys", err))
+		}
+		m, buf = plain, plainBuf
+	}
+	if c.forHandler() {
+		in := c.handing()
+		err := c.handle(m)
+		c.mu.Lock()
+		bufpool.Put(buf)
+		return c.handled(gen, in, err)
+	}
+	c.stats.MessagesIn++
+	c.unheard = false
+	if c.dropping() {
+		c.mute = true
+		c.checkDrained()
+		return true
+	}
+	if buf == nil {
+		m = m.Clone()
+	}
+	c.enqueue(received{msg: m})
+	return true
+}
+
+// handle runs the handler.
+func (c *Conn) handle(m Message) error {
+	return c.guard(func() error { return c.cfg.handler.ServeMessage(connContext{c}, c, m) })
+}
+
+// enqueue gives r to the first receiver, or to the inbox.
+func (c *Conn) enqueue(r received) {
+	if !c.ready.empty() {
+		w := c.ready.pop()
+		w.msg = r.msg
+		w.signal(r.err)
+		return
+	}
+	c.inbox.push(r)
+}
+
+// lost tells the program that one message was lost.
+func (c *Conn) lost(gen int32, err error) bool {
+	c.stats.Lost++
+	if c.cfg.logger != nil {
+		c.cfg.logger.Warn("message lost", "conn", c.id, "peer", c.peer(), "error", err)
+	}
+	hook := c.cfg.hooks.OnMessageError
+	switch {
+	case c.farewell: // like everything that arrives now
+	case c.cfg.handler == nil, !c.ready.empty(), c.handling && hook != nil:
+		c.enqueue(received{err: err})
+	case hook != nil:
+		return c.call(gen, func() error { hook(c, err); return nil })
+	}
+	return true
+}
+
+// call runs f, the program's code, on the reading goroutine without the lock.
+// See handled for the rest.
+func (c *Conn) call(gen int32, f func() error) bool {
+	in := c.in
+	c.handling, c.reader = true, readerInHandler
+	c.mu.Unlock()
+	err := c.guard(f)
+	c.mu.Lock()
+	return c.handled(gen, in, err)
+}
+
+// handled goes on after the program's code, which borrowed what lies in in. An
+// error of it ends the connection. handled returns false if the reader's role
+// was taken over meanwhile: then the goroutine has served the inbox until it was
+// empty, and ends.
+func (c *Conn) handled(gen int32, in *input, err error) bool {
+	c.deferFlush = false
+	if gen == c.gen {
+		c.handling = false
+		c.reader = readerBusy
+		if err != nil && !c.farewell {
+			c.end(err)
+			return false
+		}
+		return c.err == nil
+	}
+	in.release()
+	// Where the connection is ending anyhow an error may be the consequence: what the
+	// peer had sent, and we have confirmed, is served all the same.
+	for (err == nil || c.eof || c.farewell || c.err != nil) && !c.closedHere() && c.inbox.len() > 0 && c.cfg.handler != nil {
+		r := c.pop()
+		c.mu.Unlock()
+		if r.err != nil {
+			err = c.guard(func() error { c.cfg.hooks.OnMessageError(c, r.err); return nil })
+		} else {
+			err = c.handle(r.msg)
+		}
+		c.mu.Lock()
+	}
+	c.handling = false
+	c.room.all(nil) // a stream may wait for its turn
+	if err != nil {
+		c.end(err)
+	}
+	c.ended()
+	c.nudge()
+	return false
+}
+
+// closedHere: this program has ended the connection, so it does not want what
+// was received either. What a peer had sent when it left is served.
+func (c *Conn) closedHere() bool {
+	return errors.Is(c.err, ErrClosed) || errors.Is(c.err, ErrServerClosed)
+}
+
+// guard runs f and makes an error of a panic, so that a bug in one handler
+// costs one connection.
+func (c *Conn) guard(f func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = c.panicked(r)
+		}
+	}()
+	return f()
+}
+
+// panicked makes an error of what the program's code has panicked with.
+func (c *Conn) panicked(r any) error {
+	if c.cfg.logger != nil {
+		c.cfg.logger.Error("panic", "conn", c.id, "peer", c.peer(), "panic", r, "stack", string(debug.Stack()))
+	}
+	return fmt.Errorf("parley: panic while serving %s: %v", c.peer(), r)
+}
