@@ -34,7 +34,7 @@ func (a *app) newMonitoring(ls []listening) (*monitoring, error) {
 	for _, l := range ls {
 		m.watched = append(m.watched, m.m.Watch(l.srv))
 	}
-	if m.l, err = net.Listen("tcp", addr); err != nil {
+	if m.l, err = net.Listen(tcpOf(addr), addr); err != nil {
 		return nil, &fault{code: exitConnect, err: fmt.Errorf("--monitor: can't listen on %s: %w", addr, listenCause(err)), hint: listenHint(err, false)}
 	}
 	return m, nil

@@ -171,3 +171,24 @@ func TestAddrPort(t *testing.T) {
 		}
 	}
 }
+
+// A listener of ours on an IPv4 address is not open to IPv6.
+func TestListenAtIPv4Only(t *testing.T) {
+	for addr, want := range map[string]string{
+		"0.0.0.0:0": "tcp4", "127.0.0.1:1": "tcp4", "[::]:0": "tcp", "[::1]:0": "tcp", "localhost:0": "tcp", ":0": "tcp",
+	} {
+		if got := tcpOf(addr); got != want {
+			t.Errorf("%s: %s, want %s", addr, got, want)
+		}
+	}
+	l, err := listenAt(endpoint.Endpoint{Addr: "0.0.0.0:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	if c, err := net.Dial("tcp6", "[::1]:"+port); err == nil {
+		c.Close()
+		t.Error("it is open to IPv6")
+	}
+}
