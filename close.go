@@ -144,13 +144,7 @@ func (c *Conn) linger() {
 	for c.err == nil && time.Now().Before(limit) {
 		heard := c.stats.BytesIn
 		c.pause(c.cfg.timeouts.Linger)
-		if c.err != nil {
-			return
-		}
-		if c.io == nil { // it is attached to a loop
-			c.io = newTransport(c.nc)
-		}
-		if c.stats.BytesIn == heard && c.stats.Confirmed >= c.sent && c.io.outqueue() == 0 {
+		if c.err != nil || c.stats.BytesIn == heard && c.stats.Confirmed >= c.sent && outqueue(c.nc) == 0 {
 			return
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/parley-net/parley"
 	"github.com/parley-net/parley/serpy2"
+	"github.com/parley-net/parley/tinyproto"
 )
 
 // A peer that reads late, later than Timeouts.Linger, and sends again before it
@@ -60,4 +61,25 @@ func TestLateReaderLosesNothing(t *testing.T) {
 	if err := next(t, ended, "Shutdown did not return"); err != nil {
 		t.Error(err)
 	}
+}
+
+// A connection that ends while an event loop serves it has no reader of its own;
+// its end looks at the kernel all the same. (It used to panic.)
+//
+// Verifies: RUNTIME-33
+func TestLoopedConnLingers(t *testing.T) {
+	srv := &parley.Server{
+		Protocol: tinyproto.Protocol{}, Handler: parley.HandlerFunc(echo), EventLoops: 1,
+		Timeouts: parley.Timeouts{Linger: 20 * time.Millisecond},
+	}
+	addr := newServer(t, srv)
+	for range 10 { // now and then the loop does not have it yet
+		peer := bareDial(t, addr)
+		peer.say(tinyHello + tiny("x"))
+		peer.hear(tinyHello + tinyOK + tiny("x"))
+		peer.say(tinyOK + tinyOK) // the second answers nothing
+		peer.hear("\x00")
+		peer.hearEnd() // but the peer does not close
+	}
+	eventually(t, "the end", func() bool { return srv.Stats().Open == 0 })
 }

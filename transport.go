@@ -103,11 +103,11 @@ func (t *transport) try(p []byte) (int, error) {
 
 func (t *transport) writeReady(fd uintptr) { t.wn, t.werr = writeFD(fd, t.out) }
 
-// outqueue returns how many bytes that were written the peer's kernel has not
-// taken yet: closing might destroy them. It is 0 where nobody tells.
-func (t *transport) outqueue() (n int) {
-	if t.raw != nil {
-		t.raw.Control(func(fd uintptr) { n = outqueueFD(fd) })
+// outqueue returns how many bytes written to nc the peer's kernel has not taken
+// yet: closing might destroy them. It is 0 where nobody tells.
+func outqueue(nc net.Conn) (n int) {
+	if raw := rawConn(nc); raw != nil {
+		raw.Control(func(fd uintptr) { n = outqueueFD(fd) })
 	}
 	return n
 }
