@@ -31,7 +31,7 @@ func serve(args []string) error {
 		return err
 	}
 	srv := &parley.Server{
-		Protocol: p, MaxConns: -1, MaxConnsPerAddr: -1,
+		Protocol: p, MaxConns: -1, MaxConnsPerAddr: -1, MaxBuffered: -1,
 		Limits: parley.Limits{MaxMessage: largest},
 	}
 	switch *mode {
