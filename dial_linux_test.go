@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -37,7 +36,7 @@ func fullListener(t *testing.T) string {
 	addr := (&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: sa.(*unix.SockaddrInet4).Port}).String()
 	for range 20 {
 		nc, err := net.DialTimeout("tcp", addr, 200*time.Millisecond)
-		if errors.Is(err, os.ErrDeadlineExceeded) {
+		if e := net.Error(nil); errors.As(err, &e) && e.Timeout() {
 			return addr
 		}
 		if err != nil {

@@ -693,9 +693,14 @@ func (a *actor) waitQuiet() {
 	}
 }
 
-// quiet: everything has arrived, and nobody is about to answer.
+// quiet: everything has arrived, and nobody is about to answer. It looks twice for
+// what has not arrived: a receiver that was waiting at the first look may have got
+// the last message before the second, and not answered yet.
 func (s *sim) quiet() bool {
-	return s.busy.Load() == 0 && s.ends[dialing].sends.outstanding()+s.ends[accepting].sends.outstanding() == 0
+	arrived := func() bool {
+		return s.ends[dialing].sends.outstanding()+s.ends[accepting].sends.outstanding() == 0
+	}
+	return arrived() && s.busy.Load() == 0 && arrived()
 }
 
 // judge looks at the result.
