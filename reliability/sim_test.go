@@ -450,17 +450,20 @@ func (a *actor) listen() {
 	defer a.sim.busy.Add(-1)
 	for {
 		a.pause()
-		if !a.hear(false) {
+		got, alive := a.hear(false)
+		if !alive {
 			return
 		}
-		if !a.sim.plan.small || a.sim.kind.traits().Lockstep {
+		// Only in answer: what is said out of nothing could come when all is quiet.
+		if got && (!a.sim.plan.small || a.sim.kind.traits().Lockstep) {
 			a.react(false)
 		}
 	}
 }
 
-// hear receives one message. It returns false when the connection has ended.
-func (a *actor) hear(briefly bool) bool {
+// hear receives one message, unless that takes too long. alive is false when the
+// connection has ended.
+func (a *actor) hear(briefly bool) (got, alive bool) {
 	ctx := a.sim.ctx
 	if briefly || a.rng.IntN(4) == 0 {
 		var cancel context.CancelFunc
@@ -484,12 +487,12 @@ func (a *actor) hear(briefly bool) bool {
 	}
 	if errors.As(err, new(*parley.MessageError)) {
 		a.sim.lost(a.name, err)
-		return true
+		return false, true
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() != nil && a.sim.ctx.Err() == nil {
-		return true
+		return false, true
 	}
-	return err == nil
+	return err == nil, err == nil
 }
 
 func (a *actor) hearStream(ctx context.Context) error {
