@@ -119,6 +119,7 @@ func TestTrace(t *testing.T) {
 			if err := c.Close(); err != nil {
 				t.Error(err)
 			}
+			synctest.Wait() // the server meets the end before it makes one of its own
 			srv.Shutdown(t.Context())
 			synctest.Wait() // a write may have ended, and not yet be noted
 			compare := func(what string, traced, sent []byte) {
