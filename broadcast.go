@@ -40,7 +40,7 @@ func (s *Server) Broadcast(m Message, except ...*Conn) (int, error) {
 			s.mu.Unlock()
 			if s.WhenSlow == SlowCut {
 				c.mu.Lock()
-				c.cut(&ConnError{Peer: c.peer(), Offset: int64(c.stats.BytesIn), Err: ErrSlowConsumer})
+				c.netFailed(ErrSlowConsumer)
 				c.mu.Unlock()
 			}
 		case isCallers(err):
@@ -108,7 +108,12 @@ func postCost(m Message) int { return m.Len() + 64 }
 // post hands b's message to the machine when its turn has come.
 func (c *Conn) post(b *broadcast) error {
 	c.turn = true
-	m, sent, buf, err := Message{}, wire.Sent{}, []byte(nil), error(nil)
+	var (
+		m    Message
+		sent wire.Sent
+		buf  []byte // of m, if plugins have made it
+		err  error
+	)
 	if len(c.transform) > 0 {
 		if m, buf, err = c.transformed(b.m); err == nil && c.err != nil {
 			err = &notSentError{c.err}

@@ -271,9 +271,15 @@ func (c *Conn) readFailed(err error) bool {
 	case c.farewell:
 		c.cut(c.reason)
 	default:
-		c.cut(&ConnError{Peer: c.peer(), Offset: int64(c.stats.BytesIn), Err: err})
+		c.netFailed(err)
 	}
 	return false
+}
+
+// netFailed ends the connection because the network did. It is called with the
+// lock held.
+func (c *Conn) netFailed(err error) {
+	c.cut(&ConnError{Peer: c.peer(), Offset: int64(c.stats.BytesIn), Err: err})
 }
 
 // ended finishes a connection whose peer has ended its stream, once all that

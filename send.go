@@ -319,11 +319,17 @@ func (c *Conn) awaitSegment(ctx context.Context, w *waiter) error {
 	case <-ctx.Done():
 		c.mu.Lock()
 		if w.enlisted {
-			c.cut(fmt.Errorf("parley: sending was cancelled in the middle of a message: %w", c.ctxErr(ctx)))
+			c.givenUp(ctx)
 		}
 		c.mu.Unlock()
 		<-w.ch
 	}
 	c.mu.Lock()
 	return w.err
+}
+
+// givenUp ends the connection because ctx has, when a part of a message had left.
+// It is called with the lock held.
+func (c *Conn) givenUp(ctx context.Context) {
+	c.cut(fmt.Errorf("parley: sending was cancelled in the middle of a message: %w", c.ctxErr(ctx)))
 }

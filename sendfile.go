@@ -3,7 +3,6 @@ package parley
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"os"
@@ -26,7 +25,7 @@ func (c *Conn) writeBody(ctx context.Context, size int64, r io.WriterTo) (sent i
 	stop := context.AfterFunc(ctx, func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		c.cut(fmt.Errorf("parley: sending was cancelled in the middle of a message: %w", c.ctxErr(ctx)))
+		c.givenUp(ctx)
 	})
 	defer stop()
 	if f, ok := r.(*os.File); ok { // whose WriteTo hides that it is one

@@ -291,7 +291,7 @@ func (c *Conn) writeFailed(err error) {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		err = ErrSlowConsumer
 	}
-	c.cut(&ConnError{Peer: c.peer(), Offset: int64(c.stats.BytesIn), Err: err})
+	c.netFailed(err)
 }
 
 // dropOutput gives up what has not been written. A segment that is being
