@@ -115,8 +115,8 @@ func (c *Conn) post(b *broadcast) error {
 		err  error
 	)
 	if len(c.transform) > 0 {
-		if m, buf, err = c.transformed(b.m); err == nil && c.err != nil {
-			err = &notSentError{c.err}
+		if m, buf, err = c.transformed(b.m); err == nil && c.failure() != nil {
+			err = &notSentError{c.failure()}
 		}
 		if err == nil {
 			sent, err = c.hand(m)

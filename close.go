@@ -89,7 +89,7 @@ func (c *Conn) leave() {
 	c.mu.Lock()
 	late := c.waitDrained(ctx, c.sent)
 	c.said = late == nil
-	if c.err == nil && late == nil && !c.eof {
+	if c.err == nil && late == nil && !c.eof && !c.severed {
 		c.owed()
 		before := len(c.out)
 		c.out = c.m.Close(c.out)
@@ -101,7 +101,7 @@ func (c *Conn) leave() {
 		}
 		late = c.waitDrained(ctx, c.sent)
 	}
-	if c.err == nil && late == nil && !c.eof {
+	if c.err == nil && late == nil && !c.eof && !c.severed {
 		c.giveTime()
 	}
 	if c.err == nil && late == nil {
@@ -174,6 +174,9 @@ func (c *Conn) waitDrained(ctx context.Context, n uint64) error {
 }
 
 func (c *Conn) isDrained(n uint64) bool {
+	if c.severed {
+		return true
+	}
 	if c.pending() > 0 || c.turn && c.held == nil { // a message is just being handed over
 		return false
 	}
@@ -255,7 +258,9 @@ func (c *Conn) readFailed(err error) bool {
 		if c.cfg.trace != nil {
 			c.traceNote("end of stream")
 		}
-		c.eofErr = withPeer(c.m.ReceiveEOF(c.in.bytes()), c.peer())
+		if !c.severed {
+			c.eofErr = withPeer(c.m.ReceiveEOF(c.in.bytes()), c.peer())
+		}
 		switch {
 		case c.farewell:
 			c.cut(c.reason)

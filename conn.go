@@ -105,6 +105,7 @@ type Conn struct {
 	said       bool // all that the program has sent has left
 	mute       bool // the machine's answers are withheld
 	fin        bool // our direction is closed
+	severed    bool // nothing can be written any more: eofErr says why
 	unheard    bool // nothing has arrived since the last message was sent
 	fed        bool // the machine has been fed, or has sent, since Output was asked: it may owe something
 

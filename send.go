@@ -101,8 +101,8 @@ func (c *Conn) send(ctx context.Context, m Message, receiver *waiter, waits bool
 			return 0, err
 		}
 		defer bufpool.Put(buf)
-		if c.err != nil {
-			return 0, &notSentError{c.err}
+		if err := c.failure(); err != nil {
+			return 0, &notSentError{err}
 		}
 		m = plain
 	}
@@ -132,7 +132,7 @@ func (c *Conn) handed(ctx context.Context, m Message, sent wire.Sent, err error,
 		end := c.stats.BytesOut
 		c.flushSoon()
 		if c.gone < end { // if the connection is gone, they are too
-			return c.err
+			return c.failure()
 		}
 		return nil
 	case sent.Body == wire.BodyFollows:
@@ -236,7 +236,7 @@ func (c *Conn) takeTurn(ctx context.Context) error {
 
 // free: neither the connection nor ctx has ended, and the output is not full.
 func (c *Conn) free(ctx context.Context) bool {
-	if c.err != nil || c.farewell || c.pending() > c.cfg.limits.MaxOutput {
+	if c.err != nil || c.farewell || c.severed || c.pending() > c.cfg.limits.MaxOutput {
 		return false
 	}
 	own, ok := ctx.(connContext) // it ends with its connection
@@ -245,8 +245,8 @@ func (c *Conn) free(ctx context.Context) bool {
 
 // sendable says why nothing can be sent any more.
 func (c *Conn) sendable() error {
-	if c.err != nil {
-		return &notSentError{c.err}
+	if err := c.failure(); err != nil {
+		return &notSentError{err}
 	}
 	if c.farewell {
 		return &notSentError{c.reason}

@@ -48,8 +48,8 @@ func (b *bodyWriter) Write(p []byte) (int, error) {
 	c := b.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.err != nil {
-		return 0, c.err
+	if err := c.failure(); err != nil {
+		return 0, err
 	}
 	q := p[:min(int64(len(p)), b.left)]
 	w := segmentWaiter()
@@ -82,8 +82,8 @@ func (b *bodyWriter) ReadFrom(r io.Reader) (sent int64, err error) {
 		sent, err = c.copyBody(b.ctx, size, r)
 	}
 	b.left -= sent
-	if c.err != nil {
-		err = c.err
+	if lost := c.failure(); lost != nil {
+		err = lost
 	}
 	return sent, err
 }
@@ -101,7 +101,7 @@ func (c *Conn) sendFile(ctx context.Context, size int64, f *os.File) (sent int64
 	// While the body is open nothing else can leave, so nobody else is writing.
 	c.writing = true
 	to, wait, stuck := c.nc.(*net.TCPConn), c.cfg.timeouts.Write/writeLooks, 0
-	for sent < size && c.err == nil {
+	for sent < size && c.failure() == nil {
 		c.mu.Unlock()
 		if wait > 0 {
 			to.SetWriteDeadline(time.Now().Add(wait))
@@ -123,7 +123,7 @@ func (c *Conn) sendFile(ctx context.Context, size int64, f *os.File) (sent int64
 		}
 	}
 	c.writing = false
-	if c.err == nil && wait > 0 {
+	if c.failure() == nil && wait > 0 {
 		to.SetWriteDeadline(time.Time{})
 	}
 	return sent, nil

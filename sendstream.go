@@ -61,7 +61,7 @@ func (c *Conn) SendStream(ctx context.Context, size int64, r io.Reader) error {
 	if sent.Body == wire.BodyNone {
 		c.releaseTurn()
 		c.flush()
-		return c.err
+		return c.failure()
 	}
 	if err := c.sendBody(ctx, size, r); err != nil {
 		return err
@@ -80,8 +80,8 @@ func (c *Conn) sendBody(ctx context.Context, size int64, r io.Reader) (err error
 	} else {
 		sent, err = c.copyBody(ctx, size, r)
 	}
-	if c.err != nil {
-		return c.err
+	if err := c.failure(); err != nil {
+		return err
 	}
 	if sent < size {
 		if err == nil || err == io.EOF {
@@ -100,7 +100,7 @@ func (c *Conn) copyBody(ctx context.Context, size int64, r io.Reader) (sent int6
 	for sent < size && err == nil {
 		var b []byte
 		b, err = c.readBody(r, bufpool.Get(writeSize), size-sent)
-		if len(b) == 0 || c.err != nil {
+		if len(b) == 0 || c.failure() != nil {
 			bufpool.Put(b)
 			break
 		}

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/parley-net/parley/internal/bufpool"
@@ -130,7 +131,7 @@ func (c *Conn) finishCurrent(err error) {
 // flush is called with the lock held; it releases it while it writes, so that
 // what others send meanwhile leaves with the next write.
 func (c *Conn) flush() {
-	if c.writing || c.fin || c.err != nil {
+	if c.writing || c.fin || c.severed || c.err != nil {
 		return
 	}
 	c.owed()
@@ -140,9 +141,9 @@ func (c *Conn) flush() {
 		c.mu.Unlock()
 		n, err := c.try(b)
 		c.mu.Lock()
-		if c.wrote(n, err); c.err != nil {
+		if c.wrote(n, err); c.err != nil || c.severed {
 			c.writing = false
-			c.finishCurrent(c.err)
+			c.finishCurrent(c.failure())
 			return
 		}
 		if n < len(b) {
@@ -195,7 +196,7 @@ func (c *Conn) flushAside() {
 // flushesAside reports whether the caller must see to it that flushNow is called,
 // by another goroutine.
 func (c *Conn) flushesAside() bool {
-	if c.aside || c.writing || c.fin || c.err != nil {
+	if c.aside || c.writing || c.fin || c.severed || c.err != nil {
 		return false
 	}
 	c.aside = true
@@ -241,7 +242,7 @@ func (c *Conn) write() {
 	}
 	stuck := 0 // looks since the peer took something
 	c.mu.Lock()
-	for c.err == nil && c.next() {
+	for c.err == nil && !c.severed && c.next() {
 		b := c.current.b[:min(len(c.current.b), size)]
 		c.mu.Unlock()
 		if wait > 0 {
@@ -258,13 +259,13 @@ func (c *Conn) write() {
 		c.wrote(n, err)
 	}
 	c.writing = false
-	if c.err == nil {
+	if err := c.failure(); err != nil {
+		c.finishCurrent(err)
+	} else {
 		c.nc.SetWriteDeadline(time.Time{})
 		c.watchSome()
-		c.checkDrained()
-	} else {
-		c.finishCurrent(c.err)
 	}
+	c.checkDrained()
 	c.exit()
 }
 
@@ -290,8 +291,35 @@ func (c *Conn) writeFailed(err error) {
 		return
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		err = ErrSlowConsumer
+	case isReset(err) && c.opened && !c.farewell && !c.handling && c.reader != readerGone:
+		c.sever(err)
+		return
 	}
 	c.netFailed(err)
+}
+
+// isReset: the peer has closed the connection, which does not take away what it
+// had sent before.
+func isReset(err error) bool {
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
+
+// sever gives up the output, but reads on: behind what the peer had sent the
+// reader finds the end.
+func (c *Conn) sever(err error) {
+	c.severed, c.mute = true, true
+	c.eofErr = &ConnError{Peer: c.peer(), Offset: int64(c.stats.BytesIn), Err: err}
+	c.turns.all(&notSentError{c.eofErr})
+	c.posted = 0
+	c.dropOutput(c.eofErr)
+}
+
+// failure says why nothing can be written any more; nil while that is possible.
+func (c *Conn) failure() error {
+	if c.err == nil && c.severed {
+		return c.eofErr
+	}
+	return c.err
 }
 
 // dropOutput gives up what has not been written. A segment that is being
