@@ -87,7 +87,7 @@ func (c *Conn) leave() {
 	ctx, cancel := boundedBy(c.cfg.timeouts.Close)
 	defer cancel()
 	c.mu.Lock()
-	late := c.waitDrained(ctx, c.sent)
+	late := c.waitTaken(ctx)
 	c.said = late == nil
 	if c.err == nil && late == nil && !c.eof && !c.severed {
 		c.owed()
@@ -99,7 +99,7 @@ func (c *Conn) leave() {
 				c.traceOut("farewell", farewell, Message{})
 			}
 		}
-		late = c.waitDrained(ctx, c.sent)
+		late = c.waitTaken(ctx)
 	}
 	if c.err == nil && late == nil && !c.eof && !c.severed {
 		c.giveTime()
@@ -112,6 +112,29 @@ func (c *Conn) leave() {
 	}
 	c.cut(c.reason)
 	c.exit()
+}
+
+// waitTaken waits until what has been sent has left and is confirmed, or ctx
+// ends. When the server shuts down, which has a limit of its own, a peer that has
+// not taken all is given more time, as long as it takes something within
+// Timeouts.Write.
+func (c *Conn) waitTaken(ctx context.Context) error {
+	err := c.waitDrained(ctx, c.sent)
+	for c.draining && errors.Is(err, context.DeadlineExceeded) && c.pending()+outqueue(c.nc) > 0 {
+		taken := c.taken()
+		longer, cancel := boundedBy(c.cfg.timeouts.Write)
+		err = c.waitDrained(longer, c.sent)
+		cancel()
+		if c.taken() == taken {
+			break
+		}
+	}
+	return err
+}
+
+// taken is how much the peer has taken and confirmed.
+func (c *Conn) taken() int64 {
+	return int64(c.gone+c.stats.Confirmed) - int64(outqueue(c.nc))
 }
 
 // giveTime gives a peer that drops what it has not handled when the stream ends
@@ -137,13 +160,22 @@ func (c *Conn) linger() {
 	if err != nil || c.err != nil || c.eof || c.cfg.timeouts.Linger < 0 {
 		return
 	}
-	// A peer that still sends, or has not taken or confirmed all, has not read all
-	// that is before the end.
-	limit := time.Now().Add(max(c.cfg.timeouts.Linger, c.cfg.timeouts.Close))
-	c.nc.SetReadDeadline(limit)
+	var limit time.Time
+	extend := func(d time.Duration) {
+		limit = time.Now().Add(d)
+		c.nc.SetReadDeadline(limit)
+	}
+	extend(max(c.cfg.timeouts.Linger, c.cfg.timeouts.Close))
+	taken := int64(-1)
 	for c.err == nil && time.Now().Before(limit) {
+		if n := c.taken(); c.draining && n > taken && outqueue(c.nc) > 0 { // see waitTaken
+			taken = n
+			extend(max(c.cfg.timeouts.Linger, c.cfg.timeouts.Close, c.cfg.timeouts.Write))
+		}
 		heard := c.stats.BytesIn
 		c.pause(c.cfg.timeouts.Linger)
+		// A peer that still sends, or has not taken or confirmed all, has not read all
+		// that is before the end.
 		if c.err != nil || c.stats.BytesIn == heard && c.stats.Confirmed >= c.sent && outqueue(c.nc) == 0 {
 			return
 		}

@@ -52,8 +52,9 @@ type Timeouts struct {
 	Progress time.Duration
 	// Idle ends a connection without traffic. Default none.
 	Idle time.Duration
-	// Close bounds a polite Close: flushing, waiting for confirmations.
-	// Default 5 s.
+	// Close bounds a polite Close: flushing, waiting for confirmations. A server
+	// that shuts down, which has a limit of its own, waits longer for a peer that
+	// has not taken all, as long as it takes something within Write. Default 5 s.
 	Close time.Duration
 	// Settle is how long Close waits after a last message that the peer has
 	// not answered, on wires whose original peers drop what they have not yet

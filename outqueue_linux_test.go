@@ -14,16 +14,16 @@ import (
 	"github.com/parley-net/parley/tinyproto"
 )
 
-// A peer that reads late, later than Timeouts.Linger, and sends again before it
-// does, loses nothing of what a closing server has sent: as long as its kernel
-// has not taken all, it is given up to Timeouts.Close. A reset used to destroy
-// the rest.
+// A peer that reads late, later than Timeouts.Linger and Close, and sends again
+// before it does, loses nothing of what a server has sent that shuts down: as long
+// as its kernel has not taken all, it is given up to Timeouts.Write. A reset used
+// to destroy the rest.
 //
 // Verifies: RUNTIME-32
 func TestLateReaderLosesNothing(t *testing.T) {
 	const answers, size = 40, 2000
 	srv := &parley.Server{
-		Protocol: serpy2.Protocol{}, Timeouts: parley.Timeouts{Linger: 20 * time.Millisecond, Settle: -1, Close: time.Minute},
+		Protocol: serpy2.Protocol{}, Timeouts: parley.Timeouts{Linger: 20 * time.Millisecond, Settle: -1, Close: 50 * time.Millisecond},
 		Handler: parley.HandlerFunc(func(ctx context.Context, c *parley.Conn, m parley.Message) error {
 			for range answers {
 				if err := c.Send(ctx, parley.Text(strings.Repeat("a", size))); err != nil {

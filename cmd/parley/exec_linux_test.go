@@ -177,7 +177,7 @@ func TestExecBadPrograms(t *testing.T) {
 				if err != nil || m.Text() != tt.first {
 					t.Fatalf("%.20q, %v", m.Text(), err)
 				}
-				if err := c.Send(ctx, parley.Text("go on")); err != nil {
+				if err := c.Send(ctx, parley.Text("go on")); err != nil && !tt.alone {
 					t.Error(err)
 				}
 			}
