@@ -144,7 +144,7 @@ func startChild(t *testing.T, d driver, w form, c childConfig) *child {
 	wait := sync.OnceValue(cmd.Wait)
 	t.Cleanup(func() {
 		stdin.Close()
-		kill := time.AfterFunc(10*time.Second, func() { cmd.Process.Kill() })
+		kill := time.AfterFunc(patience, func() { cmd.Process.Kill() })
 		defer kill.Stop()
 		if err := wait(); err != nil {
 			t.Errorf("the server process: %v", err)

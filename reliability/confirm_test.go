@@ -312,7 +312,7 @@ func confirmFor(client *parley.Client, name string, lasting, patience time.Durat
 // soon waits until cond holds, which should not take longer than a busy machine
 // needs to run another goroutine.
 func soon(cond func() bool) bool {
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		if cond() {
 			return true
 		}

@@ -61,7 +61,7 @@ func gather(t *testing.T, addr string, n int, opening, answer string) *crowd {
 // dialFrom connects from the i-th of many loopback addresses, where the system
 // has them, so that the ports of one do not run out.
 func dialFrom(i int, addr string) (*net.TCPConn, error) {
-	d := net.Dialer{Timeout: 30 * time.Second}
+	d := net.Dialer{Timeout: patience}
 	if needsNoAlias {
 		d.LocalAddr = &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(1+i%100))}
 	}

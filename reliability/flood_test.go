@@ -39,7 +39,7 @@ func TestFloodRefused(t *testing.T) {
 						broken.Add(1)
 						continue
 					}
-					nc.SetDeadline(time.Now().Add(20 * time.Second))
+					nc.SetDeadline(time.Now().Add(patience))
 					io.WriteString(nc, "\xff")
 					word := make([]byte, 1)
 					switch _, err := io.ReadFull(nc, word); {
@@ -65,7 +65,7 @@ func TestFloodRefused(t *testing.T) {
 			t.Errorf("the honest client: %v, %v", m, err)
 		}
 		for _, nc := range served {
-			nc.SetDeadline(time.Now().Add(20 * time.Second))
+			nc.SetDeadline(time.Now().Add(patience))
 			if err := echoOnce(nc); err != nil {
 				t.Errorf("a client inside the limit: %v", err)
 				break
@@ -171,8 +171,12 @@ func TestOutOfDescriptors(t *testing.T) {
 		}
 		took := wantEcho(t, w, server.addr)
 		figure(t, "out of descriptors for %v: %.1f %% of a processor, %d calls on the old connection; a new one was served %v after the relief", watched, busy, calls, took.Round(time.Millisecond))
-		if busy >= 5 {
-			t.Error("want less than 5 % of a processor")
+		most := 5.0
+		if !full {
+			most = 25 // its calls alone take more when other programs cool the caches
+		}
+		if busy >= most {
+			t.Errorf("want less than %v %% of a processor", most)
 		}
 		if took > within(1100*time.Millisecond) {
 			t.Error("want at most 1 s")
@@ -219,7 +223,7 @@ func every(d time.Duration, f func()) (stop func()) {
 // eventually waits until cond holds.
 func eventually(t *testing.T, what string, cond func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		if cond() {
 			return
 		}

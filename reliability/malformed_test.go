@@ -388,7 +388,7 @@ func TestOneBadMessage(t *testing.T) {
 						if text != want {
 							t.Errorf("got %q, want %q", text, want)
 						}
-					case <-time.After(10 * time.Second):
+					case <-time.After(patience):
 						t.Fatalf("%q did not arrive", want)
 					}
 				}

@@ -52,6 +52,10 @@ func within(d time.Duration) time.Duration {
 	return d + 20*time.Second
 }
 
+// patience bounds every wait for what must come. It passes only when something
+// is wrong, and a loaded machine needs a lot of it.
+const patience = time.Minute
+
 // together lets the cases of a test run at the same time, to be done sooner. In
 // the full mode they come one after the other: latencies are measured.
 func together(t *testing.T) {

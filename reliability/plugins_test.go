@@ -51,7 +51,7 @@ func TestDecompressionBomb(t *testing.T) {
 				var err error
 				select {
 				case err = <-lost:
-				case <-time.After(20 * time.Second):
+				case <-time.After(patience):
 					t.Fatal("nothing was reported")
 				}
 				stop()
@@ -62,7 +62,7 @@ func TestDecompressionBomb(t *testing.T) {
 					if text != "behind" {
 						t.Errorf("got %q, want what came behind the bomb", text)
 					}
-				case <-time.After(20 * time.Second):
+				case <-time.After(patience):
 					t.Fatal("the connection is dead")
 				}
 				grown := max(0, int64(most.most())-before)
@@ -170,7 +170,7 @@ func TestWrongKeyAndReplay(t *testing.T) {
 					}
 				case text := <-got:
 					t.Fatalf("%s: %q was taken", what, text)
-				case <-time.After(10 * time.Second):
+				case <-time.After(patience):
 					t.Fatalf("%s: nothing was reported", what)
 				}
 			}
@@ -185,7 +185,7 @@ func TestWrongKeyAndReplay(t *testing.T) {
 					}
 				case err := <-lost:
 					t.Fatalf("an honest client: %v", err)
-				case <-time.After(10 * time.Second):
+				case <-time.After(patience):
 					t.Fatal("an honest client was not heard")
 				}
 			}

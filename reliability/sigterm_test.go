@@ -17,7 +17,7 @@ import (
 //
 // Verifies: RUNTIME-32
 func TestSIGTERMUnderLoad(t *testing.T) {
-	const drain = 10 * time.Second
+	drain := within(10 * time.Second)
 	clients := scale(200, 20)
 	eachForm(t, func(t *testing.T, d driver, w form) {
 		together(t)
@@ -46,7 +46,7 @@ func TestSIGTERMUnderLoad(t *testing.T) {
 		if load.confirmed.Load() > answered {
 			t.Errorf("%d messages were confirmed, %d answered", load.confirmed.Load(), answered)
 		}
-		if took > within(drain+time.Second) {
+		if took > drain+time.Second {
 			t.Errorf("the drain limit is %v", drain)
 		}
 	})

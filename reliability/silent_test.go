@@ -31,8 +31,13 @@ func TestSilentPeers(t *testing.T) {
 					Hooks: parley.Hooks{OnClose: func(c *parley.Conn, err error) { ends <- end{time.Since(c.Stats().Opened), err} }},
 				}
 				addr := start(t, d, srv)
-				wantEcho(t, w, addr) // what is needed once is there
-				<-ends
+				// Then what is needed once is there. On a busy machine a client may
+				// be too slow for the limit, now and then.
+				eventually(t, "an honest client", func() bool {
+					err := honestly(t, w, addr)
+					<-ends
+					return err == nil
+				})
 				eventually(t, "the first one to be gone", func() bool { return srv.Stats().Open == 0 })
 				goroutines, descriptors := runtime.NumGoroutine(), ownDescriptors(t)
 				memory := heap()
@@ -48,7 +53,8 @@ func TestSilentPeers(t *testing.T) {
 				crowd.leave()
 				crowd.conns = nil
 				eventually(t, "their goroutines to end", func() bool { return runtime.NumGoroutine() <= goroutines })
-				left := ownDescriptors(t) - descriptors
+				left := 0
+				soon(func() bool { left = ownDescriptors(t) - descriptors; return left <= 0 })
 				kept := heap() - memory
 				figure(t, "%d silent peers, limit %v: found after %v to %v; left %d goroutines, %d descriptors, %d KiB", n, limit,
 					least.Round(time.Millisecond), most.Round(time.Millisecond), max(0, runtime.NumGoroutine()-goroutines), left, max(0, kept)>>10)

@@ -52,9 +52,7 @@ func TestSlowloris(t *testing.T) {
 				if bound := within(limit + limit/10); least < limit || most > bound {
 					t.Errorf("want %v to %v", limit, bound)
 				}
-				if left := server.descriptors(); left > 30 {
-					t.Errorf("the server still has %d descriptors", left)
-				}
+				eventually(t, "the server to be rid of their descriptors", func() bool { return server.descriptors() <= 30 })
 			})
 		}
 	})

@@ -117,6 +117,7 @@ func TestReconnectStorm(t *testing.T) {
 			peak = max(peak, k)
 		}
 		mean := float64(n) / parts
+		late := histogram[parts] // by the machine: nobody pauses longer
 		sent, confirmed, twice, missing := 0, 0, 0, 0
 		for i := range ledgers {
 			l := &ledgers[i]
@@ -140,7 +141,9 @@ func TestReconnectStorm(t *testing.T) {
 		if !full {
 			bound = 6 // few clients are uneven by chance, and wait for other programs
 		}
-		if float64(peak) > bound*mean {
+		if !full && late > n/4 {
+			t.Logf("%d of %d were late, the machine is too busy to judge by the time", late, n)
+		} else if float64(peak) > bound*mean {
 			t.Errorf("%d came back in one tenth of the time, want at most %v × %v", peak, bound, mean)
 		}
 		if missing+twice > 0 || confirmed == 0 {

@@ -168,7 +168,7 @@ func TestTLSRefusals(t *testing.T) {
 // useOnce connects, says something and waits for an answer. A silent client
 // sends nothing.
 func useOnce(t *testing.T, dialer *parley.Dialer, addr string, silent bool) error {
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if silent {
 		nc, err := net.Dial("tcp", addr)
@@ -176,7 +176,7 @@ func useOnce(t *testing.T, dialer *parley.Dialer, addr string, silent bool) erro
 			return err
 		}
 		defer nc.Close()
-		nc.SetDeadline(time.Now().Add(20 * time.Second))
+		nc.SetDeadline(time.Now().Add(patience))
 		_, err = nc.Read(make([]byte, 1))
 		return err
 	}

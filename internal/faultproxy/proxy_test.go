@@ -12,6 +12,9 @@ import (
 	"time"
 )
 
+// patience bounds every wait of a test.
+const patience = time.Minute
+
 // pair connects through a proxy to a server that does nothing, and returns both
 // ends.
 func pair(t *testing.T, f Faults) (p *Proxy, client, server *net.TCPConn) {
@@ -36,7 +39,7 @@ func pair(t *testing.T, f Faults) (p *Proxy, client, server *net.TCPConn) {
 	}
 	waitLen(t, p, 1)
 	for _, nc := range []net.Conn{c, s} {
-		nc.SetDeadline(time.Now().Add(20 * time.Second))
+		nc.SetDeadline(time.Now().Add(patience))
 		t.Cleanup(func() { nc.Close() })
 	}
 	return p, c.(*net.TCPConn), s.(*net.TCPConn)
@@ -85,13 +88,13 @@ func TestBytesArriveInOrder(t *testing.T) {
 // at once, not one piece after the other.
 func TestTime(t *testing.T) {
 	for name, c := range map[string]struct {
-		f           Faults
-		bytes       int
-		least, most time.Duration
+		f     Faults
+		bytes int
+		least time.Duration
 	}{
-		"delay":     {Faults{Delay: 100 * time.Millisecond}, 100_000, 100 * time.Millisecond, time.Second},
-		"bandwidth": {Faults{Bandwidth: 100_000}, 20_000, 200 * time.Millisecond, 2 * time.Second},
-		"stall":     {Faults{StallChance: 1, Stall: 200 * time.Millisecond}, 1, 200 * time.Millisecond, 2 * time.Second},
+		"delay":     {Faults{Delay: 500 * time.Millisecond}, 1_000_000, 500 * time.Millisecond}, // one after the other its pieces would take more than 30 s
+		"bandwidth": {Faults{Bandwidth: 100_000}, 20_000, 200 * time.Millisecond},
+		"stall":     {Faults{StallChance: 1, Stall: 200 * time.Millisecond}, 1, 200 * time.Millisecond},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, client, server := pair(t, c.f)
@@ -100,28 +103,32 @@ func TestTime(t *testing.T) {
 			if got, err := io.ReadAll(server); len(got) != c.bytes || err != nil {
 				t.Errorf("%d bytes, %v", len(got), err)
 			}
-			if took := time.Since(start); took < c.least || took > c.most {
-				t.Errorf("it took %v, want %v to %v", took, c.least, c.most)
+			if took := time.Since(start); took < c.least || took > c.least+25*time.Second {
+				t.Errorf("it took %v, want %v", took, c.least)
 			}
 		})
 	}
 }
 
-// Slices cut: the reader finds small pieces when they come slowly.
+// Slices cut: the reader finds small pieces when they come slowly, unless it is
+// late, which it is not each time.
 func TestSlice(t *testing.T) {
-	_, client, server := pair(t, Faults{Seed: 7, Slice: 3, Bandwidth: 2000})
-	go client.Write(make([]byte, 100))
-	buf := make([]byte, 100)
-	for got := 0; got < 100; {
-		n, err := server.Read(buf)
-		if err != nil {
+	n := 0
+	for range 20 {
+		p, client, server := pair(t, Faults{Seed: 7, Slice: 3, Bandwidth: 10})
+		if _, err := client.Write(make([]byte, 100)); err != nil {
 			t.Fatal(err)
 		}
-		if n > 50 {
-			t.Errorf("a piece of %d bytes", n)
+		var err error
+		if n, err = server.Read(make([]byte, 100)); err != nil {
+			t.Fatal(err)
 		}
-		got += n
+		p.Close()
+		if n <= 3 {
+			return
+		}
 	}
+	t.Errorf("the first piece has always more than 3 bytes, at last %d", n)
 }
 
 // After its bytes a connection is reset at both ends; none more arrive.
@@ -185,7 +192,7 @@ func TestHold(t *testing.T) {
 	if n, err := server.Read(buf); n > 0 || err == io.EOF {
 		t.Errorf("%d bytes, %v came through", n, err)
 	}
-	server.SetReadDeadline(time.Now().Add(10 * time.Second))
+	server.SetReadDeadline(time.Now().Add(patience))
 	p.Release(ToServer)
 	p.Release(ToServer)
 	if got, err := io.ReadAll(server); string(got) != "held" || err != nil {
@@ -218,11 +225,10 @@ func TestReset(t *testing.T) {
 // waitLen waits until the proxy has n connections.
 func waitLen(t *testing.T, p *Proxy, n int) {
 	t.Helper()
-	for range 5000 {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		if p.Len() == n {
 			return
 		}
-		time.Sleep(time.Millisecond)
 	}
 	t.Errorf("%d connections, want %d", p.Len(), n)
 }

@@ -13,7 +13,7 @@ func TestLeakIsSeen(t *testing.T) {
 	}
 	close(stop)
 	<-stopped
-	if left := wait(3e9); len(left) > 0 {
+	if left := wait(30e9); len(left) > 0 {
 		t.Errorf("an ended goroutine was seen: %s", left)
 	}
 }

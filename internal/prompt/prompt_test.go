@@ -60,7 +60,7 @@ func (b *bench) shows(text string) {
 	for i, row := range rows {
 		rows[i] = regexp.QuoteMeta(strings.TrimRight(row, " "))
 	}
-	if err := b.screen.Await(regexp.MustCompile("^"+strings.Join(rows, "\n")+"$"), 10*time.Second); err != nil {
+	if err := b.screen.Await(regexp.MustCompile("^"+strings.Join(rows, "\n")+"$"), time.Minute); err != nil {
 		b.t.Fatal(err)
 	}
 }
@@ -72,7 +72,7 @@ func (b *bench) returns(want string) {
 		if got != want {
 			b.t.Fatalf("ReadLine: got %q, want %q", got, want)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		b.t.Fatalf("ReadLine did not return %q", want)
 	}
 }

@@ -62,7 +62,7 @@ func TestForeign(t *testing.T) {
 func TestAwait(t *testing.T) {
 	s := New(10, 3)
 	go s.Write([]byte("ready"))
-	if err := s.Await(regexp.MustCompile("ready"), 10*time.Second); err != nil {
+	if err := s.Await(regexp.MustCompile("ready"), time.Minute); err != nil {
 		t.Error(err)
 	}
 	if err := s.Await(regexp.MustCompile("never"), time.Nanosecond); err == nil {

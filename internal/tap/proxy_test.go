@@ -22,7 +22,7 @@ import (
 func TestMain(m *testing.M) { leak.Main(m) }
 
 // patience bounds every wait of a test.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // running is a proxy between a test's client and a test's server.
 type running struct {
