@@ -159,6 +159,20 @@ func TestGarbage(t *testing.T) {
 	}
 }
 
+// Of garbage nothing has to be kept but what may be the beginning of an
+// identifier.
+//
+// Verifies: SERPY2-11
+func TestGarbageIsNotKept(t *testing.T) {
+	for garbage, kept := range map[string]int{"G": 0, "GGGGGGGGGG": 0, "GGGG\xDE": 1, "G\xDE\xCA\xFE\xCA": 4, "\xDE\xCA\xDE\xCA": 2, "\xDE\xCA\xFE\xCA\xFF": 0, "G\xCA\xFE\xCA\xFE": 0} {
+		m := Protocol{}.New(wire.Dialing, wire.Limits{})
+		wiretest.Receive(m, nil)
+		if n, _, err := wiretest.Receive(m, []byte(garbage)); n != len(garbage)-kept || err != nil {
+			t.Errorf("% x: %d bytes consumed, %v, want all but %d", garbage, n, err, kept)
+		}
+	}
+}
+
 // What is found in random bytes of the identifier's alphabet does not depend
 // on how they come, and is what a search over the whole finds.
 //
