@@ -287,11 +287,10 @@ func isSenders(err error) bool {
 	return errors.Is(err, parley.ErrNotRepresentable) || errors.Is(err, parley.ErrTooLarge)
 }
 
-// tell sends a oneline client an error as a line.
+// tell sends a oneline client an error as a line. Bridge.Timeout may be over
+// already; that of the connection's writes bounds it.
 func (p *pair) tell(err error) {
-	ctx, cancel := context.WithTimeout(p.client.Context(), p.b.Timeout)
-	defer cancel()
-	p.client.Send(ctx, parley.Text(errorLine(err))) // if that fails the client has gone
+	p.client.Send(p.client.Context(), parley.Text(errorLine(err))) // if that fails the client has gone
 }
 
 // maxErrorLine keeps an error line readable.

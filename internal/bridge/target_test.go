@@ -245,8 +245,8 @@ func TestReconnectGivesUpOnAMessage(t *testing.T) {
 	if err != nil || !strings.HasPrefix(m.Text(), "error: ") || !strings.Contains(m.Text(), "not connected") {
 		t.Errorf("%v, %v", m, err)
 	}
+	r.target(echo)
 	for {
-		r.target(echo)
 		if m, err = c.Call(t.Context(), parley.Text("b")); err != nil || m.Text() == "b" {
 			break
 		}
@@ -258,6 +258,18 @@ func TestReconnectGivesUpOnAMessage(t *testing.T) {
 	c = r.client(ser2)
 	send(t, c, parley.Text("a"))
 	closed(t, c)
+}
+
+// However short Bridge.Timeout is, and however slow the machine, the client is
+// told.
+func TestErrorsAreToldWhenTheTimeIsOver(t *testing.T) {
+	r := reconnect(t, one, tiny, time.Nanosecond, AnyAnswers)
+	c := r.client(one)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if m, err := c.Call(ctx, parley.Text("a")); err != nil || !strings.HasPrefix(m.Text(), "error: ") {
+		t.Errorf("%v, %v", m, err)
+	}
 }
 
 // A oneline client that waits for a known number of answers is told when the
