@@ -1,7 +1,9 @@
 package serpy
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"math/big"
 	"strings"
@@ -189,6 +191,36 @@ func isPickle(err error) bool {
 }
 
 func isTooLarge(err error) bool { return errors.Is(err, wire.ErrTooLarge) }
+
+// In each mode a payload of the largest size arrives, and one more byte is too
+// many: limits are those of payloads, not of their forms.
+//
+// Verifies: SERPY-26
+func TestLargestPayload(t *testing.T) {
+	const limit = 1000
+	for mode := range 6 {
+		for size := limit; size <= limit+1; size++ {
+			data := bytes.Repeat([]byte("x"), size)
+			if mode >= 4 { // the pickle is the payload
+				data = pickled(t, strings.Repeat("x", size-(len(pickled(t, strings.Repeat("x", size)))-size)))
+			}
+			if len(data) != size {
+				t.Fatalf("mode %d: %d bytes, want %d", mode, len(data), size)
+			}
+			if mode >= 2 {
+				data = b85.Encode(nil, data)
+			}
+			if mode&1 == 1 {
+				data = append(data, eot)
+			}
+			d := wiretest.NewDriver(t, Protocol{NoPickle: true}, wire.Accepting, wire.Limits{MaxMessage: limit})
+			d.Feed(fmt.Appendf(nil, "\x01SETMODE%d\x1f%s\x1f", mode, data))
+			if got := d.Count(wire.EventMessage); got != limit+1-size {
+				t.Errorf("mode %d, %d bytes: %d messages: %v", mode, size, got, d.Events)
+			}
+		}
+	}
+}
 
 // Verifies: SERPY-28
 func TestEOF(t *testing.T) {
