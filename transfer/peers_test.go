@@ -159,7 +159,7 @@ func TestOriginalServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer cl.Close()
-	cl.Stall = 300 * time.Millisecond
+	cl.Stall = time.Second
 	if err := cl.Download(soon(t), "dir", filepath.Join(local, "down2")); !errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, parley.ErrPeerClosed) {
 		t.Error(err)
 	}

@@ -128,7 +128,7 @@ var transcripts = map[string]map[wire.Role]role{
 		wire.Accepting: {dirs: []string{"dir"}, differs: true, steps: 5, instead: rejection("[Errno 21] Is a directory: 'dir'")},
 		wire.Dialing: {err: func(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) },
 			act: func(t *testing.T, cl *Client, dir string) error {
-				cl.Stall = 10 * time.Millisecond
+				cl.Stall = time.Second
 				return download("dir", "local")(t, cl, dir)
 			}},
 	},
