@@ -35,7 +35,7 @@ func startExecServer(t *testing.T, grace time.Duration, script string) *execServ
 	if err := os.WriteFile(file, []byte(script), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	s := &execServer{t: t, mark: file, cmd: exec.Command("parley", "serve", "tinyproto://127.0.0.1:0", "--exec", "sh "+file, "--grace", grace.String(), "--max-message", "1M", "--env", markEnv+"="+file)}
+	s := &execServer{t: t, mark: file, cmd: exec.Command("parley", "serve", "tinyproto://127.0.0.1:0", "--exec", "sh "+file, "--grace", grace.String(), "--max-message", "1M", "--max-output", "1M", "--env", markEnv+"="+file)}
 	stderr, err := s.cmd.StderrPipe()
 	if err == nil {
 		err = s.cmd.Start()
