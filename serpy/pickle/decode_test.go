@@ -412,13 +412,19 @@ func TestErrorText(t *testing.T) {
 		{"N(\x85.", "pickle: at byte 2, TUPLE1: the stack holds too little: the data is damaged"},
 		{"N", "pickle: at byte 1: the pickle is cut short: unexpected EOF"},
 		{"K", "pickle: at byte 0, BININT1: the pickle is cut short: unexpected EOF"},
+		{"X\x02\x00\x00\x00ab", "pickle: at byte 7: the pickle is cut short: unexpected EOF"},
+		{"X\x03\x00\x00\x00ab", "pickle: at byte 0, BINUNICODE: the pickle is cut short: unexpected EOF"},
 		{"\x00", "pickle: at byte 0: byte 0x00 is no opcode: the data is damaged or is no pickle"},
+		{"Nr\x07\x00\x00\x00.", "pickle: at byte 1, LONG_BINPUT: memo number beyond the length of the pickle: limit exceeded"},
 		{"Nr\xff\xff\xff\xff.", "pickle: at byte 1, LONG_BINPUT: memo number beyond the length of the pickle: limit exceeded"},
 	} {
 		_, err := Decode([]byte(c.in), Limits{})
 		if err == nil || err.Error() != c.want {
 			t.Errorf("%q:\ngot  %v\nwant %s", c.in, err, c.want)
 		}
+	}
+	if v, err := Decode([]byte("Nr\x06\x00\x00\x00."), Limits{}); v != nil || err != nil {
+		t.Errorf("the largest memo number: %v, %v", v, err)
 	}
 }
 

@@ -18,6 +18,7 @@ func TestRepr(t *testing.T) {
 	}{
 		{nil, "None"},
 		{"it's", `"it's"`},
+		{"\x7f \u00ad\uffff\U00010fff", `'\x7f \xad\uffff\U00010fff'`},
 		{[]byte(`"'`), `b'"\''`},
 		{big.NewInt(-7), "-7"},
 		{&List{Items: one}, "[1]"},
@@ -56,6 +57,17 @@ func TestReprCut(t *testing.T) {
 		deep = &Tuple{Items: []any{deep}}
 	}
 	long := strings.Repeat("long", 1<<20)
+	whole := strings.Repeat("x", maxRepr-2)
+	if got := Repr(whole); got != "'"+whole+"'" {
+		t.Errorf("%d bytes are cut to %d", maxRepr, len(got))
+	}
+	largest := new(big.Int).Lsh(big.NewInt(1), maxReprBits-1)
+	if got := Repr(largest); strings.HasPrefix(got, "<") {
+		t.Error(got)
+	}
+	if got := Repr(largest.Lsh(largest, 1)); !strings.HasPrefix(got, "<an int of") {
+		t.Errorf("%.20s", got)
+	}
 	for _, c := range []struct {
 		v      any
 		prefix string

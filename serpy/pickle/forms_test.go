@@ -1,0 +1,192 @@
+package pickle
+
+import (
+	"errors"
+	"math/big"
+	"strings"
+	"testing"
+)
+
+// program returns the opcodes of a pickle.
+func program(t *testing.T, p []byte) (ops []byte) {
+	t.Helper()
+	d := decoder{in: p, limits: Limits{}.orDefaults(len(p))}
+	for d.err == nil {
+		d.start = d.pos
+		op := d.take(1)
+		if op == nil {
+			break
+		}
+		d.op = op[0]
+		if ops = append(ops, d.op); d.op == opStop {
+			return ops
+		}
+		d.step()
+	}
+	t.Fatalf("%q: %v", p, d.err)
+	return nil
+}
+
+// names prints opcodes.
+func names(ops []byte) string {
+	var all []string
+	for _, op := range ops {
+		all = append(all, opNames[op])
+	}
+	return strings.Join(all, " ")
+}
+
+// A pickle has only opcodes that readers of its protocol know.
+//
+// Verifies: PICKLE-03
+func TestOpcodesOfTheProtocol(t *testing.T) {
+	since := func(op byte) int {
+		switch {
+		case op >= opByteArray8:
+			return 5
+		case op >= opShortBinUnicode:
+			return 4
+		case op == opBinBytes || op == opShortBinBytes:
+			return 3
+		}
+		return 2 // or before
+	}
+	values := []any{
+		&Set{Items: []any{1, "a"}}, &FrozenSet{Items: []any{1, "a"}}, &Dict{Ordered: true, Pairs: []Pair{{"a", 1}}},
+		&ByteArray{Bytes: []byte("a")}, []byte("a"), strings.Repeat("long", 1000), &Global{"os", "sep"},
+	}
+	for _, c := range native() {
+		values = append(values, c.v)
+	}
+	for _, v := range values {
+		for _, protocol := range []int{2, 4, 5} {
+			p, err := AppendCalls(nil, v, protocol)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, op := range program(t, p) {
+				if since(op) > protocol {
+					t.Errorf("%T in protocol %d has %s, which is of protocol %d", v, protocol, opNames[op], since(op))
+				}
+			}
+		}
+	}
+}
+
+// What is written is the shortest that the protocol has.
+func TestForms(t *testing.T) {
+	for _, c := range []struct {
+		v    any
+		want string
+	}{
+		{&Set{Items: []any{1}}, "PROTO EMPTY_SET MEMOIZE MARK BININT1 ADDITEMS STOP"},
+		{&FrozenSet{Items: []any{1}}, "PROTO MARK BININT1 FROZENSET MEMOIZE STOP"},
+		{strings.Repeat("x", longText+1), "PROTO SHORT_BINUNICODE STOP"}, // nothing can refer to it
+		{new(big.Int).Lsh(big.NewInt(1), 8*254), "PROTO LONG1 STOP"},
+		{new(big.Int).Lsh(big.NewInt(1), 8*255), "PROTO LONG4 STOP"},
+	} {
+		for _, protocol := range []int{4, 5} {
+			p, err := Append(nil, c.v, protocol)
+			if got := names(program(t, p)); err != nil || got != c.want {
+				t.Errorf("%T in protocol %d: %s, %v, want %s", c.v, protocol, got, err, c.want)
+			}
+		}
+	}
+	// A key that occurs twice is written once, whatever its length.
+	for _, size := range []int{1, longText, longText + 1} {
+		key := strings.Repeat("k", size)
+		p, err := Append(nil, &List{Items: []any{&Dict{Pairs: []Pair{{key, 1}}}, &Dict{Pairs: []Pair{{key, 2}}}}}, 4)
+		if n := strings.Count(string(p), key); err != nil || n != 1 {
+			t.Errorf("a key of %d bytes is written %d times, %v", size, n, err)
+		}
+	}
+	// So is any other text, if it is long.
+	for size, want := range map[int]int{longText: 2, longText + 1: 1} {
+		text := strings.Repeat("x", size)
+		p, err := Append(nil, &List{Items: []any{text, text}}, 4)
+		if n := strings.Count(string(p), text); err != nil || n != want {
+			t.Errorf("a text of %d bytes is written %d times, %v, want %d", size, n, err, want)
+		}
+	}
+	// Numbers of objects, 0 to 256, in the shortest form.
+	lists := &List{}
+	for range 256 {
+		lists.Items = append(lists.Items, &List{})
+	}
+	lists.Items = append(lists.Items, lists.Items...)
+	for protocol, want := range map[int]map[byte]int{
+		2: {opBinPut: 256, opLongBinPut: 1, opMemoize: 0, opBinGet: 255, opLongBinGet: 1},
+		4: {opBinPut: 0, opLongBinPut: 0, opMemoize: 257, opBinGet: 255, opLongBinGet: 1},
+	} {
+		p, err := Append(nil, lists, protocol)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ops := program(t, p)
+		for op, n := range want {
+			if got := strings.Count(string(ops), string([]byte{op})); got != n {
+				t.Errorf("protocol %d: %d × %s, want %d", protocol, got, opNames[op], n)
+			}
+		}
+	}
+}
+
+// The limit of depth is none of length.
+func TestManyNativeSiblings(t *testing.T) {
+	siblings := make([]any, 2*maxNative)
+	for i := range siblings {
+		siblings[i] = []any{map[string]any{}}
+	}
+	if _, err := Append(nil, siblings, 4); err != nil {
+		t.Error(err)
+	}
+}
+
+// Memory is accounted for exactly: what a value needs is enough, a byte less is
+// not.
+//
+// Verifies: PICKLE-06
+func TestExactMemory(t *testing.T) {
+	spent := func(p string) int {
+		d := decoder{in: []byte(p), limits: Limits{MaxMemory: 1 << 20}}
+		if _, err := d.decode(); err != nil {
+			t.Fatal(err)
+		}
+		return d.spent
+	}
+	for _, p := range []string{"](]]e.", "(K\x01K\x02t.", "X\x03\x00\x00\x00abc.", "J\xff\xff\xff\xff."} {
+		n := spent(p)
+		if _, err := Decode([]byte(p), Limits{MaxMemory: n}); err != nil {
+			t.Errorf("%q in %d bytes: %v", p, n, err)
+		}
+		if _, err := Decode([]byte(p), Limits{MaxMemory: n - 1}); !errors.Is(err, ErrLimit) {
+			t.Errorf("%q in %d bytes: %v, want ErrLimit", p, n-1, err)
+		}
+	}
+	// Go has the integers 0 to 255 ready.
+	for p, more := range map[string]int{"K\x00.": 0, "K\xff.": 0, "M\x00\x01.": 8, "J\xff\xff\xff\xff.": 8} {
+		if got := spent(p) - spent("N."); got != more {
+			t.Errorf("%q takes %d bytes more than None, want %d", p, got, more)
+		}
+	}
+	d := decoder{limits: Limits{MaxMemory: 1 << 20}}
+	s := make([]any, 3, 4)
+	if got := roomFor(&d, s, 1, interfaceSize); cap(got) != 4 || d.spent != 0 {
+		t.Errorf("there is room, and yet %d elements, %d bytes", cap(got), d.spent)
+	}
+}
+
+// What is accounted for an allocation is no less than what it takes.
+func TestAllocated(t *testing.T) {
+	for n := 1; n < 70_000; n += 1 + n/300 {
+		takes := cap(append([]byte(nil), make([]byte, n)...))
+		if got := allocated(n); got < takes || n <= 256 && got >= n+16 {
+			t.Errorf("allocated(%d) = %d, it takes %d", n, got, takes)
+		}
+	}
+	for _, n := range []int{32, 256, 32 << 10} {
+		if got := allocated(n); got < n || n <= 256 && got != n {
+			t.Errorf("allocated(%d) = %d", n, got)
+		}
+	}
+}
