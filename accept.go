@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"time"
 )
@@ -28,7 +29,11 @@ func (s *Server) accept(l net.Listener) {
 		case err == nil:
 			pause = 0
 			s.wg.Add(1)
-			go s.serveConn(nc)
+			if s.TLSConfig != nil {
+				go s.serveConn(nc)
+			} else {
+				s.serveConn(nc)
+			}
 		case s.isClosed():
 			return
 		case errors.Is(err, net.ErrClosed):
@@ -71,7 +76,8 @@ func (s *Server) next(l net.Listener) (net.Conn, error) {
 	}
 	// Wait for a client first: a slot that is taken before would be withheld
 	// from the other listeners.
-	if !waitReadable(l) { // then it has to be accepted before it waits
+	w, ok := l.(interface{ wait() error }) // see visible
+	if !ok {                               // then it has to be accepted before it waits
 		nc, err := l.Accept()
 		if err != nil {
 			return nil, err
@@ -83,6 +89,9 @@ func (s *Server) next(l net.Listener) (net.Conn, error) {
 			nc.Close()
 			return nil, ErrServerClosed
 		}
+	}
+	if err := w.wait(); err != nil {
+		return nil, err
 	}
 	select {
 	case s.slots <- struct{}{}:
@@ -113,7 +122,7 @@ func (s *Server) admit(nc net.Conn) error {
 		nc.Close()
 		return ErrServerClosed
 	}
-	over := limit > 0 && host != "" && s.perAddr[host] >= limit
+	over := limit > 0 && host.IsValid() && s.perAddr[host] >= limit
 	if !over {
 		s.perAddr[host]++
 		s.starting[nc] = struct{}{}
@@ -145,8 +154,15 @@ func (s *Server) release(nc net.Conn) {
 // refuse tells nc that there is no place for it, if the wire has a word for
 // that, and closes it.
 func (s *Server) refuse(nc net.Conn, why error) error {
+	if lc, ok := nc.(*loopConn); ok {
+		nc = lc.plain() // as no loop will serve it
+	}
 	s.mu.Lock()
 	s.stats.Refused++
+	if nc == nil {
+		s.mu.Unlock()
+		return errRefused
+	}
 	s.starting[nc] = struct{}{} // until it is closed
 	s.mu.Unlock()
 	if s.Logger != nil {
@@ -182,10 +198,13 @@ func (s *Server) isClosed() bool {
 	return s.closed
 }
 
-// hostOf returns the peer's IP address, or "" on a Unix socket.
-func hostOf(nc net.Conn) string {
-	if a, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
-		return a.IP.String()
+// hostOf returns the peer's IP address, which is not valid on a Unix socket.
+func hostOf(nc net.Conn) netip.Addr {
+	if lc, ok := nc.(*loopConn); ok {
+		return lc.ip.Unmap()
 	}
-	return ""
+	if a, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
+		return a.AddrPort().Addr().Unmap()
+	}
+	return netip.Addr{}
 }

@@ -39,9 +39,9 @@ func (s *Server) Broadcast(m Message, except ...*Conn) (int, error) {
 			s.stats.Slow++
 			s.mu.Unlock()
 			if s.WhenSlow == SlowCut {
-				c.mu.Lock()
+				c.lock()
 				c.netFailed(ErrSlowConsumer)
-				c.mu.Unlock()
+				c.unlock()
 			}
 		case isCallers(err):
 			return n, err
@@ -80,8 +80,8 @@ func (b *broadcast) own() Message {
 // offer sends b's message without waiting, and reports whether somebody has to
 // flush. If its turn has not come yet, it queues with the other senders.
 func (c *Conn) offer(b *broadcast) (flush bool, err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.lock()
+	defer c.unlock()
 	if err := c.sendable(); err != nil {
 		return false, err
 	}

@@ -76,8 +76,8 @@ func (c *Conn) holds() {
 		return
 	}
 	go func() { // two connections are never locked together
-		victim.mu.Lock()
+		victim.lock()
 		victim.cut(err)
-		victim.mu.Unlock()
+		victim.unlock()
 	}()
 }

@@ -35,14 +35,14 @@ func (e *ConnError) Unwrap() error { return e.Err }
 // waits for a busy handler may be. It returns nil if everything left, and if the
 // connection had ended before.
 func (c *Conn) Close() error {
-	c.mu.Lock()
+	c.lock()
 	if c.err != nil {
-		c.mu.Unlock()
+		c.unlock()
 		return nil
 	}
 	c.end(ErrClosed)
 	c.ensureReader()
-	c.mu.Unlock()
+	c.unlock()
 	<-c.ending()
 	if err := c.Err(); !errors.Is(err, ErrClosed) && !errors.Is(err, ErrPeerClosed) {
 		return err
@@ -53,8 +53,8 @@ func (c *Conn) Close() error {
 // CloseNow ends the connection at once; what has not been sent is lost. It
 // returns nil.
 func (c *Conn) CloseNow() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.lock()
+	defer c.unlock()
 	c.cut(ErrClosed)
 	return nil
 }
@@ -86,7 +86,7 @@ func (c *Conn) end(reason error) {
 func (c *Conn) leave() {
 	ctx, cancel := boundedBy(c.cfg.timeouts.Close)
 	defer cancel()
-	c.mu.Lock()
+	c.lock()
 	late := c.waitTaken(ctx)
 	c.said = late == nil
 	if c.err == nil && late == nil && !c.eof && !c.severed {
@@ -154,9 +154,9 @@ func (c *Conn) linger() {
 		return
 	}
 	c.fin = true
-	c.mu.Unlock()
+	c.unlock()
 	err := w.CloseWrite() // TLS may have to wait for the peer
-	c.mu.Lock()
+	c.lock()
 	if err != nil || c.err != nil || c.eof || c.cfg.timeouts.Linger < 0 {
 		return
 	}
@@ -184,8 +184,8 @@ func (c *Conn) linger() {
 
 // pause waits for d, or until the connection has ended.
 func (c *Conn) pause(d time.Duration) {
-	c.mu.Unlock()
-	defer c.mu.Lock()
+	c.unlock()
+	defer c.lock()
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
@@ -231,8 +231,8 @@ func (c *Conn) checkDrained() {
 
 // drain makes the connection end when it is between messages, for Shutdown.
 func (c *Conn) drain() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.lock()
+	defer c.unlock()
 	if c.err != nil || c.draining {
 		return
 	}
@@ -336,6 +336,7 @@ func (c *Conn) ended() {
 		return
 	}
 	if c.handling {
+		c.endTold = c.endTold || !c.ready.empty()
 		c.ready.all(why) // nor a message; but the handler may still answer
 		return
 	}
@@ -349,7 +350,7 @@ func (c *Conn) ended() {
 // may still have to answer what it has just received; its next Receive ends
 // the connection.
 func (c *Conn) answerable() bool {
-	return c.cfg.role == wire.Accepting && c.stats.MessagesIn > 0 && c.ready.empty()
+	return c.cfg.role == wire.Accepting && c.stats.MessagesIn > 0 && c.ready.empty() && !c.endTold
 }
 
 // boundedBy returns a context that ends after d, or never if d is negative.

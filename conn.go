@@ -31,6 +31,9 @@ type config struct {
 	shutdown func(*Conn) // honours a peer's request to end the server
 	opened   func(*Conn) // tells the server that OnOpen has agreed
 	closed   func(*Conn) // tells the server that the connection has ended
+
+	epoch      time.Time // what times of connections count from
+	activities sync.Pool // of connections at rest
 }
 
 // Conn is one connection. All methods may be called concurrently, also from
@@ -42,112 +45,51 @@ type config struct {
 type Conn struct {
 	cfg *config
 	nc  net.Conn
-	io  *transport // for who reads c and may wait
-	lc  *loopConn  // nc, if a loop tells when it can be read
 	id  uint64
 
-	place int // in Server.conns; its lock guards this
-
-	mu sync.Mutex // guards all that follows, and the machine
+	mu sync.Mutex // guards all that follows, and the machine; see lock
 	m  wire.Machine
-
-	// Reading. One goroutine at a time has the reader's role; event and in belong
-	// to it. While a handler runs on that goroutine, another may take the role
-	// over: gen tells the old one that it has lost it.
-	event     *wire.Event // the last one
-	in        *input
-	own       input    // what in points to at first
-	seen      []byte   // for the trace: the input as it has arrived
-	runner    *runner  // runs the machine and the handlers now, or nil
-	consumed  int64    // bytes of the peer that the machine has consumed
-	began     int64    // of these, those before the last message
-	before    int64    // of the peer's bytes, those that had been read when draining began
-	asm       assembly // a message that arrives in pieces
-	stream    *Stream  // being read by the program
-	inbox     inbox    // messages that wait for Receive or for the handler
-	ready     waitList // receivers; none waits while the inbox has something
-	room      waitList // the reader, while the inbox is full or a stream is open
-	holding   int64    // what the budget knows of
-	watch     *watch   // nil: nothing to watch
-	gen       int32
-	reader    readerState
-	handling  bool // a handler runs
-	postponed bool // the event is an offer still to be decided about
-	missed    bool // a loop saw an event while another goroutine served it
-	partial   bool // a message has begun and the reader waits for its rest
-	opened    bool // the handshake is done
-	eof       bool // the peer's stream has ended
-	broken    bool // the machine has given up: nothing more is read
-	draining  bool // the server shuts down
-
-	// Writing; see write.go.
-	out        []byte        // the tail of the output, from bufpool, or nil
-	queue      []segment     // what goes before it, if bodies are among it
-	queued     int           // bytes in queue
-	current    segment       // what is being written
-	gone       uint64        // of BytesOut, what the kernel has taken
-	lastSend   time.Duration // when the last message was sent, since Opened
-	late       *time.Timer   // see flushLate
-	turns      waitList      // senders that wait for their turn
-	posted     int           // what messages among them cost, see offer
-	held       *held         // the message whose body the peer must grant
-	drained    waitList      // those who wait until the output is empty
-	sent       uint64        // messages that will be confirmed
-	confirms   waitList      // those who wait for that, in the order of sending
-	transform  []wire.Transform
-	hint       int32 // how large the output was last time
-	writing    bool  // somebody is writing
-	aside      bool  // another goroutine is about to flush
-	deferFlush bool  // the reader will flush at the end of its batch
-	lateArmed  bool
-	turn       bool // a message is being handed to the machine
-	farewell   bool // the end has begun: nothing may be sent, input is ignored
-	said       bool // all that the program has sent has left
-	mute       bool // the machine's answers are withheld
-	fin        bool // our direction is closed
-	severed    bool // nothing can be written any more: eofErr says why
-	unheard    bool // nothing has arrived since the last message was sent
-	fed        bool // the machine has been fed, or has sent, since Output was asked: it may owe something
-
-	// Life.
-	opens      waitList      // Dial, until the handshake is done
-	eofErr     error         // what was wrong with the end of the peer's stream
-	reason     error         // why the end has begun
-	err        error         // why the connection ended; nil while it lives
-	done       chan struct{} // closed when all has ended and OnClose has run, if anybody asked
-	dead       chan struct{} // closed when err is set, if anybody asked
-	stats      ConnStats
-	spare      *waiter
-	value      any
+	*activity
+	value      *any          // nil: none
+	made       time.Duration // since cfg.epoch
+	stats      counters
+	gen        int32 // tells a goroutine that it has lost the reader's role
 	goroutines int32
-	finished   bool        // done is closed, or would be
+	reader     readerState
+	opened     bool        // the handshake is done
+	unheard    bool        // nothing has arrived since the last message was sent
 	over       atomic.Bool // err is set, for who can't take the lock
+	place      int32       // in Server.conns, whose lock guards this
 }
 
 // newConn makes a connection of an established nc. The caller starts it.
 func newConn(cfg *config, nc net.Conn, id uint64) *Conn {
 	c := &Conn{
-		cfg: cfg,
-		nc:  nc,
-		id:  id,
-		m:   cfg.protocol.New(cfg.role, wire.Limits{MaxMessage: cfg.limits.MaxMessage}),
-		fed: true, // it may owe a greeting
+		cfg:  cfg,
+		nc:   nc,
+		id:   id,
+		m:    cfg.protocol.New(cfg.role, wire.Limits{MaxMessage: cfg.limits.MaxMessage}),
+		made: time.Since(cfg.epoch),
 	}
-	c.in = &c.own
-	c.stats.Opened = time.Now()
+	c.wake()
+	c.fed = true // it may owe a greeting
 	for _, p := range cfg.plugins {
 		c.transform = append(c.transform, p.New(cfg.role, cfg.limits.MaxMessage))
 	}
 	return c
 }
 
-// start begins reading on a new goroutine. The handshake, with that of TLS
-// before it, has begun at the given time. It is called with the lock held.
-func (c *Conn) start(began time.Time) {
+// start begins reading on a new goroutine. It is called with the lock held.
+func (c *Conn) start() {
 	c.io = newTransport(c.nc)
 	c.goroutines++
-	c.watchHandshake(began)
 	go c.read()
+}
+
+// looped returns nc if an event loop tells when it can be read, or nil.
+func (c *Conn) looped() *loopConn {
+	lc, _ := c.nc.(*loopConn)
+	return lc
 }
 
 // ID is a number that no other connection of the same Server or Dialer has.
@@ -173,8 +115,8 @@ func (c *Conn) Context() context.Context { return connContext{c} }
 // Done returns a channel that is closed when the connection has ended, its
 // handler has returned and OnClose has run.
 func (c *Conn) Done() <-chan struct{} {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.lock()
+	defer c.unlock()
 	return closedChan(&c.done, c.finished)
 }
 
@@ -192,22 +134,22 @@ func closedChan(ch *chan struct{}, closed bool) <-chan struct{} {
 
 // ending returns a channel that is closed when err is set.
 func (c *Conn) ending() <-chan struct{} {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.lock()
+	defer c.unlock()
 	return closedChan(&c.dead, c.err != nil)
 }
 
 // Err says why the connection ended; nil while it lives.
 func (c *Conn) Err() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.lock()
+	defer c.unlock()
 	return c.err
 }
 
 // Buffered returns how many received messages wait for Receive.
 func (c *Conn) Buffered() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.lock()
+	defer c.unlock()
 	return c.inbox.len()
 }
 
@@ -216,14 +158,20 @@ func (c *Conn) Buffered() int {
 func (c *Conn) Value() any {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.value
+	if c.value == nil {
+		return nil
+	}
+	return *c.value
 }
 
 // SetValue stores the program's own state for this connection.
 func (c *Conn) SetValue(v any) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.value = v
+	if c.value == nil {
+		c.value = new(any)
+	}
+	*c.value = v
 }
 
 // peer is the peer's address for errors and logs.
@@ -247,9 +195,7 @@ func (c *Conn) cut(err error) {
 	}
 	hangUp(c.nc)
 	c.unwatch()
-	if c.late != nil {
-		c.late.Stop()
-	}
+	c.stopLate()
 	c.opens.all(err)
 	c.turns.all(&notSentError{err})
 	c.confirms.all(err)
@@ -281,7 +227,7 @@ func (c *Conn) settle() {
 	}
 	c.goroutines++
 	go func() {
-		c.mu.Lock()
+		c.lock()
 		c.exit()
 	}()
 }
@@ -298,7 +244,7 @@ func (c *Conn) exit() {
 		c.asm = assembly{}
 		c.holds()
 	}
-	c.mu.Unlock()
+	c.unlock()
 	if !last {
 		return
 	}
@@ -308,12 +254,12 @@ func (c *Conn) exit() {
 	if c.cfg.logger != nil {
 		c.cfg.logger.Info("connection closed", "conn", c.id, "peer", c.peer(), "reason", err)
 	}
-	c.mu.Lock()
+	c.lock()
 	c.finished = true
 	if c.done != nil {
 		close(c.done)
 	}
-	c.mu.Unlock()
+	c.unlock()
 	if c.cfg.closed != nil {
 		c.cfg.closed(c)
 	}

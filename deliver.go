@@ -29,7 +29,7 @@ func (c *Conn) handing() *input {
 	}
 	c.handling, c.reader = true, readerInHandler
 	in := c.in
-	c.mu.Unlock()
+	c.unlock()
 	return in
 }
 
@@ -49,7 +49,7 @@ func (c *Conn) deliver(gen int32, m Message, buf []byte) bool {
 	if c.forHandler() {
 		in := c.handing()
 		err := c.handle(m)
-		c.mu.Lock()
+		c.lock()
 		bufpool.Put(buf)
 		return c.handled(gen, in, err)
 	}
@@ -105,9 +105,9 @@ func (c *Conn) lost(gen int32, err error) bool {
 func (c *Conn) call(gen int32, f func() error) bool {
 	in := c.in
 	c.handling, c.reader = true, readerInHandler
-	c.mu.Unlock()
+	c.unlock()
 	err := c.guard(f)
-	c.mu.Lock()
+	c.lock()
 	return c.handled(gen, in, err)
 }
 
@@ -131,13 +131,13 @@ func (c *Conn) handled(gen int32, in *input, err error) bool {
 	// peer had sent, and we have confirmed, is served all the same.
 	for (err == nil || c.eof || c.farewell || c.err != nil) && !c.closedHere() && c.inbox.len() > 0 && c.cfg.handler != nil {
 		r := c.pop()
-		c.mu.Unlock()
+		c.unlock()
 		if r.err != nil {
 			err = c.guard(func() error { c.cfg.hooks.OnMessageError(c, r.err); return nil })
 		} else {
 			err = c.handle(r.msg)
 		}
-		c.mu.Lock()
+		c.lock()
 	}
 	c.handling = false
 	c.room.all(nil) // a stream may wait for its turn

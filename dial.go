@@ -93,6 +93,7 @@ func (d *Dialer) config() (*config, error) {
 		return nil, ErrNoPlugins
 	}
 	cfg := &config{
+		epoch:    time.Now(),
 		protocol: d.Protocol, traits: t, role: wire.Dialing,
 		handler: d.Handler, hooks: d.Hooks, plugins: d.Plugins,
 		limits: d.Limits.withDefaults(), timeouts: d.Timeouts.withDefaults(t.Lockstep),
@@ -125,11 +126,12 @@ func (d *Dialer) secure(ctx context.Context, nc net.Conn, network, address strin
 // open starts the connection and waits for its handshake.
 func (d *Dialer) open(ctx context.Context, cfg *config, nc net.Conn, began time.Time) (*Conn, error) {
 	c := newConn(cfg, nc, d.lastID.Add(1))
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.lock()
+	defer c.unlock()
 	w := c.newWaiter()
 	c.opens.push(w)
-	c.start(began)
+	c.watchHandshake(began)
+	c.start()
 	if err := c.await(ctx, &c.opens, w); err != nil {
 		c.cut(err)
 		return nil, err

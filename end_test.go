@@ -251,6 +251,31 @@ func TestHalfClose(t *testing.T) {
 	}
 }
 
+// The program may learn of the peer's end, and be done, while OnOpen still runs:
+// the connection ends all the same when that returns.
+//
+// Verifies: RUNTIME-45
+func TestEndDuringOnOpen(t *testing.T) {
+	opened, done := make(chan *parley.Conn, 1), make(chan bool)
+	srv := &parley.Server{Protocol: serpy2.Protocol{}, Pull: true, Hooks: parley.Hooks{OnOpen: func(_ context.Context, c *parley.Conn) error {
+		opened <- c
+		<-done
+		return nil
+	}}}
+	peer := bareDial(t, newServer(t, srv))
+	peer.say(serpy2Text("x"))
+	peer.closeWrite()
+	c := next(t, opened, "the connection did not open")
+	if m, err := c.Receive(newContext(t)); err != nil || m.Text() != "x" {
+		t.Errorf("%v, %v", m, err)
+	}
+	if m, err := c.Receive(newContext(t)); err != parley.ErrPeerClosed {
+		t.Errorf("%v, %v, want the end", m, err)
+	}
+	close(done)
+	peer.hearEnd()
+}
+
 // Two peers that close at the same time, each with messages under way, do not
 // wait for each other's confirmations.
 //

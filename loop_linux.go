@@ -34,6 +34,7 @@ const (
 // gets a goroutine, as with the other driver, until the connection is calm again.
 type loop struct {
 	epoll *os.File
+	fd    int // of epoll
 	raw   syscall.RawConn
 	stall func(time.Duration) // told when a handler has held up the loop
 
@@ -88,7 +89,7 @@ func newLoop(stall func(time.Duration)) (*loop, error) {
 		unix.Close(fd)
 		return nil, os.NewSyscallError("fcntl", err)
 	}
-	l := &loop{epoll: os.NewFile(uintptr(fd), "epoll"), stall: stall}
+	l := &loop{epoll: os.NewFile(uintptr(fd), "epoll"), fd: fd, stall: stall}
 	if l.raw, err = l.epoll.SyscallConn(); err != nil {
 		l.epoll.Close()
 		return nil, err
@@ -130,8 +131,8 @@ func closeLoops(ls []*loop) {
 func (l *loop) add(lc *loopConn) error {
 	lc.loop = l
 	l.mu.Lock()
-	for len(l.conns) <= int(lc.fd) {
-		l.conns = append(l.conns, nil)
+	if missing := int(lc.fd) + 1 - len(l.conns); missing > 0 {
+		l.conns = append(l.conns, make([]*loopConn, max(missing, len(l.conns)))...)
 	}
 	l.conns[lc.fd] = lc
 	l.mu.Unlock()
@@ -141,15 +142,10 @@ func (l *loop) add(lc *loopConn) error {
 // arm has lc reported if there is something to read.
 func (l *loop) arm(lc *loopConn) error { return l.control(unix.EPOLL_CTL_MOD, lc) }
 
-func (l *loop) control(op int, lc *loopConn) (err error) {
-	ended := l.raw.Control(func(epoll uintptr) {
-		const edges = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | 1<<31 // EPOLLET, which x/sys has as a negative number
-		err = os.NewSyscallError("epoll_ctl", unix.EpollCtl(int(epoll), op, int(lc.fd), &unix.EpollEvent{Events: edges, Fd: lc.fd}))
-	})
-	if ended != nil {
-		return ended
-	}
-	return err
+// control is not called once the loop has ended: its connections have before.
+func (l *loop) control(op int, lc *loopConn) error {
+	const edges = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | 1<<31 // EPOLLET, which x/sys has as a negative number
+	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(l.fd, op, int(lc.fd), &unix.EpollEvent{Events: edges, Fd: lc.fd}))
 }
 
 // remove forgets lc, whose socket is about to be closed.

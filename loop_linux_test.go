@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/parley-net/parley"
 	"github.com/parley-net/parley/parleytest"
 	"github.com/parley-net/parley/serpy"
@@ -269,5 +271,76 @@ func TestEventLoopFullInsideAMessage(t *testing.T) {
 		if err != nil || m.Text() != want {
 			t.Fatalf("received %v, %v, want %.20q", m, err, want)
 		}
+	}
+}
+
+// A connection at rest on an event loop has given back all that it only needs
+// while something is under way.
+//
+// Verifies: RUNTIME-56
+func TestMemoryAtRest(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector's own memory is not the connections'")
+	}
+	const conns, most = 1000, 600 // bytes of the heap for each
+	for _, f := range forms {
+		if f.protocol.Traits().OneAtATime || label(f.protocol) == "tinyproto-never" {
+			continue
+		}
+		t.Run(label(f.protocol), func(t *testing.T) {
+			srv := &parley.Server{Protocol: f.protocol, Handler: parley.HandlerFunc(echo), EventLoops: 1, MaxConnsPerAddr: -1}
+			if err := srv.Listen("127.0.0.1:0"); err != nil {
+				t.Fatal(err)
+			}
+			ended := make(chan error, 1)
+			go func() { ended <- srv.Serve() }()
+			defer func() {
+				srv.Close()
+				<-ended
+			}()
+			fds := make([]int, 0, conns+1)
+			defer func() {
+				for _, fd := range fds {
+					unix.Close(fd)
+				}
+			}()
+			open := func() {
+				fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0) // nothing of Go's on this side
+				if err != nil {
+					t.Fatal(err)
+				}
+				fds = append(fds, fd)
+				if err := unix.Connect(fd, &unix.SockaddrInet4{Port: srv.Addrs()[0].(*net.TCPAddr).Port, Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := unix.Write(fd, []byte(f.hello+f.text("x"))); err != nil {
+					t.Fatal(err)
+				}
+			}
+			thanked := 0
+			heap := func(n uint64) uint64 {
+				eventually(t, "the answers", func() bool { return srv.Stats().Total.MessagesOut == n })
+				thanks := map[string]string{"tinyproto": tinyOK, "serpy-0": serpyModed}[label(f.protocol)] // else something is under way
+				for ; thanked < len(fds); thanked++ {
+					unix.Write(fds[thanked], []byte(thanks))
+				}
+				eventually(t, "all to be taken", func() bool { return srv.Stats().Total.BytesIn == n*uint64(len(f.hello+f.text("x")+thanks)) })
+				runtime.GC()
+				runtime.GC() // the pools are empty after two
+				var m runtime.MemStats
+				runtime.ReadMemStats(&m)
+				return m.HeapAlloc
+			}
+			open()
+			before := heap(1)
+			for range conns {
+				open()
+			}
+			each := (heap(conns+1) - before) / conns
+			t.Logf("%d bytes of the heap for each of %d connections", each, conns)
+			if each > most {
+				t.Errorf("want at most %d", most)
+			}
+		})
 	}
 }

@@ -19,13 +19,13 @@ import (
 type loopConn struct {
 	conn   *Conn // told when bytes may have arrived
 	loop   *loop
+	waits  atomic.Pointer[loopWaits]
+	ip     netip.Addr // of the peer; none: a Unix socket
+	port   uint16
 	queued bool // it is in the loop's todo; its lock guards this
 	fd     int32
-	over   atomic.Bool // the peer has ended its stream, or the connection is broken
-	unix   bool
 	users  atomic.Int32 // who uses fd now; below zero: closed
-	waits  atomic.Pointer[loopWaits]
-	remote netip.AddrPort
+	over   atomic.Bool  // the peer has ended its stream, or the connection is broken
 }
 
 // closing is subtracted from users when the socket is closed; the last user
@@ -54,15 +54,16 @@ type gate struct {
 
 // adopt takes nc's socket away from Go's poller, or returns nil if it has none.
 func adopt(nc net.Conn) *loopConn {
+	if lc, ok := nc.(*loopConn); ok {
+		return lc
+	}
 	raw := rawConn(nc)
 	if raw == nil {
 		return nil
 	}
 	lc := &loopConn{fd: -1}
 	if a, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
-		lc.remote = a.AddrPort()
-	} else {
-		lc.unix = true
+		lc.ip, lc.port = a.AddrPort().Addr(), uint16(a.Port)
 	}
 	raw.Control(func(fd uintptr) {
 		if n, err := unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0); err == nil {
@@ -326,10 +327,10 @@ func (lc *loopConn) CloseWrite() (err error) {
 
 // RemoteAddr returns the peer's address.
 func (lc *loopConn) RemoteAddr() net.Addr {
-	if lc.unix {
+	if !lc.ip.IsValid() {
 		return &net.UnixAddr{Net: "unix"}
 	}
-	return net.TCPAddrFromAddrPort(lc.remote)
+	return net.TCPAddrFromAddrPort(netip.AddrPortFrom(lc.ip, lc.port))
 }
 
 // LocalAddr returns this end's address, while the socket is open.
@@ -344,7 +345,7 @@ func (lc *loopConn) LocalAddr() net.Addr {
 	case *unix.SockaddrUnix:
 		return &net.UnixAddr{Net: "unix", Name: a.Name}
 	}
-	if lc.unix {
+	if !lc.ip.IsValid() {
 		return &net.UnixAddr{Net: "unix"}
 	}
 	return &net.TCPAddr{}

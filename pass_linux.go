@@ -3,10 +3,10 @@ package parley
 // pass reads what has arrived on c's socket and serves it, on a loop's
 // goroutine. It returns true if there is more to read.
 func (c *Conn) pass(r *runner) (more bool) {
-	c.mu.Lock()
+	c.lock()
 	if c.reader != readerAttached { // somebody else serves c, and has been told
 		c.missed = true
-		c.mu.Unlock()
+		c.unlock()
 		return false
 	}
 	c.missed = false
@@ -48,10 +48,11 @@ func (c *Conn) passOnce(r *runner, gen int32) (drained, ok bool) {
 		}
 		p = c.in.room()
 	}
-	n, again, err := c.lc.tryRead(p)
-	if again {
+	lc := c.looped()
+	n, again, err := lc.tryRead(p)
+	if again && c.opened {
 		return true, true
-	}
+	} // else it may be new, and the machine has something to say
 	c.stats.BytesIn += uint64(n)
 	if direct {
 		if n > 0 && !c.processDirect(gen, p[:n]) {
@@ -74,7 +75,7 @@ func (c *Conn) passOnce(r *runner, gen int32) (drained, ok bool) {
 		return true, false
 	}
 	// The end of the stream stands behind the last byte and is not told again.
-	return n < len(p) && !c.lc.over.Load(), true
+	return n < len(p) && !lc.over.Load(), true
 }
 
 // calm leaves c attached to its loop, holding no more than an unfinished message
@@ -96,9 +97,10 @@ func (c *Conn) calm(own *input) {
 	c.reader = readerAttached
 	c.goroutines--
 	if c.missed { // this runner has been replaced, and another one saw an event
-		c.lc.loop.arm(c.lc)
+		lc := c.looped()
+		lc.loop.arm(lc)
 	}
-	c.mu.Unlock()
+	c.unlock()
 }
 
 // attach gives c, which is calm, back to its loop, unless it is going to end. It
@@ -113,13 +115,14 @@ func (c *Conn) attach() bool {
 	c.event, c.io = nil, nil
 	c.reader = readerAttached
 	c.goroutines--
-	if err := c.lc.loop.arm(c.lc); err != nil {
+	lc := c.looped()
+	if err := lc.loop.arm(lc); err != nil {
 		c.event, c.io = ev, newTransport(c.nc)
 		c.reader = readerBusy
 		c.goroutines++
 		return false
 	}
-	c.mu.Unlock()
+	c.unlock()
 	return true
 }
 
@@ -138,7 +141,7 @@ func (c *Conn) passed(gen int32, own *input) {
 		if c.err == nil && !c.eof {
 			c.goroutines++
 			go func() {
-				c.mu.Lock()
+				c.lock()
 				c.discard()
 				c.exit()
 			}()

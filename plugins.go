@@ -13,8 +13,8 @@ func (c *Conn) transformed(m Message) (Message, []byte, error) {
 	if m.Type() != TypeBytes && m.Type() != TypeText {
 		return m, nil, fmt.Errorf("%w: plugins take bytes and text only, not %s", ErrNotRepresentable, m.Type())
 	}
-	c.mu.Unlock()
-	defer c.mu.Lock()
+	c.unlock()
+	defer c.lock()
 	p, owned := m.Bytes(), false
 	for i, t := range c.transform {
 		out, err := t.Send(bufpool.Get(len(p)+256), p)

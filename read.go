@@ -15,7 +15,7 @@ import (
 // It owns the reader's role until another goroutine takes it over (see
 // ensureReader), which can only happen while it runs a handler.
 func (c *Conn) read() {
-	c.mu.Lock()
+	c.lock()
 	gen := c.gen
 	if c.event == nil { // else there is an offer to be decided about
 		c.event = new(wire.Event)
@@ -38,12 +38,12 @@ func (c *Conn) read() {
 		c.watchSome()
 		t, in, direct := c.io, c.in, c.direct()
 		*c.event = wire.Event{} // it refers to buffers that others may get now
-		if c.lc != nil && c.attach() {
+		if c.looped() != nil && c.attach() {
 			return
 		}
-		c.mu.Unlock()
+		c.unlock()
 		n, err := t.read(in, direct)
-		c.mu.Lock()
+		c.lock()
 		c.partial = false
 		c.stats.BytesIn += uint64(n)
 		if direct != nil && n > 0 && !c.processDirect(gen, direct[:n]) {
@@ -71,9 +71,9 @@ func (c *Conn) discard() {
 	if !c.fin {
 		c.nc.SetReadDeadline(time.Time{}) // see nudge
 	}
-	c.mu.Unlock()
+	c.unlock()
 	io.Copy(io.Discard, onlyReader{c.nc})
-	c.mu.Lock()
+	c.lock()
 	c.eof = true
 	c.checkDrained()
 	if c.fin {
@@ -93,7 +93,7 @@ func (c *Conn) process(gen int32) (more bool) {
 	defer func() {
 		if lent != nil { // it has panicked
 			err := c.panicked(recover())
-			c.mu.Lock()
+			c.lock()
 			more = c.handled(gen, lent, err)
 		}
 	}()
@@ -136,7 +136,7 @@ func (c *Conn) process(gen int32) (more bool) {
 			err := c.cfg.handler.ServeMessage(connContext{c}, c, m)
 			in := lent
 			lent = nil
-			c.mu.Lock()
+			c.lock()
 			if !c.handled(gen, in, err) {
 				return false
 			}
@@ -203,7 +203,7 @@ func (c *Conn) receive(p []byte, ev *wire.Event) (n int, err error) {
 		c.seen = slices.Clone(p) // before the machine decodes it in place
 	}
 	c.fed = true
-	if c.watch != nil && c.watch.answer.on {
+	if c.watch.on && c.watch.answer.on {
 		owing := c.m.Awaiting()
 		n, err = c.m.Receive(p, ev)
 		if c.m.Awaiting() < owing {

@@ -15,8 +15,8 @@ import (
 // On a connection with a Handler, Receive returns what would otherwise go to
 // the handler next.
 func (c *Conn) Receive(ctx context.Context) (Message, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.lock()
+	defer c.unlock()
 	if c.inbox.len() > 0 {
 		r := c.pop()
 		return r.msg, r.err

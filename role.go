@@ -82,8 +82,8 @@ func (c *Conn) park() {
 		c.reader = readerParked
 	}
 	c.room.push(w)
-	c.mu.Unlock()
+	c.unlock()
 	<-w.ch
-	c.mu.Lock()
+	c.lock()
 	c.reader = was
 }

@@ -28,8 +28,8 @@ type held struct {
 // message's turn has come, nothing was sent; if it ends when a part of the
 // message has left, the connection ends too.
 func (c *Conn) Send(ctx context.Context, m Message) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.lock()
+	defer c.unlock()
 	if !c.deferFlush || c.turn || !c.turns.empty() || len(c.transform) > 0 || !c.free(ctx) {
 		_, err := c.send(ctx, m, nil, false)
 		return err
@@ -51,8 +51,8 @@ func (c *Conn) Confirm(ctx context.Context, m Message) error {
 	if !c.cfg.traits.Confirms {
 		return ErrNoConfirmation
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.lock()
+	defer c.unlock()
 	n, err := c.send(ctx, m.WithConfirm(), nil, true)
 	if err != nil || c.stats.Confirmed >= n {
 		return err
@@ -73,8 +73,8 @@ func (c *Conn) Confirm(ctx context.Context, m Message) error {
 // lost. If ctx ends first, an answer that comes late is received like any other
 // message: on a wire without numbers nobody can tell it from the next one.
 func (c *Conn) Call(ctx context.Context, m Message) (Message, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.lock()
+	defer c.unlock()
 	w := c.newWaiter()
 	if _, err := c.send(ctx, m, w, true); err != nil {
 		if w.enlisted {
@@ -317,14 +317,14 @@ func (c *Conn) awaitSegment(ctx context.Context, w *waiter) error {
 	select {
 	case <-w.ch:
 	case <-ctx.Done():
-		c.mu.Lock()
+		c.lock()
 		if w.enlisted {
 			c.givenUp(ctx)
 		}
-		c.mu.Unlock()
+		c.unlock()
 		<-w.ch
 	}
-	c.mu.Lock()
+	c.lock()
 	return w.err
 }
 

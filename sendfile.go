@@ -20,11 +20,11 @@ func (c *Conn) sendsFiles() bool {
 // writeBody has r write itself as the open body, of size bytes at most.
 func (c *Conn) writeBody(ctx context.Context, size int64, r io.WriterTo) (sent int64, err error) {
 	b := &bodyWriter{c: c, ctx: ctx, left: size}
-	c.mu.Unlock()
-	defer c.mu.Lock() // also if r panics
+	c.unlock()
+	defer c.lock() // also if r panics
 	stop := context.AfterFunc(ctx, func() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
+		c.lock()
+		defer c.unlock()
 		c.givenUp(ctx)
 	})
 	defer stop()
@@ -46,8 +46,8 @@ type bodyWriter struct {
 // Write sends p, and returns when it has left.
 func (b *bodyWriter) Write(p []byte) (int, error) {
 	c := b.c
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.lock()
+	defer c.unlock()
 	if err := c.failure(); err != nil {
 		return 0, err
 	}
@@ -67,8 +67,8 @@ func (b *bodyWriter) Write(p []byte) (int, error) {
 // ReadFrom sends what r has, but not more than is left.
 func (b *bodyWriter) ReadFrom(r io.Reader) (sent int64, err error) {
 	c := b.c
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.lock()
+	defer c.unlock()
 	inner, size := r, b.left
 	if l, ok := r.(*io.LimitedReader); ok {
 		inner, size = l.R, min(size, l.N)
@@ -102,13 +102,13 @@ func (c *Conn) sendFile(ctx context.Context, size int64, f *os.File) (sent int64
 	c.writing = true
 	to, wait, stuck := c.nc.(*net.TCPConn), c.cfg.timeouts.Write/writeLooks, 0
 	for sent < size && c.failure() == nil {
-		c.mu.Unlock()
+		c.unlock()
 		if wait > 0 {
 			to.SetWriteDeadline(time.Now().Add(wait))
 		}
 		want := min(size-sent, writeSize)
 		n, err := to.ReadFrom(&io.LimitedReader{R: f, N: want})
-		c.mu.Lock()
+		c.lock()
 		sent += n
 		c.gone += uint64(n)
 		c.stats.BytesOut += uint64(n)

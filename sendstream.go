@@ -34,8 +34,8 @@ func (c *Conn) SendStream(ctx context.Context, size int64, r io.Reader) error {
 		}
 		return c.Send(ctx, Bytes(b))
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.lock()
+	defer c.unlock()
 	if err := c.takeTurn(ctx); err != nil {
 		return err
 	}
@@ -125,8 +125,8 @@ func (c *Conn) copyBody(ctx context.Context, size int64, r io.Reader) (sent int6
 // readBody reads what r has into b, at most most bytes, without the lock: to wait
 // for all of b would keep back what a slow reader brings.
 func (c *Conn) readBody(r io.Reader, b []byte, most int64) ([]byte, error) {
-	c.mu.Unlock()
-	defer c.mu.Lock() // also if r panics
+	c.unlock()
+	defer c.lock() // also if r panics
 	n, err := io.ReadAtLeast(r, b[:min(most, int64(cap(b)))], 1)
 	return b[:n], err
 }

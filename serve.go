@@ -38,29 +38,45 @@ func (s *Server) serveConn(nc net.Conn) {
 		}
 	}
 	c := newConn(s.cfg, nc, id)
+	c.lock()
 	s.mu.Lock()
 	delete(s.starting, accepted)
-	closed := s.closed
-	if lc != nil && !closed {
-		c.lc, lc.conn = lc, c
-		if err := s.loops[id%uint64(len(s.loops))].add(lc); err != nil { // can't be, but for a lack of memory
-			closed = true
-		}
+	err := ErrServerClosed
+	if !s.closed {
+		err = s.begin(c, lc, began)
 	}
-	if !closed {
-		c.place = len(s.conns)
+	if err == nil {
+		if c.place = int32(len(s.conns)); len(s.conns) == cap(s.conns) {
+			s.conns = slices.Grow(s.conns, len(s.conns)+1) // append takes smaller steps and leaves more behind
+		}
 		s.conns = append(s.conns, c)
 		s.stats.Accepted++
 	}
 	s.mu.Unlock()
-	if closed {
+	c.unlock()
+	if err != nil {
 		hangUp(nc)
 		s.release(nc)
-		return
 	}
-	c.mu.Lock()
-	c.start(began)
-	c.mu.Unlock()
+}
+
+// begin lets c be read: by a loop, or by a goroutine, also if there is an OnOpen,
+// which may take its time. It is called with both locks held.
+func (s *Server) begin(c *Conn, lc *loopConn, began time.Time) error {
+	if lc != nil {
+		lc.conn = c
+		if c.cfg.hooks.OnOpen == nil {
+			c.reader = readerAttached
+		}
+		if err := s.loops[c.id%uint64(len(s.loops))].add(lc); err != nil { // can't be, but for a lack of memory
+			return err
+		}
+	}
+	c.watchHandshake(began)
+	if c.reader != readerAttached {
+		c.start()
+	}
+	return nil
 }
 
 func (s *Server) forget(nc net.Conn) {
@@ -123,7 +139,7 @@ func (s *Server) Accept(ctx context.Context) (*Conn, error) {
 // Conns returns the connections that are open, in the order in which they
 // were accepted.
 func (s *Server) Conns() []*Conn {
-	cs := slices.DeleteFunc(s.all(), func(c *Conn) bool { c.mu.Lock(); defer c.mu.Unlock(); return !c.opened || c.err != nil })
+	cs := slices.DeleteFunc(s.all(), func(c *Conn) bool { c.lock(); defer c.unlock(); return !c.opened || c.err != nil })
 	slices.SortFunc(cs, func(a, b *Conn) int { return int(a.id) - int(b.id) })
 	return cs
 }

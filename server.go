@@ -3,8 +3,10 @@ package parley
 import (
 	"context"
 	"crypto/tls"
+	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -97,7 +99,7 @@ type Server struct {
 	loops     []*loop
 	conns     []*Conn               // in no order; each knows its place
 	starting  map[net.Conn]struct{} // in the TLS handshake, or being refused
-	perAddr   map[string]int
+	perAddr   map[netip.Addr]int
 	stats     ServerStats
 	wg        sync.WaitGroup // acceptors and connections
 }
@@ -108,7 +110,7 @@ func (s *Server) init() error {
 		s.closing = make(chan struct{})
 		s.serving = make(map[net.Listener]bool)
 		s.starting = make(map[net.Conn]struct{})
-		s.perAddr = make(map[string]int)
+		s.perAddr = make(map[netip.Addr]int)
 		if s.Protocol == nil {
 			s.err = ErrNoProtocol
 			return
@@ -121,6 +123,7 @@ func (s *Server) init() error {
 			s.err = ErrNoPlugins
 		}
 		s.cfg = &config{
+			epoch:    time.Now(),
 			protocol: s.Protocol, traits: t, role: wire.Accepting,
 			handler: s.Handler, hooks: s.Hooks, plugins: s.Plugins,
 			limits: s.Limits.withDefaults(), timeouts: s.Timeouts.withDefaults(t.Lockstep),
@@ -167,6 +170,13 @@ func (s *Server) Listen(addrs ...string) error {
 			return err
 		}
 		opened = append(opened, l)
+		if s.EventLoops > 0 && s.TLSConfig == nil {
+			if opened[len(opened)-1], err = forLoops(l, s.cfg.timeouts); err != nil {
+				l.Close()
+				closeAll(opened[:len(opened)-1])
+				return fmt.Errorf("parley: %w", err)
+			}
+		}
 	}
 	return s.add(opened)
 }
@@ -185,7 +195,14 @@ func (s *Server) add(ls []net.Listener) error {
 		closeAll(ls)
 		return ErrServerClosed
 	}
-	s.listeners = append(s.listeners, ls...)
+	for _, l := range ls {
+		if s.slots != nil && s.WhenFull == FullWait {
+			if _, ok := l.(interface{ wait() error }); !ok {
+				l = seeing(l)
+			}
+		}
+		s.listeners = append(s.listeners, l)
+	}
 	return nil
 }
 

@@ -65,8 +65,8 @@ func (s *Server) stop() {
 
 func (s *Server) cutAll() {
 	for _, c := range s.all() {
-		c.mu.Lock()
+		c.lock()
 		c.cut(ErrServerClosed)
-		c.mu.Unlock()
+		c.unlock()
 	}
 }

@@ -18,12 +18,20 @@ type ConnStats struct {
 
 // Stats returns the connection's counters.
 func (c *Conn) Stats() ConnStats {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	s := c.stats
-	s.Pending = c.pending()
-	s.Waiting = c.inbox.len()
-	return s
+	c.lock()
+	defer c.unlock()
+	n := &c.stats
+	return ConnStats{
+		Opened:     c.cfg.epoch.Add(c.made),
+		MessagesIn: n.MessagesIn, MessagesOut: n.MessagesOut, BytesIn: n.BytesIn, BytesOut: n.BytesOut,
+		Confirmed: n.Confirmed, Lost: n.Lost, Refused: n.Refused,
+		Pending: c.pending(), Waiting: c.inbox.len(),
+	}
+}
+
+// counters is what ConnStats is made of.
+type counters struct {
+	MessagesIn, MessagesOut, BytesIn, BytesOut, Confirmed, Lost, Refused uint64
 }
 
 // ServerStats counts what a server has done.

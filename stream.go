@@ -45,8 +45,8 @@ func (s *Stream) Type() Type { return s.typ }
 // smaller ones are in memory already. While a stream is open nothing else is
 // received on the connection.
 func (c *Conn) ReceiveStream(ctx context.Context) (*Stream, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.lock()
+	defer c.unlock()
 	if c.inbox.len() > 0 {
 		r := c.pop()
 		if r.err != nil {
@@ -175,8 +175,8 @@ func (s *Stream) Read(p []byte) (int, error) {
 		return 0, nil
 	}
 	c := s.c
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.lock()
+	defer c.unlock()
 	ev := c.event
 	for {
 		if s.err == nil && c.err != nil {
@@ -211,15 +211,15 @@ func (s *Stream) fill(p []byte) (int, error) {
 		direct = p[:min(int64(len(p)), s.left)]
 	}
 	t, in := c.io, c.in
-	if w := c.watch; w != nil && !s.waited.IsZero() { // the program's own time does not count as the peer's
+	if w := &c.watch; w.on && !s.waited.IsZero() { // the program's own time does not count as the peer's
 		w.progress.since = w.progress.since.Add(time.Since(s.waited))
 	}
 	c.partial = true
 	c.watchSome()
 	c.goroutines++ // the input must outlive the read
-	c.mu.Unlock()
+	c.unlock()
 	n, err := t.read(in, direct)
-	c.mu.Lock()
+	c.lock()
 	c.goroutines--
 	c.partial = false
 	s.waited = time.Now()

@@ -14,6 +14,3 @@ func rawConn(net.Conn) syscall.RawConn { return nil }
 func readFD(uintptr, []byte) (int, bool, error) { return 0, false, syscall.EINVAL }
 
 func writeFD(uintptr, []byte) (int, error) { return 0, syscall.EINVAL }
-
-// waitReadable returns false: a client can't be seen before it is accepted.
-func waitReadable(net.Listener) bool { return false }

@@ -6,9 +6,6 @@ import (
 	"net"
 	"os"
 	"syscall"
-	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // rawConn returns nc's raw connection if nc is a bare stream socket.
@@ -54,23 +51,4 @@ func writeFD(fd uintptr, p []byte) (n int, err error) {
 		}
 	}
 	return n, nil
-}
-
-// waitReadable waits until a client waits on l, without accepting it. It
-// returns false if l can't tell.
-func waitReadable(l net.Listener) bool {
-	s, ok := l.(syscall.Conn)
-	if _, deadlines := l.(interface{ SetDeadline(time.Time) error }); !ok || !deadlines {
-		return false
-	}
-	raw, err := s.SyscallConn()
-	if err != nil {
-		return false
-	}
-	raw.Read(func(fd uintptr) bool {
-		fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-		n, err := unix.Poll(fds, 0)
-		return n > 0 || err != nil && err != unix.EINTR
-	})
-	return true
 }

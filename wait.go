@@ -126,9 +126,9 @@ func (c *Conn) await(ctx context.Context, l *waitList, w *waiter) error {
 	c.unlockToWait(ctx)
 	select {
 	case <-w.ch:
-		c.mu.Lock()
+		c.lock()
 	case <-ctx.Done():
-		c.mu.Lock()
+		c.lock()
 		if w.enlisted {
 			l.remove(w)
 			return c.ctxErr(ctx)
@@ -144,11 +144,11 @@ func (c *Conn) await(ctx context.Context, l *waitList, w *waiter) error {
 // somebody else must run the loop.
 func (c *Conn) unlockToWait(ctx context.Context) {
 	c.leaveLoop()
-	c.mu.Unlock()
-	if other, ok := ctx.Value(handlerOf{}).(*Conn); ok && other != c && other.lc != nil {
-		other.mu.Lock()
+	c.unlock()
+	if other, ok := ctx.Value(handlerOf{}).(*Conn); ok && other != c && other.looped() != nil {
+		other.lock()
 		other.leaveLoop()
-		other.mu.Unlock()
+		other.unlock()
 	}
 }
 

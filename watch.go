@@ -5,12 +5,14 @@ import (
 	"time"
 )
 
-// watch is a connection's one timer, with what it looks at. It exists only while there is something
-// to watch: the handshake, a message that has begun, an answer the peer owes,
-// idleness. It looks sixteen times per limit, so a limit is kept within seven
-// percent and a message costs nothing.
+// watch is a connection's one timer, with what it looks at. It runs only while
+// there is something to watch: the handshake, a message that has begun, an answer
+// the peer owes, idleness. It looks sixteen times per limit, so a limit is kept
+// within seven percent and a message costs nothing.
 type watch struct {
-	timer    *time.Timer
+	timer    *time.Timer // made when it is needed first
+	armed    bool        // it has been started and has not run
+	on       bool        // there is something to watch
 	tick     time.Duration
 	progress tracker
 	answer   tracker
@@ -36,66 +38,87 @@ func (t *tracker) stuck(now time.Time, on bool, mark uint64, limit time.Duration
 	return now.Sub(t.since) >= limit
 }
 
-func (c *Conn) unwatch() {
-	if c.watch != nil {
-		c.watch.timer.Stop()
-		c.watch = nil
+// unwatch stops the watch. It returns false if its timer has run off and waits for
+// the lock.
+func (c *Conn) unwatch() bool {
+	w := &c.watch
+	w.on = false
+	if w.armed && w.timer.Stop() {
+		w.armed = false
+	}
+	return !w.armed
+}
+
+// arm has the watch look after d.
+func (c *Conn) arm(d time.Duration) {
+	switch w := &c.watch; {
+	case w.armed: // it is about to look
+	case w.timer == nil:
+		w.armed = true
+		w.timer = time.AfterFunc(d, c.activity.onWatch)
+	default:
+		w.armed = true
+		w.timer.Reset(d)
 	}
 }
 
-// watchHandshake bounds the wait for EventOpen, since began.
+func (a *activity) onWatch() {
+	c := a.owner
+	c.lock()
+	defer c.unlock()
+	w := &c.watch
+	w.armed = false
+	switch {
+	case !w.on:
+	case !c.opened:
+		c.strange()
+	case c.look(time.Now()):
+		c.arm(w.tick)
+	default:
+		w.on = false
+	}
+}
+
+// watchHandshake bounds the wait for EventOpen. The handshake, with that of TLS
+// before it, has begun at the given time.
 func (c *Conn) watchHandshake(began time.Time) {
-	limit := c.cfg.timeouts.Handshake
-	if limit <= 0 || c.err != nil {
+	if limit := c.cfg.timeouts.Handshake; limit > 0 && c.err == nil {
+		c.watch.on = true
+		c.arm(limit - time.Since(began))
+	}
+}
+
+// strange ends a connection whose handshake was not done in time.
+func (c *Conn) strange() {
+	if c.farewell { // the peer has not spoken the wire, nor taken our last words
+		c.cut(c.reason)
 		return
 	}
-	c.watch = new(watch)
-	c.watch.timer = time.AfterFunc(limit-time.Since(began), func() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		switch {
-		case c.opened:
-		case c.farewell: // the peer has not spoken the wire, nor taken our last words
-			c.cut(c.reason)
-		default:
-			c.cut(&TimeoutError{Peer: c.peer(), Wait: fmt.Sprintf("the handshake of %s was not done within %v; is it a %[1]s peer?", c.cfg.protocol.Name(), limit)})
-		}
-	})
+	c.cut(&TimeoutError{Peer: c.peer(), Wait: fmt.Sprintf("the handshake of %s was not done within %v; is it a %[1]s peer?", c.cfg.protocol.Name(), c.cfg.timeouts.Handshake)})
 }
 
-// watchSome arms the watch if somebody is about to wait for something that must
+// watchSome starts the watch if somebody is about to wait for something that must
 // not take for ever.
 func (c *Conn) watchSome() {
-	if c.watch != nil || !c.opened || c.err != nil {
+	if c.watch.on || !c.opened || c.err != nil || !c.worthWatching() {
 		return
 	}
-	t := &c.cfg.timeouts
-	awaiting := c.m.Awaiting() > 0
-	if !(c.partial && t.Progress > 0) && !(awaiting && t.Answer > 0) && t.Idle <= 0 {
-		return
-	}
-	w := &watch{tick: shortest(t.Progress, t.Answer, t.Idle) / 16}
-	w.timer = time.AfterFunc(w.tick, func() { c.onTick(w) })
-	c.watch = w
+	t, w := &c.cfg.timeouts, &c.watch
+	*w = watch{timer: w.timer, armed: w.armed, on: true, tick: shortest(t.Progress, t.Answer, t.Idle) / 16}
+	c.arm(w.tick)
 	c.look(time.Now())
 }
 
-func (c *Conn) onTick(w *watch) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	switch {
-	case c.watch != w:
-	case c.look(time.Now()):
-		w.timer.Reset(w.tick)
-	default:
-		c.watch = nil
-	}
+// worthWatching: there is something that must not take for ever.
+func (c *Conn) worthWatching() bool {
+	t := &c.cfg.timeouts
+	return c.partial && t.Progress > 0 || t.Idle > 0 || t.Answer > 0 && c.m.Awaiting() > 0
 }
 
 // look compares the connection with what it was, cuts it if a limit has been
 // passed, and reports whether there is still something to watch.
 func (c *Conn) look(now time.Time) bool {
-	w, t := c.watch, &c.cfg.timeouts
+	w, t := &c.watch, &c.cfg.timeouts
 	partial := (c.partial || c.stream != nil) && t.Progress > 0
 	if got, ok := c.progress(now, partial); !ok {
 		c.cut(&TimeoutError{Peer: c.peer(), Wait: fmt.Sprintf("a message that had begun brought only %d bytes in %v", got, t.Progress)})
@@ -121,7 +144,7 @@ func (c *Conn) look(now time.Time) bool {
 // progress reports whether a message that has begun brings enough bytes, and
 // how many it has brought.
 func (c *Conn) progress(now time.Time, on bool) (got uint64, ok bool) {
-	w, limit := c.watch, c.cfg.timeouts.Progress
+	w, limit := &c.watch, c.cfg.timeouts.Progress
 	if c.stream != nil && !c.partial {
 		return 0, true // the program does not read its stream: the clock stands still
 	}

@@ -138,9 +138,9 @@ func (c *Conn) flush() {
 	for c.next() {
 		c.writing = true
 		b := c.current.b
-		c.mu.Unlock()
+		c.unlock()
 		n, err := c.try(b)
-		c.mu.Lock()
+		c.lock()
 		if c.wrote(n, err); c.err != nil || c.severed {
 			c.writing = false
 			c.finishCurrent(c.failure())
@@ -159,8 +159,8 @@ func (c *Conn) flush() {
 
 // try writes what the kernel takes of p without blocking.
 func (c *Conn) try(p []byte) (int, error) {
-	if c.lc != nil {
-		return c.lc.tryWrite(p)
+	if lc := c.looped(); lc != nil {
+		return lc.tryWrite(p)
 	}
 	return c.io.try(p)
 }
@@ -179,7 +179,7 @@ func (c *Conn) burst() bool {
 	if c.aside || c.writing {
 		return true
 	}
-	now := time.Since(c.stats.Opened)
+	now := time.Since(c.cfg.epoch)
 	last := c.lastSend
 	c.lastSend = now
 	return now-last < burstGap
@@ -205,10 +205,10 @@ func (c *Conn) flushesAside() bool {
 }
 
 func (c *Conn) flushNow() {
-	c.mu.Lock()
+	c.lock()
 	c.aside = false
 	c.flush()
-	c.lastSend = time.Since(c.stats.Opened)
+	c.lastSend = time.Since(c.cfg.epoch)
 	c.exit()
 }
 
@@ -220,18 +220,28 @@ func (c *Conn) flushLate() {
 	}
 	c.lateArmed = true
 	if c.late == nil {
-		c.late = time.AfterFunc(lateFlush, c.onLate)
+		c.late = time.AfterFunc(lateFlush, c.activity.onLate)
 	} else {
 		c.late.Reset(lateFlush)
 	}
 }
 
-func (c *Conn) onLate() {
-	c.mu.Lock()
+// stopLate stops the timer of flushLate. It returns false if that has run off and
+// waits for the lock.
+func (c *Conn) stopLate() bool {
+	if c.lateArmed && c.late.Stop() {
+		c.lateArmed = false
+	}
+	return !c.lateArmed
+}
+
+func (a *activity) onLate() {
+	c := a.owner
+	c.lock()
 	c.lateArmed = false
 	c.deferFlush = false // the handler takes long: what is sent from now on leaves at once
 	c.flush()
-	c.mu.Unlock()
+	c.unlock()
 }
 
 // write is the writing goroutine.
@@ -241,15 +251,15 @@ func (c *Conn) write() {
 		size, wait, looks = recordSize, c.cfg.timeouts.Write, 1
 	}
 	stuck := 0 // looks since the peer took something
-	c.mu.Lock()
+	c.lock()
 	for c.err == nil && !c.severed && c.next() {
 		b := c.current.b[:min(len(c.current.b), size)]
-		c.mu.Unlock()
+		c.unlock()
 		if wait > 0 {
 			c.nc.SetWriteDeadline(time.Now().Add(wait))
 		}
 		n, err := c.nc.Write(b)
-		c.mu.Lock()
+		c.lock()
 		if stuck++; n > 0 {
 			stuck = 0
 		}

@@ -16,22 +16,29 @@ const maxGreeting = 16 << 10
 // A machine is one half of one connection. It buffers nothing: a line stays
 // with the driver until its end has arrived.
 type machine struct {
-	role       wire.Role
-	utf8       bool
-	eol        string
-	last       byte // of eol
-	maxSend    int
-	maxReceive int // of the line that comes next
-	maxLine    int // of those behind a server's greeting
-
+	eol     string
+	maxSend int
+	maxLine int   // of those received, behind a server's greeting
 	offset  int64 // bytes of the peer consumed
 	looked  int   // bytes of the unfinished line known to hold no end
-	open    bool  // the handshake is done
-	pinged  bool  // dialing: our ping has left
 	pongs   int   // accepting: pongs owed
-	asked   bool  // accepting: a command has been delivered
-	goodbye bool  // the peer has said its farewell
-	left    bool  // we have said ours
+
+	role    wire.Role
+	utf8    bool
+	last    byte // of eol
+	open    bool // the handshake is done
+	pinged  bool // dialing: our ping has left
+	asked   bool // accepting: a command has been delivered
+	goodbye bool // the peer has said its farewell
+	left    bool // we have said ours
+}
+
+// longest returns how long the line that comes next may be.
+func (m *machine) longest() int {
+	if m.role == wire.Dialing && !m.open {
+		return min(m.maxLine, maxGreeting)
+	}
+	return m.maxLine
 }
 
 // Output appends the client's opening ping, or the server's pongs.

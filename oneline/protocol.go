@@ -51,19 +51,13 @@ func (p Protocol) Traits() wire.Traits {
 // New returns the machine for one connection.
 func (p Protocol) New(role wire.Role, limits wire.Limits) wire.Machine {
 	eol := cmp.Or(p.EOL, "\n")
-	line := int(limits.Message(p.Traits()))
-	first := line
-	if role == wire.Dialing {
-		first = min(line, maxGreeting)
-	}
 	return &machine{
-		role:       role,
-		utf8:       p.UTF8,
-		eol:        eol,
-		last:       eol[len(eol)-1],
-		maxSend:    p.maxLine(),
-		maxReceive: first,
-		maxLine:    line,
+		role:    role,
+		utf8:    p.UTF8,
+		eol:     eol,
+		last:    eol[len(eol)-1],
+		maxSend: p.maxLine(),
+		maxLine: int(limits.Message(p.Traits())),
 	}
 }
 

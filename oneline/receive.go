@@ -49,7 +49,7 @@ func (m *machine) find(p []byte) (size int, err error) {
 		i := bytes.IndexByte(p[at:], m.last)
 		if i < 0 {
 			// What is missing may be the rest of the end of the line.
-			if len(p)-(len(m.eol)-1) > m.maxReceive {
+			if len(p)-(len(m.eol)-1) > m.longest() {
 				return 0, m.tooLong()
 			}
 			m.looked = len(p)
@@ -60,7 +60,7 @@ func (m *machine) find(p []byte) (size int, err error) {
 			break
 		}
 	}
-	if at-len(m.eol) > m.maxReceive {
+	if at-len(m.eol) > m.longest() {
 		return 0, m.tooLong()
 	}
 	m.looked = 0
@@ -68,13 +68,12 @@ func (m *machine) find(p []byte) (size int, err error) {
 }
 
 func (m *machine) tooLong() error {
-	if m.maxReceive < m.maxLine {
-		return &wire.ProtocolError{Protocol: name, Offset: m.offset + int64(m.maxReceive), Rule: fmt.Sprintf(
-			"the answer to the opening %q is longer than %d bytes: the peer does not speak oneline", ping, m.maxReceive)}
+	longest := m.longest()
+	rule := fmt.Sprintf("the line is longer than the limit of %d bytes: raise MaxLine and the message limit, or check that the peer ends its lines with %q", longest, m.eol)
+	if longest < m.maxLine {
+		rule = fmt.Sprintf("the answer to the opening %q is longer than %d bytes: the peer does not speak oneline", ping, longest)
 	}
-	return &wire.ProtocolError{Protocol: name, Offset: m.offset + int64(m.maxReceive), Rule: fmt.Sprintf(
-		"the line is longer than the limit of %d bytes: raise MaxLine and the message limit, or check that the peer ends its lines with %q",
-		m.maxReceive, m.eol)}
+	return &wire.ProtocolError{Protocol: name, Offset: m.offset + int64(longest), Rule: rule}
 }
 
 // command is what a line means to a server.
@@ -115,7 +114,6 @@ func (m *machine) response(ev *wire.Event, line []byte) error {
 				"the answer to the opening %q is %q, not %q: the peer does not speak oneline", ping, line[:min(len(line), 40)], pong)}
 		}
 		m.open = true
-		m.maxReceive = m.maxLine
 		ev.Kind = wire.EventOpen
 		return nil
 	}

@@ -53,17 +53,18 @@ const (
 
 type machine struct {
 	limit int64 // largest payload delivered whole
-	state state
-	left  bool  // the farewell has been said
 	read  int64 // bytes consumed since the start of the peer's stream
 	start int64 // where the current block, or run of garbage, began
 
 	// The block whose payload comes in pieces.
+	refused error // why it is not wanted, or nil
 	block   header
 	rest    uint32    // bytes of it yet to come
 	sum     uint32    // of those that came
 	text    textCheck // of those that came
-	refused error     // why it is not wanted, or nil
+
+	state state
+	left  bool // the farewell has been said
 }
 
 func (m *machine) ReceiveEOF(rest []byte) error {

@@ -5,7 +5,7 @@ import "unicode/utf8"
 // textCheck finds out whether text that comes in pieces is UTF-8.
 type textCheck struct {
 	part [utf8.UTFMax]byte // a rune cut by the end of a piece
-	n    int               // how much of it is there
+	n    uint8             // how much of it is there
 	bad  bool
 }
 
@@ -29,7 +29,7 @@ func (c *textCheck) write(p []byte) {
 		}
 	}
 	c.bad = c.bad || !utf8.Valid(p[:tail])
-	c.n += copy(c.part[c.n:], p[tail:])
+	c.n += uint8(copy(c.part[c.n:], p[tail:]))
 }
 
 // valid reports whether all that was written is UTF-8 and ends with a whole

@@ -16,11 +16,9 @@ const headerSize = 4
 // machine implements wire.Machine. It stores no bytes: an unfinished header
 // stays with the driver.
 type machine struct {
-	eager   Eager
 	largest int64 // payloads up to this size are delivered whole
 
 	// The peer's stream.
-	state   state
 	offset  int64 // bytes consumed
 	size    int64 // payload of the message being received
 	missing int64 // of it, still to come
@@ -28,18 +26,22 @@ type machine struct {
 	err     error // why the conversation is over
 
 	// Our messages.
-	unanswered int  // headers sent that the peer has not answered
-	held       held // what the payload of the latest waits for
-	open       bool // a payload is leaving
-	granted    bool // EventGranted is told, the EventConfirmed of the same OK is not
+	unanswered int // headers sent that the peer has not answered
 
 	// What we owe the peer. The OKs to headers read while a payload is open
 	// leave behind it. Those to headers read earlier leave before it, even if
 	// it has been granted since: the peer counts them.
 	owed   int // OKs that may leave now
 	behind int // OKs that leave after BodySent
-	refuse bool
-	left   bool // Close has been called
+
+	// What is smaller comes last, so that a connection at rest takes less.
+	eager   Eager
+	state   state
+	held    held // what the payload of our latest message waits for
+	open    bool // a payload of ours is leaving
+	granted bool // EventGranted is told, the EventConfirmed of the same OK is not
+	refuse  bool // the payload that is announced is not wanted
+	left    bool // Close has been called
 }
 
 var _ wire.Machine = (*machine)(nil)

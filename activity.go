@@ -1,0 +1,139 @@
+package parley
+
+import (
+	"time"
+
+	"github.com/parley-net/parley/wire"
+)
+
+// activity is what a connection needs only while something is under way: while
+// bytes, messages or callers wait, or one of its goroutines runs. A connection
+// that is attached to an event loop and at rest has none, and borrows one of its
+// Server's when it is locked. Its zero value is that of a connection at rest.
+type activity struct {
+	owner *Conn // for the timers; it does not change while one of them is armed
+
+	// Reading. One goroutine at a time has the reader's role; event and in belong
+	// to it. While a handler runs on that goroutine, another may take the role
+	// over: gen tells the old one that it has lost it.
+	event    *wire.Event // the last one
+	io       *transport  // for who reads c and may wait
+	in       *input
+	own      input    // what in points to at first
+	seen     []byte   // for the trace: the input as it has arrived
+	runner   *runner  // runs the machine and the handlers now, or nil
+	consumed int64    // bytes of the peer that the machine has consumed
+	began    int64    // of these, those before the last message
+	before   int64    // of the peer's bytes, those that had been read when draining began
+	asm      assembly // a message that arrives in pieces
+	stream   *Stream  // being read by the program
+	inbox    inbox    // messages that wait for Receive or for the handler
+	ready    waitList // receivers; none waits while the inbox has something
+	room     waitList // the reader, while the inbox is full or a stream is open
+	holding  int64    // what the budget knows of
+	watch    watch
+	missed   bool // a loop saw an event while another goroutine served it
+
+	// Writing; see write.go.
+	out       []byte        // the tail of the output, from bufpool, or nil
+	queue     []segment     // what goes before it, if bodies are among it
+	queued    int           // bytes in queue
+	current   segment       // what is being written
+	gone      uint64        // of BytesOut, what the kernel has taken
+	lastSend  time.Duration // when the last message was sent, since cfg.epoch
+	late      *time.Timer   // see flushLate
+	turns     waitList      // senders that wait for their turn
+	posted    int           // what messages among them cost, see offer
+	held      *held         // the message whose body the peer must grant
+	drained   waitList      // those who wait until the output is empty
+	sent      uint64        // messages that will be confirmed
+	confirms  waitList      // those who wait for that, in the order of sending
+	transform []wire.Transform
+	hint      int32 // how large the output was last time
+	lateArmed bool  // late has been started and has not run
+
+	// Life.
+	opens    waitList      // Dial, until the handshake is done
+	eofErr   error         // what was wrong with the end of the peer's stream
+	reason   error         // why the end has begun
+	err      error         // why the connection ended; nil while it lives
+	done     chan struct{} // closed when all has ended and OnClose has run, if anybody asked
+	dead     chan struct{} // closed when err is set, if anybody asked
+	spare    *waiter
+	finished bool // done is closed, or would be
+	underWay
+}
+
+// underWay is what is true of a connection that is not at rest.
+type underWay struct {
+	handling   bool // a handler runs
+	postponed  bool // the event is an offer still to be decided about
+	partial    bool // a message has begun and the reader waits for its rest
+	eof        bool // the peer's stream has ended
+	endTold    bool // a receiver knows that
+	broken     bool // the machine has given up: nothing more is read
+	draining   bool // the server shuts down
+	writing    bool // somebody is writing
+	aside      bool // another goroutine is about to flush
+	deferFlush bool // the reader will flush at the end of its batch
+	turn       bool // a message is being handed to the machine
+	farewell   bool // the end has begun: nothing may be sent, input is ignored
+	said       bool // all that the program has sent has left
+	mute       bool // the machine's answers are withheld
+	fin        bool // our direction is closed
+	severed    bool // nothing can be written any more: eofErr says why
+	fed        bool // the machine has been fed, or has sent, since Output was asked: it may owe something
+}
+
+// lock is c.mu.Lock, and wakes c. Everything but the fields of Conn itself needs
+// it.
+func (c *Conn) lock() {
+	c.mu.Lock()
+	if c.activity == nil {
+		c.wake()
+	}
+}
+
+// unlock is c.mu.Unlock, and lets c rest if nothing is under way.
+func (c *Conn) unlock() {
+	if c.reader == readerAttached && c.resting() {
+		c.rest()
+	}
+	c.mu.Unlock()
+}
+
+// wake gives c an activity.
+func (c *Conn) wake() {
+	a, ok := c.cfg.activities.Get().(*activity)
+	if !ok {
+		a = new(activity)
+	}
+	a.owner = c
+	a.in = &a.own
+	a.consumed, a.gone, a.sent = int64(c.stats.BytesIn), c.stats.BytesOut, c.stats.Confirmed
+	c.activity = a
+}
+
+// rest gives c's activity back, with what makes it cheaper to use again.
+func (c *Conn) rest() {
+	a := c.activity
+	c.activity = nil
+	q := a.inbox.q[:0]
+	if cap(q) > 16 {
+		q = nil
+	}
+	*a = activity{inbox: inbox{q: q}, watch: watch{timer: a.watch.timer}, late: a.late, spare: a.spare, hint: a.hint}
+	c.cfg.activities.Put(a)
+}
+
+// resting reports whether nothing is under way on c, which is attached to its
+// loop. The timers are stopped if nothing else is.
+func (c *Conn) resting() bool {
+	a := c.activity
+	return c.goroutines == 0 && a.underWay == (underWay{}) && c.opened && a.err == nil &&
+		a.in.b == nil && !a.asm.active && a.stream == nil && a.inbox.len() == 0 && a.holding == 0 &&
+		a.ready.empty() && a.room.empty() && a.turns.empty() && a.drained.empty() && a.confirms.empty() && a.opens.empty() &&
+		c.pending() == 0 && a.held == nil && a.transform == nil && a.done == nil && a.dead == nil &&
+		a.consumed == int64(c.stats.BytesIn) && a.gone == c.stats.BytesOut && a.sent == c.stats.Confirmed &&
+		!c.worthWatching() && c.unwatch() && c.stopLate()
+}
