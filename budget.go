@@ -3,6 +3,7 @@ package parley
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 )
 
 // budget bounds what unfinished messages, and received ones that wait, hold in
@@ -10,9 +11,10 @@ import (
 type budget struct {
 	limit int64
 
-	mu   sync.Mutex
-	used int64
-	by   map[*Conn]int64
+	used atomic.Int64
+
+	mu sync.Mutex // guards by, and changes of used
+	by map[*Conn]int64
 }
 
 // budgetStep is the accuracy of the account, in bytes: what one read brings is
@@ -24,13 +26,13 @@ const budgetStep = 2 * readSize
 func (b *budget) set(c *Conn, n int64) (victim *Conn) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.used += n - b.by[c]
+	used := b.used.Add(n - b.by[c])
 	if n == 0 {
 		delete(b.by, c)
 	} else {
 		b.by[c] = n
 	}
-	if b.used <= b.limit {
+	if used <= b.limit {
 		return nil
 	}
 	for other, held := range b.by {
@@ -40,6 +42,10 @@ func (b *budget) set(c *Conn, n int64) (victim *Conn) {
 	}
 	return victim
 }
+
+// tight says that little is left: who has something to serve need not read more
+// ahead of it.
+func (b *budget) tight() bool { return b != nil && b.used.Load() > b.limit/4*3 }
 
 // freed tells the budget that a message that has waited was taken.
 func (c *Conn) freed(n int) {

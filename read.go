@@ -183,17 +183,18 @@ func (c *Conn) process(gen int32) (more bool) {
 	return false
 }
 
-// mustPark: the inbox is full and nobody has come for what is in it; or, where
+// mustPark: the inbox is full, or the server's budget nearly used up, and nobody
+// has come for what is in it; or, where
 // answers stay in the order of messages, the last one may not be answered yet,
 // and the machine would answer what follows (a ping) before it; or it came too
 // late for a connection that is draining.
 func (c *Conn) mustPark() bool {
-	slack := 1
+	slack, tight := 1, c.inbox.len() > 0 && c.cfg.budget.tight()
 	if c.held != nil || !c.confirms.empty() {
-		slack = inboxSlack
+		slack, tight = inboxSlack, false
 	}
 	ahead := c.cfg.stepwise && c.stats.MessagesIn > 0
-	return (ahead || c.inbox.full(c.cfg.limits, slack) || c.tooLate() && c.deaf()) && c.ready.empty() && !c.farewell && c.err == nil
+	return (ahead || tight || c.inbox.full(c.cfg.limits, slack) || c.tooLate() && c.deaf()) && c.ready.empty() && !c.farewell && c.err == nil
 }
 
 // receive runs the machine over p, traces what it has found, and notes if the

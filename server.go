@@ -58,8 +58,9 @@ type Server struct {
 	MaxConnsPerAddr int
 	// MaxBuffered is how many bytes the unfinished messages of all
 	// connections, and the received ones that wait for the program, may hold
-	// together; beyond it the connection that holds most is cut. Default
-	// 512 MiB, negative: no limit.
+	// together; beyond it the connection that holds most is cut. From three
+	// quarters on nothing is read ahead of messages that wait. Default 512 MiB,
+	// negative: no limit.
 	MaxBuffered int64
 	// WhenFull says what happens to a connection beyond MaxConns. On oneline
 	// it always waits.
