@@ -344,3 +344,71 @@ func TestMemoryAtRest(t *testing.T) {
 		})
 	}
 }
+
+// Every method may be called on a connection at rest, by anybody.
+//
+// Verifies: RUNTIME-56
+func TestMethodsAtRest(t *testing.T) {
+	opened := make(chan *parley.Conn, 1)
+	srv := &parley.Server{Protocol: tinyproto.Protocol{}, Pull: true, EventLoops: 1}
+	if err := srv.Listen("127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- srv.Serve() }()
+	defer func() {
+		srv.Close()
+		<-ended
+	}()
+	go func() {
+		for {
+			c, err := srv.Accept(context.Background())
+			if err != nil {
+				return
+			}
+			opened <- c
+		}
+	}()
+	client := func() *parley.Conn { return dialLoop(t, tinyproto.Protocol{}, srv.Addrs()[0].String()) }
+	for name, call := range map[string]func(s, c *parley.Conn) error{
+		"Send":       func(s, c *parley.Conn) error { return s.Send(newContext(t), parley.Text("x")) },
+		"SendStream": func(s, c *parley.Conn) error { return s.SendStream(newContext(t), 1, strings.NewReader("x")) },
+		"Confirm":    func(s, c *parley.Conn) error { return s.Confirm(newContext(t), parley.Text("x")) },
+		"Call": func(s, c *parley.Conn) error {
+			go c.Send(newContext(t), parley.Text("y"))
+			_, err := s.Call(newContext(t), parley.Text("x"))
+			return err
+		},
+		"Receive": func(s, c *parley.Conn) error {
+			go c.Send(newContext(t), parley.Text("y"))
+			_, err := s.Receive(newContext(t))
+			return err
+		},
+		"ReceiveStream": func(s, c *parley.Conn) error {
+			go c.Send(newContext(t), parley.Text("y"))
+			_, err := s.ReceiveStream(newContext(t))
+			return err
+		},
+		"Stats":    func(s, c *parley.Conn) error { s.Stats(); return nil },
+		"Buffered": func(s, c *parley.Conn) error { s.Buffered(); return nil },
+		"Value":    func(s, c *parley.Conn) error { s.Value(); s.SetValue(1); return nil },
+		"Err":      func(s, c *parley.Conn) error { return s.Err() },
+		"Context":  func(s, c *parley.Conn) error { s.Context().Done(); return s.Context().Err() },
+		"Done":     func(s, c *parley.Conn) error { s.Done(); return nil },
+		"Close":    func(s, c *parley.Conn) error { return s.Close() },
+		"CloseNow": func(s, c *parley.Conn) error { return s.CloseNow() },
+		"Broadcast": func(s, c *parley.Conn) error {
+			_, err := srv.Broadcast(parley.Text("x"))
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := client()
+			s := next(t, opened, "the connection was not accepted")
+			eventually(t, "the hello", func() bool { return s.Stats().BytesIn > 0 })
+			if err := call(s, c); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}

@@ -21,7 +21,7 @@ func (c *Conn) SendStream(ctx context.Context, size int64, r io.Reader) error {
 	if size < 0 {
 		return fmt.Errorf("%w: a message of %d bytes", ErrNotRepresentable, size)
 	}
-	if !c.cfg.traits.SendsStreams || len(c.transform) > 0 {
+	if !c.cfg.traits.SendsStreams || len(c.cfg.plugins) > 0 {
 		if size > c.cfg.limits.MaxMessage {
 			return fmt.Errorf("%w: %d bytes must be in memory on this wire, Limits.MaxMessage is %d", ErrTooLarge, size, c.cfg.limits.MaxMessage)
 		}
