@@ -5,6 +5,7 @@ import (
 	"math/big"
 	"strings"
 	"testing"
+	"unsafe"
 )
 
 // program returns the opcodes of a pickle.
@@ -173,6 +174,24 @@ func TestExactMemory(t *testing.T) {
 	s := make([]any, 3, 4)
 	if got := roomFor(&d, s, 1, interfaceSize); cap(got) != 4 || d.spent != 0 {
 		t.Errorf("there is room, and yet %d elements, %d bytes", cap(got), d.spent)
+	}
+}
+
+// What is accounted for a value is what Go takes for it, or little more.
+func TestSizes(t *testing.T) {
+	for name, c := range map[string]struct{ accounted, takes uintptr }{
+		"interface": {interfaceSize, unsafe.Sizeof(any(nil))},
+		"string":    {stringSize, unsafe.Sizeof("")},
+		"slice":     {sliceSize, unsafe.Sizeof([]byte(nil))},
+		"Pair":      {pairSize, unsafe.Sizeof(Pair{})},
+		"big.Int":   {bigSize, unsafe.Sizeof(big.Int{})},
+		"Global":    {globalSize, unsafe.Sizeof(Global{})},
+		"Dict":      {dictSize, unsafe.Sizeof(Dict{})},
+		"Call":      {callSize, unsafe.Sizeof(Call{})},
+	} {
+		if c.accounted < c.takes || c.accounted > c.takes+2*wordSize {
+			t.Errorf("%s: %d bytes are accounted for, it takes %d", name, c.accounted, c.takes)
+		}
 	}
 }
 
