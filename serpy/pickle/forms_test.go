@@ -2,6 +2,7 @@ package pickle
 
 import (
 	"errors"
+	"math"
 	"math/big"
 	"strings"
 	"testing"
@@ -76,21 +77,37 @@ func TestOpcodesOfTheProtocol(t *testing.T) {
 
 // What is written is the shortest that the protocol has.
 func TestForms(t *testing.T) {
+	number := func(bits uint) *big.Int { return new(big.Int).Lsh(big.NewInt(1), bits) }
+	text := func(n int) string { return strings.Repeat("x", n) }
 	for _, c := range []struct {
 		v    any
-		want string
+		want string // between PROTO and STOP
 	}{
-		{&Set{Items: []any{1}}, "PROTO EMPTY_SET MEMOIZE MARK BININT1 ADDITEMS STOP"},
-		{&FrozenSet{Items: []any{1}}, "PROTO MARK BININT1 FROZENSET MEMOIZE STOP"},
-		{strings.Repeat("x", longText+1), "PROTO SHORT_BINUNICODE STOP"}, // nothing can refer to it
-		{new(big.Int).Lsh(big.NewInt(1), 8*254), "PROTO LONG1 STOP"},
-		{new(big.Int).Lsh(big.NewInt(1), 8*255), "PROTO LONG4 STOP"},
+		{&Set{Items: []any{1}}, "EMPTY_SET MEMOIZE MARK BININT1 ADDITEMS"},
+		{&FrozenSet{Items: []any{1}}, "MARK BININT1 FROZENSET MEMOIZE"},
+		{255, "BININT1"}, {256, "BININT2"}, {65535, "BININT2"}, {65536, "BININT"}, {-1, "BININT"}, {math.MinInt32, "BININT"},
+		{number(31), "LONG1"}, {number(8 * 254), "LONG1"}, {number(8 * 255), "LONG4"},
+		{text(255), "SHORT_BINUNICODE"}, {text(256), "BINUNICODE"}, // nothing can refer to it
+		{[]byte{}, "SHORT_BINBYTES"}, {[]byte(text(255)), "SHORT_BINBYTES"}, {[]byte(text(256)), "BINBYTES"},
+		{&Tuple{Items: []any{1, 1, 1}}, "BININT1 BININT1 BININT1 TUPLE3 MEMOIZE"},
+		{&Tuple{Items: []any{1, 1, 1, 1}}, "MARK BININT1 BININT1 BININT1 BININT1 TUPLE MEMOIZE"},
+		{&Global{"a", "b"}, "SHORT_BINUNICODE SHORT_BINUNICODE STACK_GLOBAL MEMOIZE"},
 	} {
 		for _, protocol := range []int{4, 5} {
-			p, err := Append(nil, c.v, protocol)
-			if got := names(program(t, p)); err != nil || got != c.want {
+			p, err := AppendCalls(nil, c.v, protocol)
+			if got := names(program(t, p)); err != nil || got != "PROTO "+c.want+" STOP" {
 				t.Errorf("%T in protocol %d: %s, %v, want %s", c.v, protocol, got, err, c.want)
 			}
+		}
+	}
+	for protocol, want := range map[int]string{
+		2: "GLOBAL BINPUT BINUNICODE BINUNICODE TUPLE2 REDUCE",
+		4: "SHORT_BINUNICODE SHORT_BINUNICODE STACK_GLOBAL MEMOIZE SHORT_BINBYTES TUPLE1 REDUCE MEMOIZE",
+		5: "BYTEARRAY8 MEMOIZE",
+	} {
+		p, err := Append(nil, &ByteArray{Bytes: []byte("a")}, protocol)
+		if got := names(program(t, p)); err != nil || !strings.HasPrefix(got, "PROTO "+want) {
+			t.Errorf("a bytearray in protocol %d: %s, %v, want %s", protocol, got, err, want)
 		}
 	}
 	// A key that occurs twice is written once, whatever its length.
@@ -103,9 +120,9 @@ func TestForms(t *testing.T) {
 	}
 	// So is any other text, if it is long.
 	for size, want := range map[int]int{longText: 2, longText + 1: 1} {
-		text := strings.Repeat("x", size)
-		p, err := Append(nil, &List{Items: []any{text, text}}, 4)
-		if n := strings.Count(string(p), text); err != nil || n != want {
+		long := text(size)
+		p, err := Append(nil, &List{Items: []any{long, long}}, 4)
+		if n := strings.Count(string(p), long); err != nil || n != want {
 			t.Errorf("a text of %d bytes is written %d times, %v, want %d", size, n, err, want)
 		}
 	}
