@@ -428,6 +428,19 @@ func TestErrorText(t *testing.T) {
 	}
 }
 
+// A str of Python 2 is ASCII, up to its last character, and may be empty.
+func TestPython2Text(t *testing.T) {
+	for in, want := range map[string]any{
+		"S''\n.": "", "S\"\"\n.": "", "S'\x7f'\n.": "\x7f", "U\x01\x7f.": "\x7f",
+		"S'\n.": nil, "S\n.": nil, "S'\x80'\n.": nil, "U\x01\x80.": nil,
+	} {
+		v, err := Decode([]byte(in), Limits{})
+		if v != want || (err == nil) != (want != nil) {
+			t.Errorf("%q: %q, %v, want %q", in, v, err, want)
+		}
+	}
+}
+
 func TestGet(t *testing.T) {
 	big1, big2 := new(big.Int).Lsh(big.NewInt(1), 100), new(big.Int).Lsh(big.NewInt(1), 100)
 	d := &Dict{Pairs: []Pair{

@@ -166,7 +166,7 @@ func TestManyNativeSiblings(t *testing.T) {
 // Verifies: PICKLE-06
 func TestExactMemory(t *testing.T) {
 	spent := func(p string) int {
-		d := decoder{in: []byte(p), limits: Limits{MaxMemory: 1 << 20}}
+		d := decoder{in: []byte(p), limits: Limits{MaxMemory: 1 << 20}.orDefaults(len(p))}
 		if _, err := d.decode(); err != nil {
 			t.Fatal(err)
 		}
@@ -186,6 +186,9 @@ func TestExactMemory(t *testing.T) {
 		if got := spent(p) - spent("N."); got != more {
 			t.Errorf("%q takes %d bytes more than None, want %d", p, got, more)
 		}
+	}
+	if got := spent("L"+strings.Repeat("9", 40)+"\n.") - spent("N."); got > 64 {
+		t.Errorf("an integer of 40 digits takes %d bytes", got)
 	}
 	d := decoder{limits: Limits{MaxMemory: 1 << 20}}
 	s := make([]any, 3, 4)
