@@ -431,7 +431,7 @@ func TestErrorText(t *testing.T) {
 // A str of Python 2 is ASCII, up to its last character, and may be empty.
 func TestPython2Text(t *testing.T) {
 	for in, want := range map[string]any{
-		"S''\n.": "", "S\"\"\n.": "", "S'\x7f'\n.": "\x7f", "U\x01\x7f.": "\x7f",
+		"S'\\x41'\n.": "A", "S'\\x4'\n.": nil, "S''\n.": "", "S\"\"\n.": "", "S'\x7f'\n.": "\x7f", "U\x01\x7f.": "\x7f",
 		"S'\n.": nil, "S\n.": nil, "S'\x80'\n.": nil, "U\x01\x80.": nil,
 	} {
 		v, err := Decode([]byte(in), Limits{})
@@ -447,6 +447,9 @@ func TestGet(t *testing.T) {
 		{"a", int64(1)}, {int64(5), "five"}, {nil, "none"}, {true, "yes"}, {1.5, "float"},
 		{[]byte("k"), "bytes"}, {big1, "big"}, {&Tuple{}, "tuple"}, {"a", int64(2)},
 	}}
+	if v, ok := (&Dict{Pairs: []Pair{{"first", 1}, {"a", 2}}}).Get("first"); !ok || v != 1 {
+		t.Errorf("Get of the first key = %v, %v", v, ok)
+	}
 	for _, c := range []struct{ key, want any }{
 		{"a", int64(2)}, {5, "five"}, {int64(5), "five"}, {nil, "none"}, {true, "yes"}, {1.5, "float"},
 		{[]byte("k"), "bytes"}, {big2, "big"},
