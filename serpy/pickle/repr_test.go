@@ -65,6 +65,9 @@ func TestReprCut(t *testing.T) {
 	if got := Repr(largest); strings.HasPrefix(got, "<") {
 		t.Error(got)
 	}
+	if got := Repr(new(big.Int).Exp(big.NewInt(10), big.NewInt(4299), nil)); len(got) != 4300 {
+		t.Errorf("an integer of 4300 digits, as many as are read, is printed %.20s", got)
+	}
 	if got := Repr(largest.Lsh(largest, 1)); !strings.HasPrefix(got, "<an int of") {
 		t.Errorf("%.20s", got)
 	}
