@@ -18,6 +18,8 @@ func TestRepr(t *testing.T) {
 	}{
 		{nil, "None"},
 		{"it's", `"it's"`},
+		{1.2345e-5, "1.2345e-05"},
+		{-1.2345e300, "-1.2345e+300"},
 		{"\x7f \u00ad\uffff\U00010fff", `'\x7f \xad\uffff\U00010fff'`},
 		{[]byte(`"'`), `b'"\''`},
 		{big.NewInt(-7), "-7"},
