@@ -1,6 +1,7 @@
 package parley_test
 
 import (
+	"cmp"
 	"flag"
 	"testing"
 
@@ -15,6 +16,6 @@ var eventLoops = flag.Int("eventloops", 0, "how many event loops the tests' serv
 // newServer is parleytest.NewServer with the driver that was asked for.
 func newServer(tb testing.TB, srv *parley.Server) (addr string) {
 	tb.Helper()
-	srv.EventLoops = *eventLoops
+	srv.EventLoops = cmp.Or(srv.EventLoops, *eventLoops)
 	return parleytest.NewServer(tb, srv)
 }

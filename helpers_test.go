@@ -30,7 +30,7 @@ import (
 // serve runs srv on ls until the test ends.
 func serve(t *testing.T, srv *parley.Server, ls ...net.Listener) {
 	t.Helper()
-	if len(ls) == 0 { // they may be pipes
+	if len(ls) == 0 && srv.EventLoops == 0 { // else they may be pipes
 		srv.EventLoops = *eventLoops
 	}
 	ended := make(chan error, 1)

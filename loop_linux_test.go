@@ -3,6 +3,7 @@ package parley_test
 import (
 	"context"
 	"crypto/tls"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"net"
@@ -411,4 +412,44 @@ func TestMethodsAtRest(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A handler that waits for another connection gives its loop away, but not its
+// own connection: a stream behind its message is read on the same goroutine. (It
+// used to have nothing to read with.)
+//
+// Verifies: RUNTIME-54
+func TestStreamBehindAWaitingHandler(t *testing.T) {
+	const size = 100_000
+	other := dialLoop(t, tinyproto.Protocol{}, newServer(t, &parley.Server{Protocol: tinyproto.Protocol{}, Handler: parley.HandlerFunc(echo)}))
+	h := &streamCounter{other: other, read: make(chan int64, 1)}
+	srv := &parley.Server{Protocol: tinyproto.Protocol{}, Handler: h, EventLoops: 1, Limits: parley.Limits{MaxMessage: 1000}}
+	peer := bareDial(t, newServer(t, srv))
+	peer.say(tinyHello)
+	peer.hear(tinyHello)
+	head := string(binary.BigEndian.AppendUint32(nil, size))
+	peer.say(tiny("wait") + head + "the first bytes")
+	peer.hear(tinyOK + tinyOK)
+	peer.say(strings.Repeat("x", size-len("the first bytes")))
+	if n := next(t, h.read, "the stream was not read"); n != size {
+		t.Errorf("%d bytes were read, want %d", n, size)
+	}
+}
+
+// streamCounter counts the bytes of streams, and asks another connection about
+// each message.
+type streamCounter struct {
+	other *parley.Conn
+	read  chan int64
+}
+
+func (h *streamCounter) ServeMessage(ctx context.Context, c *parley.Conn, m parley.Message) error {
+	_, err := h.other.Call(ctx, m)
+	return err
+}
+
+func (h *streamCounter) ServeStream(ctx context.Context, c *parley.Conn, s *parley.Stream) error {
+	n, err := io.Copy(io.Discard, s)
+	h.read <- n
+	return err
 }

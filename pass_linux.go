@@ -88,7 +88,7 @@ func (c *Conn) calm(own *input) {
 		c.in = own
 	}
 	own.shrink()
-	c.event = nil
+	c.event, c.io = nil, nil
 	c.partial = c.asm.active || c.in.len() > 0
 	if c.watchSome(); c.err != nil { // a limit has been passed
 		c.passed(c.gen, own)

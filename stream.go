@@ -89,6 +89,9 @@ func (c *Conn) memStream(m Message) (*Stream, error) {
 // has done with it. It runs on the reading goroutine.
 func (c *Conn) openStream(gen int32, ev *wire.Event) bool {
 	s := &Stream{c: c, typ: ev.Message.Type(), size: ev.N, left: ev.N}
+	if c.io == nil { // a handler that waited has given its loop away, and we go on here
+		c.io = newTransport(c.nc)
+	}
 	c.flush()
 	if c.cfg.handler != nil {
 		for c.handling && c.err == nil && !c.farewell { // its turn comes, unless the handler waits for us
