@@ -20,9 +20,9 @@ import (
 //
 // Verifies: RUNTIME-11
 func TestBudgetSlowsDown(t *testing.T) {
-	const clients, messages, size = 16, 60, 32 << 10 // 30 MiB under way
+	const clients, messages, size = 8, 128, 32 << 10 // 32 MiB under way
 	reasons := make(chan error, clients)
-	srv := &parley.Server{Protocol: serpy2.Protocol{}, Handler: parley.HandlerFunc(echo), MaxBuffered: 8 << 20,
+	srv := &parley.Server{Protocol: serpy2.Protocol{}, Handler: parley.HandlerFunc(echo), MaxBuffered: 16 << 20,
 		Limits: parley.Limits{MaxOutput: 64 << 10},
 		Hooks: parley.Hooks{
 			OnOpen: func(_ context.Context, c *parley.Conn) error { // what is not read waits in the server, not in its kernel
@@ -63,7 +63,7 @@ func TestBudgetSlowsDown(t *testing.T) {
 		if in := srv.Stats().Total.BytesIn; in != standing {
 			standing, since = in, time.Now()
 		}
-		return standing > 8<<20 && time.Since(since) > 200*time.Millisecond
+		return standing > 12<<20 && time.Since(since) > 200*time.Millisecond
 	})
 	close(read)
 	group.Wait()

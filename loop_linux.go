@@ -13,8 +13,9 @@ import (
 )
 
 const (
-	// loopBuffer is how much one read of an event loop may bring.
-	loopBuffer = readSize
+	// loopBuffer is how much one read of an event loop may bring. There is one for
+	// each loop, so it can be larger than those of connections with a goroutine.
+	loopBuffer = 4 * readSize
 	// loopEvents is how many sockets one look may report.
 	loopEvents = 256
 	// loopReads is how often a loop reads from one connection before it turns

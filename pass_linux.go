@@ -41,9 +41,9 @@ func (c *Conn) passOnce(r *runner, gen int32) (drained, ok bool) {
 	p := c.direct()
 	direct := p != nil
 	if !direct {
-		if c.in.len() == 0 {
+		if c.in != &r.in && c.in.len() <= readSize { // else it has a large buffer
+			r.in = input{b: append(r.buf, c.in.bytes()...), lent: true}
 			c.in.release()
-			r.in = input{b: r.buf, lent: true}
 			c.in = &r.in
 		}
 		p = c.in.room()

@@ -10,9 +10,9 @@ import (
 )
 
 // A read or write that can't block is made without telling Go's scheduler, which
-// costs as much as a small message. One that moves more bytes than this takes
+// costs as much as a small message. One that may move more bytes than this takes
 // long enough to be told of.
-const rawMost = 64 << 10
+const rawMost = 256 << 10
 
 // sysRead is syscall.Read on a non-blocking descriptor.
 func sysRead(fd int, p []byte) (int, error) {
