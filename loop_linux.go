@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/parley-net/parley/internal/bufpool"
 	"github.com/parley-net/parley/wire"
 )
 
@@ -104,7 +105,7 @@ func newLoop(stall func(time.Duration)) (*loop, error) {
 // start lets a new goroutine run the loop. It is called with the lock held.
 func (l *loop) start() {
 	l.passing = false
-	r := &runner{l: l, buf: make([]byte, 0, loopBuffer), evs: make([]unix.EpollEvent, loopEvents)}
+	r := &runner{l: l, buf: bufpool.Get(loopBuffer), evs: make([]unix.EpollEvent, loopEvents)}
 	r.poll = func(epoll uintptr) bool {
 		r.n = epollWait(int(epoll), r.evs)
 		return r.n > 0 || !r.wait
@@ -161,6 +162,7 @@ func (l *loop) remove(lc *loopConn) {
 // run serves connections until the role is another's or the loop has ended.
 func (r *runner) run() {
 	defer r.l.wg.Done()
+	defer bufpool.Put(r.buf)
 	for lc := r.next(); lc != nil; lc = r.next() {
 		if lc.conn.pass(r) {
 			r.again(lc)

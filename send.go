@@ -310,7 +310,11 @@ func segmentWaiter() *waiter { return &waiter{ch: make(chan struct{}, 1), enlist
 // leave: if ctx ends first, the connection ends.
 func (c *Conn) awaitSegment(ctx context.Context, w *waiter) error {
 	c.flush()
-	if w.enlisted && !c.cfg.traits.Lockstep {
+	if !w.enlisted { // it has left: a loop need not be given away
+		<-w.ch
+		return w.err
+	}
+	if !c.cfg.traits.Lockstep {
 		c.ensureReader()
 	}
 	c.unlockToWait(ctx)
