@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"runtime"
 	"strings"
@@ -290,15 +291,7 @@ func TestMemoryAtRest(t *testing.T) {
 		}
 		t.Run(label(f.protocol), func(t *testing.T) {
 			srv := &parley.Server{Protocol: f.protocol, Handler: parley.HandlerFunc(echo), EventLoops: 1, MaxConnsPerAddr: -1}
-			if err := srv.Listen("127.0.0.1:0"); err != nil {
-				t.Fatal(err)
-			}
-			ended := make(chan error, 1)
-			go func() { ended <- srv.Serve() }()
-			defer func() {
-				srv.Close()
-				<-ended
-			}()
+			addr := netip.MustParseAddrPort(newServer(t, srv))
 			fds := make([]int, 0, conns+1)
 			defer func() {
 				for _, fd := range fds {
@@ -311,7 +304,7 @@ func TestMemoryAtRest(t *testing.T) {
 					t.Fatal(err)
 				}
 				fds = append(fds, fd)
-				if err := unix.Connect(fd, &unix.SockaddrInet4{Port: srv.Addrs()[0].(*net.TCPAddr).Port, Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+				if err := unix.Connect(fd, &unix.SockaddrInet4{Port: int(addr.Port()), Addr: addr.Addr().As4()}); err != nil {
 					t.Fatal(err)
 				}
 				if _, err := unix.Write(fd, []byte(f.hello+f.text("x"))); err != nil {
@@ -352,15 +345,7 @@ func TestMemoryAtRest(t *testing.T) {
 func TestMethodsAtRest(t *testing.T) {
 	opened := make(chan *parley.Conn, 1)
 	srv := &parley.Server{Protocol: tinyproto.Protocol{}, Pull: true, EventLoops: 1}
-	if err := srv.Listen("127.0.0.1:0"); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- srv.Serve() }()
-	defer func() {
-		srv.Close()
-		<-ended
-	}()
+	addr := newServer(t, srv)
 	go func() {
 		for {
 			c, err := srv.Accept(context.Background())
@@ -370,7 +355,7 @@ func TestMethodsAtRest(t *testing.T) {
 			opened <- c
 		}
 	}()
-	client := func() *parley.Conn { return dialLoop(t, tinyproto.Protocol{}, srv.Addrs()[0].String()) }
+	client := func() *parley.Conn { return dialLoop(t, tinyproto.Protocol{}, addr) }
 	for name, call := range map[string]func(s, c *parley.Conn) error{
 		"Send":       func(s, c *parley.Conn) error { return s.Send(newContext(t), parley.Text("x")) },
 		"SendStream": func(s, c *parley.Conn) error { return s.SendStream(newContext(t), 1, strings.NewReader("x")) },

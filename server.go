@@ -198,9 +198,7 @@ func (s *Server) add(ls []net.Listener) error {
 	}
 	for _, l := range ls {
 		if s.slots != nil && s.WhenFull == FullWait {
-			if _, ok := l.(interface{ wait() error }); !ok {
-				l = seeing(l)
-			}
+			l = seeing(l)
 		}
 		s.listeners = append(s.listeners, l)
 	}

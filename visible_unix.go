@@ -19,7 +19,7 @@ type visible struct {
 	raw syscall.RawConn
 }
 
-// newVisible returns nil if l has no descriptor.
+// newVisible returns nil if l has no descriptor, or is visible already.
 func newVisible(l net.Listener) *visible {
 	s, ok := l.(interface {
 		File() (*os.File, error)
