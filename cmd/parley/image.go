@@ -271,9 +271,9 @@ func (cam *camera) ask(ctx context.Context) error {
 	cam.next = time.Now().Add(cam.every)
 	m := cam.asks[cam.asked%len(cam.asks)]
 	cam.asked++
+	cam.shape.noteSent()
 	if err := cam.c.Send(ctx, m); err != nil {
 		return fmt.Errorf("--ask %v: %w", m, bare(err))
 	}
-	cam.shape.noteSent()
 	return nil
 }

@@ -115,7 +115,8 @@ func (a *app) printer(o outputFlags) (*printer, error) {
 	return p, nil
 }
 
-// noteSent says that a message has just been sent, for --rtt.
+// noteSent says that a message is about to be sent, for --rtt: afterwards the
+// answer could be here already.
 func (p *printer) noteSent() {
 	p.mu.Lock()
 	p.sent = time.Now()

@@ -259,6 +259,7 @@ func (s *sending) sendAll(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		s.out.noteSent()
 		if s.o.confirm {
 			cctx, cancel := context.WithTimeout(ctx, s.a.answerTimeout())
 			err = s.peer.Confirm(cctx, m)
@@ -269,7 +270,6 @@ func (s *sending) sendAll(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("message %d was not sent: %w", n, bare(err))
 		}
-		s.out.noteSent()
 	}
 }
 
