@@ -82,7 +82,7 @@ type underWay struct {
 	mute       bool // the machine's answers are withheld
 	fin        bool // our direction is closed
 	severed    bool // nothing can be written any more: eofErr says why
-	fed        bool // the machine has been fed, or has sent, since Output was asked: it may owe something
+	owes       bool // the machine's Output may have something to append
 }
 
 // lock is c.mu.Lock, and wakes c. Everything but the fields of Conn itself needs

@@ -107,7 +107,7 @@ func TestEchoAllocatesNothing(t *testing.T) {
 // BenchmarkEcho measures an echo server with a bare socket as its client.
 func BenchmarkEcho(b *testing.B) {
 	for _, f := range echoForms {
-		for _, k := range []struct{ batch, size int }{{1, 16}, {32, 16}, {32, 1000}, {1, 60_000}} {
+		for _, k := range []struct{ batch, size int }{{1, 16}, {32, 16}, {1000, 16}, {32, 1000}, {1, 60_000}} {
 			b.Run(fmt.Sprintf("%s/%dx%d", label(f.protocol), k.batch, k.size), func(b *testing.B) {
 				turn := echoTurns(b, f, k.batch, k.size)
 				b.SetBytes(int64(k.size))

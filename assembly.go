@@ -57,7 +57,7 @@ func (c *Conn) offered(gen int32, ev *wire.Event) bool {
 	case ev.N <= l.MaxMessage:
 		c.asm = assembly{active: true, size: ev.N}
 		c.m.Accept()
-		c.fed = true
+		c.owes = true
 		return true
 	case ev.N > l.MaxStream:
 		return c.refuse(fmt.Errorf("%w: %d bytes announced, Limits.MaxStream is %d", ErrTooLarge, ev.N, l.MaxStream))
@@ -83,7 +83,7 @@ func (c *Conn) tooLarge(size int64, advice string) error {
 func (c *Conn) refuse(reason error) bool {
 	c.stats.Refused++
 	c.asm.drop()
-	c.fed = true
+	c.owes = true
 	if err := c.m.Refuse(reason); err != nil {
 		c.end(withPeer(err, c.peer()))
 		return false

@@ -160,6 +160,12 @@ func (c *Conn) handForm(b *broadcast) (wire.Sent, error) {
 	}
 	c.grow(len(b.form) + 64)
 	c.owed()
+	before := len(c.out)
 	out, sent, err := r.Repeat(c.out, b.form, b.m)
-	return sent, c.took(out, sent, b.m, err)
+	c.out = out
+	c.took(before, sent, err)
+	if c.cfg.trace != nil && err == nil {
+		c.traceOut("message", out[before:], b.m)
+	}
+	return sent, err
 }

@@ -29,7 +29,7 @@ func (c *Conn) handing() *input {
 	}
 	c.handling, c.reader = true, readerInHandler
 	in := c.in
-	c.unlock()
+	c.mu.Unlock() // it is not at rest, nor will it be before handled
 	return in
 }
 

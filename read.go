@@ -25,6 +25,9 @@ func (c *Conn) read() {
 	}
 	for c.resume(gen) && c.process(gen) {
 		c.flush()
+		if !c.handling { // else what another goroutine's handler sends depends on it
+			c.stopLate() // it would cost more to let it run
+		}
 		c.endDraining()
 		c.holds()
 		if c.err != nil {
@@ -136,7 +139,7 @@ func (c *Conn) process(gen int32) (more bool) {
 			err := c.cfg.handler.ServeMessage(connContext{c}, c, m)
 			in := lent
 			lent = nil
-			c.lock()
+			c.mu.Lock()
 			if !c.handled(gen, in, err) {
 				return false
 			}
@@ -203,7 +206,6 @@ func (c *Conn) receive(p []byte, ev *wire.Event) (n int, err error) {
 	if c.cfg.trace != nil && len(c.seen) != len(p) {
 		c.seen = slices.Clone(p) // before the machine decodes it in place
 	}
-	c.fed = true
 	if c.watch.on && c.watch.answer.on {
 		owing := c.m.Awaiting()
 		n, err = c.m.Receive(p, ev)
@@ -212,6 +214,9 @@ func (c *Conn) receive(p []byte, ev *wire.Event) (n int, err error) {
 		}
 	} else {
 		n, err = c.m.Receive(p, ev)
+	}
+	if ev.Owes || err != nil {
+		c.owes = true
 	}
 	if ev.Kind == wire.EventMessage || ev.Kind == wire.EventOffer {
 		c.began = c.consumed

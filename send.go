@@ -152,24 +152,27 @@ func (c *Conn) handed(ctx context.Context, m Message, sent wire.Sent, err error,
 func (c *Conn) hand(m Message) (wire.Sent, error) {
 	c.grow(c.formSize(m))
 	c.owed()
-	out, sent, err := c.m.Send(c.out, m)
-	return sent, c.took(out, sent, m, err)
-}
-
-// took says what the machine has made of m: out, or an error.
-func (c *Conn) took(out []byte, sent wire.Sent, m Message, err error) error {
-	c.fed = true
-	if err != nil {
-		c.unsent(err)
-		return err
-	}
 	before := len(c.out)
+	out, sent, err := c.m.Send(c.out, m)
 	c.out = out
-	c.account(sent, len(out)-before)
-	if c.cfg.trace != nil {
+	c.took(before, sent, err)
+	if c.cfg.trace != nil && err == nil {
 		c.traceOut("message", out[before:], m)
 	}
-	return nil
+	return sent, err
+}
+
+// took accounts for what the machine has made of a message: what stands behind
+// before in the output, or an error.
+func (c *Conn) took(before int, sent wire.Sent, err error) {
+	if sent.Owes {
+		c.owes = true
+	}
+	if err != nil {
+		c.unsent(err)
+		return
+	}
+	c.account(sent, len(c.out)-before)
 }
 
 // formSize is how much room m's wire form may need in the output, more or less:
@@ -300,7 +303,7 @@ func (c *Conn) granted() {
 // since the body began may leave behind it.
 func (c *Conn) bodySent() {
 	c.m.BodySent()
-	c.fed = true
+	c.owes = true
 }
 
 // segmentWaiter returns a waiter that is told when a segment has left.

@@ -43,24 +43,32 @@ func (c *Conn) pending() int { return len(c.current.b) + c.queued + len(c.out) }
 
 // grow makes room for n more bytes at the end of the output.
 func (c *Conn) grow(n int) {
-	switch {
-	case cap(c.out)-len(c.out) >= n:
-	case c.out == nil:
+	if cap(c.out)-len(c.out) < n {
+		c.enlarge(n)
+	}
+}
+
+func (c *Conn) enlarge(n int) {
+	if c.out == nil {
 		c.out = bufpool.Get(max(n, min(int(c.hint), readSize)))
-	default:
+	} else {
 		c.out = bufpool.Grow(c.out, n)
 	}
 }
 
-// owed appends what the machine owes the peer, which it only comes to do when
-// it is fed, sends, or a body ends: nothing more once a message has been dropped, as its
-// confirmation could not be told from others.
+// owed appends what the machine owes the peer: nothing more once a message has
+// been dropped, as its confirmation could not be told from others.
 func (c *Conn) owed() {
-	if c.mute || !c.fed {
-		return
+	if c.owes && !c.mute {
+		c.appendOwed()
 	}
-	c.fed = false
-	c.grow(64)
+}
+
+func (c *Conn) appendOwed() {
+	c.owes = false
+	if c.out == nil {
+		c.grow(64)
+	}
 	before := len(c.out)
 	c.out = c.m.Output(c.out)
 	c.stats.BytesOut += uint64(len(c.out) - before)
@@ -215,9 +223,12 @@ func (c *Conn) flushNow() {
 // flushLate makes sure that the output leaves even if the handler that is
 // about to run takes long.
 func (c *Conn) flushLate() {
-	if c.lateArmed {
-		return
+	if !c.lateArmed {
+		c.armLate()
 	}
+}
+
+func (c *Conn) armLate() {
 	c.lateArmed = true
 	if c.late == nil {
 		c.late = time.AfterFunc(lateFlush, c.activity.onLate)

@@ -12,7 +12,7 @@ import (
 
 // Receive returns one line of p, answering pings on the way.
 func (m *machine) Receive(p []byte, ev *wire.Event) (n int, err error) {
-	ev.Kind = wire.EventNone
+	ev.Kind, ev.Owes = wire.EventNone, m.pongs > 0
 	if m.role == wire.Accepting && !m.open {
 		m.open = true
 		ev.Kind = wire.EventOpen
@@ -91,6 +91,7 @@ func (m *machine) command(ev *wire.Event, line []byte) {
 	switch word {
 	case ping:
 		m.pongs++
+		ev.Owes = true
 	case disconnect:
 		m.goodbye = true
 		ev.Kind = wire.EventLeave

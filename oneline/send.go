@@ -36,7 +36,7 @@ func (m *machine) Send(dst []byte, msg wire.Message) ([]byte, wire.Sent, error) 
 	// Looking for the end of the line after appending it also finds one that
 	// begins in the message and ends in the real one.
 	line := out[len(dst):]
-	if bytes.Index(line, line[size:]) != size {
+	if i := bytes.IndexByte(line, m.eol[0]); i != size && bytes.Index(line, line[size:]) != size {
 		return dst, wire.Sent{}, errTwoLines
 	}
 	if m.role == wire.Dialing {

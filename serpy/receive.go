@@ -13,7 +13,7 @@ import (
 
 // Receive implements wire.Machine.
 func (m *machine) Receive(p []byte, ev *wire.Event) (n int, err error) {
-	ev.Kind = wire.EventNone
+	ev.Kind, ev.Owes = wire.EventNone, false
 	if !m.opened {
 		m.opened = true
 		ev.Kind = wire.EventOpen
@@ -24,6 +24,7 @@ func (m *machine) Receive(p []byte, ev *wire.Event) (n int, err error) {
 		used, more = m.receiveBlock(p[n:], ev)
 		n += used
 	}
+	ev.Owes = len(m.owed) > 0
 	return n, nil
 }
 

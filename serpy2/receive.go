@@ -18,7 +18,7 @@ const (
 )
 
 func (m *machine) Receive(p []byte, ev *wire.Event) (n int, err error) {
-	ev.Kind = wire.EventNone
+	ev.Kind, ev.Owes = wire.EventNone, false
 	switch m.state {
 	case opening:
 		m.state = between

@@ -12,7 +12,7 @@ func (m *machine) Receive(p []byte, ev *wire.Event) (n int, err error) {
 	ev.Kind = wire.EventNone
 	if m.granted {
 		m.granted = false
-		ev.Kind, ev.N = wire.EventConfirmed, 1
+		ev.Kind, ev.N, ev.Owes = wire.EventConfirmed, 1, m.owed > 0
 		return 0, nil
 	}
 	switch m.state {
@@ -30,6 +30,7 @@ func (m *machine) Receive(p []byte, ev *wire.Event) (n int, err error) {
 	if err != nil {
 		m.state, m.err = over, err
 	}
+	ev.Owes = m.owed > 0
 	m.offset += int64(n)
 	return n, err
 }

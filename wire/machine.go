@@ -6,8 +6,8 @@ package wire
 // integer).
 type Machine interface {
 	// Receive takes bytes of the peer, in order. It consumes the first n bytes
-	// of p and tells at most one event: it always sets ev.Kind, and the fields
-	// that belong to that kind; the others keep what they had. EventNone means
+	// of p and tells at most one event: it always sets ev.Kind and ev.Owes, and the
+	// fields that belong to that kind; the others keep what they had. EventNone means
 	// that nothing more can be told from p: the next call must present the
 	// unconsumed rest of p again, followed by at least one more byte (Receive
 	// may remember how far it has looked). After any other event, including
@@ -62,7 +62,9 @@ type Machine interface {
 
 	// Output appends the bytes owed to the peer (hello, OK, acknowledgement,
 	// pong) to dst. The driver calls it before it writes and before Send, so
-	// that what is owed leaves first.
+	// that what is owed leaves first; it need not while nothing can be: after the
+	// last Output there was no Event or Sent with Owes, no error of Receive, and
+	// neither Accept, Refuse nor BodySent.
 	Output(dst []byte) []byte
 
 	// Awaiting returns how many answers the peer owes without which the
@@ -93,6 +95,8 @@ type Sent struct {
 	// Confirm: the peer will confirm this message; one EventConfirmed counts
 	// for it, in the order of sending.
 	Confirm bool
+	// Owes: Output has something to append.
+	Owes bool
 }
 
 // Body says what of a sent message is not yet in the bytes Send returned.
@@ -111,6 +115,8 @@ const (
 // Event is what Receive found. The fields say for which kinds they are set.
 type Event struct {
 	Kind EventKind
+	// Owes, for every kind: Output has something to append.
+	Owes bool
 	// Message: for EventMessage the whole message; for EventOffer and EventEnd
 	// the message without its payload (type, mode, flags; values that are not
 	// byte strings come with EventEnd).

@@ -276,7 +276,7 @@ func TestWithholder(t *testing.T) {
 	}
 	take := func() {
 		out, sent, err := m.Send([]byte("x"), parley.Object(taken{}))
-		if string(out) != "x" || sent != (wire.Sent{}) || err != nil {
+		if string(out) != "x" || sent != (wire.Sent{Owes: true}) || err != nil {
 			t.Errorf("taken sends %q, %v, %v", out, sent, err)
 		}
 	}

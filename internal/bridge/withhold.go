@@ -58,7 +58,7 @@ const acknowledgement = "\x01ACKEOT!!\x1f"
 func (w *withholder) Send(dst []byte, m wire.Message) ([]byte, wire.Sent, error) {
 	if _, ok := m.Object().(taken); ok {
 		w.taken++
-		return dst, wire.Sent{}, nil
+		return dst, wire.Sent{Owes: true}, nil
 	}
 	return w.Machine.Send(dst, m)
 }

@@ -74,6 +74,7 @@ type Driver struct {
 	refused     bool        // the offer was declined, EventLost must follow
 	data        []byte      // its payload so far
 	queue       []func() error
+	owes        bool // Output may have something
 	held        []byte
 	isHeld      bool
 	unconfirmed int64
@@ -82,7 +83,7 @@ type Driver struct {
 // NewDriver makes a machine and starts it: the first Receive, and the bytes it
 // owes then.
 func NewDriver(tb testing.TB, p wire.Protocol, role wire.Role, limits wire.Limits) *Driver {
-	d := &Driver{Machine: p.New(role, limits), tb: tb}
+	d := &Driver{Machine: p.New(role, limits), tb: tb, owes: true}
 	d.pump()
 	return d
 }
@@ -223,6 +224,7 @@ func (d *Driver) sent(out []byte, sent wire.Sent, err error, payload []byte) err
 		d.tb.Fatal("wiretest: Send returned less than it was given")
 	}
 	d.Out = out
+	d.owes = d.owes || sent.Owes
 	if sent.Confirm {
 		d.unconfirmed++
 	}
@@ -242,9 +244,18 @@ func (d *Driver) body(payload []byte) {
 		d.tb.Fatalf("wiretest: Output gave % x inside an open body", owed)
 	}
 	d.Machine.BodySent()
+	d.owes = true
 }
 
-func (d *Driver) drain() { d.Out = d.Machine.Output(d.Out) }
+// drain asks for Output, which must have nothing where that need not be asked.
+func (d *Driver) drain() {
+	before := len(d.Out)
+	d.Out = d.Machine.Output(d.Out)
+	if owed := d.Out[before:]; len(owed) > 0 && !d.owes {
+		d.tb.Fatalf("wiretest: Output gave % x, and no event said that the machine owes something", owed)
+	}
+	d.owes = false
+}
 
 // pump calls Receive until it has nothing more to tell.
 func (d *Driver) pump() {
@@ -291,6 +302,7 @@ func (d *Driver) receive() (int, wire.Event, error) {
 	var before [512]byte
 	seen := copy(before[:], p)
 	n, ev, err := Receive(d.Machine, p)
+	d.owes = d.owes || ev.Owes || err != nil
 	if n < 0 || n > len(p) {
 		d.tb.Fatalf("wiretest: Receive consumed %d of %d bytes", n, len(p))
 	}
@@ -416,10 +428,12 @@ func (d *Driver) offered(ev wire.Event) {
 		reason = d.Refuse(ev.Message, ev.N)
 	}
 	if reason == nil {
+		d.owes = true
 		d.Machine.Accept()
 		return
 	}
 	d.refused = true
+	d.owes = true
 	if err := d.Machine.Refuse(reason); err != nil {
 		d.Err = err
 		d.drain()

@@ -47,6 +47,7 @@ type toyMachine struct {
 
 func (m *toyMachine) Receive(p []byte, ev *wire.Event) (n int, err error) {
 	n, *ev, err = m.receive(p)
+	ev.Owes = m.oks+m.grant > 0 && m.bug != "owes"
 	m.offset += int64(n)
 	return n, err
 }
@@ -248,6 +249,7 @@ func TestBrokenMachinesAreFoundOut(t *testing.T) {
 		"eof":        "neither",
 		"eof nil":    "inside a message",
 		"inside":     "inside an open body",
+		"owes":       "no event said",
 	} {
 		got := fails(func(tb testing.TB) {
 			for _, s := range toyStreams() {
