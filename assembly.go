@@ -81,7 +81,7 @@ func (c *Conn) tooLarge(size int64, advice string) error {
 // refuse declines the message offered or being received. It returns false if
 // the wire can only do that by ending the connection.
 func (c *Conn) refuse(reason error) bool {
-	c.stats.Refused++
+	c.more().refused++
 	c.asm.drop()
 	c.owes = true
 	if err := c.m.Refuse(reason); err != nil {

@@ -50,7 +50,7 @@ type Conn struct {
 	mu sync.Mutex // guards all that follows, and the machine; see lock
 	m  wire.Machine
 	*activity
-	value      *any          // nil: none
+	extra      *extra        // nil: nothing of it
 	made       time.Duration // since cfg.epoch
 	stats      counters
 	gen        int32 // tells a goroutine that it has lost the reader's role
@@ -60,6 +60,20 @@ type Conn struct {
 	unheard    bool        // nothing has arrived since the last message was sent
 	over       atomic.Bool // err is set, for who can't take the lock
 	place      int32       // in Server.conns, whose lock guards this
+}
+
+// extra is what few connections need.
+type extra struct {
+	value         any    // SetValue's
+	lost, refused uint64 // for Stats
+}
+
+// more returns c.extra, which it makes if there was none.
+func (c *Conn) more() *extra {
+	if c.extra == nil {
+		c.extra = new(extra)
+	}
+	return c.extra
 }
 
 // newConn makes a connection of an established nc. The caller starts it.
@@ -158,20 +172,17 @@ func (c *Conn) Buffered() int {
 func (c *Conn) Value() any {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.value == nil {
+	if c.extra == nil {
 		return nil
 	}
-	return *c.value
+	return c.extra.value
 }
 
 // SetValue stores the program's own state for this connection.
 func (c *Conn) SetValue(v any) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.value == nil {
-		c.value = new(any)
-	}
-	*c.value = v
+	c.more().value = v
 }
 
 // peer is the peer's address for errors and logs.

@@ -85,7 +85,7 @@ func (c *Conn) enqueue(r received) {
 
 // lost tells the program that one message was lost.
 func (c *Conn) lost(gen int32, err error) bool {
-	c.stats.Lost++
+	c.more().lost++
 	if c.cfg.logger != nil {
 		c.cfg.logger.Warn("message lost", "conn", c.id, "peer", c.peer(), "error", err)
 	}

@@ -20,18 +20,21 @@ type ConnStats struct {
 func (c *Conn) Stats() ConnStats {
 	c.lock()
 	defer c.unlock()
-	n := &c.stats
+	n, few := &c.stats, c.extra
+	if few == nil {
+		few = new(extra)
+	}
 	return ConnStats{
 		Opened:     c.cfg.epoch.Add(c.made),
 		MessagesIn: n.MessagesIn, MessagesOut: n.MessagesOut, BytesIn: n.BytesIn, BytesOut: n.BytesOut,
-		Confirmed: n.Confirmed, Lost: n.Lost, Refused: n.Refused,
+		Confirmed: n.Confirmed, Lost: few.lost, Refused: few.refused,
 		Pending: c.pending(), Waiting: c.inbox.len(),
 	}
 }
 
-// counters is what ConnStats is made of.
+// counters is what ConnStats is made of, besides extra.
 type counters struct {
-	MessagesIn, MessagesOut, BytesIn, BytesOut, Confirmed, Lost, Refused uint64
+	MessagesIn, MessagesOut, BytesIn, BytesOut, Confirmed uint64
 }
 
 // ServerStats counts what a server has done.

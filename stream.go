@@ -276,7 +276,7 @@ func (s *Stream) event(ev *wire.Event, err error) {
 		c.stats.MessagesIn++
 		s.finish(io.EOF)
 	case ev.Kind == wire.EventLost:
-		c.stats.Lost++
+		c.more().lost++
 		s.finish(withPeer(ev.Err, c.peer()))
 	default:
 		c.control(ev)

@@ -2,6 +2,7 @@ package serpy
 
 import (
 	"github.com/parley-net/parley/serpy/b85"
+	"github.com/parley-net/parley/serpy/pickle"
 	"github.com/parley-net/parley/wire"
 )
 
@@ -26,28 +27,35 @@ func acknowledged(mode uint8) bool { return mode < 6 && mode&1 == 1 }
 // machine implements wire.Machine. It stores no bytes of messages: what is
 // unfinished stays with the driver.
 type machine struct {
-	Protocol
-	limit  int64 // of a payload
-	opened bool
-	untold bool // the last message asks for no acknowledgement
-	left   bool // Close was called
+	// The Protocol's fields.
+	mode           int
+	encoding       Encoding
+	pickleProtocol int
+	pickleLimits   pickle.Limits
+
+	limit int64 // of a payload
 
 	// The peer's stream. p is what Receive is given.
-	in     uint8 // the peer's mode
-	offset int64 // bytes consumed before p
-	start  int   // where in p the current block begins; before it, the blocks of an unfinished message
-	seen   int   // p[start:seen] holds no separator
-	inside bool  // p begins inside a block, where an SOH is data
+	offset int64              // bytes consumed before p
+	start  int                // where in p the current block begins; before it, the blocks of an unfinished message
+	seen   int                // p[start:seen] holds no separator
+	lost   *wire.MessageError // why the message is thrown away that now comes, if one is
 
-	// The message being thrown away, if there is one.
-	lost     *wire.MessageError // why
-	lostEnds bool               // its EOT has come
-
-	// Our stream, and what both sides owe.
-	out         uint8  // our mode
-	modesSet    int    // setModes that the peer has not answered
-	unconfirmed int    // messages that the peer has not answered
+	// What both sides owe.
 	owed        []byte // our answers, in order: 'M' is an ackMode, 'E' an ackMessage
+	unconfirmed int32  // messages that the peer has not answered
+	modesSet    int32  // setModes that the peer has not answered
+
+	// What is small stands together, so that a connection at rest takes less.
+	in       uint8 // the peer's mode
+	out      uint8 // our mode
+	inside   bool  // p begins inside a block, where an SOH is data
+	lostEnds bool  // the EOT of the message that is thrown away has come
+	opened   bool
+	untold   bool // the last message asks for no acknowledgement
+	left     bool // Close was called
+
+	noPickle, forceMode bool // of the Protocol
 }
 
 // room returns how many bytes of a block, or of a message in several blocks, may
@@ -91,7 +99,7 @@ func appendCommand(dst []byte, command string) []byte {
 
 // Awaiting implements wire.Machine. Message acknowledgements do not count:
 // the conversation goes on without them.
-func (m *machine) Awaiting() int { return m.modesSet }
+func (m *machine) Awaiting() int { return int(m.modesSet) }
 
 // Close implements wire.Machine. The wire has no farewell, but an original
 // drops what it has not yet handled when the stream ends. Blocks are handled in

@@ -103,8 +103,10 @@ type Protocol struct {
 
 var _ wire.Protocol = Protocol{}
 
+const name = "serpy"
+
 // Name returns "serpy".
-func (Protocol) Name() string { return "serpy" }
+func (Protocol) Name() string { return name }
 
 // Traits tells what is particular to serpy. Bytes and Objects arrive as
 // themselves; Text, ints and floats can be sent and arrive as the Bytes of
@@ -126,8 +128,13 @@ func (p Protocol) Traits() wire.Traits {
 // and once more as much only for a block that begins with 01 inside a message.
 // What exceeds it is thrown away as it comes.
 func (p Protocol) New(_ wire.Role, limits wire.Limits) wire.Machine {
-	if p.PickleProtocol == 0 {
-		p.PickleProtocol = 5
+	m := &machine{
+		mode: p.Mode, forceMode: p.ForceMode, encoding: p.Encoding,
+		noPickle: p.NoPickle, pickleProtocol: p.PickleProtocol, pickleLimits: p.PickleLimits,
+		limit: limits.Message(p.Traits()),
 	}
-	return &machine{Protocol: p, limit: limits.Message(p.Traits())}
+	if m.pickleProtocol == 0 {
+		m.pickleProtocol = 5
+	}
+	return m
 }

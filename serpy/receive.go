@@ -240,7 +240,7 @@ func (m *machine) message(ev *wire.Event, data []byte, marked bool) (lost *wire.
 		if !marked {
 			break
 		}
-		if data, err = m.Encoding.Decode(nil, data); err != nil {
+		if data, err = m.encoding.Decode(nil, data); err != nil {
 			return m.failure("a block that begins with 01 has to be text in the connection's encoding", err)
 		}
 		ev.SetText(data)
@@ -250,10 +250,10 @@ func (m *machine) message(ev *wire.Event, data []byte, marked bool) (lost *wire.
 		if data, err = b85.Decode(data[:0], data); err != nil {
 			return m.failure("a block in mode 2 to 5 has to be base85", err)
 		}
-		if m.in <= 3 || m.NoPickle {
+		if m.in <= 3 || m.noPickle {
 			break
 		}
-		value, err := pickle.Decode(data, m.PickleLimits)
+		value, err := pickle.Decode(data, m.pickleLimits)
 		if err != nil {
 			return m.failure("a message in mode 4 or 5 has to be a pickle of plain data", err)
 		}
@@ -299,7 +299,7 @@ func (m *machine) deliver(ev *wire.Event, data []byte, marked bool) {
 
 // failure returns the error for the current message.
 func (m *machine) failure(rule string, err error) *wire.MessageError {
-	return &wire.MessageError{Protocol: m.Name(), Offset: m.offset, Rule: rule, Err: err}
+	return &wire.MessageError{Protocol: name, Offset: m.offset, Rule: rule, Err: err}
 }
 
 func (m *machine) tooLarge() *wire.MessageError {
@@ -312,7 +312,7 @@ func (m *machine) ReceiveEOF(rest []byte) error {
 		return nil
 	}
 	return &wire.ProtocolError{
-		Protocol: m.Name(),
+		Protocol: name,
 		Offset:   m.offset + int64(len(rest)),
 		Rule:     "the stream ended inside a message; the peer must end its blocks with 1F, and messages in modes 1, 3 and 5 with 04 as well",
 		Err:      io.ErrUnexpectedEOF,

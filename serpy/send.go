@@ -77,7 +77,7 @@ func (*machine) appendSetMode(out []byte, mode uint8) []byte {
 
 // choose returns the mode in which msg travels.
 func (m *machine) choose(msg *wire.Message) (uint8, error) {
-	asked := m.Mode
+	asked := m.mode
 	if own, ok := msg.Mode(); ok {
 		asked = own
 	}
@@ -101,7 +101,7 @@ func (m *machine) choose(msg *wire.Message) (uint8, error) {
 		}
 	case wire.TypeBytes:
 		switch {
-		case !m.ForceMode:
+		case !m.forceMode:
 			fits = 2 | ack
 		case mode >= 4 && len(data) == 0:
 			fits, why = 3, "an empty message is no pickle"
@@ -109,14 +109,14 @@ func (m *machine) choose(msg *wire.Message) (uint8, error) {
 	}
 	if at := conflict(data, fits); at >= 0 {
 		fits = 2 | ack
-		if m.ForceMode {
+		if m.forceMode {
 			why = fmt.Sprintf("byte %02X at offset %d has a meaning there", data[at], at)
 		}
 	}
 	if (fits == 0 || fits == 2) && len(data) == 0 {
 		fits, why = 3, "an empty message vanishes there"
 	}
-	if m.ForceMode && fits != mode {
+	if m.forceMode && fits != mode {
 		return 0, fmt.Errorf("%w: serpy can't send %v in mode %d: %s; send it in mode %d",
 			wire.ErrNotRepresentable, msg.Type(), mode, why, fits)
 	}
@@ -152,7 +152,7 @@ func (m *machine) appendData(out []byte, msg *wire.Message, mode uint8) ([]byte,
 	case wire.TypeObject:
 		out, err = m.appendPickle(out, msg.Object())
 	case wire.TypeText:
-		out, err = m.Encoding.Encode(out, msg.Bytes())
+		out, err = m.encoding.Encode(out, msg.Bytes())
 	default:
 		out = msg.AppendText(out)
 	}
@@ -172,7 +172,7 @@ func (m *machine) appendData(out []byte, msg *wire.Message, mode uint8) ([]byte,
 }
 
 func (m *machine) appendPickle(out []byte, v any) ([]byte, error) {
-	out, err := pickle.Append(out, v, m.PickleProtocol)
+	out, err := pickle.Append(out, v, m.pickleProtocol)
 	if err != nil {
 		return out, fmt.Errorf("%w: %w", wire.ErrNotRepresentable, err)
 	}

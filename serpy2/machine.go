@@ -52,13 +52,13 @@ const (
 )
 
 type machine struct {
-	limit int64 // largest payload delivered whole
-	read  int64 // bytes consumed since the start of the peer's stream
-	start int64 // where the current block, or run of garbage, began
+	read  int64  // bytes consumed since the start of the peer's stream
+	start int64  // where the current block, or run of garbage, began
+	limit uint32 // largest payload delivered whole
 
 	// The block whose payload comes in pieces.
-	refused error // why it is not wanted, or nil
 	block   header
+	refused error     // why it is not wanted, or nil
 	rest    uint32    // bytes of it yet to come
 	sum     uint32    // of those that came
 	text    textCheck // of those that came

@@ -29,5 +29,5 @@ func (Protocol) Traits() wire.Traits {
 
 // New returns the machine for one connection. Both roles speak alike.
 func (p Protocol) New(_ wire.Role, limits wire.Limits) wire.Machine {
-	return &machine{limit: limits.Message(p.Traits())}
+	return &machine{limit: uint32(limits.Message(p.Traits()))}
 }

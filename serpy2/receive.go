@@ -56,7 +56,7 @@ func (m *machine) begin(p []byte, ev *wire.Event) int {
 	case !block.sound():
 		m.enter(skipping, block)
 		return headerSize + m.skip(p[headerSize:], ev)
-	case whole && (block.isNumber() || int64(block.length) <= m.limit):
+	case whole && (block.isNumber() || block.length <= m.limit):
 		m.message(block, payload, ev)
 		return headerSize + len(payload)
 	case block.isNumber():

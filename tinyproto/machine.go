@@ -16,25 +16,24 @@ const headerSize = 4
 // machine implements wire.Machine. It stores no bytes: an unfinished header
 // stays with the driver.
 type machine struct {
-	largest int64 // payloads up to this size are delivered whole
+	offset     int64 // of the peer's bytes, how many are consumed
+	err        error // why the conversation is over
+	unanswered int   // headers of ours that the peer has not answered
 
-	// The peer's stream.
-	offset  int64 // bytes consumed
-	size    int64 // payload of the message being received
-	missing int64 // of it, still to come
-	answers int   // to our messages, still to come before that payload
-	err     error // why the conversation is over
+	// What is smaller comes last, so that a connection at rest takes less.
 
-	// Our messages.
-	unanswered int // headers sent that the peer has not answered
+	// The peer's messages.
+	largest uint32 // payloads up to this size are delivered whole
+	size    uint32 // payload of the message being received
+	missing uint32 // of it, still to come
+	answers int32  // to our messages, still to come before that payload
 
 	// What we owe the peer. The OKs to headers read while a payload is open
 	// leave behind it. Those to headers read earlier leave before it, even if
 	// it has been granted since: the peer counts them.
-	owed   int // OKs that may leave now
-	behind int // OKs that leave after BodySent
+	owed   int32 // OKs that may leave now
+	behind int32 // OKs that leave after BodySent
 
-	// What is smaller comes last, so that a connection at rest takes less.
 	eager   Eager
 	state   state
 	held    held // what the payload of our latest message waits for

@@ -53,7 +53,7 @@ func (Protocol) Traits() wire.Traits {
 func (p Protocol) New(_ wire.Role, limits wire.Limits) wire.Machine {
 	return &machine{
 		eager:   p.Eager,
-		largest: limits.Message(p.Traits()),
+		largest: uint32(limits.Message(p.Traits())),
 		owed:    1, // the hello is an OK that answers nothing
 	}
 }

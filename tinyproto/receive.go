@@ -70,13 +70,13 @@ func (m *machine) receiveNext(p []byte, ev *wire.Event) (int, error) {
 		return 0, nil
 	}
 	whole := size <= int64(len(p)-headerSize) && (size <= EagerLimit || m.unanswered == 0)
-	if whole && size <= m.largest {
+	if whole && size <= int64(m.largest) {
 		m.owe()
 		end := headerSize + int(size)
 		ev.SetBytes(p[headerSize:end:end])
 		return end, nil
 	}
-	m.state, m.size, m.missing = offered, size, size
+	m.state, m.size, m.missing = offered, uint32(size), uint32(size)
 	ev.Kind, ev.N, ev.Message = wire.EventOffer, size, wire.Message{}
 	return headerSize, nil
 }
@@ -89,8 +89,8 @@ func (m *machine) receiveStatus(p []byte, ev *wire.Event) (int, error) {
 	}
 	switch p[0] {
 	case statusOK:
-		n, err := m.receiveOKs(p[:min(len(p), m.answers)], ev)
-		if m.answers -= n; m.answers == 0 {
+		n, err := m.receiveOKs(p[:min(len(p), int(m.answers))], ev)
+		if m.answers -= int32(n); m.answers == 0 {
 			m.state = payload
 		}
 		return n, err
@@ -107,9 +107,9 @@ func (m *machine) receivePayload(p []byte, ev *wire.Event) int {
 		ev.Kind, ev.Message = wire.EventEnd, wire.Message{}
 		return 0
 	}
-	n := int(min(m.missing, int64(len(p))))
+	n := int(min(int64(m.missing), int64(len(p))))
 	if n > 0 {
-		m.missing -= int64(n)
+		m.missing -= uint32(n)
 		ev.Kind, ev.Data = wire.EventData, p[:n:n]
 	}
 	return n
@@ -159,7 +159,7 @@ func (m *machine) Accept() {
 	m.owe()
 	m.state = payload
 	if m.size > EagerLimit && m.unanswered > 0 {
-		m.state, m.answers = statuses, m.unanswered
+		m.state, m.answers = statuses, int32(m.unanswered)
 	}
 }
 

@@ -63,8 +63,8 @@ func (m *machine) BodySent() {
 // then. While the payload leaves it appends nothing.
 func (m *machine) Output(dst []byte) []byte {
 	if m.owed > 0 {
-		n := len(dst)
-		dst = slices.Grow(dst, m.owed)[:n+m.owed]
+		n, more := len(dst), int(m.owed)
+		dst = slices.Grow(dst, more)[:n+more]
 		for i := range dst[n:] {
 			dst[n+i] = statusOK
 		}
