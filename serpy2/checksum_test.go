@@ -82,7 +82,7 @@ func randomBytes(rng *rand.Rand, n int) []byte {
 }
 
 func BenchmarkSum(b *testing.B) {
-	for _, n := range []int{8, 16, 64, 128, 200, 256, 1024, 64 << 10, 256 << 10, 1 << 20} {
+	for _, n := range []int{8, 16, 64, 128, 200, 256, 1024, 16 << 10, 64 << 10, 256 << 10, 1 << 20} {
 		for name, sum := range sums {
 			b.Run(fmt.Sprintf("%d/%s", n, name), func(b *testing.B) {
 				p := make([]byte, n)
