@@ -163,9 +163,6 @@ func (c *Conn) handForm(b *broadcast) (wire.Sent, error) {
 	before := len(c.out)
 	out, sent, err := r.Repeat(c.out, b.form, b.m)
 	c.out = out
-	c.took(before, sent, err)
-	if c.cfg.trace != nil && err == nil {
-		c.traceOut("message", out[before:], b.m)
-	}
+	c.took(before, b.m, sent, err)
 	return sent, err
 }

@@ -155,16 +155,13 @@ func (c *Conn) hand(m Message) (wire.Sent, error) {
 	before := len(c.out)
 	out, sent, err := c.m.Send(c.out, m)
 	c.out = out
-	c.took(before, sent, err)
-	if c.cfg.trace != nil && err == nil {
-		c.traceOut("message", out[before:], m)
-	}
+	c.took(before, m, sent, err)
 	return sent, err
 }
 
-// took accounts for what the machine has made of a message: what stands behind
-// before in the output, or an error.
-func (c *Conn) took(before int, sent wire.Sent, err error) {
+// took accounts for what the machine has made of m: what stands behind before in
+// the output, or an error.
+func (c *Conn) took(before int, m Message, sent wire.Sent, err error) {
 	if sent.Owes {
 		c.owes = true
 	}
@@ -173,6 +170,9 @@ func (c *Conn) took(before int, sent wire.Sent, err error) {
 		return
 	}
 	c.account(sent, len(c.out)-before)
+	if c.cfg.trace != nil {
+		c.traceOut("message", c.out[before:], m)
+	}
 }
 
 // formSize is how much room m's wire form may need in the output, more or less:

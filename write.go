@@ -66,9 +66,7 @@ func (c *Conn) owed() {
 
 func (c *Conn) appendOwed() {
 	c.owes = false
-	if c.out == nil {
-		c.grow(64)
-	}
+	c.grow(64)
 	before := len(c.out)
 	c.out = c.m.Output(c.out)
 	c.stats.BytesOut += uint64(len(c.out) - before)

@@ -427,13 +427,12 @@ func (d *Driver) offered(ev wire.Event) {
 	if d.Refuse != nil {
 		reason = d.Refuse(ev.Message, ev.N)
 	}
+	d.owes = true
 	if reason == nil {
-		d.owes = true
 		d.Machine.Accept()
 		return
 	}
 	d.refused = true
-	d.owes = true
 	if err := d.Machine.Refuse(reason); err != nil {
 		d.Err = err
 		d.drain()
