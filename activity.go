@@ -89,6 +89,12 @@ type underWay struct {
 // it.
 func (c *Conn) lock() {
 	c.mu.Lock()
+	c.entered()
+}
+
+// entered is what lock does once it has the lock.
+func (c *Conn) entered() {
+	c.undisturbed = false
 	if c.activity == nil {
 		c.wake()
 	}
@@ -96,10 +102,16 @@ func (c *Conn) lock() {
 
 // unlock is c.mu.Unlock, and lets c rest if nothing is under way.
 func (c *Conn) unlock() {
-	if c.reader == readerAttached && c.resting() {
-		c.rest()
+	if c.reader == readerAttached {
+		c.restIfCalm()
 	}
 	c.mu.Unlock()
+}
+
+func (c *Conn) restIfCalm() {
+	if c.resting() {
+		c.rest()
+	}
 }
 
 // wake gives c an activity.

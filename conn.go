@@ -18,7 +18,8 @@ type config struct {
 	protocol Protocol
 	traits   wire.Traits
 	role     wire.Role
-	handler  Handler // nil: messages wait for Receive
+	handler  Handler     // nil: messages wait for Receive
+	serve    HandlerFunc // what handler does
 	streams  StreamHandler
 	stepwise bool // the program pulls messages and answers in their order
 	hooks    Hooks
@@ -36,6 +37,17 @@ type config struct {
 	activities sync.Pool // of connections at rest
 }
 
+// setHandler takes h, nil if there is none.
+func (cfg *config) setHandler(h Handler) {
+	cfg.handler = h
+	cfg.streams, _ = h.(StreamHandler)
+	if f, ok := h.(HandlerFunc); ok {
+		cfg.serve = f // without the method around it
+	} else if h != nil {
+		cfg.serve = h.ServeMessage
+	}
+}
+
 // Conn is one connection. All methods may be called concurrently, also from
 // its own handler: whatever a handler waits for, the connection goes on
 // reading meanwhile, messages queue in order, and nothing deadlocks.
@@ -50,16 +62,17 @@ type Conn struct {
 	mu sync.Mutex // guards all that follows, and the machine; see lock
 	m  wire.Machine
 	*activity
-	extra      *extra        // nil: nothing of it
-	made       time.Duration // since cfg.epoch
-	stats      counters
-	gen        int32 // tells a goroutine that it has lost the reader's role
-	goroutines int32
-	reader     readerState
-	opened     bool        // the handshake is done
-	unheard    bool        // nothing has arrived since the last message was sent
-	over       atomic.Bool // err is set, for who can't take the lock
-	place      int32       // in Server.conns, whose lock guards this
+	extra       *extra        // nil: nothing of it
+	made        time.Duration // since cfg.epoch
+	stats       counters
+	gen         int32 // tells a goroutine that it has lost the reader's role
+	goroutines  int32
+	reader      readerState
+	opened      bool        // the handshake is done
+	unheard     bool        // nothing has arrived since the last message was sent
+	undisturbed bool        // nobody has called lock since batch set it
+	over        atomic.Bool // err is set, for who can't take the lock
+	place       int32       // in Server.conns, whose lock guards this
 }
 
 // extra is what few connections need.

@@ -18,9 +18,9 @@ func (c *Conn) forHandler() bool {
 // the wire wants it so: that is delivered.
 func (c *Conn) dropping() bool { return c.farewell && c.held == nil }
 
-// handing counts a message that goes to the handler and releases the lock for
-// it, until handled. It returns the input, from which the handler borrows.
-func (c *Conn) handing() *input {
+// handing counts a message that goes to the handler, for which the lock is released
+// until handled.
+func (c *Conn) handing() {
 	c.stats.MessagesIn++
 	c.unheard = false
 	c.deferFlush = c.in.len() > 0
@@ -28,9 +28,6 @@ func (c *Conn) handing() *input {
 		c.flushLate() // neither answers nor confirmations should wait for a slow handler
 	}
 	c.handling, c.reader = true, readerInHandler
-	in := c.in
-	c.mu.Unlock() // it is not at rest, nor will it be before handled
-	return in
 }
 
 // deliver gives a message to whom it belongs: a waiting receiver, the
@@ -47,7 +44,9 @@ func (c *Conn) deliver(gen int32, m Message, buf []byte) bool {
 		m, buf = plain, plainBuf
 	}
 	if c.forHandler() {
-		in := c.handing()
+		in := c.in
+		c.handing()
+		c.mu.Unlock()
 		err := c.handle(m)
 		c.lock()
 		bufpool.Put(buf)
@@ -69,7 +68,7 @@ func (c *Conn) deliver(gen int32, m Message, buf []byte) bool {
 
 // handle runs the handler.
 func (c *Conn) handle(m Message) error {
-	return c.guard(func() error { return c.cfg.handler.ServeMessage(connContext{c}, c, m) })
+	return c.guard(func() error { return c.cfg.serve(connContext{c}, c, m) })
 }
 
 // enqueue gives r to the first receiver, or to the inbox.

@@ -95,11 +95,11 @@ func (d *Dialer) config() (*config, error) {
 	cfg := &config{
 		epoch:    time.Now(),
 		protocol: d.Protocol, traits: t, role: wire.Dialing,
-		handler: d.Handler, hooks: d.Hooks, plugins: d.Plugins,
+		hooks: d.Hooks, plugins: d.Plugins,
 		limits: d.Limits.withDefaults(), timeouts: d.Timeouts.withDefaults(t.Lockstep),
 		logger: d.Logger, trace: d.Trace,
 	}
-	cfg.streams, _ = d.Handler.(StreamHandler)
+	cfg.setHandler(d.Handler)
 	return cfg, nil
 }
 

@@ -92,15 +92,18 @@ type onlyReader struct{ io.Reader }
 // goroutine has lost the reader's role or the connection has ended. It is
 // called, and returns, with the lock held.
 func (c *Conn) process(gen int32) (more bool) {
-	var lent *input // what a running handler has borrowed from
+	var in *input   // what the handler borrows from
+	called := false // it runs
 	defer func() {
-		if lent != nil { // it has panicked
+		if called { // it has panicked
 			err := c.panicked(recover())
 			c.lock()
-			more = c.handled(gen, lent, err)
+			more = c.handled(gen, in, err)
 		}
 	}()
 	ev := c.event
+	var err error
+	found := false // by batch: what ev and err say, and nothing has happened since
 	for c.err == nil && !c.broken {
 		if c.tooLate() { // a peer that never stops sending must not hold up the end
 			c.endDraining()
@@ -117,9 +120,13 @@ func (c *Conn) process(gen int32) (more bool) {
 			}
 			continue
 		}
-		p := c.in.bytes()
-		n, err := c.receive(p, ev)
-		c.in.r += n
+		if !found {
+			in = c.in
+			var n int
+			n, err = c.receive(in.bytes(), ev)
+			in.r += n
+		}
+		found = false
 		if err != nil {
 			c.violated(err)
 			return false
@@ -134,13 +141,7 @@ func (c *Conn) process(gen int32) (more bool) {
 				}
 				continue
 			}
-			m := ev.Message // under the lock: another may take the reader's role, and the event
-			lent = c.handing()
-			err := c.cfg.handler.ServeMessage(connContext{c}, c, m)
-			in := lent
-			lent = nil
-			c.mu.Lock()
-			if !c.handled(gen, in, err) {
+			if more, found, err = c.batch(gen, in, ev, &called); !more {
 				return false
 			}
 		case wire.EventOffer:
@@ -200,18 +201,10 @@ func (c *Conn) mustPark() bool {
 	return (ahead || tight || c.inbox.full(c.cfg.limits, slack) || c.tooLate() && c.deaf()) && c.ready.empty() && !c.farewell && c.err == nil
 }
 
-// receive runs the machine over p, traces what it has found, and notes if the
-// peer has answered.
+// receive runs the machine over p, and accounts for what it has made of it.
 func (c *Conn) receive(p []byte, ev *wire.Event) (n int, err error) {
-	if c.cfg.trace != nil && len(c.seen) != len(p) {
-		c.seen = slices.Clone(p) // before the machine decodes it in place
-	}
-	if c.watch.on && c.watch.answer.on {
-		owing := c.m.Awaiting()
-		n, err = c.m.Receive(p, ev)
-		if c.m.Awaiting() < owing {
-			c.watch.answers++
-		}
+	if c.watch.answer.on || c.cfg.trace != nil {
+		n, err = c.receiveWatched(p, ev)
 	} else {
 		n, err = c.m.Receive(p, ev)
 	}
@@ -222,6 +215,20 @@ func (c *Conn) receive(p []byte, ev *wire.Event) (n int, err error) {
 		c.began = c.consumed
 	}
 	c.consumed += int64(n)
+	return n, err
+}
+
+// receiveWatched notes if the peer has answered, and traces what the machine has
+// found.
+func (c *Conn) receiveWatched(p []byte, ev *wire.Event) (n int, err error) {
+	if c.cfg.trace != nil && len(c.seen) != len(p) {
+		c.seen = slices.Clone(p) // before the machine decodes it in place
+	}
+	owing := c.m.Awaiting()
+	n, err = c.m.Receive(p, ev)
+	if c.m.Awaiting() < owing {
+		c.watch.answers++
+	}
 	if c.cfg.trace != nil {
 		c.traceIn(c.seen[:n], ev)
 		c.seen = c.seen[n:]

@@ -28,19 +28,36 @@ type held struct {
 // message's turn has come, nothing was sent; if it ends when a part of the
 // message has left, the connection ends too.
 func (c *Conn) Send(ctx context.Context, m Message) error {
-	c.lock()
+	c.mu.Lock()
 	defer c.unlock()
-	if !c.deferFlush || c.turn || !c.turns.empty() || len(c.transform) > 0 || !c.free(ctx) {
+	if !c.undisturbed || len(c.out) > c.cfg.limits.MaxOutput || !c.outlives(ctx) {
+		c.entered()
 		_, err := c.send(ctx, m, nil, false)
 		return err
 	}
-	// A handler answers, nothing is in its way, and the reader will flush.
-	sent, err := c.hand(m)
-	if err == nil && sent.Body == wire.BodyNone {
-		return nil
+	// In a batch nothing is in the way. This is hand and took, without what batch has
+	// asked.
+	c.grow(c.formSize(m))
+	before := len(c.out)
+	if c.owes {
+		c.owes = false
+		c.out = c.m.Output(c.out)
 	}
-	c.turn = true
-	return c.handed(ctx, m, sent, err, false)
+	out, sent, err := c.m.Send(c.out, m)
+	if err != nil {
+		c.stats.BytesOut += uint64(len(out) - before)
+		return err
+	}
+	c.out = out
+	if sent.Owes {
+		c.owes = true
+	}
+	c.account(sent, len(out)-before)
+	if sent.Body == wire.BodyNone {
+		return nil // the reader will flush
+	}
+	c.undisturbed, c.turn = false, true
+	return c.handed(ctx, m, sent, nil, false)
 }
 
 // Confirm sends m and waits until the peer has confirmed it in the wire's own
@@ -182,7 +199,7 @@ func (c *Conn) formSize(m Message) int {
 	if c.cfg.traits.Sized {
 		n = min(n, 16<<10)
 	}
-	return n*5/4 + 64
+	return n + n>>2 + 64
 }
 
 // unsent is called when the machine has refused a message. A plugin may have
@@ -242,6 +259,11 @@ func (c *Conn) free(ctx context.Context) bool {
 	if c.err != nil || c.farewell || c.severed || c.pending() > c.cfg.limits.MaxOutput {
 		return false
 	}
+	return c.outlives(ctx)
+}
+
+// outlives: ctx has not ended, unless c has.
+func (c *Conn) outlives(ctx context.Context) bool {
 	own, ok := ctx.(connContext) // it ends with its connection
 	return ok && own.c == c || ctx.Err() == nil
 }

@@ -126,14 +126,14 @@ func (s *Server) init() error {
 		s.cfg = &config{
 			epoch:    time.Now(),
 			protocol: s.Protocol, traits: t, role: wire.Accepting,
-			handler: s.Handler, hooks: s.Hooks, plugins: s.Plugins,
+			hooks: s.Hooks, plugins: s.Plugins,
 			limits: s.Limits.withDefaults(), timeouts: s.Timeouts.withDefaults(t.Lockstep),
 			logger: s.Logger, trace: s.Trace, closed: s.connClosed,
 		}
 		if most := or(s.MaxBuffered, 512<<20); most > 0 {
 			s.cfg.budget = &budget{limit: most, by: make(map[*Conn]int64)}
 		}
-		s.cfg.streams, _ = s.Handler.(StreamHandler)
+		s.cfg.setHandler(s.Handler)
 		s.cfg.stepwise = t.Lockstep && s.Handler == nil
 		if !s.IgnoreShutdownRequest {
 			s.cfg.shutdown = func(*Conn) { go s.drainFor(drainTime) }

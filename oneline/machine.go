@@ -8,6 +8,8 @@ const (
 	pong       = "pong"
 	disconnect = "disconnect"
 	shutdown   = "shutdown"
+
+	longestWord = disconnect
 )
 
 // maxGreeting bounds the line that must be a server's pong.

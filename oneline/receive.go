@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/parley-net/parley/internal/ascii"
 	"github.com/parley-net/parley/wire"
 )
 
@@ -21,6 +22,13 @@ func (m *machine) Receive(p []byte, ev *wire.Event) (n int, err error) {
 	if m.goodbye {
 		m.offset += int64(len(p))
 		return len(p), nil
+	}
+	if m.asked && m.looked == 0 && len(m.eol) == 1 { // nearly always, and the loop below does it as well
+		if i := bytes.IndexByte(p, m.last); len(longestWord) < i && i <= m.maxLine && ascii.Is(p[:i]) {
+			ev.SetText(p[:i])
+			m.offset += int64(i) + 1
+			return i + 1, nil
+		}
 	}
 	for {
 		size, err := m.find(p[n:])
@@ -78,7 +86,7 @@ func (m *machine) tooLong() error {
 
 // command is what a line means to a server.
 func (m *machine) command(ev *wire.Event, line []byte) {
-	valid := isASCII(line)
+	valid := ascii.Is(line)
 	word := ""
 	switch {
 	case valid:
@@ -118,7 +126,7 @@ func (m *machine) response(ev *wire.Event, line []byte) error {
 		ev.Kind = wire.EventOpen
 		return nil
 	}
-	if !isASCII(line) && !utf8.Valid(line) {
+	if !ascii.Is(line) && !utf8.Valid(line) {
 		ev.Kind = wire.EventLost
 		ev.Err = &wire.MessageError{Protocol: name, Offset: m.offset, Rule: fmt.Sprintf(
 			"a line of %d bytes is not UTF-8: the server has to send text", len(line))}

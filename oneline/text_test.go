@@ -63,25 +63,6 @@ func TestSpacesAgainstPython(t *testing.T) {
 	}
 }
 
-// Verifies: ONELINE-02, ONELINE-03
-func TestEveryHighByteIsFound(t *testing.T) {
-	for size := range 140 {
-		line := bytes.Repeat([]byte{0x7F}, size)
-		if !isASCII(line) {
-			t.Errorf("%d bytes 7F are not ASCII", size)
-		}
-		for i := range line {
-			for _, c := range []byte{0x80, 0xFF} {
-				line[i] = c
-				if isASCII(line) {
-					t.Errorf("byte %X at %d of %d was not found", c, i, size)
-				}
-			}
-			line[i] = 0x7F
-		}
-	}
-}
-
 func TestReserved(t *testing.T) {
 	for _, word := range []string{ping, disconnect, shutdown} {
 		if got := reserved([]byte(word)); got != word {

@@ -39,10 +39,12 @@ func sumPlain(p []byte) uint32 {
 		odd := shifted - even>>16<<8
 		total += addLanes(even) + addLanes(odd)
 	}
+	var rest uint64 // three words at most, which leave room in the lanes
 	for ; len(p) >= 8; p = p[8:] {
 		x := binary.LittleEndian.Uint64(p)
-		total += addLanes(x&lanes + x>>8&lanes)
+		rest += x&lanes + x>>8&lanes
 	}
+	total += addLanes(rest)
 	for _, b := range p {
 		total += uint64(b)
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/parley-net/parley/internal/ascii"
 	"github.com/parley-net/parley/wire"
 )
 
@@ -118,7 +119,7 @@ func (m *machine) message(block header, payload []byte, ev *wire.Event) {
 		}
 		ev.SetFloat(f)
 	case kindStr:
-		if !utf8.Valid(payload) {
+		if !ascii.Is(payload) && !utf8.Valid(payload) {
 			m.notUTF8(ev)
 			return
 		}

@@ -10,6 +10,13 @@ import (
 // Receive consumes the next bytes of the peer.
 func (m *machine) Receive(p []byte, ev *wire.Event) (n int, err error) {
 	ev.Kind = wire.EventNone
+	if end, ok := m.whole(p); ok { // most calls
+		m.owe()
+		ev.SetBytes(p[headerSize:end:end])
+		ev.Owes = m.owed > 0
+		m.offset += int64(end)
+		return end, nil
+	}
 	if m.granted {
 		m.granted = false
 		ev.Kind, ev.N, ev.Owes = wire.EventConfirmed, 1, m.owed > 0
@@ -47,8 +54,19 @@ func (m *machine) receiveHello(p []byte, ev *wire.Event) (int, error) {
 	return 1, nil
 }
 
+// whole returns where the message ends with which p begins, if all of it is there
+// and may be delivered at once.
+func (m *machine) whole(p []byte) (end int, ok bool) {
+	if m.state != boundary || len(p) < headerSize || m.held == anyHeader || m.granted {
+		return 0, false
+	}
+	size := binary.BigEndian.Uint32(p) // of an answer it would be too large
+	ok = size <= m.largest && uint64(size) <= uint64(len(p)-headerSize) && (size <= EagerLimit || m.unanswered == 0)
+	return headerSize + int(size), ok
+}
+
 // receiveNext reads what begins at a message boundary: an answer to one of our
-// messages, or a message.
+// messages, or a message that is not whole.
 func (m *machine) receiveNext(p []byte, ev *wire.Event) (int, error) {
 	switch {
 	case len(p) == 0:
@@ -68,13 +86,6 @@ func (m *machine) receiveNext(p []byte, ev *wire.Event) (int, error) {
 		// A collision. The peer takes what follows our header for the payload.
 		m.grant(ev)
 		return 0, nil
-	}
-	whole := size <= int64(len(p)-headerSize) && (size <= EagerLimit || m.unanswered == 0)
-	if whole && size <= int64(m.largest) {
-		m.owe()
-		end := headerSize + int(size)
-		ev.SetBytes(p[headerSize:end:end])
-		return end, nil
 	}
 	m.state, m.size, m.missing = offered, uint32(size), uint32(size)
 	ev.Kind, ev.N, ev.Message = wire.EventOffer, size, wire.Message{}

@@ -19,13 +19,16 @@ func (m *machine) Send(dst []byte, msg wire.Message) ([]byte, wire.Sent, error) 
 	if t != wire.TypeBytes && t != wire.TypeText {
 		return dst, wire.Sent{}, fmt.Errorf("%w: tinyproto carries bytes, and text as its bytes, no %s", wire.ErrNotRepresentable, t)
 	}
-	dst, sent, err := m.SendHead(dst, int64(len(payload)))
-	if sent.Body == wire.BodyFollows && len(payload) <= copyLimit {
-		dst = append(dst, payload...)
-		m.open, sent.Body = false, wire.BodyNone
+	if n := len(payload); 0 < n && n <= copyLimit && m.mayLeave() && !m.left {
+		m.unanswered++
+		return append(binary.BigEndian.AppendUint32(dst, uint32(n)), payload...), wire.Sent{Confirm: true}, nil
 	}
-	return dst, sent, err
+	return m.SendHead(dst, int64(len(payload)))
 }
+
+// mayLeave: a payload need not wait for the peer's OK. Where each should, it need not
+// when messages have crossed.
+func (m *machine) mayLeave() bool { return m.eager != Never || m.state == offered }
 
 // SendHead appends the header of a message of size bytes to dst.
 func (m *machine) SendHead(dst []byte, size int64) ([]byte, wire.Sent, error) {
@@ -42,7 +45,7 @@ func (m *machine) SendHead(dst []byte, size int64) ([]byte, wire.Sent, error) {
 	case size == 0:
 	case size > EagerLimit:
 		m.held, sent.Body = onlyOK, wire.BodyHeld
-	case m.eager == Never && m.state != offered: // else messages have crossed
+	case !m.mayLeave():
 		m.held, sent.Body = anyHeader, wire.BodyHeld
 	default:
 		m.open, sent.Body = true, wire.BodyFollows
@@ -62,7 +65,11 @@ func (m *machine) BodySent() {
 // EventGranted and the payload: the OKs to headers read before the grant leave
 // then. While the payload leaves it appends nothing.
 func (m *machine) Output(dst []byte) []byte {
-	if m.owed > 0 {
+	switch {
+	case m.owed == 1:
+		m.owed = 0
+		dst = append(dst, statusOK)
+	case m.owed > 1:
 		n, more := len(dst), int(m.owed)
 		dst = slices.Grow(dst, more)[:n+more]
 		for i := range dst[n:] {

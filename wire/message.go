@@ -109,6 +109,12 @@ func (m Message) Len() int {
 // modified.
 func (m Message) Bytes() []byte { return unsafe.Slice(m.data, m.Len()) }
 
+// Plain returns what AppendText appends, without a copy, if that is the payload of
+// a bytes or text message.
+func (m Message) Plain() (b []byte, ok bool) {
+	return unsafe.Slice(m.data, m.Len()), m.meta&(typeMask|flagInvalid) <= meta(TypeText)
+}
+
 // Text returns the message as text: that of a text message, the bytes of a
 // bytes message, a number as Python's str() prints it. On a oneline server it
 // is the line without the bytes 80..FF, unless the UTF8 option is set; Bytes
