@@ -10,6 +10,7 @@ import (
 
 	"github.com/parley-net/parley"
 	"github.com/parley-net/parley/oneline"
+	"github.com/parley-net/parley/serpy"
 	"github.com/parley-net/parley/serpy2"
 	"github.com/parley-net/parley/tinyproto"
 )
@@ -17,6 +18,7 @@ import (
 var echoForms = []form{
 	{oneline.Protocol{}, "ping\n", func(ms ...string) string { return strings.Join(ms, "\n") + "\n" }},
 	{tinyproto.Protocol{}, tinyHello, tiny},
+	{serpy.Protocol{ForceMode: true}, "", func(ms ...string) string { return strings.Join(ms, "\x1f") + "\x1f" }},
 	{serpy2.Protocol{}, "", serpy2Text},
 }
 
