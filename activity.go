@@ -134,7 +134,9 @@ func (c *Conn) rest() {
 	if cap(q) > 16 {
 		q = nil
 	}
-	*a = activity{inbox: inbox{q: q}, watch: watch{timer: a.watch.timer}, late: a.late, spare: a.spare, hint: a.hint}
+	timer, late, spare, hint := a.watch.timer, a.late, a.spare, a.hint
+	*a = activity{} // at once: with the fields in it there would be a copy to move
+	a.inbox.q, a.watch.timer, a.late, a.spare, a.hint = q, timer, late, spare, hint
 	c.cfg.activities.Put(a)
 }
 

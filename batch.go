@@ -11,7 +11,7 @@ import "github.com/parley-net/parley/wire"
 // plain reports whether nothing goes on that must be asked about for each message.
 // It is called between handing and the handler.
 func (c *Conn) plain() bool {
-	return c.deferFlush && !c.draining && !c.farewell && !c.severed && !c.mute &&
+	return !c.draining && !c.farewell && !c.severed && !c.mute &&
 		!c.turn && c.turns.empty() && !c.writing && c.pending() == len(c.out) &&
 		c.inbox.len() == 0 && len(c.transform) == 0 && c.cfg.trace == nil && !c.cfg.stepwise
 }
@@ -30,7 +30,7 @@ func (c *Conn) batch(gen int32, in *input, ev *wire.Event, called *bool) (more, 
 		err := c.cfg.serve(connContext{c}, c, m)
 		*called = false
 		c.mu.Lock()
-		if !c.undisturbed || err != nil {
+		if !c.undisturbed || !c.deferFlush || err != nil {
 			c.undisturbed = false
 			return c.handled(gen, in, err), false, nil
 		}
@@ -38,9 +38,10 @@ func (c *Conn) batch(gen int32, in *input, ev *wire.Event, called *bool) (more, 
 		n, err := c.receive(in.bytes(), ev)
 		in.r += n
 		switch {
-		case ev.Kind == wire.EventMessage && err == nil && in.r < len(in.b):
+		case ev.Kind == wire.EventMessage && err == nil:
 			c.stats.MessagesIn++
 			c.unheard = false
+			c.deferFlush = in.r < len(in.b)
 		case ev.Kind == wire.EventConfirmed && err == nil:
 			c.control(ev)
 			goto next

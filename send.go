@@ -53,7 +53,7 @@ func (c *Conn) Send(ctx context.Context, m Message) error {
 		c.owes = true
 	}
 	c.account(sent, len(out)-before)
-	if sent.Body == wire.BodyNone {
+	if c.deferFlush && sent.Body == wire.BodyNone {
 		return nil // the reader will flush
 	}
 	c.undisturbed, c.turn = false, true

@@ -23,10 +23,10 @@ func rawConn(nc net.Conn) syscall.RawConn {
 // nothing yet.
 func readFD(fd uintptr, p []byte) (n int, again bool, err error) {
 	for {
-		n, err = sysRead(int(fd), p)
-		switch err {
-		case nil:
+		if n, err = sysRead(int(fd), p); err == nil {
 			return n, false, nil
+		}
+		switch errno, _ := err.(syscall.Errno); errno {
 		case syscall.EINTR:
 		case syscall.EAGAIN:
 			return 0, true, nil
@@ -40,9 +40,11 @@ func readFD(fd uintptr, p []byte) (n int, again bool, err error) {
 func writeFD(fd uintptr, p []byte) (n int, err error) {
 	for n < len(p) {
 		m, err := sysWrite(int(fd), p[n:])
-		switch err {
-		case nil:
+		if err == nil {
 			n += m
+			continue
+		}
+		switch errno, _ := err.(syscall.Errno); errno {
 		case syscall.EINTR:
 		case syscall.EAGAIN:
 			return n, nil

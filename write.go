@@ -95,7 +95,9 @@ func (c *Conn) queueBody(b, whole []byte, w *waiter) {
 // there is none.
 func (c *Conn) next() bool {
 	for len(c.current.b) == 0 {
-		c.finishCurrent(nil)
+		if c.current.whole != nil || c.current.w != nil {
+			c.finishCurrent(nil)
+		}
 		switch {
 		case len(c.queue) > 0:
 			c.current = c.queue[0]
@@ -122,13 +124,13 @@ func (c *Conn) next() bool {
 
 // finishCurrent lets go of the current segment.
 func (c *Conn) finishCurrent(err error) {
-	s := c.current
+	whole, w := c.current.whole, c.current.w
 	c.current = segment{}
-	if s.whole != nil {
-		bufpool.Put(s.whole[:0])
+	if whole != nil {
+		bufpool.Put(whole[:0])
 	}
-	if s.w != nil {
-		s.w.signal(err)
+	if w != nil {
+		w.signal(err)
 	}
 }
 
