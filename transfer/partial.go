@@ -161,10 +161,25 @@ func (p *partial) take(size int64, r io.Reader) error {
 		p.err = refusef("a message of %d bytes where %d were left of the file", size, left)
 		return p.err
 	}
-	buf := bufpool.Get(pieceSize)
-	defer bufpool.Put(buf)
-	_, err := io.CopyBuffer(p, r, buf[:cap(buf)])
-	return err
+	buf := bufpool.Get(firstPiece)
+	defer func() { bufpool.Put(buf) }()
+	for {
+		n, err := r.Read(buf[:cap(buf)])
+		if n > 0 {
+			if _, err := p.Write(buf[:n]); err != nil {
+				return err
+			}
+		}
+		switch {
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			return err
+		case n == cap(buf) && n < pieceSize: // it comes quickly: fewer, larger reads are cheaper
+			bufpool.Put(buf)
+			buf = bufpool.Get(2 * n)
+		}
+	}
 }
 
 // Write appends b to the file.

@@ -17,8 +17,12 @@ const (
 // defaultMessageSize is the size of the originals' data messages.
 const defaultMessageSize = 4 << 20
 
-// pieceSize is how much of a file is read or written at a time.
-const pieceSize = 256 << 10
+// pieceSize is how much of a file is read or written at a time, at most. A sender
+// that has not yet sent as much at once gets firstPiece.
+const (
+	pieceSize  = 1 << 20
+	firstPiece = 64 << 10
+)
 
 // A Transfer is the state of one file on its way.
 type Transfer struct {
