@@ -5,6 +5,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/internal/ascii"
 	"github.com/parley-net/parley/oneline"
 	"github.com/parley-net/parley/serpy"
 	"github.com/parley-net/parley/wire"
@@ -98,7 +99,7 @@ func line(m parley.Message, from parley.Protocol, to oneline.Protocol, role wire
 		return m, fmt.Errorf("%w: oneline carries text, and these bytes are not UTF-8", parley.ErrNotRepresentable)
 	}
 	if role == wire.Dialing {
-		if !to.UTF8 && !isASCII(text) {
+		if !to.UTF8 && !ascii.Is(text) {
 			return m, fmt.Errorf("%w: a oneline server takes ASCII only, unless the address says ?utf8=1", parley.ErrNotRepresentable)
 		}
 		switch string(text) {
@@ -107,15 +108,6 @@ func line(m parley.Message, from parley.Protocol, to oneline.Protocol, role wire
 		}
 	}
 	return wire.TextBytes(text), nil
-}
-
-func isASCII(b []byte) bool {
-	for _, c := range b {
-		if c >= utf8.RuneSelf {
-			return false
-		}
-	}
-	return true
 }
 
 // forSerpy returns m for serpy, where only a pickle tells what type a value
