@@ -64,7 +64,7 @@ func (c *Conn) passOnce(r *runner, gen int32) (drained, ok bool) {
 	if err != nil && !c.readFailed(err) || !c.process(gen) {
 		return true, false
 	}
-	c.flush()
+	c.flushRest()
 	c.endDraining()
 	c.holds()
 	switch {

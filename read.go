@@ -24,7 +24,7 @@ func (c *Conn) read() {
 		c.io = newTransport(c.nc)
 	}
 	for c.resume(gen) && c.process(gen) {
-		c.flush()
+		c.flushRest()
 		if !c.handling { // else what another goroutine's handler sends depends on it
 			c.stopLate() // it would cost more to let it run
 		}

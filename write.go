@@ -165,6 +165,16 @@ func (c *Conn) flush() {
 	c.checkDrained()
 }
 
+// flushRest is flush for the reader at the end of a batch, whose last answer has
+// mostly left already.
+func (c *Conn) flushRest() {
+	if c.owes || c.out != nil || c.pending() > 0 {
+		c.flush()
+		return
+	}
+	c.checkDrained() // the peer's last answer may have come
+}
+
 // try writes what the kernel takes of p without blocking.
 func (c *Conn) try(p []byte) (int, error) {
 	if lc := c.looped(); lc != nil {
