@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -82,6 +83,34 @@ func TestBroadcastEncodesOnce(t *testing.T) {
 					}
 				}
 			})
+		}
+	}
+}
+
+// A large message that has left is not kept by the connections it went to.
+//
+// Verifies: RUNTIME-09
+func TestBroadcastIsLetGo(t *testing.T) {
+	const size = 32 << 20
+	life := newLife()
+	srv := &parley.Server{Protocol: serpy2.Protocol{}, Handler: parley.HandlerFunc(discard), Hooks: life.hooks()}
+	nc, err := net.Dial("tcp", newServer(t, srv))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	life.conn(t)
+	before := heap()
+	if n, err := srv.Broadcast(parley.Bytes(make([]byte, size))); n != 1 || err != nil {
+		t.Fatalf("%d took it, %v", n, err)
+	}
+	nc.SetDeadline(time.Now().Add(20 * time.Second))
+	if _, err := io.CopyN(io.Discard, nc, size); err != nil {
+		t.Fatal(err)
+	}
+	for began := time.Now(); heap()-before > size/2; { // its last part may not have been accounted for
+		if time.Since(began) > 10*time.Second {
+			t.Fatalf("the connection holds %d MiB", (heap()-before)>>20)
 		}
 	}
 }

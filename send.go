@@ -45,7 +45,8 @@ func (c *Conn) Send(ctx context.Context, m Message) error {
 	}
 	out, sent, err := c.m.Send(c.out, m)
 	if err != nil {
-		c.stats.BytesOut += uint64(len(out) - before)
+		c.stats.BytesOut += uint64(len(c.out) - before)
+		c.flushSoon()
 		return err
 	}
 	c.out = out

@@ -116,6 +116,7 @@ func (c *Conn) next() bool {
 			}
 			bufpool.Put(c.out)
 			c.out, c.queue = nil, nil
+			c.current = segment{} // it may still hold a large body
 			return false
 		}
 	}

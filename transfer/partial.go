@@ -178,6 +178,9 @@ func (p *partial) take(size int64, r io.Reader) error {
 		case n == cap(buf) && n < pieceSize: // it comes quickly: fewer, larger reads are cheaper
 			bufpool.Put(buf)
 			buf = bufpool.Get(2 * n)
+		case n < firstPiece && cap(buf) > firstPiece: // it does not any more
+			bufpool.Put(buf)
+			buf = bufpool.Get(firstPiece)
 		}
 	}
 }
@@ -237,7 +240,7 @@ func (p *partial) Close() error {
 // hashPrefix returns the hash of the first n bytes of r, open for more.
 func hashPrefix(ctx context.Context, r io.ReaderAt, n int64, tell func()) (hash.Hash, error) {
 	h := newHash()
-	buf := bufpool.Get(pieceSize)
+	buf := bufpool.Get(int(min(n, pieceSize)))
 	defer bufpool.Put(buf)
 	for at := int64(0); at < n; {
 		if err := ctx.Err(); err != nil {
