@@ -5,6 +5,7 @@
 package screen
 
 import (
+	"bytes"
 	"fmt"
 	"regexp"
 	"slices"
@@ -217,6 +218,9 @@ var sequence = regexp.MustCompile(`^\x1b\[([<=>?]?)([0-9;:]*)([ -/]*)([@-~])`)
 func (s *Screen) escape(p []byte) int {
 	if len(p) < 2 {
 		return 0
+	}
+	if next := bytes.IndexByte(p[1:], 0x1b); next >= 0 && sequence.Find(p[:1+next]) == nil && (next == 0 || p[1] == '[') {
+		return 1 + next // cut off, as Ctrl-C makes the terminal discard what is under way
 	}
 	if p[1] == 'M' {
 		s.reverseLineFeed()

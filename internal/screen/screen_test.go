@@ -1,6 +1,7 @@
 package screen
 
 import (
+	"io"
 	"regexp"
 	"slices"
 	"testing"
@@ -79,5 +80,18 @@ func TestResize(t *testing.T) {
 	}
 	if x, y := s.Cursor(); x != 1 || y != 1 {
 		t.Errorf("the cursor is at %d, %d", x, y)
+	}
+}
+
+// Ctrl-C makes the terminal discard what is under way, in the middle of a sequence
+// too.
+func TestSequenceThatIsCutOff(t *testing.T) {
+	for _, cut := range []string{"\x1b", "\x1b[", "\x1b[1", "\x1b[1;2"} {
+		s := New(20, 3)
+		io.WriteString(s, "one\r\ntwo"+cut)
+		io.WriteString(s, "\x1b[1A\rthree")
+		if got := s.String(); got != "three\ntwo\n" || s.Foreign() != nil {
+			t.Errorf("after %q the screen is %q, foreign %q", cut, got, s.Foreign())
+		}
 	}
 }
