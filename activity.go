@@ -102,16 +102,10 @@ func (c *Conn) entered() {
 
 // unlock is c.mu.Unlock, and lets c rest if nothing is under way.
 func (c *Conn) unlock() {
-	if c.reader == readerAttached {
-		c.restIfCalm()
-	}
-	c.mu.Unlock()
-}
-
-func (c *Conn) restIfCalm() {
-	if c.resting() {
+	if c.reader == readerAttached && c.resting() {
 		c.rest()
 	}
+	c.mu.Unlock()
 }
 
 // wake gives c an activity.

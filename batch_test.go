@@ -143,11 +143,7 @@ func TestSlowHandlerOfABatch(t *testing.T) {
 func dialLines(t *testing.T, handler parley.HandlerFunc) *net.TCPConn {
 	t.Helper()
 	srv := &parley.Server{Protocol: oneline.Protocol{}, Handler: handler}
-	if err := srv.Listen("127.0.0.1:0"); err != nil {
-		t.Fatal(err)
-	}
-	serve(t, srv)
-	nc, err := net.Dial("tcp", srv.Addrs()[0].String())
+	nc, err := net.Dial("tcp", newServer(t, srv))
 	if err != nil {
 		t.Fatal(err)
 	}

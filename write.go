@@ -95,9 +95,7 @@ func (c *Conn) queueBody(b, whole []byte, w *waiter) {
 // there is none.
 func (c *Conn) next() bool {
 	for len(c.current.b) == 0 {
-		if c.current.whole != nil || c.current.w != nil {
-			c.finishCurrent(nil)
-		}
+		c.finishCurrent(nil)
 		switch {
 		case len(c.queue) > 0:
 			c.current = c.queue[0]
@@ -116,7 +114,6 @@ func (c *Conn) next() bool {
 			}
 			bufpool.Put(c.out)
 			c.out, c.queue = nil, nil
-			c.current = segment{} // it may still hold a large body
 			return false
 		}
 	}

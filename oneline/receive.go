@@ -126,7 +126,7 @@ func (m *machine) response(ev *wire.Event, line []byte) error {
 		ev.Kind = wire.EventOpen
 		return nil
 	}
-	if !ascii.Is(line) && !utf8.Valid(line) {
+	if !ascii.UTF8(line) {
 		ev.Kind = wire.EventLost
 		ev.Err = &wire.MessageError{Protocol: name, Offset: m.offset, Rule: fmt.Sprintf(
 			"a line of %d bytes is not UTF-8: the server has to send text", len(line))}

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/parley-net/parley/internal/ascii"
 	"github.com/parley-net/parley/wire"
@@ -119,7 +118,7 @@ func (m *machine) message(block header, payload []byte, ev *wire.Event) {
 		}
 		ev.SetFloat(f)
 	case kindStr:
-		if !ascii.Is(payload) && !utf8.Valid(payload) {
+		if !ascii.UTF8(payload) {
 			m.notUTF8(ev)
 			return
 		}

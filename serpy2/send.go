@@ -3,7 +3,6 @@ package serpy2
 import (
 	"fmt"
 	"math"
-	"unicode/utf8"
 
 	"github.com/parley-net/parley/internal/ascii"
 	"github.com/parley-net/parley/wire"
@@ -40,7 +39,7 @@ func (m *machine) Send(dst []byte, msg wire.Message) ([]byte, wire.Sent, error) 
 	if uint64(len(payload)) > math.MaxUint32 {
 		return dst, sent, fmt.Errorf("%w: a serpy2 block carries at most %d bytes, not %d; split it", wire.ErrTooLarge, uint32(math.MaxUint32), len(payload))
 	}
-	if kind == kindStr && !ascii.Is(payload) && !utf8.Valid(payload) {
+	if kind == kindStr && !ascii.UTF8(payload) {
 		return dst, sent, fmt.Errorf("%w: a serpy2 str is UTF-8; send other bytes as bytes", wire.ErrNotRepresentable)
 	}
 	dst = header{kind, sum(payload), uint32(len(payload))}.append(dst)

@@ -2,7 +2,13 @@
 // know that a short text is UTF-8.
 package ascii
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"unicode/utf8"
+)
+
+// UTF8 reports whether b is UTF-8.
+func UTF8(b []byte) bool { return Is(b) || utf8.Valid(b) }
 
 // Is reports whether b has no byte of 80..FF. The last word overlaps the
 // one before it, so that few lines need the loop over single bytes.

@@ -219,20 +219,20 @@ func (s *Screen) escape(p []byte) int {
 	if len(p) < 2 {
 		return 0
 	}
-	if next := bytes.IndexByte(p[1:], 0x1b); next >= 0 && sequence.Find(p[:1+next]) == nil && (next == 0 || p[1] == '[') {
-		return 1 + next // cut off, as Ctrl-C makes the terminal discard what is under way
-	}
-	if p[1] == 'M' {
+	switch p[1] {
+	case 'M':
 		s.reverseLineFeed()
 		return 2
-	}
-	if p[1] != '[' {
+	case '[', 0x1b:
+	default:
 		s.foreign = append(s.foreign, fmt.Sprintf("%q", p[:2]))
 		return 2
 	}
 	found := sequence.FindSubmatch(p)
 	if found == nil {
-		return 0
+		// Where another sequence begins this one was cut off: Ctrl-C makes the
+		// terminal discard what is under way.
+		return 1 + bytes.IndexByte(p[1:], 0x1b)
 	}
 	s.csi(string(found[1]), string(found[2]), string(found[3])+string(found[4]))
 	return len(found[0])
