@@ -29,7 +29,9 @@
 // replaced. Names with PartSuffix can't be transferred.
 //
 // Paths on a server are relative to its folder, with / between their parts. An
-// absolute path, a .. and a symbolic link that leads out are rejected.
+// absolute path, a .. and a symbolic link that leads out are rejected, and so are
+// uploads to names with characters that control a terminal: control characters,
+// line and paragraph separators, and those that turn the direction of the text.
 //
 // # Resuming, and checking contents
 //

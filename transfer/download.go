@@ -59,7 +59,7 @@ func (cl *Client) openLocal(ctx context.Context, local string) (*partial, digest
 	if cl.Plain {
 		return p, nil, nil
 	}
-	have, err := p.prefix(ctx, func() {})
+	have, err := p.prefix(ctx)
 	if err != nil {
 		p.Close()
 		root.Close()

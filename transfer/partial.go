@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"hash"
 	"io"
 	"io/fs"
@@ -128,14 +127,19 @@ func (p *partial) inPlace() bool {
 	return err == nil && os.SameFile(there, ours)
 }
 
-// prefix returns the hash of what is there, and goes on with it for what is to
-// come.
-func (p *partial) prefix(ctx context.Context, tell func()) (digest, error) {
-	var err error
-	if p.sum, err = hashPrefix(ctx, p.f, p.at, tell); err != nil {
+// prefix hashes what is there.
+func (p *partial) prefix(ctx context.Context) (digest, error) {
+	sum, err := hashPrefix(ctx, p.f, p.at, func() {})
+	if err != nil {
 		return nil, err
 	}
-	return p.sum.Sum(nil), nil
+	return p.follow(sum), nil
+}
+
+// follow goes on with sum, the hash of what is there, for what is to come.
+func (p *partial) follow(sum hash.Hash) digest {
+	p.sum = sum
+	return sum.Sum(nil)
 }
 
 // start begins a file of size bytes: behind what is there, or from zero.
@@ -235,24 +239,4 @@ func (p *partial) Close() error {
 		_ = p.root.Remove(p.part)
 	}
 	return p.f.Close()
-}
-
-// hashPrefix returns the hash of the first n bytes of r, open for more.
-func hashPrefix(ctx context.Context, r io.ReaderAt, n int64, tell func()) (hash.Hash, error) {
-	h := newHash()
-	buf := bufpool.Get(int(min(n, pieceSize)))
-	defer bufpool.Put(buf)
-	for at := int64(0); at < n; {
-		if err := ctx.Err(); err != nil {
-			return nil, context.Cause(ctx)
-		}
-		piece := buf[:min(int64(cap(buf)), n-at)]
-		if got, err := r.ReadAt(piece, at); got < len(piece) {
-			return nil, fmt.Errorf("reading the first %d bytes: %w", n, err)
-		}
-		h.Write(piece)
-		at += int64(len(piece))
-		tell()
-	}
-	return h, nil
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"unicode"
 )
 
 // maxPath is the longest path in bytes that is looked at.
@@ -48,6 +49,22 @@ func checkPath(p string, windows bool) error {
 		return refusef("names with %s are those of incomplete files: %s", PartSuffix, quote(p))
 	}
 	return nil
+}
+
+// checkNew refuses the path of a file that is to be made if a character of it
+// has an effect where names are printed.
+func checkNew(p string) error {
+	if strings.ContainsFunc(p, isControl) {
+		return refusef("control characters in the name of a new file: %s", quote(p))
+	}
+	return nil
+}
+
+// isControl reports whether a character moves the cursor, ends a line, or changes
+// the direction of the text around it.
+func isControl(r rune) bool {
+	return unicode.Is(unicode.Cc, r) || unicode.Is(unicode.Zl, r) || unicode.Is(unicode.Zp, r) ||
+		r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069'
 }
 
 // isDevice reports whether Windows takes the name of a file for a device, in

@@ -3,10 +3,13 @@ package transfer
 import (
 	"errors"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/parley-net/parley"
 )
 
 // isInside is the judgement of the standard library.
@@ -38,7 +41,7 @@ func TestPaths(t *testing.T) {
 		"...":                     "",
 		"..x/x..":                 "",
 		"parley.part":             "",
-		"dätei \xff\n":            "",
+		"dätei \xff\n":            "", // but see TestNamesOfNewFiles
 	}
 	unix := map[string]string{`a\..\b`: "", `C:x`: "", "CON": "", "a/nul.txt": "", "COM1": "", "x.parley.part.": "", `\x`: ""}
 	windows := map[string]string{
@@ -105,6 +108,36 @@ func TestQuote(t *testing.T) {
 		if got := quote(s); got != want {
 			t.Errorf("%q: %s, want %s", s, got, want)
 		}
+	}
+}
+
+// Verifies: TPFT-21
+func TestNamesOfNewFiles(t *testing.T) {
+	for _, name := range []string{"a\nb", "a\r", "\tx", "\x1b[2J", "x\x07", "\x7f", "d\b/x", "x\u0085", "x\u009b2J", "x\u2028y", "\u2029", "gpj.\u202eexe", "\u202d", "\u2066x\u2069"} {
+		want := "control characters in the name of a new file: " + quote(name)
+		if err := checkNew(name); err == nil || err.Error() != want {
+			t.Errorf("%q: %v, want %s", name, err, want)
+		}
+	}
+	for _, name := range []string{"x", "d/x y", "dätei", "文件", "👩\u200d🔬.png", "\xff\xe4", "שלום\u200f", "'\"$`\\"} {
+		if err := checkNew(name); err != nil {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+	ts := serve(t, parley.Limits{}, nil)
+	cl := ts.dial(t)
+	var rejected *RejectedError
+	err := cl.UploadFrom(soon(t), strings.NewReader("x"), 1, "a\x1b[2Jb")
+	if !errors.As(err, &rejected) || rejected.Reason != `control characters in the name of a new file: 'a\x1b[2Jb'` {
+		t.Error(err)
+	}
+	tree(t, ts.dir)
+	// One that is there already can be had.
+	if err := os.WriteFile(ts.path("a\nb"), []byte("x"), 0o644); err != nil {
+		t.Skip("no such names here: ", err)
+	}
+	if err := cl.Download(soon(t), "a\nb", filepath.Join(t.TempDir(), "x")); err != nil {
+		t.Error(err)
 	}
 }
 

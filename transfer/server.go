@@ -32,6 +32,11 @@ const defaultMaxFile = 1 << 40
 // ends clients that stand still in the middle of a file; neither is necessary.
 // Each connection carries one file at a time, any number one after the other.
 //
+// A client that continues a file asks the server to hash what is there of it.
+// That is done for as many clients at a time as there are processors and for one
+// of each IP address, ends when the client has gone, and is remembered as long as
+// the file's size, time and identity stay the same.
+//
 // There is no login: who can connect can read the folder, and write it if
 // Writable says so. Clients can be told apart in Allow, and by TLS.
 //
@@ -67,6 +72,8 @@ type Server struct {
 	// Logger gets one record for every transfer and rejection. nil: silent.
 	Logger *slog.Logger
 
+	hashing hashing
+
 	mu       sync.Mutex
 	sessions map[*parley.Conn]*session // those in the middle of a transfer
 }
@@ -87,6 +94,19 @@ func (s *Server) serve(ctx context.Context, c *parley.Conn, size int64, r io.Rea
 	if s.Root == nil {
 		return errors.New("transfer: Server.Root is nil; set it to the folder to serve")
 	}
+	next, err := s.take(ctx, c, size, r)
+	for next != nil {
+		st := next
+		if next = nil; err == nil {
+			next, err = s.take(ctx, c, st.Size(), st)
+		}
+		st.Close()
+	}
+	return err
+}
+
+// take takes one message, and returns the next one if it has come meanwhile.
+func (s *Server) take(ctx context.Context, c *parley.Conn, size int64, r io.Reader) (early *parley.Stream, err error) {
 	s.mu.Lock()
 	ss := s.sessions[c]
 	s.mu.Unlock()
@@ -96,38 +116,43 @@ func (s *Server) serve(ctx context.Context, c *parley.Conn, size int64, r io.Rea
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
 	if ss.over {
-		return c.Err()
+		return nil, c.Err()
 	}
-	return ss.next(ctx, size, r)
+	return nil, ss.next(ctx, size, r)
 }
 
 // request takes a message between two transfers.
-func (s *Server) request(ctx context.Context, c *parley.Conn, size int64, r io.Reader) error {
+func (s *Server) request(ctx context.Context, c *parley.Conn, size int64, r io.Reader) (early *parley.Stream, err error) {
 	l, err := readLetter(size, r)
 	if err != nil {
-		return refuse(ctx, c, err)
+		return nil, refuse(ctx, c, err)
 	}
+	if st, ok := r.(*parley.Stream); ok {
+		st.Close() // so that the next message can come
+	}
+	ss := &session{srv: s, conn: c}
 	switch l.kind {
 	case typeUpload:
-		return s.upload(ctx, c, l)
+		err = s.upload(ctx, ss, l)
 	case typeDownload:
-		return s.download(ctx, c, l)
+		err = s.download(ctx, ss, l)
 	case typeClose:
-		return parley.ErrPeerClosed
+		err = parley.ErrPeerClosed
+	default: // as the original does
 	}
-	return nil // as the original does
+	return ss.early, err
 }
 
-func (s *Server) upload(ctx context.Context, c *parley.Conn, l letter) error {
-	ss := &session{srv: s, conn: c, t: Transfer{Upload: true}}
+func (s *Server) upload(ctx context.Context, ss *session, l letter) error {
+	ss.t = Transfer{Upload: true}
 	if err := ss.prepareUpload(ctx, l); err != nil {
 		return s.decline(ctx, ss, err)
 	}
 	return ss.open(func() error { return ss.answerUpload(ctx) })
 }
 
-func (s *Server) download(ctx context.Context, c *parley.Conn, l letter) error {
-	ss := &session{srv: s, conn: c, t: Transfer{Size: -1}}
+func (s *Server) download(ctx context.Context, ss *session, l letter) error {
+	ss.t = Transfer{Size: -1}
 	if err := ss.prepareDownload(ctx, l); err != nil {
 		return s.decline(ctx, ss, err)
 	}

@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"io/fs"
+	"os"
 	"sync"
 	"syscall"
 
@@ -19,6 +21,8 @@ type session struct {
 	srv  *Server
 	conn *parley.Conn
 	path string // as the client calls the file
+	// early is what the client has said while its request was looked at.
+	early *parley.Stream
 
 	mu     sync.Mutex // held while a message is taken, and at the end
 	next   func(ctx context.Context, size int64, r io.Reader) error
@@ -141,6 +145,9 @@ func (ss *session) prepareUpload(ctx context.Context, l letter) (err error) {
 	if limit := cmp.Or(s.MaxFile, defaultMaxFile); limit > 0 && t.Size > limit {
 		return refusef("a file of %d bytes, this server takes %d: %s", t.Size, limit, quote(ss.path))
 	}
+	if err = checkNew(ss.path); err != nil {
+		return err
+	}
 	if err = s.allow(ss.conn, ss.path, t); err != nil {
 		return err
 	}
@@ -153,11 +160,21 @@ func (ss *session) prepareUpload(ctx context.Context, l letter) (err error) {
 	}
 	p.tell = ss.moved
 	ss.in, ss.file = p, p
-	if ss.check = l.flag(keyResume); ss.check {
-		ss.have, err = p.prefix(ctx, func() {})
+	if ss.check = l.flag(keyResume); !ss.check {
+		return p.start(0, t.Size)
+	}
+	sum, err := ss.prefix(ctx, p.part, p.f, p.at)
+	if err != nil {
 		return err
 	}
-	return p.start(0, t.Size)
+	ss.have = p.follow(sum)
+	return nil
+}
+
+// prefix hashes the first n bytes of f, which is called name.
+func (ss *session) prefix(ctx context.Context, name string, f *os.File, n int64) (sum hash.Hash, err error) {
+	sum, ss.early, err = ss.srv.hashing.prefix(ctx, ss.conn, name, f, n)
+	return sum, err
 }
 
 func (ss *session) answerUpload(ctx context.Context) error {
@@ -271,7 +288,7 @@ func (ss *session) prepareDownload(ctx context.Context, l letter) (err error) {
 	if err != nil {
 		return err
 	}
-	t.Resumed, err = src.resume(ctx, offset, have, func() {})
+	t.Resumed, err = src.resume(offset, have, func(n int64) (hash.Hash, error) { return ss.prefix(ctx, t.Path, src.f, n) })
 	return err
 }
 

@@ -55,12 +55,13 @@ func openSource(name string, stat func(string) (fs.FileInfo, error), open func(s
 
 // resume returns from where to send to a peer that has n bytes with the hash
 // want: from there if the file begins with them, or else from its beginning.
-func (s *source) resume(ctx context.Context, n int64, want digest, tell func()) (int64, error) {
+// prefix hashes these.
+func (s *source) resume(n int64, want digest, prefix func(n int64) (hash.Hash, error)) (int64, error) {
 	s.sum = newHash()
 	if n == 0 || n > s.size {
 		return 0, nil
 	}
-	sum, err := hashPrefix(ctx, s.r, n, tell)
+	sum, err := prefix(n)
 	if err != nil {
 		return 0, err
 	}

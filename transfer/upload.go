@@ -3,6 +3,7 @@ package transfer
 import (
 	"context"
 	"fmt"
+	"hash"
 	"io"
 	"os"
 )
@@ -92,7 +93,7 @@ func (k *task) resumeUpload(src *source, l letter) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	offset, err := src.resume(k.ctx, n, have, k.alive)
+	offset, err := src.resume(n, have, func(n int64) (hash.Hash, error) { return hashPrefix(k.ctx, src.r, n, k.alive) })
 	if err != nil {
 		return 0, k.refuse(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -19,8 +20,8 @@ func putCmd(a *app) *cobra.Command {
 		Short: "Send files to a file server",
 		Long: `Sends files to a server of "parley serve --files DIR --writable", or to one of
 the original tpft. The default port is 8088. PATH is relative to the server's
-folder; a PATH that is empty or ends in / is a folder that is there, and the
-files keep their names. With -p HOST may be left out: ":PATH".
+folder; a PATH that is empty, a dot, or ends in / is a folder that is there, and
+the files keep their names. With -p HOST may be left out: ":PATH".
 
 A transfer that was cut, by Ctrl-C or by the network, goes on where it stopped
 when the same command runs again: the server keeps what came in a file beside
@@ -48,7 +49,7 @@ func (a *app) put(ctx context.Context, o filesOptions, locals []string, to strin
 		return err
 	}
 	if len(locals) > 1 && !r.isFolder() {
-		return usagef("%q: several files need a folder: a PATH that is empty or ends in /", to)
+		return usagef("%q: several files need a folder: a PATH that is empty, a dot, or ends in /", to)
 	}
 	var files []file
 	for _, local := range locals {
@@ -61,7 +62,7 @@ func (a *app) put(ctx context.Context, o filesOptions, locals []string, to strin
 		}
 		f := file{remote: r, local: local, size: info.Size()}
 		if r.isFolder() {
-			f.path += filepath.Base(local)
+			f.path = strings.TrimSuffix(r.path, ".") + filepath.Base(local)
 		}
 		files = append(files, f)
 	}
