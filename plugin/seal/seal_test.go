@@ -86,19 +86,19 @@ func TestBytes(t *testing.T) {
 	a := newPlugin(t, 0).New(wire.Accepting, 100)
 	for _, c := range []struct{ sealed, message string }{
 		{recordedFirst, "hello"},
-		{"91674aa8130e5506d0c4ae99be6adfd5", ""},
-		{"d64f0bae54787b72fbdd651ea3ae5a7e7b1ae36775", "again"},
+		{"e4dbe32132474920f7dcb58acddd0d2e", ""},
+		{"4f69b03068721757328f94f364ca51c62a85120a53", "again"},
 	} {
 		receives(t, a, must(hex.DecodeString(c.sealed)), c.message)
 	}
 	d := newPlugin(t, 0).New(wire.Dialing, 100)
 	p := sealed(t, d, "hello", "again")
-	if len(p[0]) != 41+5 || len(p[1]) != 16+5 || p[0][0] != 1 || !bytes.Equal(p[0][17:25], must(hex.DecodeString(recordedFirst))[17:25]) {
+	if len(p[0]) != 73+5 || len(p[1]) != 16+5 || p[0][0] != 3 || !bytes.Equal(p[0][17:25], must(hex.DecodeString(recordedFirst))[17:25]) {
 		t.Errorf("sealed are % x and % x", p[0], p[1])
 	}
 }
 
-const recordedFirst = "01404142434445464748494a4b4c4d4e4f17979cfe362a0000d4a4e88817e84101ff230dd342574ba2a71eaef197"
+const recordedFirst = "03404142434445464748494a4b4c4d4e4f17979cfe362a000007f442473a7cce69a9fd307743fc8c21d8d05ee68bcfb7f82137758bd9ccb6e29448f9f0de7f58aafd8f2029fc19b6a645e61013b2"
 
 // Verifies: PLUGIN-05
 func TestRoundTrip(t *testing.T) {
@@ -171,7 +171,7 @@ func TestChanged(t *testing.T) {
 			}
 			forged = append(forged, good[:i])
 		}
-		forged = append(forged, append(bytes.Clone(good), 0), append([]byte{1}, good...))
+		forged = append(forged, append(bytes.Clone(good), 0), append([]byte{3}, good...))
 		for _, f := range forged {
 			a := newPlugin(t, 0).New(wire.Accepting, 100)
 			if !first {
@@ -278,8 +278,8 @@ func TestReplayedAnswer(t *testing.T) {
 	d, a := connect(newPlugin(t, 0), newPlugin(t, 0))
 	receives(t, a, sealed(t, d, "question")[0], "question")
 	answer := sealed(t, a, "answer")[0]
-	if answer[0] != 2 {
-		t.Errorf("the answer begins with %d, want 2: bound", answer[0])
+	if answer[0] != 4 {
+		t.Errorf("the answer begins with %d, want 4: bound", answer[0])
 	}
 	restarted := newPlugin(t, time.Second).New(wire.Dialing, 100)
 	refuses(t, restarted, answer, seal.ErrForged) // nothing was said yet
@@ -377,8 +377,8 @@ func TestPassphraseKey(t *testing.T) {
 func FuzzReceive(f *testing.F) {
 	first := must(hex.DecodeString(recordedFirst))
 	f.Add(first)
-	f.Add(first[:41])
-	f.Add(append([]byte{2}, first[1:]...))
+	f.Add(first[:57])
+	f.Add(append([]byte{4}, first[1:]...))
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, p []byte) {
 		a := newPlugin(t, 0).New(wire.Accepting, 100)

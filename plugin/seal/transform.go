@@ -4,6 +4,7 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
@@ -15,14 +16,16 @@ import (
 )
 
 const (
-	saltSize   = 16
-	headerSize = 1 + saltSize + 8
+	saltSize       = 16
+	headerSize     = 1 + saltSize + 8
+	commitmentSize = 32
 )
 
-// The first byte of a direction.
+// The first byte of a direction tells the version of the format too. (1 and 2
+// were those of the first one, which had no commitment.)
 const (
-	unbound = 1
-	bound   = 2 // the key depends on the peer's salt
+	unbound = 3
+	bound   = 4 // the key depends on the peer's salt
 )
 
 type transform struct {
@@ -63,19 +66,21 @@ func (d *direction) open(dst, p []byte) ([]byte, error) {
 
 func (t *transform) Send(dst, p []byte) ([]byte, error) {
 	if t.out.aead == nil {
-		head, err := t.begin()
+		head, commitment, err := t.begin()
 		if err != nil {
 			return dst, err
 		}
 		dst = append(dst, head[:]...)
+		dst = append(dst, commitment...)
 	}
 	dst = t.out.aead.Seal(dst, t.out.nonce[:], p, nil)
 	t.out.next()
 	return dst, nil
 }
 
-// begin makes the key of our direction and the header that tells it.
-func (t *transform) begin() (head [headerSize]byte, err error) {
+// begin makes the key of our direction, the header that tells it and the
+// commitment to it.
+func (t *transform) begin() (head [headerSize]byte, commitment []byte, err error) {
 	t.mu.Lock()
 	rand.Read(t.ours[:]) // never fails
 	t.sent = true
@@ -88,8 +93,8 @@ func (t *transform) begin() (head [headerSize]byte, err error) {
 	copy(head[1:], t.ours[:])
 	t.mu.Unlock()
 	binary.BigEndian.PutUint64(head[1+saltSize:], uint64(t.plugin.now().UnixNano()))
-	t.out.aead, err = t.plugin.derive(t.role, head, peer)
-	return head, err
+	t.out.aead, commitment, err = t.plugin.derive(t.role, head, peer)
+	return head, commitment, err
 }
 
 func (t *transform) Receive(dst, p []byte) ([]byte, error) {
@@ -112,10 +117,11 @@ func (t *transform) receive(dst, p []byte) ([]byte, error) {
 	if t.in.aead != nil {
 		return t.in.open(dst, p)
 	}
-	if len(p) < headerSize {
+	if len(p) < headerSize+commitmentSize {
 		return nil, ErrForged
 	}
 	head := [headerSize]byte(p)
+	committed, sealed := p[headerSize:headerSize+commitmentSize], p[headerSize+commitmentSize:]
 	f := first{
 		time: int64(binary.BigEndian.Uint64(head[1+saltSize:])),
 		salt: [saltSize]byte(head[1:]),
@@ -131,15 +137,20 @@ func (t *transform) receive(dst, p []byte) ([]byte, error) {
 			return nil, ErrForged
 		}
 		peer = ours[:]
+	case 1, 2:
+		return nil, fmt.Errorf("the peer's plugin may be of an older version: %w", ErrForged)
 	default:
 		return nil, ErrForged
 	}
-	aead, err := t.plugin.derive(t.role.Peer(), head, peer)
+	aead, commitment, err := t.plugin.derive(t.role.Peer(), head, peer)
 	if err != nil {
 		return nil, err
 	}
+	if !hmac.Equal(commitment, committed) {
+		return nil, ErrForged
+	}
 	in := direction{aead: aead}
-	out, err := in.open(dst, p[headerSize:])
+	out, err := in.open(dst, sealed)
 	if err != nil {
 		return nil, err
 	}
@@ -154,19 +165,31 @@ func (t *transform) receive(dst, p []byte) ([]byte, error) {
 	return out, nil
 }
 
-// derive makes the key of the direction in which sender speaks.
-func (p *Plugin) derive(sender wire.Role, head [headerSize]byte, peerSalt []byte) (cipher.AEAD, error) {
+// derive makes the key of the direction in which sender speaks, and a commitment
+// to it. GCM has none: whoever may choose the salt can make one message that many
+// keys open, and so try as many passphrases with one connection.
+func (p *Plugin) derive(sender wire.Role, head [headerSize]byte, peerSalt []byte) (aead cipher.AEAD, commitment []byte, err error) {
+	material, err := p.material(sender, head, peerSalt)
+	if err != nil {
+		return nil, nil, err
+	}
+	block, err := aes.NewCipher(material[:keySize])
+	if err != nil {
+		return nil, nil, fmt.Errorf("seal: %w", err)
+	}
+	aead, err = cipher.NewGCM(block)
+	return aead, material[keySize:], err
+}
+
+// material is the key of a direction and the commitment.
+func (p *Plugin) material(sender wire.Role, head [headerSize]byte, peerSalt []byte) ([]byte, error) {
 	if p.key == nil {
 		return nil, errors.New("no key; make the plugin with New")
 	}
 	context := "parley seal " + sender.String() + string(head[:]) + string(peerSalt)
-	key, err := hkdf.Key(sha256.New, p.key, head[1:1+saltSize], context, keySize)
+	b, err := hkdf.Key(sha256.New, p.key, head[1:1+saltSize], context, keySize+commitmentSize)
 	if err != nil {
 		return nil, fmt.Errorf("seal: %w", err)
 	}
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		return nil, fmt.Errorf("seal: %w", err)
-	}
-	return cipher.NewGCM(block)
+	return b, nil
 }
