@@ -76,7 +76,7 @@ func (s *Server) next(l net.Listener) (net.Conn, error) {
 	}
 	// Wait for a client first: a slot that is taken before would be withheld
 	// from the other listeners.
-	w, ok := l.(interface{ wait() error }) // see visible
+	w, ok := l.(interface{ Wait() error }) // see poller.Pollable
 	if !ok {                               // then it has to be accepted before it waits
 		nc, err := l.Accept()
 		if err != nil {
@@ -90,7 +90,7 @@ func (s *Server) next(l net.Listener) (net.Conn, error) {
 			return nil, ErrServerClosed
 		}
 	}
-	if err := w.wait(); err != nil {
+	if err := w.Wait(); err != nil {
 		return nil, err
 	}
 	select {
@@ -155,7 +155,7 @@ func (s *Server) release(nc net.Conn) {
 // that, and closes it.
 func (s *Server) refuse(nc net.Conn, why error) error {
 	if lc, ok := nc.(*loopConn); ok {
-		nc = lc.plain() // as no loop will serve it
+		nc = lc.Plain() // as no loop will serve it
 	}
 	s.mu.Lock()
 	s.stats.Refused++
@@ -201,7 +201,7 @@ func (s *Server) isClosed() bool {
 // hostOf returns the peer's IP address, which is not valid on a Unix socket.
 func hostOf(nc net.Conn) netip.Addr {
 	if lc, ok := nc.(*loopConn); ok {
-		return lc.ip.Unmap()
+		return lc.Host()
 	}
 	if a, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
 		return a.AddrPort().Addr().Unmap()

@@ -9,6 +9,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/parley-net/parley/internal/poller"
 	"github.com/parley-net/parley/wire"
 )
 
@@ -120,7 +121,7 @@ func (c *Conn) leave() {
 // Timeouts.Write.
 func (c *Conn) waitTaken(ctx context.Context) error {
 	err := c.waitDrained(ctx, c.sent)
-	for c.draining && errors.Is(err, context.DeadlineExceeded) && c.pending()+outqueue(c.nc) > 0 {
+	for c.draining && errors.Is(err, context.DeadlineExceeded) && c.pending()+poller.Unsent(c.nc) > 0 {
 		taken := c.taken()
 		longer, cancel := boundedBy(c.cfg.timeouts.Write)
 		err = c.waitDrained(longer, c.sent)
@@ -134,7 +135,7 @@ func (c *Conn) waitTaken(ctx context.Context) error {
 
 // taken is how much the peer has taken and confirmed.
 func (c *Conn) taken() int64 {
-	return int64(c.gone+c.stats.Confirmed) - int64(outqueue(c.nc))
+	return int64(c.gone+c.stats.Confirmed) - int64(poller.Unsent(c.nc))
 }
 
 // giveTime gives a peer that drops what it has not handled when the stream ends
@@ -168,7 +169,7 @@ func (c *Conn) linger() {
 	extend(max(c.cfg.timeouts.Linger, c.cfg.timeouts.Close))
 	taken := int64(-1)
 	for c.err == nil && time.Now().Before(limit) {
-		if n := c.taken(); c.draining && n > taken && outqueue(c.nc) > 0 { // see waitTaken
+		if n := c.taken(); c.draining && n > taken && poller.Unsent(c.nc) > 0 { // see waitTaken
 			taken = n
 			extend(max(c.cfg.timeouts.Linger, c.cfg.timeouts.Close, c.cfg.timeouts.Write))
 		}
@@ -176,7 +177,7 @@ func (c *Conn) linger() {
 		c.pause(c.cfg.timeouts.Linger)
 		// A peer that still sends, or has not taken or confirmed all, has not read all
 		// that is before the end.
-		if c.err != nil || c.stats.BytesIn == heard && c.stats.Confirmed >= c.sent && outqueue(c.nc) == 0 {
+		if c.err != nil || c.stats.BytesIn == heard && c.stats.Confirmed >= c.sent && poller.Unsent(c.nc) == 0 {
 			return
 		}
 	}

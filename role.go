@@ -70,7 +70,7 @@ func (c *Conn) resume(gen int32) bool {
 func (c *Conn) leaveLoop() {
 	if r := c.runner; r != nil {
 		c.runner = nil
-		r.l.replace(r)
+		r.Leave()
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"net"
 	"slices"
 	"time"
+
+	"github.com/parley-net/parley/internal/poller"
 )
 
 // serveConn begins the conversation on nc. The caller has taken a slot.
@@ -33,7 +35,7 @@ func (s *Server) serveConn(nc net.Conn) {
 	accepted := nc
 	var lc *loopConn
 	if s.EventLoops > 0 && s.TLSConfig == nil {
-		if lc = adopt(nc); lc != nil {
+		if lc = poller.Adopt[*Conn](nc); lc != nil {
 			nc = lc
 		}
 	}
@@ -64,11 +66,10 @@ func (s *Server) serveConn(nc net.Conn) {
 // which may take its time. It is called with both locks held.
 func (s *Server) begin(c *Conn, lc *loopConn, began time.Time) error {
 	if lc != nil {
-		lc.conn = c
 		if c.cfg.hooks.OnOpen == nil {
 			c.reader = readerAttached
 		}
-		if err := s.loops[c.id%uint64(len(s.loops))].add(lc); err != nil { // can't be, but for a lack of memory
+		if err := s.loops[c.id%uint64(len(s.loops))].Add(lc, c); err != nil { // can't be, but for a lack of memory
 			return err
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/parley-net/parley/internal/poller"
 	"github.com/parley-net/parley/wire"
 )
 
@@ -172,7 +173,7 @@ func (s *Server) Listen(addrs ...string) error {
 		}
 		opened = append(opened, l)
 		if s.EventLoops > 0 && s.TLSConfig == nil {
-			if opened[len(opened)-1], err = forLoops(l, s.cfg.timeouts); err != nil {
+			if opened[len(opened)-1], err = poller.Listener[*Conn](l, s.cfg.timeouts.keepAlive()); err != nil {
 				l.Close()
 				closeAll(opened[:len(opened)-1])
 				return fmt.Errorf("parley: %w", err)
@@ -198,7 +199,7 @@ func (s *Server) add(ls []net.Listener) error {
 	}
 	for _, l := range ls {
 		if s.slots != nil && s.WhenFull == FullWait {
-			l = seeing(l)
+			l = poller.Pollable(l)
 		}
 		s.listeners = append(s.listeners, l)
 	}

@@ -4,6 +4,8 @@ import (
 	"io"
 	"net"
 	"syscall"
+
+	"github.com/parley-net/parley/internal/poller"
 )
 
 // transport reads and writes one connection's bytes. On a bare socket of a
@@ -29,7 +31,7 @@ type transport struct {
 }
 
 func newTransport(nc net.Conn) *transport {
-	t := &transport{nc: nc, raw: rawConn(nc)}
+	t := &transport{nc: nc, raw: poller.Raw(nc)}
 	if t.raw != nil {
 		t.readable = t.readReady
 		t.writable = t.writeReady
@@ -73,7 +75,7 @@ func (t *transport) readReady(fd uintptr) bool {
 		p = t.in.room()
 	}
 	var again bool
-	t.n, again, t.err = readFD(fd, p)
+	t.n, again, t.err = poller.Read(fd, p)
 	if again {
 		if t.direct == nil {
 			t.in.shrink()
@@ -101,13 +103,4 @@ func (t *transport) try(p []byte) (int, error) {
 	return t.wn, t.werr
 }
 
-func (t *transport) writeReady(fd uintptr) { t.wn, t.werr = writeFD(fd, t.out) }
-
-// outqueue returns how many bytes written to nc the peer's kernel has not taken
-// yet: closing might destroy them. It is 0 where nobody tells.
-func outqueue(nc net.Conn) (n int) {
-	if raw := rawConn(nc); raw != nil {
-		raw.Control(func(fd uintptr) { n = outqueueFD(fd) })
-	}
-	return n
-}
+func (t *transport) writeReady(fd uintptr) { t.wn, t.werr = poller.Write(fd, t.out) }

@@ -176,7 +176,7 @@ func (c *Conn) flushRest() {
 // try writes what the kernel takes of p without blocking.
 func (c *Conn) try(p []byte) (int, error) {
 	if lc := c.looped(); lc != nil {
-		return lc.tryWrite(p)
+		return lc.TryWrite(p)
 	}
 	return c.io.try(p)
 }

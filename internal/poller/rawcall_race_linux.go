@@ -1,6 +1,6 @@
 //go:build race || msan || asan
 
-package parley
+package poller
 
 import "golang.org/x/sys/unix"
 

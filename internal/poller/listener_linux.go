@@ -1,4 +1,4 @@
-package parley
+package poller
 
 import (
 	"encoding/binary"
@@ -13,38 +13,38 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// loopListener accepts sockets for event loops: package net would first make a
-// connection of its own of each, some hundred bytes and system calls for nothing.
-type loopListener struct {
-	*visible
+// listener accepts sockets for loops: package net would first make a connection of
+// its own of each, some hundred bytes and system calls for nothing.
+type listener[O any] struct {
+	*pollable
 	accept func(fd uintptr) bool // made once, with its results:
-	lc     *loopConn
+	conn   *Conn[O]
 	err    error
 	peer   unix.RawSockaddrAny // what accept4 writes into
 }
 
-// forLoops returns l as a listener whose connections are *loopConn. The options
-// of TCP are set on l itself, from which they are inherited.
-func forLoops(l net.Listener, timeouts Timeouts) (net.Listener, error) {
-	v := newVisible(l)
-	if v == nil {
+// Listener returns l as a listener whose connections are Conns, or as it is if it
+// has no descriptor. They inherit alive and the other options of TCP from l.
+func Listener[O any](l net.Listener, alive net.KeepAliveConfig) (net.Listener, error) {
+	p := newPollable(l)
+	if p == nil {
 		return l, nil
 	}
 	if _, tcp := l.(*net.TCPListener); tcp {
 		var err error
-		ended := v.raw.Control(func(fd uintptr) { err = setTCP(int(fd), timeouts.keepAlive()) })
+		ended := p.raw.Control(func(fd uintptr) { err = setTCP(int(fd), alive) })
 		if ended != nil || err != nil {
-			v.f.Close()
+			p.f.Close()
 			return nil, errors.Join(ended, err)
 		}
 	}
-	ll := &loopListener{visible: v}
+	ll := &listener[O]{pollable: p}
 	ll.accept = ll.tryAccept
 	return ll, nil
 }
 
 // SetDeadline bounds Accept.
-func (l *loopListener) SetDeadline(t time.Time) error { return l.f.SetDeadline(t) }
+func (l *listener[O]) SetDeadline(t time.Time) error { return l.f.SetDeadline(t) }
 
 // setTCP sets what package net sets on every connection.
 func setTCP(fd int, alive net.KeepAliveConfig) error {
@@ -67,30 +67,30 @@ func setTCP(fd int, alive net.KeepAliveConfig) error {
 // seconds rounds up, as package net does.
 func seconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }
 
-// Accept returns the next client's *loopConn, which no loop serves yet.
-func (l *loopListener) Accept() (net.Conn, error) {
+// Accept returns the next client's Conn, which no loop serves yet.
+func (l *listener[O]) Accept() (net.Conn, error) {
 	if err := l.raw.Read(l.accept); err != nil {
 		return nil, err
 	}
 	if l.err != nil {
 		return nil, &net.OpError{Op: "accept", Net: l.Addr().Network(), Addr: l.Addr(), Err: l.err}
 	}
-	return l.lc, nil
+	return l.conn, nil
 }
 
-func (l *loopListener) tryAccept(fd uintptr) bool {
+func (l *listener[O]) tryAccept(fd uintptr) bool {
 	for {
 		nfd, err := accept4(fd, &l.peer)
 		switch err {
 		case 0:
-			l.lc, l.err = &loopConn{fd: int32(nfd)}, nil
-			l.lc.ip, l.lc.port = addrOf(&l.peer)
+			l.conn, l.err = &Conn[O]{fd: int32(nfd)}, nil
+			l.conn.ip, l.conn.port = addrOf(&l.peer)
 			return true
 		case unix.EINTR, unix.ECONNABORTED:
 		case unix.EAGAIN:
 			return false
 		default:
-			l.lc, l.err = nil, os.NewSyscallError("accept4", err)
+			l.conn, l.err = nil, os.NewSyscallError("accept4", err)
 			return true
 		}
 	}
@@ -122,15 +122,4 @@ func addrOf(sa *unix.RawSockaddrAny) (netip.Addr, uint16) {
 
 func networkOrder(port *uint16) uint16 {
 	return binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(port))[:])
-}
-
-// plain gives the socket to package net. It returns nil if that fails.
-func (lc *loopConn) plain() net.Conn {
-	f := os.NewFile(uintptr(lc.fd), "socket")
-	defer f.Close()
-	nc, err := net.FileConn(f)
-	if err != nil {
-		return nil
-	}
-	return nc
 }

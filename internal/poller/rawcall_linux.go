@@ -1,6 +1,6 @@
 //go:build linux && !race && !msan && !asan
 
-package parley
+package poller
 
 import (
 	"syscall"

@@ -1,8 +1,57 @@
 package parley
 
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/parley-net/parley/internal/poller"
+	"github.com/parley-net/parley/wire"
+)
+
+// loopReads is how often a loop reads from one connection before it turns to the
+// others.
+const loopReads = 4
+
+// What package poller serves are our connections.
+type (
+	loop     = poller.Loop[*Conn]
+	loopConn = poller.Conn[*Conn]
+)
+
+// runner is a goroutine that runs a loop, with what a pass needs.
+type runner struct {
+	*poller.Runner[*Conn]
+	in    input      // what has just been read, in Buffer
+	event wire.Event // the last one
+}
+
+// newLoops starts n event loops.
+func newLoops(n int, stalled func(time.Duration)) (ls []*loop, err error) {
+	for range n {
+		l, err := poller.New(func(r *poller.Runner[*Conn]) func(*Conn) bool { return (&runner{Runner: r}).pass }, stalled)
+		if errors.Is(err, errors.ErrUnsupported) {
+			return nil, ErrNoEventLoops
+		}
+		if err != nil {
+			closeLoops(ls)
+			return nil, fmt.Errorf("parley: making an event loop: %w", err)
+		}
+		ls = append(ls, l)
+	}
+	return ls, nil
+}
+
+// closeLoops ends loops whose connections have ended.
+func closeLoops(ls []*loop) {
+	for _, l := range ls {
+		l.Close()
+	}
+}
+
 // pass reads what has arrived on c's socket and serves it, on a loop's
 // goroutine. It returns true if there is more to read.
-func (c *Conn) pass(r *runner) (more bool) {
+func (r *runner) pass(c *Conn) (more bool) {
 	c.lock()
 	if c.reader != readerAttached { // somebody else serves c, and has been told
 		c.missed = true
@@ -42,14 +91,14 @@ func (c *Conn) passOnce(r *runner, gen int32) (drained, ok bool) {
 	direct := p != nil
 	if !direct {
 		if c.in != &r.in && c.in.len() <= readSize { // else it has a large buffer
-			r.in = input{b: append(r.buf, c.in.bytes()...), lent: true}
+			r.in = input{b: append(r.Buffer, c.in.bytes()...), lent: true}
 			c.in.release()
 			c.in = &r.in
 		}
 		p = c.in.room()
 	}
 	lc := c.looped()
-	n, again, err := lc.tryRead(p)
+	n, again, err := lc.TryRead(p)
 	if again && c.opened {
 		return true, true
 	} // else it may be new, and the machine has something to say
@@ -75,7 +124,7 @@ func (c *Conn) passOnce(r *runner, gen int32) (drained, ok bool) {
 		return true, false
 	}
 	// The end of the stream stands behind the last byte and is not told again.
-	return n < len(p) && !lc.over.Load(), true
+	return n < len(p) && !lc.Ended(), true
 }
 
 // calm leaves c attached to its loop, holding no more than an unfinished message
@@ -97,8 +146,7 @@ func (c *Conn) calm(own *input) {
 	c.reader = readerAttached
 	c.goroutines--
 	if c.missed { // this runner has been replaced, and another one saw an event
-		lc := c.looped()
-		lc.loop.arm(lc)
+		c.looped().Arm()
 	}
 	c.unlock()
 }
@@ -115,8 +163,7 @@ func (c *Conn) attach() bool {
 	c.event, c.io = nil, nil
 	c.reader = readerAttached
 	c.goroutines--
-	lc := c.looped()
-	if err := lc.loop.arm(lc); err != nil {
+	if err := c.looped().Arm(); err != nil {
 		c.event, c.io = ev, newTransport(c.nc)
 		c.reader = readerBusy
 		c.goroutines++

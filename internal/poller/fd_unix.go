@@ -1,6 +1,6 @@
 //go:build unix
 
-package parley
+package poller
 
 import (
 	"net"
@@ -8,10 +8,10 @@ import (
 	"syscall"
 )
 
-// rawConn returns nc's raw connection if nc is a bare stream socket.
-func rawConn(nc net.Conn) syscall.RawConn {
+// Raw returns nc's raw connection if nc is a bare stream socket, else nil.
+func Raw(nc net.Conn) syscall.RawConn {
 	switch nc.(type) {
-	case *net.TCPConn, *net.UnixConn, *loopConn:
+	case *net.TCPConn, *net.UnixConn, interface{ polled() }: // the last is a Conn
 		if rc, err := nc.(syscall.Conn).SyscallConn(); err == nil {
 			return rc
 		}
@@ -19,9 +19,9 @@ func rawConn(nc net.Conn) syscall.RawConn {
 	return nil
 }
 
-// readFD reads from a non-blocking descriptor; again says that there is
+// Read reads from a non-blocking descriptor; again says that there is
 // nothing yet.
-func readFD(fd uintptr, p []byte) (n int, again bool, err error) {
+func Read(fd uintptr, p []byte) (n int, again bool, err error) {
 	for {
 		if n, err = sysRead(int(fd), p); err == nil {
 			return n, false, nil
@@ -36,8 +36,8 @@ func readFD(fd uintptr, p []byte) (n int, again bool, err error) {
 	}
 }
 
-// writeFD writes to a non-blocking descriptor what it takes at once.
-func writeFD(fd uintptr, p []byte) (n int, err error) {
+// Write writes to a non-blocking descriptor what it takes at once.
+func Write(fd uintptr, p []byte) (n int, err error) {
 	for n < len(p) {
 		m, err := sysWrite(int(fd), p[n:])
 		if err == nil {

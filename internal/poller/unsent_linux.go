@@ -1,10 +1,10 @@
-package parley
+package poller
 
 import "golang.org/x/sys/unix"
 
-// outqueueFD returns how many bytes that were written to fd the peer's kernel
+// unsent returns how many bytes that were written to fd the peer's kernel
 // has not taken yet.
-func outqueueFD(fd uintptr) int {
+func unsent(fd uintptr) int {
 	n, err := unix.IoctlGetInt(int(fd), unix.SIOCOUTQ)
 	if err != nil {
 		return 0
