@@ -61,6 +61,8 @@ func (c *Conn) offered(gen int32, ev *wire.Event) bool {
 		return true
 	case ev.N > l.MaxStream:
 		return c.refuse(fmt.Errorf("%w: %d bytes announced, Limits.MaxStream is %d", ErrTooLarge, ev.N, l.MaxStream))
+	case c.nextIsLate():
+		return c.refuse(c.tooLarge(ev.N, "it came in the place of an answer whose Call had given up"))
 	case len(c.transform) > 0:
 		return c.refuse(c.tooLarge(ev.N, "raise it, as plugins need the whole message"))
 	case c.cfg.handler != nil && c.cfg.streams == nil:

@@ -90,6 +90,8 @@ func (c *Client) Start() {
 // run keeps the connection alive.
 func (c *Client) run() {
 	defer close(c.ended)
+	var leaving sync.WaitGroup
+	defer leaving.Wait()
 	failures, useless := 0, 0 // in a row: attempts, and those whose connection brought nothing
 	for {
 		c.set(StateConnecting, nil, nil)
@@ -99,10 +101,12 @@ func (c *Client) run() {
 			c.set(StateConnected, conn, nil)
 			select {
 			case <-conn.ending():
+			case <-conn.astray(): // it still says goodbye, which need not be waited for
+				leaving.Go(func() { <-conn.ending() })
 			case <-c.ctx.Done():
 				conn.Close()
 			}
-			err = conn.Err()
+			err = conn.why()
 			if s := conn.Stats(); s.MessagesIn > 0 || time.Since(s.Opened) > c.maxBackoff() {
 				useless = 0
 			} else {
@@ -225,7 +229,8 @@ func (c *Client) Confirm(ctx context.Context, m Message) error {
 }
 
 // Call is Conn.Call likewise. An answer that does not come because the
-// connection is lost is an error.
+// connection is lost is an error, as is one that does not come in time; after
+// ErrOutOfStep the next Call has a new connection.
 func (c *Client) Call(ctx context.Context, m Message) (answer Message, err error) {
 	err = c.each(ctx, func(conn *Conn) error {
 		answer, err = conn.Call(ctx, m)
@@ -244,7 +249,7 @@ func (c *Client) Receive(ctx context.Context) (Message, error) {
 	for {
 		if conn != nil {
 			m, err := conn.Receive(ctx)
-			if err == nil || errors.As(err, new(*MessageError)) || conn.Err() == nil || ctx.Err() != nil {
+			if err == nil || goesOn(err) || conn.Err() == nil || ctx.Err() != nil {
 				return m, err
 			}
 			c.mu.Lock()

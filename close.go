@@ -261,7 +261,7 @@ func (c *Conn) nudge() {
 // served. A message that has begun is waited for if we have accepted it.
 // Reading goes on until the peer has closed.
 func (c *Conn) endDraining() {
-	served := !c.asm.active && !c.handling && c.inbox.len() == 0 && (c.cfg.handler != nil || !c.answerable())
+	served := !c.asm.active && !c.handling && !c.inbox.missed() && (c.cfg.handler != nil || !c.answerable())
 	if c.draining && !c.farewell && served {
 		c.nc.SetReadDeadline(time.Time{})
 		c.end(ErrServerClosed)
@@ -278,7 +278,7 @@ func (c *Conn) tooLate() bool {
 // deaf: a draining connection takes no new messages while those it has received
 // are being served, unless somebody waits for something of the peer.
 func (c *Conn) deaf() bool {
-	return c.draining && !c.farewell && !c.asm.active && c.ready.empty() && c.confirms.empty() && c.held == nil
+	return c.draining && !c.farewell && !c.asm.active && !c.awaited() && c.confirms.empty() && c.held == nil
 }
 
 // readFailed handles the end of the peer's stream, or of the connection. It
@@ -337,12 +337,13 @@ func (c *Conn) ended() {
 		return
 	}
 	if c.handling {
-		c.endTold = c.endTold || !c.ready.empty()
+		c.endTold = c.endTold || c.awaited()
 		c.ready.all(why) // nor a message; but the handler may still answer
 		return
 	}
-	if c.cfg.handler == nil && !c.farewell && (c.inbox.len() > 0 || c.answerable()) {
-		return // Receive comes for it
+	if c.cfg.handler == nil && !c.farewell && (c.inbox.missed() || c.answerable()) {
+		c.ready.all(why) // a Call gets no answer any more
+		return           // Receive comes for it
 	}
 	c.end(why)
 }
@@ -351,7 +352,7 @@ func (c *Conn) ended() {
 // may still have to answer what it has just received; its next Receive ends
 // the connection.
 func (c *Conn) answerable() bool {
-	return c.cfg.role == wire.Accepting && c.stats.MessagesIn > 0 && c.ready.empty() && !c.endTold
+	return c.cfg.role == wire.Accepting && c.stats.MessagesIn > 0 && !c.awaited() && !c.endTold
 }
 
 // boundedBy returns a context that ends after d, or never if d is negative.

@@ -79,6 +79,8 @@ type Conn struct {
 type extra struct {
 	value         any    // SetValue's
 	lost, refused uint64 // for Stats
+	late          uint64
+	left          chan struct{} // closed when the conversation is out of step, if anybody asked
 }
 
 // more returns c.extra, which it makes if there was none.

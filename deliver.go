@@ -62,7 +62,11 @@ func (c *Conn) deliver(gen int32, m Message, buf []byte) bool {
 	if buf == nil {
 		m = m.Clone()
 	}
-	c.enqueue(received{msg: m})
+	if c.nextIsLate() {
+		c.lateAnswer(m, nil)
+	} else {
+		c.enqueue(received{msg: m})
+	}
 	return true
 }
 
@@ -91,6 +95,8 @@ func (c *Conn) lost(gen int32, err error) bool {
 	hook := c.cfg.hooks.OnMessageError
 	switch {
 	case c.farewell: // like everything that arrives now
+	case c.nextIsLate():
+		c.lateAnswer(Message{}, err)
 	case c.cfg.handler == nil, !c.ready.empty(), c.handling && hook != nil:
 		c.enqueue(received{err: err})
 	case hook != nil:

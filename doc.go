@@ -23,7 +23,9 @@
 // [Dial] connects to a peer. A [Conn] sends with Send, Confirm (send, and wait
 // for the wire's own confirmation) and Call (send, and return the next message
 // that arrives), and receives with Receive and Messages. Every method that may
-// wait takes a context; one that times out leaves the connection as it was.
+// wait takes a context; one that times out leaves the connection as it was. Answers
+// belong to questions by their order: what comes for a Call that has given up is
+// no other's answer, see [Conn.Call].
 //
 //	c, err := parley.Dial(ctx, oneline.Protocol{}, "device.lab:5001")
 //	answer, err := c.Call(ctx, parley.Text("*IDN?"))

@@ -43,6 +43,9 @@ var (
 	ErrServerClosed = errors.New("parley: server closed")
 	// ErrClientClosed: Close was called on the Client.
 	ErrClientClosed = errors.New("parley: client closed")
+	// ErrOutOfStep: two Calls have given up, and nobody can tell any more which
+	// answer belongs to which question.
+	ErrOutOfStep = errors.New("parley: questions and answers are out of step")
 	// ErrSlowConsumer: the peer did not take our bytes in time.
 	ErrSlowConsumer = errors.New("parley: the peer reads too slowly")
 	// ErrFull: the server has as many connections as it may.
@@ -90,6 +93,11 @@ func (e *notSentError) Unwrap() error { return e.error }
 // ended because of a message of the peer that was too large.)
 func isCallers(err error) bool {
 	return !errors.As(err, new(*notSentError)) && (errors.Is(err, ErrTooLarge) || errors.Is(err, ErrNotRepresentable))
+}
+
+// goesOn reports whether err is about one message, behind which Receive goes on.
+func goesOn(err error) bool {
+	return errors.As(err, new(*MessageError)) || errors.As(err, new(*LateAnswerError))
 }
 
 // withPeer returns err with the peer's address in it. A machine that has given

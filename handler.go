@@ -47,7 +47,9 @@ type Hooks struct {
 	OnClose func(c *Conn, err error)
 	// OnMessageError is called when a message is lost and the connection
 	// lives; err is usually a *MessageError. A connection without a handler
-	// returns it from Receive instead.
+	// returns it from Receive instead. A *LateAnswerError, on any connection,
+	// carries a message that came for a Call that had given up; for that it may be
+	// called while the handler runs.
 	OnMessageError func(c *Conn, err error)
 	// OnTick is called by a Server every TickInterval, from one goroutine.
 	OnTick func(ctx context.Context, s *Server)

@@ -18,6 +18,17 @@ type received struct {
 
 func (b *inbox) len() int { return len(b.q) - b.first }
 
+// missed reports whether there is something in it that should not be lost. Late
+// answers are for whoever comes for them, and hold up no end.
+func (b *inbox) missed() bool {
+	for _, r := range b.q[b.first:] {
+		if _, late := r.err.(*LateAnswerError); !late {
+			return true
+		}
+	}
+	return false
+}
+
 func (b *inbox) push(r received) {
 	if b.first > 0 && len(b.q) == cap(b.q) {
 		n := copy(b.q, b.q[b.first:])

@@ -361,7 +361,11 @@ func TestMethodsAtRest(t *testing.T) {
 		"SendStream": func(s, c *parley.Conn) error { return s.SendStream(newContext(t), 1, strings.NewReader("x")) },
 		"Confirm":    func(s, c *parley.Conn) error { return s.Confirm(newContext(t), parley.Text("x")) },
 		"Call": func(s, c *parley.Conn) error {
-			go c.Send(newContext(t), parley.Text("y"))
+			go func() { // not before the question: that would be no answer
+				if _, err := c.Receive(newContext(t)); err == nil {
+					c.Send(newContext(t), parley.Text("y"))
+				}
+			}()
 			_, err := s.Call(newContext(t), parley.Text("x"))
 			return err
 		},

@@ -198,7 +198,7 @@ func (c *Conn) mustPark() bool {
 		slack, tight = inboxSlack, false
 	}
 	ahead := c.cfg.stepwise && c.stats.MessagesIn > 0
-	return (ahead || tight || c.inbox.full(c.cfg.limits, slack) || c.tooLate() && c.deaf()) && c.ready.empty() && !c.farewell && c.err == nil
+	return (ahead || tight || c.inbox.full(c.cfg.limits, slack) || c.tooLate() && c.deaf()) && !c.awaited() && !c.farewell && c.err == nil
 }
 
 // receive runs the machine over p, and accounts for what it has made of it.

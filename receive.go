@@ -7,7 +7,8 @@ import (
 )
 
 // Receive returns the next message, which owns its bytes. A *MessageError
-// says that one message was lost: the next Receive goes on behind it. When the
+// says that one message was lost, a *LateAnswerError carries one that came for a
+// Call that had given up: the next Receive goes on behind it. When the
 // connection has ended and everything received has been returned, it returns
 // the reason (ErrPeerClosed, ErrClosed …). A Receive that is cancelled or
 // times out costs nothing.
@@ -19,7 +20,10 @@ func (c *Conn) Receive(ctx context.Context) (Message, error) {
 	defer c.unlock()
 	if c.inbox.len() > 0 {
 		r := c.pop()
-		return r.msg, r.err
+		if r.err != nil {
+			return Message{}, r.err
+		}
+		return r.msg, nil
 	}
 	if c.stream != nil && c.stream.state == streamOffered {
 		return Message{}, c.stream.refuse()
@@ -49,12 +53,18 @@ func (c *Conn) enlist(ctx context.Context) (*waiter, error) {
 // received waits for w's message.
 func (c *Conn) received(ctx context.Context, w *waiter) (Message, error) {
 	err := c.await(ctx, &c.ready, w)
+	if w.enlisted { // its place is kept
+		return Message{}, err
+	}
 	m, s := w.msg, w.stream
 	*w = waiter{ch: w.ch} // it may be kept for reuse, the message is not
 	if err == nil && s != nil {
 		err = s.refuse()
 	}
-	return m, err
+	if err != nil {
+		return Message{}, err
+	}
+	return m, nil
 }
 
 // pop takes the next message out of the inbox and lets reading go on.
@@ -70,17 +80,16 @@ func (c *Conn) pop() received {
 
 // Messages returns the messages that arrive, one after the other, until the
 // connection or ctx ends. A lost message is yielded as a *MessageError and the
-// loop goes on; any other error is yielded last, except that the peer's proper
+// loop goes on, as with a *LateAnswerError; any other error is yielded last, except that the peer's proper
 // end of the conversation just ends the loop.
 func (c *Conn) Messages(ctx context.Context) iter.Seq2[Message, error] {
 	return func(yield func(Message, error) bool) {
 		for {
 			m, err := c.Receive(ctx)
-			var lost *MessageError
 			switch {
 			case errors.Is(err, ErrPeerClosed):
 				return
-			case err != nil && !errors.As(err, &lost):
+			case err != nil && !goesOn(err):
 				yield(m, err)
 				return
 			}

@@ -88,12 +88,22 @@ func (c *Conn) Confirm(ctx context.Context, m Message) error {
 // Call sends m and returns the next message that arrives after it. Several
 // concurrent Calls get their answers in the order in which they were sent.
 // The returned message owns its bytes. A *MessageError says that the answer was
-// lost. If ctx ends first, an answer that comes late is received like any other
-// message: on a wire without numbers nobody can tell it from the next one.
+// lost.
+//
+// Which answer belongs to which question is told by their order only, as no wire
+// has numbers. Where the peer may also speak unasked (tinyproto, serpy, serpy2),
+// what it says then is taken for an answer.
+//
+// If ctx ends when m has left, Call keeps its place once: the next message that
+// would be an answer goes to Hooks.OnMessageError, in a *LateAnswerError, and not
+// to the next Call. Nobody can tell whether there was an answer to come. So when a
+// second Call gives up while that place is kept, or after its own answer may have
+// been taken for the late one, the connection ends with ErrOutOfStep. See Resync.
 func (c *Conn) Call(ctx context.Context, m Message) (Message, error) {
 	c.lock()
 	defer c.unlock()
 	w := c.newWaiter()
+	w.claim, w.msg = claimCall, m
 	if _, err := c.send(ctx, m, w, true); err != nil {
 		if w.enlisted {
 			c.ready.remove(w)

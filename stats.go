@@ -11,6 +11,7 @@ type ConnStats struct {
 	BytesOut    uint64
 	Confirmed   uint64 // messages the peer has confirmed
 	Lost        uint64 // messages that could not be delivered
+	Late        uint64 // messages that came in the place of an answer whose Call had given up
 	Refused     uint64 // messages refused because of their size
 	Pending     int    // bytes that wait for the peer to take them
 	Waiting     int    // messages that wait for Receive or a busy handler
@@ -27,7 +28,7 @@ func (c *Conn) Stats() ConnStats {
 	return ConnStats{
 		Opened:     c.cfg.epoch.Add(c.made),
 		MessagesIn: n.MessagesIn, MessagesOut: n.MessagesOut, BytesIn: n.BytesIn, BytesOut: n.BytesOut,
-		Confirmed: n.Confirmed, Lost: few.lost, Refused: few.refused,
+		Confirmed: n.Confirmed, Lost: few.lost, Late: few.late, Refused: few.refused,
 		Pending: c.pending(), Waiting: c.inbox.len(),
 	}
 }
@@ -54,6 +55,7 @@ func (s *ConnStats) add(o ConnStats) {
 	s.BytesOut += o.BytesOut
 	s.Confirmed += o.Confirmed
 	s.Lost += o.Lost
+	s.Late += o.Late
 	s.Refused += o.Refused
 	s.Pending += o.Pending
 	s.Waiting += o.Waiting

@@ -13,6 +13,7 @@ type waiter struct {
 	stream *Stream       // likewise, if it is to be streamed
 	err    error         // why the wait ended without success
 	want   uint64        // for Confirm: the message that must be confirmed
+	claim  claim         // for a receiver; a Call's msg is its question until the answer comes
 	post   bool          // nobody waits: msg is to be sent
 	// enlisted: still in its list, not yet signalled.
 	enlisted bool
@@ -130,8 +131,7 @@ func (c *Conn) await(ctx context.Context, l *waitList, w *waiter) error {
 	case <-ctx.Done():
 		c.lock()
 		if w.enlisted {
-			l.remove(w)
-			return c.ctxErr(ctx)
+			return c.giveUp(ctx, l, w)
 		}
 		<-w.ch
 	}

@@ -1,0 +1,185 @@
+package parley
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// On a wire without numbers an answer belongs to the question that has waited
+// longest. So a Call that gives up leaves its place in the queue of receivers:
+// what comes for it goes to OnMessageError, and not to the next Call. Whether
+// anything comes nobody can tell: the question may have had no answer. Then the
+// place takes that of the next Call, which gives up too, and the connection can't
+// be trusted any more.
+
+// LateAnswerError carries a message that came in the place of an answer whose
+// Call had given up: most likely that answer, or else something that the peer has
+// said unasked. It goes to Hooks.OnMessageError. A connection that has neither
+// that hook nor a Handler returns it from Receive, as long as such messages fill
+// less than half of what Limits lets wait there.
+type LateAnswerError struct {
+	Question Message // what Call had sent
+	Answer   Message // owns its bytes, as Question does
+	Peer     string  // the peer's address
+}
+
+// Error names the peer, the question and the answer.
+func (e *LateAnswerError) Error() string {
+	return fmt.Sprintf("parley: peer %s: an answer that came after its Call had given up, or a message that nobody had asked for: %s, to %s", e.Peer, short(e.Answer), short(e.Question))
+}
+
+// short is a message for an error or a log.
+func short(m Message) string {
+	const most = 80
+	s := m.String()
+	if len(s) > most {
+		s = s[:most] + "…"
+	}
+	return fmt.Sprintf("%q", s)
+}
+
+// claim says what a receiver's place in the queue is for.
+type claim uint8
+
+const (
+	claimReceive claim = iota // the next message, whatever it is
+	claimCall                 // the answer to a Call
+	claimInDoubt              // likewise, but it may have been taken for an earlier Call's
+	claimKept                 // nobody's any more: its Call has given up; there is one at most
+)
+
+// giveUp ends w's wait, whose ctx has ended, and returns why. It is called with
+// the lock held.
+func (c *Conn) giveUp(ctx context.Context, l *waitList, w *waiter) error {
+	err := c.ctxErr(ctx)
+	switch {
+	case w.claim == claimReceive || c.err != nil || c.farewell:
+		l.remove(w)
+	case w.claim == claimInDoubt || c.ready.find(claimKept) != nil:
+		l.remove(w)
+		return c.outOfStep(err)
+	default:
+		w.claim, w.msg = claimKept, w.msg.Clone()
+	}
+	return err
+}
+
+// outOfStep ends the connection because the second Call has got no answer in time.
+func (c *Conn) outOfStep(err error) error {
+	reason := fmt.Errorf("%w: peer %s", ErrOutOfStep, c.peer())
+	c.end(reason)
+	c.ready.all(reason)
+	if few := c.extra; few != nil && few.left != nil {
+		close(few.left)
+		few.left = nil
+	}
+	return fmt.Errorf("%w; %w", err, ErrOutOfStep)
+}
+
+// astray returns a channel that is closed when the conversation is out of step,
+// which is before the connection has ended. It is for one caller.
+func (c *Conn) astray() <-chan struct{} {
+	c.lock()
+	defer c.unlock()
+	ch := make(chan struct{})
+	if errors.Is(c.reason, ErrOutOfStep) || errors.Is(c.err, ErrOutOfStep) {
+		close(ch)
+	} else {
+		c.more().left = ch
+	}
+	return ch
+}
+
+// why returns why the connection has ended, or is about to.
+func (c *Conn) why() error {
+	c.lock()
+	defer c.unlock()
+	if c.err == nil {
+		return c.reason
+	}
+	return c.err
+}
+
+// Resync forgets that a Call has given up: the next message goes to whoever
+// receives next, and is nobody's late answer. It is for a program that knows that
+// no answer is under way: because the question has none, or because it has
+// brought the peer to a known state.
+func (c *Conn) Resync() {
+	c.lock()
+	defer c.unlock()
+	if w := c.ready.find(claimKept); w != nil {
+		c.ready.remove(w)
+	}
+	c.ready.turn(claimInDoubt, claimCall)
+}
+
+// find returns the first waiter with that claim, or nil.
+func (l *waitList) find(of claim) *waiter {
+	for w := l.last; w != nil; {
+		if w = w.next; w.claim == of {
+			return w
+		}
+		if w == l.last {
+			break
+		}
+	}
+	return nil
+}
+
+// turn gives those with one claim another.
+func (l *waitList) turn(from, to claim) {
+	for w := l.find(from); w != nil; w = l.find(from) {
+		w.claim = to
+	}
+}
+
+// nextIsLate reports whether the next message comes in the place of a Call that
+// has given up.
+func (c *Conn) nextIsLate() bool { return !c.ready.empty() && c.ready.first().claim == claimKept }
+
+// awaited reports whether somebody waits for a message.
+func (c *Conn) awaited() bool {
+	return !c.ready.empty() && (c.ready.first() != c.ready.last || !c.nextIsLate())
+}
+
+// lateAnswer tells the program of a message, or of its loss, that has come in the place
+// of a Call that has given up.
+func (c *Conn) lateAnswer(m Message, lost error) {
+	w := c.ready.pop()
+	c.more().late++
+	c.ready.turn(claimCall, claimInDoubt)
+	err := lost
+	if err == nil {
+		err = &LateAnswerError{Question: w.msg, Answer: m, Peer: c.peer()}
+		if c.cfg.logger != nil {
+			c.cfg.logger.Warn("late answer", "conn", c.id, "peer", c.peer(), "error", err)
+		}
+	}
+	switch hook := c.cfg.hooks.OnMessageError; {
+	case hook != nil: // the handler may be waiting for what comes next
+		c.goroutines++
+		go func() {
+			hookErr := c.guard(func() error { hook(c, err); return nil })
+			c.lock()
+			if hookErr != nil {
+				c.end(hookErr)
+			}
+			c.exit()
+		}()
+	case c.cfg.handler == nil:
+		c.unread(received{msg: m, err: err})
+	}
+}
+
+// unread gives r to the first Receive, or to the inbox unless that is half full:
+// a program that only calls never empties it.
+func (c *Conn) unread(r received) {
+	switch l, to := c.cfg.limits, c.ready.find(claimReceive); {
+	case to != nil:
+		c.ready.remove(to)
+		to.signal(r.err)
+	case 2*c.inbox.len() < l.MaxQueue && 2*(c.inbox.bytes+r.msg.Len()) <= l.MaxInput:
+		c.inbox.push(r)
+	}
+}
