@@ -62,7 +62,7 @@ func TestClientReconnects(t *testing.T) {
 				want := fmt.Sprint("call ", i)
 				m := parley.Text(want)
 				if i%2 == 1 && p.Name() == "serpy" {
-					m = m.WithMode(3) // a new machine begins in mode 0
+					m = serpy.WithMode(m, 3) // a new machine begins in mode 0
 				}
 				if m, err := c.Call(ctx, m); err != nil || m.Text() != want {
 					t.Fatalf("%s: %v, %v", want, m, err)

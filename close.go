@@ -283,16 +283,16 @@ func (c *Conn) deaf() bool {
 
 // readFailed handles the end of the peer's stream, or of the connection. It
 // returns true if reading goes on all the same.
-func (c *Conn) readFailed(err error) bool {
+func (c *Conn) readFailed(gen int32, err error) bool {
 	switch {
 	case c.err != nil:
 	case errors.Is(err, io.EOF):
+		if !c.severed && !c.lastMessage(gen) {
+			return false
+		}
 		c.eof = true
 		if c.cfg.trace != nil {
 			c.traceNote("end of stream")
-		}
-		if !c.severed {
-			c.eofErr = withPeer(c.m.ReceiveEOF(c.in.bytes()), c.peer())
 		}
 		switch {
 		case c.farewell:
@@ -312,6 +312,41 @@ func (c *Conn) readFailed(err error) bool {
 		c.netFailed(err)
 	}
 	return false
+}
+
+// lastMessage asks the machine what the end of the stream means, and delivers the
+// message that it ends, like any other. It returns false when the goroutine has
+// lost the reader's role, or the connection has ended: who has the role then
+// meets the end of the stream again, and nothing is left.
+func (c *Conn) lastMessage(gen int32) bool {
+	for c.in.len() > 0 && c.mustPark() {
+		if c.runner != nil {
+			c.promote()
+			return false
+		}
+		c.park()
+	}
+	if c.err != nil {
+		return false
+	}
+	in, ev := c.in, c.event
+	rest := in.bytes()
+	c.eofErr = withPeer(c.m.ReceiveEOF(rest, ev), c.peer())
+	c.owes = c.owes || ev.Owes || c.eofErr != nil
+	if c.eofErr != nil || ev.Kind != wire.EventMessage {
+		return true
+	}
+	in.r += len(rest)
+	c.began = c.consumed
+	c.consumed += int64(len(rest))
+	if c.cfg.trace != nil {
+		c.traceIn(rest, ev)
+	}
+	if !c.deliver(gen, ev.Message, nil) {
+		return false
+	}
+	c.flushRest()
+	return true
 }
 
 // netFailed ends the connection because the network did. It is called with the

@@ -18,7 +18,7 @@ import (
 type Dialer struct {
 	Protocol  Protocol // the wire, with its options
 	Handler   Handler  // nil: messages wait for Receive
-	Hooks     Hooks    // OnOpen, OnClose and OnMessageError
+	Hooks     Hooks    // OnOpen, OnBanner, OnClose and OnMessageError
 	Plugins   []Plugin
 	Limits    Limits
 	Timeouts  Timeouts

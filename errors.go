@@ -56,7 +56,10 @@ var (
 var (
 	ErrNoProtocol = errors.New("parley: no Protocol given")
 	ErrNoAddress  = errors.New("parley: no address given")
-	ErrNoHandler  = errors.New("parley: no Handler given; set Handler, or Pull to use Accept")
+	// ErrTooManyClients: the wire serves fewer clients at a time than
+	// Server.MaxConns says. Leave that at zero, or lower it.
+	ErrTooManyClients = errors.New("parley: more connections than this wire serves at a time")
+	ErrNoHandler      = errors.New("parley: no Handler given; set Handler, or Pull to use Accept")
 )
 
 // TimeoutError says which wait has ended without success. It matches

@@ -41,6 +41,10 @@ type Hooks struct {
 	// OnOpen is called when a connection's handshake is done, before its first
 	// message. An error refuses the connection and reaches OnClose.
 	OnOpen func(ctx context.Context, c *Conn) error
+	// OnBanner is called for each line with which the peer greets people before
+	// the wire begins (see package line): what a terminal would show. line is
+	// borrowed until OnBanner returns.
+	OnBanner func(c *Conn, line []byte)
 	// OnClose is called once for each connection that OnOpen saw, when it has
 	// ended and its handler has returned. err says why: ErrPeerClosed,
 	// ErrClosed, ErrServerClosed, the handler's error, a *ProtocolError …

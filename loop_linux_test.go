@@ -286,7 +286,7 @@ func TestMemoryAtRest(t *testing.T) {
 	}
 	const conns, most = 1000, 600 // bytes of the heap for each
 	for _, f := range forms {
-		if f.protocol.Traits().OneAtATime || label(f.protocol) == "tinyproto-never" {
+		if f.protocol.Traits().Clients == 1 || label(f.protocol) == "tinyproto-never" {
 			continue
 		}
 		t.Run(label(f.protocol), func(t *testing.T) {

@@ -448,7 +448,7 @@ func TestReceivedMemory(t *testing.T) {
 // Verifies: RUNTIME-09
 func TestIdleMemory(t *testing.T) {
 	for _, f := range forms {
-		if f.protocol.Traits().OneAtATime {
+		if f.protocol.Traits().Clients == 1 {
 			continue
 		}
 		t.Run(label(f.protocol), func(t *testing.T) {

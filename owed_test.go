@@ -36,7 +36,7 @@ func TestSerpyAnswersWhileNobodyReceives(t *testing.T) {
 			peer.hear(serpyAck)
 		}
 		confirmed := make(chan error, 1)
-		go func() { confirmed <- c.Confirm(t.Context(), parley.Text("ours").WithMode(1)) }()
+		go func() { confirmed <- c.Confirm(t.Context(), serpy.WithMode(parley.Text("ours"), 1)) }()
 		peer.hear(serpyMode1 + "ours\x04\x1f")
 		peer.say(serpyModed + serpyAck)
 		if err := <-confirmed; err != nil {

@@ -110,7 +110,7 @@ func (c *Conn) passOnce(r *runner, gen int32) (drained, ok bool) {
 	} else {
 		c.in.added(n)
 	}
-	if err != nil && !c.readFailed(err) || !c.process(gen) {
+	if err != nil && !c.readFailed(gen, err) || !c.process(gen) {
 		return true, false
 	}
 	c.flushRest()

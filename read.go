@@ -52,7 +52,7 @@ func (c *Conn) read() {
 		if direct != nil && n > 0 && !c.processDirect(gen, direct[:n]) {
 			break
 		}
-		if err != nil && !c.readFailed(err) {
+		if err != nil && !c.readFailed(gen, err) {
 			break
 		}
 	}
@@ -175,6 +175,10 @@ func (c *Conn) process(gen int32) (more bool) {
 			if !c.open(gen) {
 				return false
 			}
+		case wire.EventBanner:
+			if !c.banner(gen, ev.Data) {
+				return false
+			}
 		case wire.EventLeave:
 			c.end(ErrPeerClosed)
 			return false
@@ -273,6 +277,21 @@ func (c *Conn) shutdownRequested(gen int32) bool {
 	}
 	return false
 }
+
+// banner tells a line of the peer's greeting.
+func (c *Conn) banner(gen int32, line []byte) bool {
+	if c.cfg.logger != nil {
+		c.cfg.logger.Debug("banner", "conn", c.id, "peer", c.peer(), "line", string(line[:min(len(line), maxBanner)]))
+	}
+	hook := c.cfg.hooks.OnBanner
+	if hook == nil || c.farewell {
+		return true
+	}
+	return c.call(gen, func() error { hook(c, line); return nil })
+}
+
+// maxBanner is how much of a banner's line is logged.
+const maxBanner = 256
 
 // open runs OnOpen.
 func (c *Conn) open(gen int32) bool {

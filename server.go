@@ -51,8 +51,10 @@ type Server struct {
 	Limits   Limits
 	Timeouts Timeouts
 
-	// MaxConns is how many connections may be open; default 10,000, on
-	// oneline always 1. Negative: no limit.
+	// MaxConns is how many connections may be open; default 10,000. Negative:
+	// no limit. On a wire that serves so many clients at a time (oneline: 1) that
+	// is the default and the most: Listen and Serve return ErrTooManyClients for
+	// more.
 	MaxConns int
 	// MaxConnsPerAddr is how many of them may come from one IP address;
 	// beyond that they are refused. Default 256, negative: no limit.
@@ -63,8 +65,8 @@ type Server struct {
 	// quarters on nothing is read ahead of messages that wait. Default 512 MiB,
 	// negative: no limit.
 	MaxBuffered int64
-	// WhenFull says what happens to a connection beyond MaxConns. On oneline
-	// it always waits.
+	// WhenFull says what happens to a connection beyond MaxConns. On a wire that
+	// serves so many clients at a time (oneline) it always waits.
 	WhenFull Full
 	// WhenSlow says what Broadcast does with a peer that reads too slowly.
 	WhenSlow Slow
@@ -140,8 +142,14 @@ func (s *Server) init() error {
 			s.cfg.shutdown = func(*Conn) { go s.drainFor(drainTime) }
 		}
 		limit := or(s.MaxConns, 10_000)
-		if t.OneAtATime {
-			limit, s.WhenFull = 1, FullWait
+		if t.Clients > 0 {
+			if s.MaxConns <= 0 {
+				limit = t.Clients
+			} else if s.MaxConns > t.Clients {
+				s.err = fmt.Errorf("%w: MaxConns is %d, %s serves %d", ErrTooManyClients, s.MaxConns, s.Protocol.Name(), t.Clients)
+				return
+			}
+			s.WhenFull = FullWait
 		}
 		if limit > 0 {
 			s.slots = make(chan struct{}, limit)

@@ -198,15 +198,17 @@ func newCounted(t *testing.T) *counted {
 // Beyond the limit a client waits, unaccepted, until there is a place for it;
 // several listeners share the places. It is served from its first byte on.
 //
-// Verifies: RUNTIME-05, ONELINE-10
+// Verifies: RUNTIME-05, ONELINE-10, WIRE-04
 func TestFullWait(t *testing.T) {
-	for _, f := range forms {
+	more := []form{{protocol: few{tinyproto.Protocol{}, 3}}, {protocol: few{serpy2.Protocol{}, 2}}}
+	for _, f := range append(more, forms...) {
 		t.Run(label(f.protocol), func(t *testing.T) {
 			life := newLife()
-			srv := &parley.Server{Protocol: f.protocol, Handler: parley.HandlerFunc(echo), MaxConns: 2, WhenFull: parley.FullWait, Hooks: life.hooks()}
-			places := 2
-			if f.protocol.Traits().OneAtATime {
-				places = 1
+			srv := &parley.Server{Protocol: f.protocol, Handler: parley.HandlerFunc(echo), Hooks: life.hooks()}
+			places := f.protocol.Traits().Clients
+			if places == 0 {
+				places = 2
+				srv.MaxConns, srv.WhenFull = places, parley.FullWait
 			}
 			listeners := []*counted{newCounted(t), newCounted(t)}
 			serve(t, srv, listeners[0], listeners[1])
@@ -1133,7 +1135,7 @@ func TestServerClose(t *testing.T) {
 // Verifies: RUNTIME-30, RUNTIME-31
 func TestAcceptAndConns(t *testing.T) {
 	for _, p := range all {
-		if p.Traits().OneAtATime {
+		if p.Traits().Clients == 1 {
 			continue
 		}
 		t.Run(label(p), func(t *testing.T) {

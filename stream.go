@@ -233,11 +233,11 @@ func (s *Stream) fill(p []byte) (int, error) {
 	c.stats.BytesIn += uint64(n)
 	if errors.Is(err, io.EOF) {
 		// The reading goroutine will meet the end too, and end the connection.
-		s.finish(withPeer(c.m.ReceiveEOF(in.bytes()), c.peer()))
+		s.finish(withPeer(c.m.ReceiveEOF(in.bytes(), c.event), c.peer()))
 		return 0, nil
 	}
 	if err != nil {
-		if !c.readFailed(err) {
+		if !c.readFailed(c.gen, err) {
 			s.finish(c.err)
 		}
 		return 0, nil

@@ -205,7 +205,7 @@ func TestAnswerTimeout(t *testing.T) {
 		})
 		bubble(t, "serpy mode/"+limit.String(), func(t *testing.T) {
 			c := deaf(t, &parley.Dialer{Protocol: serpy.Protocol{}, Timeouts: timeouts}, "")
-			if err := c.Send(t.Context(), parley.Text("x").WithMode(2)); err != nil {
+			if err := c.Send(t.Context(), serpy.WithMode(parley.Text("x"), 2)); err != nil {
 				t.Fatal(err)
 			}
 			start := time.Now()
@@ -233,7 +233,7 @@ func TestAnswersInTime(t *testing.T) {
 			}
 		}()
 		for i := range 100 {
-			if _, err := c.Call(t.Context(), parley.Text("x").WithMode(2*((i+1)%2))); err != nil {
+			if _, err := c.Call(t.Context(), serpy.WithMode(parley.Text("x"), 2*((i+1)%2))); err != nil {
 				t.Fatalf("call %d: %v", i, err)
 			}
 		}

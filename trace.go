@@ -35,7 +35,7 @@ func (t Trace) String() string {
 	}
 	fmt.Fprintf(&b, "%s #%d %s %s %s", t.Time.Format("15:04:05.000000"), t.Conn.ID(), t.Conn.peer(), arrow, t.What)
 	if t.What == "message" {
-		fmt.Fprintf(&b, " %v", t.Message)
+		b.WriteString(" " + wire.Describe(t.Conn.Protocol(), t.Message))
 	}
 	const limit = 32
 	if len(t.Bytes) > 0 {

@@ -3,6 +3,8 @@ package parley
 import (
 	"fmt"
 	"time"
+
+	"github.com/parley-net/parley/wire"
 )
 
 // watch is a connection's one timer, with what it looks at. It runs only while
@@ -94,7 +96,14 @@ func (c *Conn) strange() {
 		c.cut(c.reason)
 		return
 	}
-	c.cut(&TimeoutError{Peer: c.peer(), Wait: fmt.Sprintf("the handshake of %s was not done within %v; is it a %[1]s peer?", c.cfg.protocol.Name(), c.cfg.timeouts.Handshake)})
+	hint := ""
+	if m, ok := c.m.(wire.Hinter); ok {
+		hint = m.Hint()
+	}
+	if hint == "" {
+		hint = "is it a " + c.cfg.protocol.Name() + " peer?"
+	}
+	c.cut(&TimeoutError{Peer: c.peer(), Wait: fmt.Sprintf("the handshake of %s was not done within %v; %s", c.cfg.protocol.Name(), c.cfg.timeouts.Handshake, hint)})
 }
 
 // watchSome starts the watch if somebody is about to wait for something that must

@@ -222,7 +222,7 @@ func onelineOriginalClient(t *testing.T, o origin) {
 			connect(t, p, port)
 			p.do("send", args{"value": c.send})
 			m := <-commands
-			if m.Text() != c.arrives || m.Invalid() != c.invalid {
+			if m.Text() != c.arrives || oneline.Invalid(m) != c.invalid {
 				t.Errorf("command %v, want %q, invalid %v", m, c.arrives, c.invalid)
 			}
 			for _, want := range c.responses {
@@ -242,7 +242,7 @@ func onelineOriginalClient(t *testing.T, o origin) {
 		p := o.start(t)
 		connect(t, p, port)
 		p.do("send", args{"value": "'Grüße, 世界'"})
-		if m := receive(t, accept(t, srv)); m.Text() != "Grüße, 世界" || m.Invalid() {
+		if m := receive(t, accept(t, srv)); m.Text() != "Grüße, 世界" || oneline.Invalid(m) {
 			t.Errorf("command %v, want all of the text", m)
 		}
 	})

@@ -19,7 +19,7 @@ type arrival struct {
 
 // arrived describes a message received by parley in the same way.
 func arrived(m parley.Message) arrival {
-	mode, _ := m.Mode()
+	mode, _ := serpy.Mode(m)
 	return arrival{describe(m), mode}
 }
 
@@ -206,7 +206,7 @@ func serpyConversations(t *testing.T, open func(*testing.T, args, serpy.Protocol
 			}
 			for mode := range 6 {
 				want := arrival{describe(parley.Bytes(encoded)), mode}
-				send(t, c, parley.Text(e.text).WithMode(mode))
+				send(t, c, serpy.WithMode(parley.Text(e.text), mode))
 				get[arrival](p, "recv", nil).check(t, "to the original", want)
 				same(t, "decoded there", get[described](p, "look", args{"text": fmt.Sprintf("got.decode(%q)", e.name)}), describe(parley.Text(e.text)))
 				p.do("send", args{"value": fmt.Sprintf("%q", e.text), "mode": mode})
@@ -232,7 +232,7 @@ func serpyConversations(t *testing.T, open func(*testing.T, args, serpy.Protocol
 			{"a\x1fb", 0, 2}, {"a\x1fb", 1, 3},
 			{"a\x04b", 0, 0}, {"a\x04b", 1, 3},
 		} {
-			m := parley.Text(h.text).WithMode(h.mode)
+			m := serpy.WithMode(parley.Text(h.text), h.mode)
 			send(t, c, m)
 			get[arrival](p, "recv", nil).check(t, fmt.Sprintf("%q in mode %d", h.text, h.mode), arrival{describe(parley.Bytes(m.Bytes())), h.arrives})
 		}
@@ -242,7 +242,7 @@ func serpyConversations(t *testing.T, open func(*testing.T, args, serpy.Protocol
 		p, c := open(t, nil, serpy.Protocol{})
 		const n = 8 // an original takes ten
 		for i := range n {
-			send(t, c, parley.Int(int64(i)).WithMode(1))
+			send(t, c, serpy.WithMode(parley.Int(int64(i)), 1))
 		}
 		if err := c.Confirm(soon(t), parley.Text("the last")); err != nil {
 			t.Error(err)
@@ -315,7 +315,7 @@ func serpyMode(t *testing.T, p *process, c *parley.Conn, mode int) {
 		if mode%2 == 1 && i%2 == 1 {
 			deliver = c.Confirm
 		}
-		if err := deliver(soon(t), m.message.WithMode(mode)); err != nil {
+		if err := deliver(soon(t), serpy.WithMode(m.message, mode)); err != nil {
 			t.Fatalf("%s: %v", m.python, err)
 		}
 		get[arrival](p, "recv", nil).check(t, "to the original, "+m.python, m.want)

@@ -82,7 +82,7 @@ func TestServerReceives(t *testing.T) {
 			if len(got) != 0 {
 				t.Errorf("%q: %v", c.line, got)
 			}
-		case len(got) != 1 || got[0].Type() != wire.TypeText || got[0].Text() != c.text || got[0].Invalid() != c.invalid:
+		case len(got) != 1 || got[0].Type() != wire.TypeText || got[0].Text() != c.text || oneline.Invalid(got[0]) != c.invalid:
 			t.Errorf("%q (UTF8 %v): %v, want %q, invalid %v", c.line, c.utf8, got, c.text, c.invalid)
 		case string(got[0].Bytes()) != c.line:
 			t.Errorf("%q: the raw bytes are %q", c.line, got[0].Bytes())
@@ -115,7 +115,7 @@ func TestFarewellIsTheLastWord(t *testing.T) {
 		if out := m.Output(nil); len(out) != 0 {
 			t.Errorf("%q was answered with %q", c.in, out)
 		}
-		if err := m.ReceiveEOF(nil); err != nil {
+		if err := m.ReceiveEOF(nil, new(wire.Event)); err != nil {
 			t.Error(err)
 		}
 	}
@@ -239,7 +239,7 @@ func TestSend(t *testing.T) {
 		{wire.Float(2), "2.0\n", nil},
 		{wire.Float(1e22), "1e+22\n", nil},
 		{wire.Float(math.Inf(-1)), "-inf\n", nil},
-		{wire.TextBytes([]byte("h\xc3\xa9llo")).WithInvalid(true), "hllo\n", nil}, // the echo an original would give
+		{oneline.WithInvalid(wire.TextBytes([]byte("h\xc3\xa9llo")).WithASCII()), "hllo\n", nil}, // the echo an original would give
 		{wire.Text("a\nb"), "", wire.ErrNotRepresentable},
 		{wire.Text("\n"), "", wire.ErrNotRepresentable},
 		{wire.Bytes([]byte("end\n")), "", wire.ErrNotRepresentable},
@@ -425,7 +425,7 @@ func TestLongLineIsNotQuadratic(t *testing.T) {
 
 func TestTraits(t *testing.T) {
 	tr := oneline.Protocol{}.Traits()
-	if !tr.OneAtATime || !tr.Lockstep || tr.Confirms || tr.Sized || tr.SendsStreams || tr.Opaque || tr.MaxMessage != 1<<20 {
+	if tr.Clients != 1 || !tr.Lockstep || tr.Confirms || tr.Sized || tr.SendsStreams || tr.Opaque || tr.MaxMessage != 1<<20 {
 		t.Errorf("%+v", tr)
 	}
 	if (oneline.Protocol{}).Name() != "oneline" {

@@ -41,7 +41,7 @@ func (Protocol) Name() string { return name }
 // only, and nothing but text.
 func (p Protocol) Traits() wire.Traits {
 	return wire.Traits{
-		OneAtATime: true,
+		Clients:    1,
 		Lockstep:   true,
 		Types:      wire.Types(wire.TypeText),
 		MaxMessage: int64(p.maxLine()),

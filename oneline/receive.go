@@ -110,7 +110,10 @@ func (m *machine) command(ev *wire.Event, line []byte) {
 		m.asked = true
 		ev.SetText(line)
 		if !valid {
-			ev.Message = ev.Message.WithInvalid(!m.utf8)
+			ev.Message = WithInvalid(ev.Message)
+			if !m.utf8 {
+				ev.Message = ev.Message.WithASCII()
+			}
 		}
 	}
 }
@@ -137,7 +140,8 @@ func (m *machine) response(ev *wire.Event, line []byte) error {
 }
 
 // ReceiveEOF accepts the end of the stream between two lines.
-func (m *machine) ReceiveEOF(rest []byte) error {
+func (m *machine) ReceiveEOF(rest []byte, ev *wire.Event) error {
+	ev.Kind, ev.Owes = wire.EventNone, m.pongs > 0
 	if m.goodbye {
 		return nil
 	}

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/parley-net/parley/wire"
 )
 
 // pythonSpaces is every character for which Python's str.isspace holds.
@@ -78,5 +80,16 @@ func TestReserved(t *testing.T) {
 				t.Errorf("%q is reserved", other)
 			}
 		}
+	}
+}
+
+// Verifies: WIRE-01, WIRE-02
+func TestInvalidTag(t *testing.T) {
+	m := WithInvalid(wire.Text("a"))
+	if !Invalid(m) || Invalid(wire.Text("a")) || Invalid(wire.Text("a").WithTag(1)) || Invalid(m.WithTag(0)) {
+		t.Errorf("%v", m)
+	}
+	if got := wire.Describe(Protocol{}, m); got != `text[1] "a" invalid` {
+		t.Error(got)
 	}
 }

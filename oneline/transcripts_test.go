@@ -42,7 +42,7 @@ func server(a answers) wiretest.Play {
 					t.Error(d.Err)
 				}
 				for _, m := range d.Messages() {
-					got = append(got, described(m.Text(), m.Invalid()))
+					got = append(got, described(m.Text(), oneline.Invalid(m)))
 				}
 			}
 			invalid := tr.Values("server", "callback", "is_invalid")

@@ -27,7 +27,7 @@ func TestSIGTERMUnderLoad(t *testing.T) {
 		}
 		server := startChild(t, d, w, config)
 		n := clients
-		if w.protocol.Traits().OneAtATime {
+		if w.protocol.Traits().Clients == 1 {
 			n = 1
 		}
 		load := newTermLoad(t, w, server.addr, n)

@@ -158,7 +158,7 @@ func (s *soak) run(d driver, lasting time.Duration) {
 		var load sync.WaitGroup
 		load.Go(func() { trouble(ctx, proxy, uint64(i)) })
 		clients := 4
-		if w.protocol.Traits().OneAtATime {
+		if w.protocol.Traits().Clients == 1 {
 			clients = 1
 		}
 		for n := range clients {

@@ -14,11 +14,11 @@ func ofMode(mode int) func([]byte) wire.Message {
 	return func(data []byte) wire.Message {
 		switch mode {
 		case 0, 1:
-			return wire.TextBytes(data).WithMode(mode)
+			return WithMode(wire.TextBytes(data), mode)
 		case 2, 3:
-			return wire.Bytes(data).WithMode(mode)
+			return WithMode(wire.Bytes(data), mode)
 		}
-		return wire.Object(data).WithMode(mode)
+		return WithMode(wire.Object(data), mode)
 	}
 }
 
@@ -27,7 +27,7 @@ func ofMode(mode int) func([]byte) wire.Message {
 // Verifies: RUNTIME-49
 func TestSteadyState(t *testing.T) {
 	for mode := range 4 {
-		messages := append(wiretest.Sized(ofMode(mode)), wire.Int(-600000).WithMode(mode), wire.Float(12.35).WithMode(mode))
+		messages := append(wiretest.Sized(ofMode(mode)), WithMode(wire.Int(-600000), mode), WithMode(wire.Float(12.35), mode))
 		wiretest.SteadyState(t, Protocol{}, wire.Limits{}, messages...)
 	}
 	latin1, err := LookupEncoding("latin-1")
@@ -46,8 +46,8 @@ func BenchmarkMachine(b *testing.B) {
 // BenchmarkLarge is a message of 1 MiB, sent and received.
 func BenchmarkLarge(b *testing.B) {
 	data := bytes.Repeat([]byte("abcdefghijklmnop"), 1<<16)
-	for _, msg := range []wire.Message{wire.TextBytes(data).WithMode(0), wire.TextBytes(data).WithMode(1), wire.Bytes(data).WithMode(2), wire.TextBytes(data).WithMode(2)} {
-		mode, _ := msg.Mode()
+	for _, msg := range []wire.Message{WithMode(wire.TextBytes(data), 0), WithMode(wire.TextBytes(data), 1), WithMode(wire.Bytes(data), 2), WithMode(wire.TextBytes(data), 2)} {
+		mode, _ := Mode(msg)
 		b.Run(fmt.Sprintf("mode=%d/%v", mode, msg.Type()), func(b *testing.B) {
 			sender, receiver := opened(b, Protocol{}), opened(b, Protocol{})
 			var out []byte

@@ -25,7 +25,7 @@ func streams(t testing.TB) []wiretest.Stream {
 		{Name: "over the limit", Messages: 2, Limits: wire.Limits{MaxMessage: 70},
 			Bytes: []byte(strings.Repeat("x", 80) + "\x1fa\x1f\x01SETMODE1\x1f" + strings.Repeat("x", 80) + "\x1f\x01ACKEOT!!\x1fb\x04\x1fc\x04\x1f")},
 		{Name: "confirmations", Messages: 1, Bytes: []byte(modeAnswer + messageAnswer + modeAnswer + messageAnswer + "\x01SETMODE1\x1fa\x1f" + messageAnswer + "b\x04\x1f"),
-			Sends: []wire.Message{wire.Text("a").WithMode(1), wire.Text("b").WithMode(3), wire.Text("").WithMode(2)}},
+			Sends: []wire.Message{WithMode(wire.Text("a"), 1), WithMode(wire.Text("b"), 3), WithMode(wire.Text(""), 2)}},
 		{Name: "echo", Messages: 3, Bytes: []byte("a\x1f\x01SETMODE1\x1fb\x04\x1f\x01SETMODE4\x1f" + object + "\x1f"),
 			Reply: func(d *wiretest.Driver, m wire.Message) { _ = d.Send(m) }},
 	}
@@ -62,7 +62,7 @@ func TestSplits(t *testing.T) {
 			s.Bytes = append(s.Bytes, pieces[rng.IntN(len(pieces))]...)
 		}
 		for range rng.IntN(3) {
-			s.Sends = append(s.Sends, wire.Text("a").WithMode(1))
+			s.Sends = append(s.Sends, WithMode(wire.Text("a"), 1))
 		}
 		wiretest.CheckInput(t, Protocol{}, s)
 	}
@@ -82,7 +82,7 @@ func FuzzReceive(f *testing.F) {
 		p := Protocol{NoPickle: noPickle, Encoding: latin1}
 		s := wiretest.Stream{Role: wire.Role(how >> 3 & 1), Bytes: stream, Limits: wire.Limits{MaxMessage: limit}}
 		for i := range how % 8 {
-			s.Sends = append(s.Sends, wire.Text("a").WithMode(int(i)%6))
+			s.Sends = append(s.Sends, WithMode(wire.Text("a"), int(i)%6))
 		}
 		wiretest.CheckInput(t, p, s)
 	})
@@ -99,13 +99,13 @@ func FuzzSend(f *testing.F) {
 		pair := wiretest.NewPair(t, Protocol{Encoding: utf8Encoding(t), ForceMode: force}, Protocol{NoPickle: true}, wire.Limits{}, uint64(modes))
 		var want []string
 		for _, m := range []wire.Message{
-			wire.Text(text).WithMode(int(modes&0xF) % 6),
-			wire.Bytes(data).WithMode(int(modes>>4) % 6),
+			WithMode(wire.Text(text), int(modes&0xF)%6),
+			WithMode(wire.Bytes(data), int(modes>>4)%6),
 		} {
 			if err := pair.Dialing.Send(m); err != nil {
 				continue
 			}
-			if mode, _ := m.Mode(); mode >= 4 && m.Type() == wire.TypeText {
+			if mode, _ := Mode(m); mode >= 4 && m.Type() == wire.TypeText {
 				want = append(want, string(pickled(t, []byte(text))))
 			} else {
 				want = append(want, m.Text())

@@ -51,7 +51,7 @@ func Example() {
 		if err != nil {
 			log.Fatal(err)
 		}
-		mode, _ := m.Mode()
+		mode, _ := serpy.Mode(m)
 		if m.Type() == parley.TypeObject {
 			fmt.Println(mode, m.Object())
 			continue

@@ -11,7 +11,7 @@ import (
 func TestTraits(t *testing.T) {
 	var p wire.Protocol = Protocol{}
 	traits := p.Traits()
-	if p.Name() != "serpy" || !traits.Confirms || traits.Lockstep || traits.OneAtATime || traits.Sized || traits.SendsStreams {
+	if p.Name() != "serpy" || !traits.Confirms || traits.Lockstep || traits.Clients != 0 || traits.Sized || traits.SendsStreams {
 		t.Errorf("%s: %+v", p.Name(), traits)
 	}
 	for typ, want := range map[wire.Type]bool{

@@ -13,7 +13,7 @@
 //	5     the same and 04           yes           what was pickled
 //
 // Each direction has a mode of its own, 0 at first, and changes it with a
-// command, behind which the data follows at once. [wire.Message.WithMode]
+// command, behind which the data follows at once. [WithMode]
 // chooses the mode of one message, Protocol.Mode that of all others. A received
 // message tells its mode.
 //

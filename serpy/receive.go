@@ -294,7 +294,7 @@ func (m *machine) deliver(ev *wire.Event, data []byte, marked bool) {
 	if acknowledged(m.in) {
 		m.owed = append(m.owed, 'E')
 	}
-	ev.SetMode(int(m.in))
+	ev.SetTag(modeMark | uint32(m.in))
 }
 
 // failure returns the error for the current message.
@@ -307,7 +307,8 @@ func (m *machine) tooLarge() *wire.MessageError {
 }
 
 // ReceiveEOF implements wire.Machine.
-func (m *machine) ReceiveEOF(rest []byte) error {
+func (m *machine) ReceiveEOF(rest []byte, ev *wire.Event) error {
+	ev.Kind, ev.Owes = wire.EventNone, len(m.owed) > 0
 	if len(rest) == 0 && m.lost == nil {
 		return nil
 	}

@@ -78,7 +78,7 @@ func (*machine) appendSetMode(out []byte, mode uint8) []byte {
 // choose returns the mode in which msg travels.
 func (m *machine) choose(msg *wire.Message) (uint8, error) {
 	asked := m.mode
-	if own, ok := msg.Mode(); ok {
+	if own, ok := Mode(*msg); ok {
 		asked = own
 	}
 	if asked < 0 || asked > 5 {

@@ -38,67 +38,67 @@ func TestSend(t *testing.T) {
 		want     string // mode, then the block; or "error" and words of the error
 	}{
 		"text":          {message: text("hello"), want: "0 hello"},
-		"text 1":        {message: text("hello").WithMode(1), want: "1 hello\x04"},
-		"text 2":        {message: text("hello").WithMode(2), want: "2 Xk~0{Zv"},
-		"text 3":        {message: text("hello").WithMode(3), want: "3 Xk~0{Zv\x04"},
-		"text 4":        {message: text("hello").WithMode(4), want: "4 " + b85text(t, []byte("hello"))},
-		"text 5":        {message: text("hello").WithMode(5), want: "5 " + b85text(t, []byte("hello")) + "\x04"},
+		"text 1":        {message: WithMode(text("hello"), 1), want: "1 hello\x04"},
+		"text 2":        {message: WithMode(text("hello"), 2), want: "2 Xk~0{Zv"},
+		"text 3":        {message: WithMode(text("hello"), 3), want: "3 Xk~0{Zv\x04"},
+		"text 4":        {message: WithMode(text("hello"), 4), want: "4 " + b85text(t, []byte("hello"))},
+		"text 5":        {message: WithMode(text("hello"), 5), want: "5 " + b85text(t, []byte("hello")) + "\x04"},
 		"text 5, old":   {protocol: Protocol{Mode: 5}, message: text("hello"), want: "5 " + b85text(t, []byte("hello")) + "\x04"},
 		"text confirm":  {message: text("hello").WithConfirm(), want: "1 hello\x04"},
-		"text confirm1": {message: text("hello").WithMode(1).WithConfirm(), want: "1 hello\x04"},
-		"text confirm2": {message: text("hello").WithMode(2).WithConfirm(), want: "3 Xk~0{Zv\x04"},
-		"own mode":      {protocol: Protocol{Mode: 2}, message: text("hello").WithMode(0), want: "0 hello"},
+		"text confirm1": {message: WithMode(text("hello"), 1).WithConfirm(), want: "1 hello\x04"},
+		"text confirm2": {message: WithMode(text("hello"), 2).WithConfirm(), want: "3 Xk~0{Zv\x04"},
+		"own mode":      {protocol: Protocol{Mode: 2}, message: WithMode(text("hello"), 0), want: "0 hello"},
 
 		"int":        {message: wire.Int(-7), want: "0 -7"},
-		"int 2":      {message: wire.Int(12).WithMode(2), want: "2 F){"},
-		"int 5":      {message: wire.Int(12).WithMode(5), want: "5 " + b85text(t, []byte("12")) + "\x04"},
+		"int 2":      {message: WithMode(wire.Int(12), 2), want: "2 F){"},
+		"int 5":      {message: WithMode(wire.Int(12), 5), want: "5 " + b85text(t, []byte("12")) + "\x04"},
 		"big int":    {message: big30, want: "0 1" + strings.Repeat("0", 30)},
-		"float":      {message: wire.Float(0.25).WithMode(2), want: "2 FfKAR"},
+		"float":      {message: WithMode(wire.Float(0.25), 2), want: "2 FfKAR"},
 		"float 0":    {message: wire.Float(1e16), want: "0 1e+16"},
 		"nan":        {message: wire.Float(math.NaN()), want: "0 nan"},
 		"-0":         {message: wire.Float(math.Copysign(0, -1)), want: "0 -0.0"},
-		"float 4":    {message: wire.Float(2.5).WithMode(4), want: "4 " + b85text(t, []byte("2.5"))},
+		"float 4":    {message: WithMode(wire.Float(2.5), 4), want: "4 " + b85text(t, []byte("2.5"))},
 		"int confrm": {message: wire.Int(1).WithConfirm(), want: "1 1\x04"},
 
 		"bytes":         {message: data("raw"), want: "2 a$$D"},
-		"bytes 1":       {message: data("raw").WithMode(1), want: "3 a$$D\x04"},
-		"bytes 2":       {message: data("raw").WithMode(2), want: "2 a$$D"},
-		"bytes 3":       {message: data("raw").WithMode(3), want: "3 a$$D\x04"},
-		"bytes 4":       {message: data("raw").WithMode(4), want: "2 a$$D"},
-		"bytes 5":       {message: data("raw").WithMode(5), want: "3 a$$D\x04"},
+		"bytes 1":       {message: WithMode(data("raw"), 1), want: "3 a$$D\x04"},
+		"bytes 2":       {message: WithMode(data("raw"), 2), want: "2 a$$D"},
+		"bytes 3":       {message: WithMode(data("raw"), 3), want: "3 a$$D\x04"},
+		"bytes 4":       {message: WithMode(data("raw"), 4), want: "2 a$$D"},
+		"bytes 5":       {message: WithMode(data("raw"), 5), want: "3 a$$D\x04"},
 		"bytes confirm": {message: data("raw").WithConfirm(), want: "3 a$$D\x04"},
 
 		"object":          {message: object, want: "4 " + true85},
-		"object 1":        {message: object.WithMode(1), want: "5 " + true85 + "\x04"},
-		"object 2":        {message: object.WithMode(2), want: "4 " + true85},
-		"object 3":        {message: object.WithMode(3), want: "5 " + true85 + "\x04"},
-		"object 5":        {message: object.WithMode(5), want: "5 " + true85 + "\x04"},
+		"object 1":        {message: WithMode(object, 1), want: "5 " + true85 + "\x04"},
+		"object 2":        {message: WithMode(object, 2), want: "4 " + true85},
+		"object 3":        {message: WithMode(object, 3), want: "5 " + true85 + "\x04"},
+		"object 5":        {message: WithMode(object, 5), want: "5 " + true85 + "\x04"},
 		"object confirm":  {message: object.WithConfirm(), want: "5 " + true85 + "\x04"},
 		"pickle 2":        {protocol: Protocol{PickleProtocol: 2}, message: object, want: "4 fC7jv"},
 		"pickle 3":        {protocol: Protocol{PickleProtocol: 3}, message: object, want: "error pickle protocol 3"},
-		"pickle 3, text":  {protocol: Protocol{PickleProtocol: 3}, message: text("a").WithMode(4), want: "error pickle protocol 3"},
+		"pickle 3, text":  {protocol: Protocol{PickleProtocol: 3}, message: WithMode(text("a"), 4), want: "error pickle protocol 3"},
 		"no python value": {message: wire.Object(struct{}{}), want: "error pickle struct {}"},
 		"a call":          {message: wire.Object(&pickle.Call{}), want: "error pickle"},
 
 		// Text that its block would garble.
 		"1F":              {message: text("a\x1fb"), want: "2 VIN`"},
-		"1F 1":            {message: text("a\x1fb").WithMode(1), want: "3 VIN`\x04"},
+		"1F 1":            {message: WithMode(text("a\x1fb"), 1), want: "3 VIN`\x04"},
 		"1F confirm":      {message: text("a\x1fb").WithConfirm(), want: "3 VIN`\x04"},
 		"01":              {message: text("\x01a"), want: "2 0bu"},
-		"01 1":            {message: text("\x01a").WithMode(1), want: "3 0bu\x04"},
+		"01 1":            {message: WithMode(text("\x01a"), 1), want: "3 0bu\x04"},
 		"01 later":        {message: text("a\x01"), want: "0 a\x01"},
 		"04":              {message: text("a\x04"), want: "0 a\x04"},
-		"04 1":            {message: text("a\x04").WithMode(1), want: "3 VFU\x04"},
-		"1F 2":            {message: text("\x01\x1f\x04").WithMode(2), want: "2 0Urb"},
-		"1F 5":            {message: text("\x1f").WithMode(5), want: "5 " + b85text(t, []byte("\x1f")) + "\x04"},
+		"04 1":            {message: WithMode(text("a\x04"), 1), want: "3 VFU\x04"},
+		"1F 2":            {message: WithMode(text("\x01\x1f\x04"), 2), want: "2 0Urb"},
+		"1F 5":            {message: WithMode(text("\x1f"), 5), want: "5 " + b85text(t, []byte("\x1f")) + "\x04"},
 		"empty":           {message: text(""), want: "3 \x04"},
-		"empty 1":         {message: text("").WithMode(1), want: "1 \x04"},
-		"empty 2":         {message: text("").WithMode(2), want: "3 \x04"},
-		"empty 3":         {message: text("").WithMode(3), want: "3 \x04"},
-		"empty 4":         {message: text("").WithMode(4), want: "4 " + b85text(t, []byte{})},
+		"empty 1":         {message: WithMode(text(""), 1), want: "1 \x04"},
+		"empty 2":         {message: WithMode(text(""), 2), want: "3 \x04"},
+		"empty 3":         {message: WithMode(text(""), 3), want: "3 \x04"},
+		"empty 4":         {message: WithMode(text(""), 4), want: "4 " + b85text(t, []byte{})},
 		"empty bytes":     {message: data(""), want: "3 \x04"},
-		"empty bytes 2":   {message: data("").WithMode(2), want: "3 \x04"},
-		"empty bytes 4":   {message: data("").WithMode(4), want: "3 \x04"},
+		"empty bytes 2":   {message: WithMode(data(""), 2), want: "3 \x04"},
+		"empty bytes 4":   {message: WithMode(data(""), 4), want: "3 \x04"},
 		"no message":      {message: wire.Message{}, want: "3 \x04"},
 		"1F next to an é": {protocol: latin1, message: text("é\x1f"), want: "2 =^p"},
 
@@ -127,19 +127,19 @@ func TestSend(t *testing.T) {
 
 		// Encodings.
 		"ascii":         {message: text("hé"), want: "error 'é' character 1 ascii"},
-		"ascii 4":       {message: text("hé").WithMode(4), want: "error 'é' character 1 ascii"},
+		"ascii 4":       {message: WithMode(text("hé"), 4), want: "error 'é' character 1 ascii"},
 		"latin-1":       {protocol: latin1, message: text("hé"), want: "0 h\xe9"},
-		"latin-1 2":     {protocol: latin1, message: text("hé").WithMode(2), want: "2 Xz2"},
-		"latin-1 4":     {protocol: latin1, message: text("hé").WithMode(4), want: "4 " + b85text(t, []byte("h\xe9"))},
+		"latin-1 2":     {protocol: latin1, message: WithMode(text("hé"), 2), want: "2 Xz2"},
+		"latin-1 4":     {protocol: latin1, message: WithMode(text("hé"), 4), want: "4 " + b85text(t, []byte("h\xe9"))},
 		"not latin-1":   {protocol: latin1, message: text("aé€"), want: "error '€' character 2 iso8859-1"},
 		"cp1252":        {protocol: cp1252, message: text("€"), want: "0 \x80"},
 		"utf-8":         {protocol: utf8, message: text("é€😀"), want: "0 é€😀"},
-		"utf-8 1":       {protocol: utf8, message: text("é").WithMode(1), want: "1 é\x04"},
+		"utf-8 1":       {protocol: utf8, message: WithMode(text("é"), 1), want: "1 é\x04"},
 		"not utf-8":     {protocol: utf8, message: text("é\xff"), want: "error byte FF at offset 2"},
 		"not any text":  {message: text("a\xff"), want: "error byte FF at offset 1"},
 		"no surrogates": {protocol: utf8, message: text("\xed\xa0\x80"), want: "error byte ED at offset 0"},
 
-		"mode 6":  {message: text("a").WithMode(6), want: "error mode 6"},
+		"mode 6":  {message: WithMode(text("a"), 6), want: "error mode 6"},
 		"mode 9":  {protocol: Protocol{Mode: 9}, message: text("a"), want: "error mode 9"},
 		"mode -1": {protocol: Protocol{Mode: -1}, message: text("a"), want: "error mode -1"},
 	} {
@@ -185,7 +185,7 @@ func checkRefused(t *testing.T, m wire.Machine, out string, sent wire.Sent, err 
 	if m.Awaiting() != 0 {
 		t.Error("a mode acknowledgement is awaited for nothing")
 	}
-	if out, _, err := m.Send(nil, wire.Text("next").WithMode(2)); err != nil || string(out) != "\x01SETMODE2\x1fZe@6M\x1f" {
+	if out, _, err := m.Send(nil, WithMode(wire.Text("next"), 2)); err != nil || string(out) != "\x01SETMODE2\x1fZe@6M\x1f" {
 		t.Errorf("the next Send = %q, %v", out, err)
 	}
 }
@@ -195,7 +195,7 @@ func TestModesOfBothDirections(t *testing.T) {
 	d := wiretest.NewDriver(t, Protocol{}, wire.Accepting, wire.Limits{})
 	d.Feed([]byte("\x01SETMODE2\x1fVE\x1f"))
 	for _, mode := range []int{0, 0, 2, 2, 0, 1, 3, 0} {
-		if err := d.Send(wire.Text("a").WithMode(mode)); err != nil {
+		if err := d.Send(WithMode(wire.Text("a"), mode)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -248,7 +248,7 @@ func TestAnythingArrives(t *testing.T) {
 		for range 20 {
 			m := anything(rng)
 			if rng.IntN(2) == 0 {
-				m = m.WithMode(rng.IntN(6))
+				m = WithMode(m, rng.IntN(6))
 			}
 			if rng.IntN(3) == 0 {
 				m = m.WithConfirm()
@@ -266,7 +266,7 @@ func TestAnythingArrives(t *testing.T) {
 		var got []string
 		for _, m := range pair.Accepting.Messages() {
 			got = append(got, value(m))
-			if mode, ok := m.Mode(); !ok || m.Type() == wire.TypeObject != (mode >= 4 && m.Type() != wire.TypeBytes) {
+			if mode, ok := Mode(m); !ok || m.Type() == wire.TypeObject != (mode >= 4 && m.Type() != wire.TypeBytes) {
 				t.Errorf("seed %d: %v came in mode %d", seed, m, mode)
 			} else {
 				confirms += mode & 1
@@ -343,7 +343,7 @@ func TestClose(t *testing.T) {
 		{"nothing sent", nil, ""},
 		{"mode 0", []wire.Message{wire.Text("m")}, "\x01SETMODE0\x1f"},
 		{"mode 2", []wire.Message{wire.Text("m"), wire.Bytes([]byte("m"))}, "\x01SETMODE2\x1f"},
-		{"acknowledged", []wire.Message{wire.Text("m"), wire.Text("m").WithMode(1)}, ""},
+		{"acknowledged", []wire.Message{wire.Text("m"), WithMode(wire.Text("m"), 1)}, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			m := opened(t, Protocol{})

@@ -65,7 +65,7 @@ func TestTranscriptsPickled(tt *testing.T) {
 	t := transcripts{tt}
 	bytearray := t.play("mode4_pickle", wire.Dialing, Protocol{})
 	last := len(bytearray.Do[0]) - 1 // the transcript shows it as bytes
-	bytearray.Do[0][last] = wiretest.Send(wire.Object(&pickle.ByteArray{Bytes: []byte("ab")}).WithMode(4))
+	bytearray.Do[0][last] = wiretest.Send(WithMode(wire.Object(&pickle.ByteArray{Bytes: []byte("ab")}), 4))
 	for name, play := range map[string]wiretest.Play{
 		"auto_mode":         t.play("auto_mode", wire.Dialing, Protocol{}),
 		"broadcast_mode4":   t.broadcastClients("broadcast_mode4"),
@@ -134,7 +134,7 @@ func (t transcripts) sends(tr wiretest.Transcript, side string) []wiretest.Actio
 			if _, err := fmt.Sscanf(e.Call, "sendData(mode=%d", &mode); err != nil {
 				t.Fatalf("%s: %v", e.Call, err)
 			}
-			m = m.WithMode(mode)
+			m = WithMode(m, mode)
 			if _, fails := e.Values["raises"]; fails {
 				all = append(all, refused(m))
 			} else {
@@ -163,13 +163,22 @@ func sound(t *testing.T, d *wiretest.Driver) {
 	}
 }
 
+// described is a message with its mode: "bytes/1[2] 6162".
+func described(m wire.Message) string {
+	s := m.WithTag(0).String()
+	if mode, ok := Mode(m); ok {
+		s = strings.Replace(s, m.Type().String(), fmt.Sprintf("%v/%d", m.Type(), mode), 1)
+	}
+	return s
+}
+
 // events describes all events but the first, which is EventOpen.
 func events(d *wiretest.Driver) string {
 	var all []string
 	for _, e := range d.Events[1:] {
 		switch e.Kind {
 		case wire.EventMessage:
-			all = append(all, e.Message.String())
+			all = append(all, described(e.Message))
 		case wire.EventLost:
 			all = append(all, "lost")
 		default:
@@ -249,7 +258,7 @@ const (
 
 // inMode is the action of sending a text in a mode.
 func inMode(mode int, text string) wiretest.Action {
-	return wiretest.Send(wire.Text(text).WithMode(mode))
+	return wiretest.Send(WithMode(wire.Text(text), mode))
 }
 
 // says is a role that sends in its own words; n messages are confirmed to it.
@@ -327,7 +336,7 @@ func (t transcripts) broadcastClients(name string) wiretest.Play {
 	return wiretest.Play{
 		Protocol: Protocol{Encoding: utf8Encoding(t)},
 		Role:     wire.Dialing,
-		Do:       map[int][]wiretest.Action{0: {wiretest.Send(input.WithMode(mode))}},
+		Do:       map[int][]wiretest.Action{0: {wiretest.Send(WithMode(input, mode))}},
 		Check: func(t *testing.T, tr wiretest.Transcript, conns []*wiretest.Driver) {
 			for i, side := range []string{"client1", "client2", "client3"} {
 				sound(t, conns[i])
@@ -552,7 +561,7 @@ func TestTranscripts(tt *testing.T) {
 			Test: func(t *testing.T, tr wiretest.Transcript) {
 				for conn, text := range []string{"before", "after"} {
 					d := wiretest.NewDriver(t, zero, dialing, wire.Limits{})
-					if err := d.Send(wire.Bytes([]byte(text)).WithMode(2)); err != nil {
+					if err := d.Send(WithMode(wire.Bytes([]byte(text)), 2)); err != nil {
 						t.Fatal(err)
 					}
 					said := bytes.TrimPrefix(tr.Stream(conn, dialing), []byte("\x01SETMODE2\x1f"))

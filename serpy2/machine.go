@@ -67,7 +67,8 @@ type machine struct {
 	left  bool // the farewell has been said
 }
 
-func (m *machine) ReceiveEOF(rest []byte) error {
+func (m *machine) ReceiveEOF(rest []byte, ev *wire.Event) error {
+	ev.Kind, ev.Owes = wire.EventNone, false
 	n := int64(len(rest))
 	rule := ""
 	switch {

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"github.com/parley-net/parley/serpy"
 	"io"
 	"math"
 	"math/big"
@@ -483,7 +484,7 @@ func TestSend(t *testing.T) {
 		{wire.Text("µù"), "decafecafe 21 f3020000 04000000 c2b5c3b9"},
 		{wire.Bytes([]byte{0, 0xFF}), "decafecafe 81 ff000000 02000000 00ff"},
 		{wire.Bytes(nil), "decafecafe 81 00000000 00000000"},
-		{wire.Bytes([]byte("x")).WithMode(3).WithConfirm(), "decafecafe 81 78000000 01000000 78"},
+		{serpy.WithMode(wire.Bytes([]byte("x")), 3).WithConfirm(), "decafecafe 81 78000000 01000000 78"},
 	} {
 		out, sent, err := m.Send([]byte("before"), c.msg)
 		want := "6265666f7265" + strings.ReplaceAll(c.want, " ", "")

@@ -284,7 +284,7 @@ func TestSizes(t *testing.T) {
 		if _, _, again := wiretest.Receive(m, []byte(header)); again != err {
 			t.Errorf("% X: the second error is %v", header, again)
 		}
-		if eof := m.ReceiveEOF(nil); eof != err {
+		if eof := m.ReceiveEOF(nil, new(wire.Event)); eof != err {
 			t.Errorf("% X: at the end of the stream %v", header, eof)
 		}
 	}
@@ -355,7 +355,7 @@ func TestRefusedByPeer(t *testing.T) {
 	expect(t, m, "\x00", 0, wire.EventNone)
 	expect(t, m, "\x00\x00\x00\x01a", 5, wire.EventMessage)
 	expect(t, m, "\xFF", 1, wire.EventConfirmed)
-	if err := m.ReceiveEOF([]byte{0}); !errors.Is(err, io.ErrUnexpectedEOF) {
+	if err := m.ReceiveEOF([]byte{0}, new(wire.Event)); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("00 and the end of the stream, nothing unanswered: %v", err)
 	}
 }
@@ -425,7 +425,7 @@ func TestEndOfStreamInsteadOfOK(t *testing.T) {
 		m := opened(t, p)
 		send(t, m, 0)
 		send(t, m, tinyproto.EagerLimit+1)
-		err := m.ReceiveEOF(nil)
+		err := m.ReceiveEOF(nil, new(wire.Event))
 		if !errors.Is(err, io.ErrUnexpectedEOF) || !strings.Contains(err.Error(), "2 of our messages unconfirmed") {
 			t.Error(err)
 		}
@@ -435,7 +435,7 @@ func TestEndOfStreamInsteadOfOK(t *testing.T) {
 	send(t, m, 3)
 	expect(t, m, "\xFF", 1, wire.EventGranted)
 	expect(t, m, "", 0, wire.EventConfirmed)
-	if err := m.ReceiveEOF(nil); err != nil {
+	if err := m.ReceiveEOF(nil, new(wire.Event)); err != nil {
 		t.Error(err)
 	}
 }

@@ -186,7 +186,8 @@ func (m *machine) Refuse(reason error) error {
 }
 
 // ReceiveEOF says what the end of the peer's stream means.
-func (m *machine) ReceiveEOF(rest []byte) error {
+func (m *machine) ReceiveEOF(rest []byte, ev *wire.Event) error {
+	ev.Kind, ev.Owes = wire.EventNone, m.owed > 0
 	switch {
 	case m.state == over:
 	case m.state == start:

@@ -26,5 +26,5 @@ func (ev *Event) set(t Type, data *byte, num uint64) {
 	m.data, m.num, m.obj, m.meta = data, num, nil, meta(t)
 }
 
-// SetMode gives the message of ev serpy's mode, 0 to 5.
-func (ev *Event) SetMode(mode int) { ev.Message = ev.Message.WithMode(mode) }
+// SetTag gives the message of ev the 32 bits of its wire.
+func (ev *Event) SetTag(tag uint32) { ev.Message = ev.Message.WithTag(tag) }

@@ -26,10 +26,14 @@ type Machine interface {
 	Receive(p []byte, ev *Event) (n int, err error)
 
 	// ReceiveEOF says what the end of the peer's stream means. rest is what
-	// Receive has not consumed. It returns nil at a boundary between messages
-	// and otherwise the error that ended the conversation: a *ProtocolError
-	// that wraps io.ErrUnexpectedEOF, or a *RefusedError.
-	ReceiveEOF(rest []byte) error
+	// Receive has not consumed. Like Receive it always sets ev.Kind and ev.Owes.
+	// It returns nil at a boundary between messages and otherwise the error that
+	// ended the conversation: a *ProtocolError that wraps io.ErrUnexpectedEOF, or
+	// a *RefusedError. On a wire where the end of the stream ends a message, ev is
+	// the last EventMessage, which aliases rest: then all of rest is consumed, and
+	// a further call with an empty rest returns nil and EventNone. There is no
+	// other event, and none before EventOpen.
+	ReceiveEOF(rest []byte, ev *Event) error
 
 	// Accept takes the message announced by EventOffer; its payload follows
 	// as EventData and EventEnd. The driver calls Accept or Refuse after each
@@ -78,6 +82,15 @@ type Machine interface {
 	Close(dst []byte) []byte
 }
 
+// Hinter is a machine that knows what a peer of another kind looks like.
+type Hinter interface {
+	Machine
+	// Hint is asked before EventOpen, when the handshake has taken too long. It
+	// says in a few words what was waited for, what has come instead, and what may
+	// help; or "".
+	Hint() string
+}
+
 // Repeater is a machine that can send again, at less cost, what another one has
 // sent: for wires whose form takes work, a checksum or an encoding.
 type Repeater interface {
@@ -118,10 +131,10 @@ type Event struct {
 	// Owes, for every kind: Output has something to append.
 	Owes bool
 	// Message: for EventMessage the whole message; for EventOffer and EventEnd
-	// the message without its payload (type, mode, flags; values that are not
+	// the message without its payload (type, tag, flags; values that are not
 	// byte strings come with EventEnd).
 	Message Message
-	// Data: for EventData the next piece of the payload.
+	// Data: for EventData the next piece of the payload; for EventBanner a line.
 	Data []byte
 	// N: for EventOffer the size of the payload in bytes, -1 if unknown; for
 	// EventConfirmed the number of messages.
@@ -138,6 +151,9 @@ const (
 	EventNone EventKind = iota
 	// EventOpen: the handshake is done; comes once, before any message.
 	EventOpen
+	// EventBanner: Data is a line, without its end, that the peer greets people
+	// with. It is no message: it is for a log, or a screen. Only before EventOpen.
+	EventBanner
 	// EventMessage: a whole message, already accepted.
 	EventMessage
 	// EventOffer: a message begins. EventMessage is the shorthand for
@@ -162,7 +178,7 @@ const (
 	EventShutdown
 )
 
-var eventNames = [...]string{"none", "open", "message", "offer", "data", "end", "lost", "granted", "confirmed", "leave", "shutdown"}
+var eventNames = [...]string{"none", "open", "banner", "message", "offer", "data", "end", "lost", "granted", "confirmed", "leave", "shutdown"}
 
 // String returns the kind's name.
 func (k EventKind) String() string {

@@ -45,17 +45,16 @@ type Message struct {
 	meta meta
 }
 
-// meta holds the type in its lowest byte, then serpy's mode plus one (0 is
-// unset), then flags.
-type meta uint32
+// meta holds the type in its lowest byte, then flags, and in its upper half the
+// tag.
+type meta uint64
 
 const (
-	modeShift          = 8
-	modeMask      meta = 0xff << modeShift
-	flagInvalid   meta = 1 << 16 // oneline: the line was not valid text
-	flagASCIIOnly meta = 1 << 17 // oneline: Text drops the bytes 80..FF
-	flagConfirm   meta = 1 << 18 // sender: a confirmation is wanted
-	typeMask      meta = 0xff
+	typeMask    meta = 0xff
+	flagConfirm meta = 1 << 8 // sender: a confirmation is wanted
+	flagASCII   meta = 1 << 9 // Text leaves out the bytes 80..FF
+	tagShift         = 32
+	tagMask     meta = 0xffff_ffff << tagShift
 )
 
 // payload returns a message of the given type that refers to b.
@@ -112,13 +111,12 @@ func (m Message) Bytes() []byte { return unsafe.Slice(m.data, m.Len()) }
 // Plain returns what AppendText appends, without a copy, if that is the payload of
 // a bytes or text message.
 func (m Message) Plain() (b []byte, ok bool) {
-	return unsafe.Slice(m.data, m.Len()), m.meta&(typeMask|flagInvalid) <= meta(TypeText)
+	return unsafe.Slice(m.data, m.Len()), m.meta&(typeMask|flagASCII) <= meta(TypeText)
 }
 
 // Text returns the message as text: that of a text message, the bytes of a
-// bytes message, a number as Python's str() prints it. On a oneline server it
-// is the line without the bytes 80..FF, unless the UTF8 option is set; Bytes
-// has them.
+// bytes message, a number as Python's str() prints it. Of a message that is
+// marked by WithASCII it is the ASCII part; Bytes has all of it.
 func (m Message) Text() string { return string(m.AppendText(nil)) }
 
 // AppendText appends m.Text() to dst.
@@ -134,7 +132,7 @@ func (m Message) AppendText(dst []byte) []byte {
 	case TypeObject:
 		return fmt.Append(dst, m.Object())
 	}
-	if m.meta&(flagASCIIOnly|flagInvalid) != flagASCIIOnly|flagInvalid {
+	if m.meta&flagASCII == 0 {
 		return append(dst, m.Bytes()...)
 	}
 	for _, c := range m.Bytes() {
@@ -208,24 +206,19 @@ func (m Message) Object() any {
 	return *m.obj
 }
 
-// Invalid reports whether a oneline server received a line that is not valid
-// text: bytes 80..FF, or with the UTF8 option anything that is not UTF-8.
-func (m Message) Invalid() bool { return m.meta&flagInvalid != 0 }
+// Tag returns the 32 bits that the message's wire has for itself: serpy's mode,
+// a transaction id. They mean something to that wire only, whose package has
+// functions that read and set them; 0 is a message without.
+func (m Message) Tag() uint32 { return uint32(m.meta >> tagShift) }
 
-// Mode returns serpy's mode of the message, and whether one is set.
-func (m Message) Mode() (mode int, ok bool) {
-	mode = int(m.meta&modeMask>>modeShift) - 1
-	return mode, mode >= 0
+// WithTag returns m with the 32 bits of its wire.
+func (m Message) WithTag(tag uint32) Message {
+	m.meta = m.meta&^tagMask | meta(tag)<<tagShift
+	return m
 }
 
 // Confirm reports whether the sender wants a confirmation.
 func (m Message) Confirm() bool { return m.meta&flagConfirm != 0 }
-
-// WithMode returns m to be sent, or received, in serpy's mode 0 to 5.
-func (m Message) WithMode(mode int) Message {
-	m.meta = m.meta&^modeMask | meta(uint8(mode+1))<<modeShift
-	return m
-}
 
 // WithConfirm returns m with the wish for a confirmation, where the wire lets
 // the sender choose.
@@ -234,18 +227,16 @@ func (m Message) WithConfirm() Message {
 	return m
 }
 
-// WithInvalid returns m marked as no valid text; asciiOnly makes Text drop the
-// bytes 80..FF.
-func (m Message) WithInvalid(asciiOnly bool) Message {
-	m.meta |= flagInvalid
-	if asciiOnly {
-		m.meta |= flagASCIIOnly
-	}
+// WithASCII returns m, a text or bytes message, so that Text leaves out its
+// bytes 80..FF: for wires whose text is ASCII, when other bytes have come. Bytes
+// has all of them.
+func (m Message) WithASCII() Message {
+	m.meta |= flagASCII
 	return m
 }
 
 // WithBytes returns m, a bytes or text message, with the payload b in place of
-// its own: type, mode and flags stay. Other messages stay as they are.
+// its own: type, tag and flags stay. Other messages stay as they are.
 func (m Message) WithBytes(b []byte) Message {
 	if m.Type() <= TypeText {
 		m.data, m.num = unsafe.SliceData(b), uint64(len(b))
@@ -253,7 +244,7 @@ func (m Message) WithBytes(b []byte) Message {
 	return m
 }
 
-// AsBytes returns a bytes message with the payload b: mode and flags stay.
+// AsBytes returns a bytes message with the payload b: tag and flags stay.
 func (m Message) AsBytes(b []byte) Message {
 	return Message{data: unsafe.SliceData(b), num: uint64(len(b)), meta: m.meta&^typeMask | meta(TypeBytes)}
 }
@@ -262,15 +253,13 @@ func (m Message) AsBytes(b []byte) Message {
 // copied: a received one belongs to its receiver.
 func (m Message) Clone() Message { return m.WithBytes(slices.Clone(m.Bytes())) }
 
-// String describes the message for a log: its type and value, cut to 64 bytes.
+// String describes the message for a log: its type and value, cut to 64 bytes, and
+// its tag. Describe knows what that means.
 func (m Message) String() string {
 	const limit = 64
 	var b strings.Builder
 	data := m.Bytes()
 	b.WriteString(m.Type().String())
-	if mode, ok := m.Mode(); ok {
-		fmt.Fprintf(&b, "/%d", mode)
-	}
 	switch m.Type() {
 	case TypeBytes:
 		fmt.Fprintf(&b, "[%d] %x", len(data), data[:min(len(data), limit)])
@@ -287,8 +276,8 @@ func (m Message) String() string {
 	if len(data) > limit {
 		b.WriteString("…")
 	}
-	if m.Invalid() {
-		b.WriteString(" invalid")
+	if tag := m.Tag(); tag != 0 {
+		fmt.Fprintf(&b, " tag %08x", tag)
 	}
 	return b.String()
 }

@@ -30,6 +30,28 @@ type Protocol interface {
 	New(role Role, limits Limits) Machine
 }
 
+// Describer is a Protocol that says in words what it keeps in Message.Tag.
+type Describer interface {
+	Protocol
+	// DescribeTag says what a message's tag means, in a few words for a log
+	// ("mode 3"), or "".
+	DescribeTag(tag uint32) string
+}
+
+// Describe describes m, a message of p, for a log: its type and value, cut to 64
+// bytes, and what its tag means.
+func Describe(p Protocol, m Message) string {
+	d, ok := p.(Describer)
+	if !ok {
+		return m.String()
+	}
+	s := m.WithTag(0).String()
+	if words := d.DescribeTag(m.Tag()); words != "" {
+		s += " " + words
+	}
+	return s
+}
+
 // Limits bounds what a machine lets through.
 type Limits struct {
 	// MaxMessage is the largest payload in bytes that is delivered whole.
@@ -49,12 +71,16 @@ func (l Limits) Message(t Traits) int64 {
 
 // Traits tells a driver what is particular to a wire.
 type Traits struct {
-	// OneAtATime: a server serves one connection; the next client waits, not
-	// yet accepted, until the current one leaves.
-	OneAtATime bool
+	// Clients is how many connections a server serves at a time; the next client
+	// waits, not yet accepted, until one of them leaves. 0: the wire sets no limit.
+	Clients int
 	// Lockstep: the accepting side speaks only in answer to a message, and its
 	// answers stay in the order of the messages.
 	Lockstep bool
+	// TakesTurns: a peer may not survive that our message meets its own. The
+	// driver, which has the clock, keeps the turns: the next message leaves when
+	// the last one is confirmed and answered, or nothing has arrived for a while.
+	TakesTurns bool
 	// Confirms: the peer confirms messages; see EventConfirmed.
 	Confirms bool
 	// Sized: every message announces its size, so it can be received as a

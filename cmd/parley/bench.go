@@ -114,8 +114,8 @@ func (o *benchOptions) check(p parley.Protocol) error {
 	switch {
 	case o.load.Conns < 1, o.load.Depth < 1:
 		return usagef("--conns and --depth: want at least 1")
-	case o.load.Conns > 1 && t.OneAtATime:
-		return usagef("--conns %d: a %s server serves one client at a time", o.load.Conns, p.Name())
+	case t.Clients > 0 && o.load.Conns > t.Clients:
+		return usagef("--conns %d: a %s server serves %s at a time", o.load.Conns, p.Name(), clientCount(t.Clients))
 	case o.load.Rate < 0 || o.load.Rate > 1e9:
 		return usagef("--rate %g: want messages per second", o.load.Rate)
 	case o.load.Duration <= 0, o.load.Warmup < 0:

@@ -105,6 +105,9 @@ func (a *app) bridge(ctx context.Context, cmd *cobra.Command, from, to endpoint.
 	if err != nil {
 		return err
 	}
+	if err := a.limits.checkConns(to); err != nil { // its clients would wait for each other there
+		return err
+	}
 	if err := a.configure(&parley.Dialer{}, to); err != nil {
 		return err // now, and not when the first client comes
 	}

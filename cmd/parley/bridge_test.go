@@ -1,6 +1,7 @@
 package main
 
 import (
+	"github.com/parley-net/parley/serpy"
 	"os"
 	"slices"
 	"strings"
@@ -56,7 +57,7 @@ func TestFormsThatAreErrors(t *testing.T) {
 	if m, err := readForm("@/etc/passwd", parley.TypeText); err != nil || m.Text() != "@/etc/passwd" {
 		t.Errorf("a peer's @ is %v, %v", m, err)
 	}
-	for _, m := range []parley.Message{parley.Object(&pickle.Tuple{}), parley.Text("\xff").WithMode(0)} {
+	for _, m := range []parley.Message{parley.Object(&pickle.Tuple{}), serpy.WithMode(parley.Text("\xff"), 0)} {
 		if text, err := writeForm(m, parley.TypeBytes); err == nil {
 			t.Errorf("%v is written as %s", m, text)
 		}

@@ -48,7 +48,7 @@ func (d dialect) line(m parley.Message) string {
 	if !d.serpy || m.Type() != parley.TypeBytes {
 		return string(b)
 	}
-	if mode, _ := m.Mode(); mode == 0 && !bytes.ContainsRune(b, ' ') {
+	if mode, _ := serpy.Mode(m); mode == 0 && !bytes.ContainsRune(b, ' ') {
 		// The sample server of serpy relays plain text as its base85. No line
 		// of a chat client looks like that: it has " : " in it.
 		if text, err := b85.Decode(nil, b); err == nil && bytes.Contains(text, []byte(" : ")) && utf8.Valid(text) {

@@ -63,16 +63,16 @@ func TestDialectLine(t *testing.T) {
 		{"tinyproto://h:1", parley.Bytes([]byte("[7] hä")), "[7] hä"},
 		{"serpy2://h:1", parley.Text("ann : hä"), "ann : hä"},
 		{"serpy2://h:1", parley.Int(5), "5"},
-		{"serpy://h:1", parley.Bytes([]byte("ann : hä")).WithMode(2), "ann : hä"},
-		{"serpy://h:1", parley.Object(&pickle.List{Items: []any{int64(1)}}).WithMode(4), "[1]"},
-		{"serpy://h:1?encoding=latin-1", parley.Bytes([]byte("ann : h\xe4")).WithMode(0), "ann : hä"},
-		{"serpy://h:1", parley.Bytes([]byte("ann : h\xe4")).WithMode(0), "ann : h\xe4"},
+		{"serpy://h:1", serpy.WithMode(parley.Bytes([]byte("ann : hä")), 2), "ann : hä"},
+		{"serpy://h:1", serpy.WithMode(parley.Object(&pickle.List{Items: []any{int64(1)}}), 4), "[1]"},
+		{"serpy://h:1?encoding=latin-1", serpy.WithMode(parley.Bytes([]byte("ann : h\xe4")), 0), "ann : hä"},
+		{"serpy://h:1", serpy.WithMode(parley.Bytes([]byte("ann : h\xe4")), 0), "ann : h\xe4"},
 		// What serpy's sample server makes of plain text, and what is not that.
-		{"serpy://h:1", parley.Bytes(relayed).WithMode(0), "VOID : häll"},
-		{"serpy://h:1", parley.Bytes(relayed).WithMode(2), string(relayed)},
+		{"serpy://h:1", serpy.WithMode(parley.Bytes(relayed), 0), "VOID : häll"},
+		{"serpy://h:1", serpy.WithMode(parley.Bytes(relayed), 2), string(relayed)},
 		{"tinyproto://h:1", parley.Bytes(relayed), string(relayed)},
-		{"serpy://h:1", parley.Bytes([]byte("hello")).WithMode(0), "hello"},
-		{"serpy://h:1", parley.Bytes([]byte("ann : 12345")).WithMode(0), "ann : 12345"},
+		{"serpy://h:1", serpy.WithMode(parley.Bytes([]byte("hello")), 0), "hello"},
+		{"serpy://h:1", serpy.WithMode(parley.Bytes([]byte("ann : 12345")), 0), "ann : 12345"},
 	} {
 		d, _ := dialectOf(t, test.url)
 		if got := d.line(test.m); got != test.want {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"github.com/parley-net/parley/serpy"
 	"io"
 	"strconv"
 	"strings"
@@ -48,7 +49,7 @@ func (c *console) read(line string) (m parley.Message, ok bool, err error) {
 		m, err = parseMessage(line, c.kind)
 	}
 	if c.mode >= 0 {
-		m = m.WithMode(c.mode)
+		m = serpy.WithMode(m, c.mode)
 	}
 	return m, err == nil, err
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"github.com/parley-net/parley/serpy"
 	"io"
 	"slices"
 	"strings"
@@ -95,7 +96,7 @@ func TestConsoleCommands(t *testing.T) {
 		t.Errorf("the printer has %+v", p.o)
 	}
 	m, _, _ := c.read("hello")
-	if mode, ok := m.Mode(); !ok || mode != 3 {
+	if mode, ok := serpy.Mode(m); !ok || mode != 3 {
 		t.Errorf("the message has mode %d, %v", mode, ok)
 	}
 	for _, line := range []string{"/mode", "/mode 6", "/mode x"} {

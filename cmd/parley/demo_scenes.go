@@ -119,8 +119,8 @@ func demoSerpy(ctx context.Context, s *stage) error {
 				go srv.Shutdown(context.WithoutCancel(ctx))
 				return nil
 			}
-			if mode, _ := m.Mode(); mode < 2 {
-				m = parley.Text(m.Text()).WithMode(mode) // bytes would change the mode
+			if mode, _ := serpy.Mode(m); mode < 2 {
+				m = serpy.WithMode(parley.Text(m.Text()), mode) // bytes would change the mode
 			}
 			_, err := srv.Broadcast(m, c)
 			return err

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"github.com/parley-net/parley/oneline"
+	"github.com/parley-net/parley/serpy"
 	"maps"
 	"os"
 	"regexp"
@@ -104,7 +106,7 @@ func (d *device) answer(m parley.Message) (out answers, ok bool) {
 			a.m, a.err = typedMessage(resp.kind, expand(resp.value, lookup))
 		}
 		if resp.mode >= 0 {
-			a.m = a.m.WithMode(resp.mode)
+			a.m = serpy.WithMode(a.m, resp.mode)
 		}
 		out.list = append(out.list, a)
 	}
@@ -131,7 +133,7 @@ func (d *device) find(m parley.Message, text string) (*rule, map[string]string) 
 }
 
 func (r *rule) fits(m parley.Message) bool {
-	return r.kind == "" || r.kind == m.Type().String() || r.kind == "invalid" && m.Invalid()
+	return r.kind == "" || r.kind == m.Type().String() || r.kind == "invalid" && oneline.Invalid(m)
 }
 
 // is reports whether the state is as when has it.

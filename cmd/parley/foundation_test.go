@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/parley-net/parley/serpy"
 	"io"
 	"math"
 	"math/big"
@@ -337,7 +338,7 @@ func TestRecords(t *testing.T) {
 		parley.Int(-5), parley.BigInt(new(big.Int).Lsh(big.NewInt(-1), 99)),
 		parley.Float(1.5), parley.Float(math.Inf(-1)), parley.Float(math.Copysign(0, -1)), parley.Float(5e-324),
 		parley.Object(dict), parley.Object(nil), parley.Object("x"), parley.Object(list),
-		parley.Text("x").WithMode(3), parley.Object(dict).WithMode(5),
+		serpy.WithMode(parley.Text("x"), 3), serpy.WithMode(parley.Object(dict), 5),
 	} {
 		line, err := newRecord(m).appendLine(nil)
 		if err != nil {
@@ -350,8 +351,8 @@ func TestRecords(t *testing.T) {
 			continue
 		}
 		got, err := r.message()
-		mode, ok := m.Mode()
-		gotMode, gotOK := got.Mode()
+		mode, ok := serpy.Mode(m)
+		gotMode, gotOK := serpy.Mode(got)
 		if err != nil || got.Type() != m.Type() || got.Text() != m.Text() || !bytes.Equal(got.Bytes(), m.Bytes()) ||
 			mode != gotMode || ok != gotOK || !reflect.DeepEqual(got.Object(), m.Object()) {
 			t.Errorf("%v became %v through %s (%v)", m, got, line, err)

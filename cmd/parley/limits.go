@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/internal/endpoint"
 )
 
 // limitFlags bound what a peer may use.
@@ -34,7 +35,7 @@ func (a *app) connLimitFlags(cmd *cobra.Command) {
 // serverLimitFlags adds the flags that bound a server.
 func (a *app) serverLimitFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.IntVar(&a.limits.maxConns, "max-conns", 10_000, "at most `N` connections on each URL; always 1 on oneline")
+	f.IntVar(&a.limits.maxConns, "max-conns", 0, "at most `N` connections on each URL (default 10000; oneline serves 1)")
 	f.IntVar(&a.limits.maxConnsOfAddr, "max-conns-per-addr", 256, "at most `N` of them from one address")
 	f.DurationVar(&a.limits.drain, "drain", 10*time.Second, "wait at most `TIME` at the end for what is under way")
 }
@@ -42,6 +43,21 @@ func (a *app) serverLimitFlags(cmd *cobra.Command) {
 // conn returns the limits of a connection.
 func (f *limitFlags) conn() parley.Limits {
 	return parley.Limits{MaxMessage: int64(f.maxMessage), MaxOutput: int(min(f.maxOutput, math.MaxInt32))}
+}
+
+// checkConns refuses a --max-conns above what the wire serves at a time.
+func (f *limitFlags) checkConns(e endpoint.Endpoint) error {
+	if n := e.Protocol.Traits().Clients; n > 0 && f.maxConns > n {
+		return usagef("--max-conns %d: %s serves %s at a time, the others wait; leave it out", f.maxConns, e, clientCount(n))
+	}
+	return nil
+}
+
+func clientCount(n int) string {
+	if n == 1 {
+		return "one client"
+	}
+	return plural(n, "client")
 }
 
 // timeouts returns the timeouts that --timeout and --idle ask for.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"github.com/parley-net/parley/oneline"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -202,7 +203,7 @@ func (p *printer) timesLocked(at time.Time) (delta, rtt time.Duration) {
 // wanted reports whether --filter and --grep let m through.
 func (p *printer) wanted(m parley.Message) bool {
 	if len(p.o.filter) > 0 && !slices.Contains(p.o.filter, m.Type().String()) &&
-		!(m.Invalid() && slices.Contains(p.o.filter, "invalid")) {
+		!(oneline.Invalid(m) && slices.Contains(p.o.filter, "invalid")) {
 		return false
 	}
 	return p.grep == nil || p.grep.Match(p.text(m))

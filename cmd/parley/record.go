@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"github.com/parley-net/parley/oneline"
+	"github.com/parley-net/parley/serpy"
 	"io"
 	"math"
 	"math/big"
@@ -41,8 +43,8 @@ type record struct {
 
 // newRecord returns the record of m, without time, place and direction.
 func newRecord(m parley.Message) record {
-	r := record{Kind: m.Type().String(), Invalid: m.Invalid()}
-	if mode, ok := m.Mode(); ok {
+	r := record{Kind: m.Type().String(), Invalid: oneline.Invalid(m)}
+	if mode, ok := serpy.Mode(m); ok {
 		r.Mode = &mode
 	}
 	p := payload(m)
@@ -123,7 +125,7 @@ func (r record) message() (parley.Message, error) {
 		if *r.Mode < 0 || *r.Mode > 5 {
 			return m, fmt.Errorf("mode %d: want 0 to 5", *r.Mode)
 		}
-		m = m.WithMode(*r.Mode)
+		m = serpy.WithMode(m, *r.Mode)
 	}
 	return m, nil
 }

@@ -16,7 +16,7 @@ import (
 // isPickle reports whether a message of a serpy connection that does not look
 // into pickles is one.
 func isPickle(m parley.Message) bool {
-	mode, ok := m.Mode()
+	mode, ok := serpy.Mode(m)
 	return ok && mode >= 4 && m.Type() == parley.TypeBytes
 }
 
@@ -31,8 +31,8 @@ func unpickled(p parley.Protocol, m parley.Message) parley.Message {
 	if err != nil {
 		return m
 	}
-	mode, _ := m.Mode()
-	return fromPickle(v).WithMode(mode)
+	mode, _ := serpy.Mode(m)
+	return serpy.WithMode(fromPickle(v), mode)
 }
 
 // fromPickle returns the message that a pickled value arrives as.
@@ -79,12 +79,12 @@ func recordedValue(m parley.Message) recording.Value {
 	var exact []byte
 	if isPickle(m) {
 		exact = m.Bytes()
-		mode, _ := m.Mode()
+		mode, _ := serpy.Mode(m)
 		v, err := pickle.Decode(exact, pickle.Limits{})
 		if err != nil {
 			return recording.Value{Kind: "object", Pickle: exact, Mode: &mode}
 		}
-		m = fromPickle(v).WithMode(mode)
+		m = serpy.WithMode(fromPickle(v), mode)
 	}
 	r := newRecord(m)
 	v := recording.Value{Kind: r.Kind, Text: r.Text, JSON: r.JSON, Mode: r.Mode, Invalid: r.Invalid, Pickle: exact}
@@ -145,7 +145,7 @@ func recordedMessage(v recording.Value) (parley.Message, error) {
 		if v.Text != nil && *v.Text != pickle.Repr(obj) {
 			return parley.Message{}, errors.New(`an object's "text" only describes its "pickle": to change it, write "json" in its place`)
 		}
-		return fromPickle(obj).WithMode(*v.Mode), nil
+		return serpy.WithMode(fromPickle(obj), *v.Mode), nil
 	}
 	r := record{Kind: v.Kind, Text: v.Text, JSON: v.JSON, Mode: v.Mode}
 	if v.B64 != nil {
@@ -157,7 +157,7 @@ func recordedMessage(v recording.Value) (parley.Message, error) {
 // forSerpy returns the form of a message that travels in its mode. A message
 // without one gets that which serpy would choose.
 func forSerpy(p serpy.Protocol, v recording.Value, m parley.Message) (parley.Message, error) {
-	mode, ok := m.Mode()
+	mode, ok := serpy.Mode(m)
 	if !ok {
 		mode = p.Mode
 		switch ack := mode & 1; {
@@ -168,10 +168,10 @@ func forSerpy(p serpy.Protocol, v recording.Value, m parley.Message) (parley.Mes
 		}
 	}
 	if mode < 4 {
-		return m.WithMode(mode), nil
+		return serpy.WithMode(m, mode), nil
 	}
 	if v.Pickle != nil && saysTheSame(v.Pickle, m) {
-		return parley.Bytes(v.Pickle).WithMode(mode), nil
+		return serpy.WithMode(parley.Bytes(v.Pickle), mode), nil
 	}
 	if !ok && m.Type() != parley.TypeObject { // as serpy does: the bytes of its text
 		text, err := p.Encoding.Encode(nil, m.AppendText(nil))
@@ -181,7 +181,7 @@ func forSerpy(p serpy.Protocol, v recording.Value, m parley.Message) (parley.Mes
 		m = parley.Bytes(text)
 	}
 	b, err := toPickle(m, p.PickleProtocol)
-	return parley.Bytes(b).WithMode(mode), err
+	return serpy.WithMode(parley.Bytes(b), mode), err
 }
 
 // saysTheSame reports whether a pickle is that of m. A pickle that can't be
@@ -227,7 +227,7 @@ func described(m parley.Message) string {
 			s += fmt.Sprintf("… (%d bytes)", len(b))
 		}
 	}
-	if mode, ok := m.Mode(); ok {
+	if mode, ok := serpy.Mode(m); ok {
 		s += fmt.Sprintf(" in mode %d", mode)
 	}
 	return s

@@ -23,19 +23,19 @@ func TestRecordedIsReplayed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return parley.Bytes(p).WithMode(mode)
+		return serpy.WithMode(parley.Bytes(p), mode)
 	}
 	big5 := new(big.Int).Exp(big.NewInt(5), big.NewInt(50), nil)
 	for proto, messages := range map[parley.Protocol][]parley.Message{
-		oneline.Protocol{}:   {parley.Text("a"), parley.Text(""), parley.Text("\xff").WithInvalid(true), parley.Text(" é\r")},
+		oneline.Protocol{}:   {parley.Text("a"), parley.Text(""), oneline.WithInvalid(parley.Text("\xff").WithASCII()), parley.Text(" é\r")},
 		tinyproto.Protocol{}: {parley.Bytes([]byte("a")), parley.Bytes(nil), parley.Bytes([]byte{0xff})},
 		serpy2.Protocol{}:    {parley.Int(5), parley.BigInt(big5), parley.Float(2.5), parley.Text("5"), parley.Bytes([]byte("5"))},
 		serpy.Protocol{}: {
-			parley.Bytes([]byte("a")).WithMode(0), parley.Bytes(nil).WithMode(1), parley.Bytes([]byte{0xff}).WithMode(2),
-			parley.Bytes([]byte("a")).WithMode(3), parley.Text("a").WithMode(0),
+			serpy.WithMode(parley.Bytes([]byte("a")), 0), serpy.WithMode(parley.Bytes(nil), 1), serpy.WithMode(parley.Bytes([]byte{0xff}), 2),
+			serpy.WithMode(parley.Bytes([]byte("a")), 3), serpy.WithMode(parley.Text("a"), 0),
 			pickled(nil, 4), pickled(int64(5), 5), pickled(big5, 4), pickled("text", 5), pickled([]byte{0xff}, 4), pickled(2.5, 4),
 			pickled(&pickle.List{Items: []any{"a"}}, 5), pickled(&pickle.Tuple{Items: []any{"a"}}, 4),
-			parley.Bytes([]byte("no pickle")).WithMode(4),
+			serpy.WithMode(parley.Bytes([]byte("no pickle")), 4),
 		},
 	} {
 		for _, m := range messages {
@@ -52,8 +52,8 @@ func TestRecordedIsReplayed(t *testing.T) {
 				t.Errorf("%s: %v", line, err)
 				continue
 			}
-			mode, _ := m.Mode()
-			again, _ := r.send.Mode()
+			mode, _ := serpy.Mode(m)
+			again, _ := serpy.Mode(r.send)
 			if !bytes.Equal(payload(r.send), payload(m)) || mode != again {
 				t.Errorf("%s is sent as %v, was %v", line, r.send, m)
 			}
@@ -106,7 +106,7 @@ func TestForSerpy(t *testing.T) {
 			t.Errorf("%s: %v", tt.line, err)
 			continue
 		}
-		if mode, ok := r.send.Mode(); string(payload(r.send)) != tt.want || mode != tt.sent || !ok {
+		if mode, ok := serpy.Mode(r.send); string(payload(r.send)) != tt.want || mode != tt.sent || !ok {
 			t.Errorf("%s in mode %d is sent as %v, want %q in mode %d", tt.line, tt.mode, r.send, tt.want, tt.sent)
 		}
 	}
@@ -154,12 +154,12 @@ func TestSame(t *testing.T) {
 		{tinyproto.Protocol{}, `"b64":"YQ=="`, parley.Bytes([]byte("a")), true},
 		{tinyproto.Protocol{}, `"text":"a"`, parley.Bytes([]byte("ab")), false},
 		{oneline.Protocol{}, `"text":" a "`, parley.Text("a"), false},
-		{latin, `"text":"é","mode":0`, parley.Bytes([]byte{0xe9}).WithMode(0), true},
-		{latin, `"text":"é"`, parley.Bytes([]byte{0xe9}).WithMode(1), true},
-		{latin, `"text":"é","mode":0`, parley.Bytes([]byte{0xe9}).WithMode(1), false},
-		{latin, `"text":"€"`, parley.Bytes([]byte{0xe9}).WithMode(1), false},
-		{latin, `"json":{"a":1}`, parley.Bytes([]byte("\x80\x02}X\x01\x00\x00\x00aK\x01s.")).WithMode(4), true},
-		{latin, `"json":{"a":2}`, parley.Bytes([]byte("\x80\x02}X\x01\x00\x00\x00aK\x01s.")).WithMode(4), false},
+		{latin, `"text":"é","mode":0`, serpy.WithMode(parley.Bytes([]byte{0xe9}), 0), true},
+		{latin, `"text":"é"`, serpy.WithMode(parley.Bytes([]byte{0xe9}), 1), true},
+		{latin, `"text":"é","mode":0`, serpy.WithMode(parley.Bytes([]byte{0xe9}), 1), false},
+		{latin, `"text":"€"`, serpy.WithMode(parley.Bytes([]byte{0xe9}), 1), false},
+		{latin, `"json":{"a":1}`, serpy.WithMode(parley.Bytes([]byte("\x80\x02}X\x01\x00\x00\x00aK\x01s.")), 4), true},
+		{latin, `"json":{"a":2}`, serpy.WithMode(parley.Bytes([]byte("\x80\x02}X\x01\x00\x00\x00aK\x01s.")), 4), false},
 	} {
 		entries, err := recording.Read("x", strings.NewReader(`{"dir":"c2s",`+tt.line+"}"))
 		if err != nil {
@@ -192,7 +192,7 @@ func TestAppendTyped(t *testing.T) {
 		{oneline.Protocol{}, parley.Text("int:5"), `text:int:5`},
 		{oneline.Protocol{}, parley.Text("@file"), `text:@file`},
 		{oneline.Protocol{}, parley.Text("a:b"), `a:b`},
-		{oneline.Protocol{}, parley.Text("\xff").WithInvalid(true), `(invalid) hex:ff`},
+		{oneline.Protocol{}, oneline.WithInvalid(parley.Text("\xff").WithASCII()), `(invalid) hex:ff`},
 		{tinyproto.Protocol{}, parley.Bytes([]byte("a")), `a`},
 		{tinyproto.Protocol{}, parley.Bytes([]byte{0, 1}), `\x00\x01`},
 		{serpy2.Protocol{}, parley.Bytes([]byte("a")), `bytes:a`},
@@ -200,10 +200,10 @@ func TestAppendTyped(t *testing.T) {
 		{serpy2.Protocol{}, parley.Text("0123456789abcdef"), `0123456789… (16 bytes)`},
 		{serpy2.Protocol{}, parley.Text("012345678€"), `012345678… (12 bytes)`},
 		{serpy2.Protocol{}, parley.Bytes([]byte("\xff123456789abcdef")), `hex:ff313233343536373839… (16 bytes)`},
-		{serpy.Protocol{}, parley.Bytes([]byte("a")).WithMode(1), `(mode 1) a`},
-		{serpy.Protocol{}, parley.Bytes([]byte("a")).WithMode(3), `(mode 3) bytes:a`},
-		{serpy.Protocol{}, list.WithMode(4), `(mode 4) json:[1,"a\nb"]`},
-		{serpy.Protocol{}, parley.Object(&pickle.Tuple{Items: []any{int64(1)}}).WithMode(5), `(mode 5) object:(1,)`},
+		{serpy.Protocol{}, serpy.WithMode(parley.Bytes([]byte("a")), 1), `(mode 1) a`},
+		{serpy.Protocol{}, serpy.WithMode(parley.Bytes([]byte("a")), 3), `(mode 3) bytes:a`},
+		{serpy.Protocol{}, serpy.WithMode(list, 4), `(mode 4) json:[1,"a\nb"]`},
+		{serpy.Protocol{}, serpy.WithMode(parley.Object(&pickle.Tuple{Items: []any{int64(1)}}), 5), `(mode 5) object:(1,)`},
 	} {
 		if got := string(appendTyped([]byte("> "), tt.proto, tt.m, false, 10)); got != "> "+tt.want {
 			t.Errorf("%v: %s, want > %s", tt.m, got, tt.want)

@@ -256,8 +256,8 @@ func (s *session) pause(ctx context.Context, before, st *step) error {
 // same reports whether m is what the recording has. trimmed: the receiver
 // is a client of oneline, which removes white space around lines.
 func (s *session) same(want *step, m parley.Message, trimmed bool) bool {
-	wantMode, asked := want.value.Mode()
-	mode, has := m.Mode()
+	wantMode, asked := serpy.Mode(want.value)
+	mode, has := serpy.Mode(m)
 	if asked && has && mode != wantMode {
 		return false
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/parley-net/parley/serpy"
 	"math"
 	"path/filepath"
 	"testing"
@@ -60,13 +61,13 @@ func sessions() map[string]liveSession {
 	lines := map[string][]string{"*IDN?": {"ACME,7"}, "LIST?": {"one", " two \t", "", "vier €"}, "*RST": nil, "": {"empty"}, "\tx\r": {"x"}}
 	var modes, again []parley.Message
 	for mode := range 6 {
-		modes = append(modes, text("hello").WithMode(mode), parley.Int(-7).WithMode(mode))
+		modes = append(modes, serpy.WithMode(text("hello"), mode), serpy.WithMode(parley.Int(-7), mode))
 		if mode >= 2 {
-			again = append(again, parley.Bytes([]byte{0, 1, 4, 0x1f, 0xff}).WithMode(mode&3|2))
+			again = append(again, serpy.WithMode(parley.Bytes([]byte{0, 1, 4, 0x1f, 0xff}), mode&3|2))
 		}
 	}
 	for _, v := range values {
-		again = append(again, parley.Object(v).WithMode(4), parley.Object(v).WithMode(5))
+		again = append(again, serpy.WithMode(parley.Object(v), 4), serpy.WithMode(parley.Object(v), 5))
 	}
 	return map[string]liveSession{
 		"oneline": {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"github.com/parley-net/parley/oneline"
 	"net"
 
 	"github.com/spf13/cobra"
@@ -189,7 +190,7 @@ func asIs(e *endpoint.Endpoint, srv *parley.Server) {
 // onward returns m as it can be handed on: a oneline command that is no valid
 // text keeps all its bytes.
 func onward(m parley.Message) parley.Message {
-	if m.Invalid() {
+	if oneline.Invalid(m) {
 		return parley.Bytes(m.Bytes())
 	}
 	return m
@@ -211,7 +212,7 @@ type relay struct {
 }
 
 func (r *relay) serve(e *endpoint.Endpoint, srv *parley.Server) error {
-	if e.Protocol.Traits().OneAtATime {
+	if e.Protocol.Traits().Clients == 1 {
 		return usagef("--relay: a %s server serves one client at a time, so there is nobody to relay to", e.Protocol.Name())
 	}
 	asIs(e, srv)

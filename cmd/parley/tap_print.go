@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"github.com/parley-net/parley/oneline"
+	"github.com/parley-net/parley/serpy"
 	"math/bits"
 	"strconv"
 	"unicode/utf8"
@@ -72,10 +74,10 @@ func (w *tapWatch) print(t *tapped, i tap.Item) {
 // appendTyped appends a message on one line, in the form in which it can be
 // given to send: with its type in front, where the wire has more than one.
 func appendTyped(dst []byte, p parley.Protocol, m parley.Message, asHex bool, most int) []byte {
-	if m.Invalid() {
+	if oneline.Invalid(m) {
 		dst = append(dst, "(invalid) "...)
 	}
-	if mode, ok := m.Mode(); ok {
+	if mode, ok := serpy.Mode(m); ok {
 		dst = append(strconv.AppendInt(append(dst, "(mode "...), int64(mode), 10), ") "...)
 	}
 	kind, b := m.Type().String(), payload(m)
@@ -89,7 +91,7 @@ func appendTyped(dst []byte, p parley.Protocol, m parley.Message, asHex bool, mo
 		}
 		rest = fmt.Sprintf("… (%d bytes)", size)
 	}
-	mode, _ := m.Mode()
+	mode, _ := serpy.Mode(m)
 	bare := bits.OnesCount8(uint8(p.Traits().Types)) == 1 || // nothing but this type
 		m.Type() == parley.TypeBytes && p.Name() == "serpy" && mode < 2 // what text becomes there
 	switch {

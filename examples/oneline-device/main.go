@@ -45,7 +45,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 			if m.Text() == "cmd01" {
 				answer = "ack"
 			}
-			fmt.Fprintf(stdout, "%q (invalid: %v): %s\n", m.Text(), m.Invalid(), answer)
+			fmt.Fprintf(stdout, "%q (invalid: %v): %s\n", m.Text(), oneline.Invalid(m), answer)
 			return c.Send(ctx, parley.Text(answer))
 		}),
 	}

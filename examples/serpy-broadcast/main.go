@@ -41,7 +41,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 
 	srv := &parley.Server{Protocol: serpy.Protocol{ForceMode: true, NoPickle: true}}
 	srv.Handler = parley.HandlerFunc(func(_ context.Context, c *parley.Conn, m parley.Message) error {
-		mode, _ := m.Mode()
+		mode, _ := serpy.Mode(m)
 		out.Printf("%d, mode %d: %q", c.ID(), mode, m.Text())
 		if m.Text() == "/KTHXBYE" {
 			go srv.Shutdown(context.Background()) // not here: it waits for this handler

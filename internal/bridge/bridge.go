@@ -66,9 +66,12 @@ type Target struct {
 // srv.Protocol is their wire.
 func (b *Bridge) Install(srv *parley.Server) {
 	b.clients, b.target = srv.Protocol, b.Target.Protocol
-	if b.Target.Protocol.Traits().OneAtATime && !srv.Protocol.Traits().OneAtATime {
+	if most := b.Target.Protocol.Traits().Clients; most > 0 {
 		// The clients wait for each other as they would at the target.
-		srv.MaxConns, srv.WhenFull = 1, parley.FullWait
+		if own := srv.Protocol.Traits().Clients; own > 0 {
+			most = min(most, own)
+		}
+		srv.MaxConns, srv.WhenFull = most, parley.FullWait
 	}
 	from, fromSerpy := b.clients.(serpy.Protocol)
 	to, toSerpy := b.target.(serpy.Protocol)

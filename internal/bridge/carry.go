@@ -34,7 +34,7 @@ func native(p parley.Protocol) (t parley.Type, only bool) {
 // carry returns what m, which has arrived on one wire, becomes on another,
 // where we play the given role. An error wraps ErrNotRepresentable.
 func (b *Bridge) carry(m parley.Message, from, to parley.Protocol, role wire.Role) (parley.Message, error) {
-	if m.Invalid() {
+	if oneline.Invalid(m) {
 		m = parley.Bytes(m.Bytes()) // a line that is no text
 	}
 	if b.Forms != nil {

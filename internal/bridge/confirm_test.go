@@ -40,7 +40,7 @@ func TestAcknowledgementsWait(t *testing.T) {
 			start := time.Now()
 			m := parley.Bytes(bytes.Repeat([]byte("m"), 100_000)) // above what tinyproto sends eagerly
 			if to == parley.Protocol(tiny) {
-				send(t, c, parley.Text("keeps the target busy, so that it does not read on").WithMode(0))
+				send(t, c, serpy.WithMode(parley.Text("keeps the target busy, so that it does not read on"), 0))
 			}
 			if err := c.Confirm(t.Context(), m); err != nil {
 				t.Error(err)
@@ -164,7 +164,7 @@ func TestUnconfirmedWhenTheTargetDies(t *testing.T) {
 				return nil
 			}, nil)
 			c := s.client()
-			send(t, c, parley.Text("first").WithMode(0))
+			send(t, c, serpy.WithMode(parley.Text("first"), 0))
 			go func() {
 				<-time.After(500 * time.Millisecond)
 				s.target.Close()
@@ -207,12 +207,12 @@ func TestSerpyKeepsModes(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, m := range []parley.Message{
-			parley.Text("mode 0"), parley.Text("mode 1").WithMode(1), parley.Bytes([]byte("\x00\xff")).WithMode(2), parley.Bytes(nil).WithMode(3),
-			parley.Object(&pickle.Tuple{Items: []any{int64(1), nil}}).WithMode(4), parley.Object(&pickle.List{Items: []any{"x"}}).WithMode(5),
+			parley.Text("mode 0"), serpy.WithMode(parley.Text("mode 1"), 1), serpy.WithMode(parley.Bytes([]byte("\x00\xff")), 2), serpy.WithMode(parley.Bytes(nil), 3),
+			serpy.WithMode(parley.Object(&pickle.Tuple{Items: []any{int64(1), nil}}), 4), serpy.WithMode(parley.Object(&pickle.List{Items: []any{"x"}}), 5),
 		} {
 			back, err := c.Call(t.Context(), m)
-			want, _ := m.Mode()
-			got, _ := back.Mode()
+			want, _ := serpy.Mode(m)
+			got, _ := serpy.Mode(back)
 			if err != nil || got != max(want, 0) {
 				t.Fatalf("%v came back as %v, %v", m, back, err)
 			}
@@ -238,11 +238,11 @@ func TestSerpyFallsBackToBase85(t *testing.T) {
 		c := s.client()
 		p := &pair{b: s.Bridge, client: c}
 		// A peer's message in mode 1 may begin with 01; we can't send that so.
-		if err := p.pass(parley.Message{}, nil, parley.Bytes([]byte("\x01x")).WithMode(1), forced(t, s)); err != nil {
+		if err := p.pass(parley.Message{}, nil, serpy.WithMode(parley.Bytes([]byte("\x01x")), 1), forced(t, s)); err != nil {
 			t.Fatal(err)
 		}
 		m := <-got
-		if mode, _ := m.Mode(); mode != 3 || m.Text() != "\x01x" {
+		if mode, _ := serpy.Mode(m); mode != 3 || m.Text() != "\x01x" {
 			t.Errorf("%v", m)
 		}
 	})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/parley-net/parley/serpy"
 	"io"
 	"log/slog"
 	"strings"
@@ -265,8 +266,8 @@ func (p *pair) pass(m parley.Message, from *parley.Conn, out parley.Message, to 
 		defer cancel()
 	}
 	err := send(ctx, out)
-	if mode, ok := out.Mode(); ok && mode < 2 && errors.Is(err, parley.ErrNotRepresentable) {
-		err = send(ctx, out.WithMode(mode|2)) // serpy: plain bytes that only base85 can carry
+	if mode, ok := serpy.Mode(out); ok && mode < 2 && errors.Is(err, parley.ErrNotRepresentable) {
+		err = send(ctx, serpy.WithMode(out, mode|2)) // serpy: plain bytes that only base85 can carry
 	}
 	if err == nil {
 		take(from, m)

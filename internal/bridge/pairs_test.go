@@ -21,7 +21,7 @@ func TestAllPairs(t *testing.T) {
 					kind = "bytes " // one of the two does not tell text from bytes
 				}
 				clients := []*parley.Conn{s.client()}
-				if !from.Traits().OneAtATime && !to.Traits().OneAtATime {
+				if from.Traits().Clients == 0 && to.Traits().Clients == 0 {
 					clients = append(clients, s.client())
 				}
 				for i, c := range clients {

@@ -21,7 +21,7 @@ func withhold(p parley.Protocol) parley.Protocol {
 // isAcknowledged reports whether m's sender waits for an acknowledgement that
 // is withheld.
 func isAcknowledged(m parley.Message) bool {
-	mode, ok := m.Mode()
+	mode, ok := serpy.Mode(m)
 	return ok && mode&1 == 1
 }
 

@@ -127,8 +127,10 @@ func (d *Decoder) EOF(from wire.Role) {
 		return
 	}
 	h.ended = true
-	if err := h.m.ReceiveEOF(h.in); err != nil {
+	if err := h.m.ReceiveEOF(h.in, &d.ev); err != nil {
 		d.emit(Item{From: from, Kind: Lost, Err: h.placed(err)})
+	} else {
+		d.handle(h, &d.ev) // the end of the stream may end a message
 	}
 	h.in, h.offer = nil, nil
 }
@@ -260,7 +262,7 @@ func (d *Decoder) tell(h *half, m wire.Message) {
 	if !d.traits.Confirms {
 		return
 	}
-	if mode, ok := m.Mode(); ok && mode&1 == 0 {
+	if mode, ok := serpy.Mode(m); ok && mode&1 == 0 {
 		return // serpy acknowledges the odd modes
 	}
 	h.said++

@@ -19,11 +19,12 @@ const limit = 64 << 20
 // log keeps what a decoder has said of one conversation.
 type log struct {
 	*Decoder
-	items []Item
+	protocol wire.Protocol
+	items    []Item
 }
 
 func newLog(p wire.Protocol) *log {
-	l := &log{}
+	l := &log{protocol: p}
 	l.Decoder = NewDecoder(p, limit, func(i Item) {
 		i.Message = i.Message.Clone()
 		l.items = append(l.items, i)
@@ -70,7 +71,7 @@ func (l *log) String() string {
 		case Open:
 			b.WriteString("open; ")
 		case Message:
-			fmt.Fprintf(&b, "%s%v; ", arrows[i.From], i.Message)
+			fmt.Fprintf(&b, "%s%s; ", arrows[i.From], wire.Describe(l.protocol, i.Message))
 		case Confirmed:
 		case Lost, Stopped:
 			fmt.Fprintf(&b, "%s%s: %v; ", arrows[i.From], i.Kind, i.Err)

@@ -150,7 +150,7 @@ func TestSerpyCrossing(t *testing.T) {
 				if i%3 == 0 {
 					m = wire.Bytes(bytes.Repeat([]byte{0x1f, 0x04, 0x01}, c.rng.IntN(50)))
 				}
-				c.queue[role] = append(c.queue[role], m.WithMode(c.rng.IntN(4)))
+				c.queue[role] = append(c.queue[role], serpy.WithMode(m, c.rng.IntN(4)))
 			}
 		}
 		c.run(t)

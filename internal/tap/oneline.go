@@ -39,7 +39,7 @@ func (r *onelineRules) look(d *Decoder, h *half, taken []byte, ev *wire.Event) {
 	case wire.EventMessage:
 		ev.Message = wire.TextBytes(line)
 	case wire.EventLost:
-		ev.Kind, ev.Message = wire.EventMessage, wire.TextBytes(line).WithInvalid(false)
+		ev.Kind, ev.Message = wire.EventMessage, oneline.WithInvalid(wire.TextBytes(line))
 	}
 }
 

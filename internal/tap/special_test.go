@@ -95,7 +95,7 @@ func TestSpecial(t *testing.T) {
 		"a pickle": {
 			serpy.Protocol{},
 			[]step{{">", "\x01SETMODE4\x1f" + "fCWnhE&\x1f"}},
-			`open; >bytes/4[5] 80054b052e; `,
+			`open; >bytes[5] 80054b052e mode 4; `,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -31,6 +31,8 @@ func (e Event) String() string {
 		return fmt.Sprintf("confirmed %d", e.N)
 	case wire.EventLost:
 		return "lost: " + e.Err
+	case wire.EventBanner:
+		return "banner " + e.Message.String()
 	}
 	return e.Kind.String()
 }
@@ -57,6 +59,7 @@ type Driver struct {
 	Events  []Event // all that happened since the start
 	Err     error   // why the conversation ended, if it did
 	Left    bool    // the peer said goodbye: what follows is ignored
+	Last    int     // of Events, those that the end of the stream has told
 
 	// Reply, if set, is called with each message received; it may Send.
 	Reply func(d *Driver, m wire.Message)
@@ -120,7 +123,10 @@ func (d *Driver) EOF() error {
 		return d.Err
 	}
 	d.ended = true
-	err := d.Machine.ReceiveEOF(d.in[d.off:])
+	rest := d.in[d.off:]
+	ev := wire.Event{Kind: wire.EventLost} // must be set
+	err := d.Machine.ReceiveEOF(rest, &ev)
+	d.owes = d.owes || ev.Owes
 	var refused *wire.RefusedError
 	var broken *wire.ProtocolError
 	switch {
@@ -128,6 +134,7 @@ func (d *Driver) EOF() error {
 		if d.offer != nil {
 			d.tb.Fatal("wiretest: ReceiveEOF is nil inside a message")
 		}
+		d.last(ev, rest)
 	case errors.As(err, &refused):
 	case errors.As(err, &broken) && errors.Is(err, io.ErrUnexpectedEOF):
 	default:
@@ -136,6 +143,24 @@ func (d *Driver) EOF() error {
 	d.Err = err
 	d.drain()
 	return err
+}
+
+// last takes the message that the end of the stream has ended, if there is one.
+func (d *Driver) last(ev wire.Event, rest []byte) {
+	switch {
+	case ev.Kind == wire.EventNone:
+		return
+	case ev.Kind != wire.EventMessage || len(rest) == 0:
+		d.tb.Fatalf("wiretest: ReceiveEOF told %v with %d bytes left", ev.Kind, len(rest))
+	case !d.opened:
+		d.tb.Fatal("wiretest: ReceiveEOF told a message before EventOpen")
+	}
+	d.Last++
+	d.message(ev.Message)
+	d.off = len(d.in)
+	if err := d.Machine.ReceiveEOF(nil, &ev); err != nil || ev.Kind != wire.EventNone {
+		d.tb.Fatalf("wiretest: ReceiveEOF, asked again behind its last message, told %v, %v", ev.Kind, err)
+	}
 }
 
 // Rest returns how many bytes were fed and not yet consumed.
@@ -333,6 +358,10 @@ func isFatal(err error) bool {
 func (d *Driver) handle(ev wire.Event) {
 	switch ev.Kind {
 	case wire.EventNone, wire.EventOpen:
+	case wire.EventBanner:
+		if d.opened {
+			d.tb.Fatal("wiretest: a banner after EventOpen")
+		}
 	default:
 		if !d.opened {
 			d.tb.Fatalf("wiretest: event %v before EventOpen", ev.Kind)
@@ -347,6 +376,8 @@ func (d *Driver) handle(ev wire.Event) {
 		d.opened = true
 		d.record(Event{Kind: ev.Kind})
 		d.flush()
+	case wire.EventBanner:
+		d.record(Event{Kind: ev.Kind, Message: wire.Bytes(bytes.Clone(ev.Data))})
 	case wire.EventMessage:
 		d.outside(ev)
 		d.message(ev.Message)

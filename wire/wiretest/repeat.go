@@ -16,7 +16,7 @@ func repeats(t *testing.T, p wire.Protocol) {
 	for _, n := range []int{5, 1000, 70_000} {
 		for _, m := range samples(p, n) {
 			all = append(all, m)
-			if _, ok := m.Mode(); p.Traits().Confirms && !ok {
+			if p.Traits().Confirms {
 				all = append(all, m.WithConfirm())
 			}
 		}

@@ -3,6 +3,7 @@ package wiretest
 import (
 	"bytes"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/parley-net/parley/wire"
@@ -51,8 +52,8 @@ func Benchmark(b *testing.B, p wire.Protocol, messages ...wire.Message) {
 	for _, role := range []wire.Role{wire.Dialing, wire.Accepting} {
 		for _, m := range messages {
 			name := fmt.Sprintf("%v/%v", role, m.Type())
-			if mode, ok := m.Mode(); ok {
-				name += fmt.Sprintf("/mode=%d", mode)
+			if d, ok := p.(wire.Describer); ok && m.Tag() != 0 {
+				name += "/" + strings.ReplaceAll(d.DescribeTag(m.Tag()), " ", "=")
 			}
 			if m.Len() > 0 {
 				name += fmt.Sprintf("/%d", m.Len())

@@ -112,7 +112,8 @@ func (m *toyMachine) receive(p []byte) (int, wire.Event, error) {
 	return 1, wire.Event{Kind: wire.EventOffer, N: int64(size)}, nil
 }
 
-func (m *toyMachine) ReceiveEOF(rest []byte) error {
+func (m *toyMachine) ReceiveEOF(rest []byte, ev *wire.Event) error {
+	ev.Kind, ev.Owes = wire.EventNone, false
 	if m.bug == "eof" {
 		return io.EOF
 	}

@@ -30,7 +30,7 @@ type many struct{ oneline.Protocol }
 
 func (m many) Traits() wire.Traits {
 	t := m.Protocol.Traits()
-	t.OneAtATime = false
+	t.Clients = 0
 	return t
 }
 

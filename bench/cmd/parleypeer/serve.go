@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"github.com/parley-net/parley/serpy"
 	"os"
 	"os/signal"
 	"runtime/pprof"
@@ -106,8 +107,8 @@ func answerIn(m parley.Message, b []byte) parley.Message {
 	if m.Type() == parley.TypeText {
 		a = parley.Text(string(b))
 	}
-	if mode, ok := m.Mode(); ok {
-		a = a.WithMode(mode)
+	if mode, ok := serpy.Mode(m); ok {
+		a = serpy.WithMode(a, mode)
 	}
 	return a
 }
