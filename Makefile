@@ -4,9 +4,9 @@
 run:
 	go run ./cmd/parley demo
 test:
-	go test ./...
+	go test work
 lint:
-	test -z "$$(gofmt -l .)" && go vet ./... && go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
+	test -z "$$(gofmt -l .)" && go vet work && go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 work
 doc:
 	go doc -all . | less
 verify:
@@ -18,11 +18,11 @@ fuzz:
 bench:
 	cd bench && go run ./cmd/bench
 benchmarks:
-	go test -run '^$$' -bench . -benchmem ./...
+	go test -run '^$$' -bench . -benchmem work
 ci:
 	.ci/run
 cross:
-	for t in linux/arm darwin/arm64 windows/amd64; do CGO_ENABLED=0 GOOS=$${t%/*} GOARCH=$${t#*/} go build ./... || exit 1; done
+	.ci/run cross
 release:
 	for t in linux/amd64 linux/arm linux/arm64 darwin/arm64 windows/amd64; do CGO_ENABLED=0 GOOS=$${t%/*} GOARCH=$${t#*/} go build -trimpath -ldflags '-s -w' -o dist/$${t%/*}-$${t#*/}/ ./cmd/parley || exit 1; done
 	go run -tags man ./cmd/parley dist/man

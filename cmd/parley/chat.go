@@ -10,8 +10,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/parley-net/parley"
-	"github.com/parley-net/parley/internal/chat"
-	"github.com/parley-net/parley/internal/endpoint"
+	"github.com/parley-net/parley/cmd/parley/internal/chat"
+	"github.com/parley-net/parley/cmd/parley/internal/endpoint"
 )
 
 // chatOptions are the flags of chat.

@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/parley-net/parley"
-	"github.com/parley-net/parley/internal/endpoint"
+	"github.com/parley-net/parley/cmd/parley/internal/endpoint"
 	"github.com/parley-net/parley/serpy"
 	"github.com/parley-net/parley/serpy/b85"
 )

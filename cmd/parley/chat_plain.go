@@ -9,8 +9,8 @@ import (
 	"strings"
 
 	"github.com/parley-net/parley"
-	"github.com/parley-net/parley/internal/chat"
-	"github.com/parley-net/parley/internal/endpoint"
+	"github.com/parley-net/parley/cmd/parley/internal/chat"
+	"github.com/parley-net/parley/cmd/parley/internal/endpoint"
 )
 
 // chatPlain is the chat in lines.

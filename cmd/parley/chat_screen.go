@@ -13,8 +13,8 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"github.com/parley-net/parley"
-	"github.com/parley-net/parley/internal/chat"
-	"github.com/parley-net/parley/internal/endpoint"
+	"github.com/parley-net/parley/cmd/parley/internal/chat"
+	"github.com/parley-net/parley/cmd/parley/internal/endpoint"
 )
 
 // chatScreen is the chat on the whole screen.

@@ -4,8 +4,8 @@ import (
 	"testing"
 
 	"github.com/parley-net/parley"
-	"github.com/parley-net/parley/internal/chat"
-	"github.com/parley-net/parley/internal/endpoint"
+	"github.com/parley-net/parley/cmd/parley/internal/chat"
+	"github.com/parley-net/parley/cmd/parley/internal/endpoint"
 	"github.com/parley-net/parley/serpy"
 	"github.com/parley-net/parley/serpy/b85"
 	"github.com/parley-net/parley/serpy/pickle"

@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"github.com/parley-net/parley"
-	"github.com/parley-net/parley/internal/prompt"
+	"github.com/parley-net/parley/cmd/parley/internal/prompt"
 )
 
 // errLeave is what /quit asks for.

@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/parley-net/parley"
-	"github.com/parley-net/parley/internal/endpoint"
+	"github.com/parley-net/parley/cmd/parley/internal/endpoint"
 	"github.com/parley-net/parley/oneline"
 )
 

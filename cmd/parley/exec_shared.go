@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/parley-net/parley"
-	"github.com/parley-net/parley/internal/endpoint"
+	"github.com/parley-net/parley/cmd/parley/internal/endpoint"
 )
 
 // sharedExecutor runs one program for all connections of a server. The lines it

@@ -12,8 +12,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/parley-net/parley"
-	"github.com/parley-net/parley/internal/endpoint"
-	"github.com/parley-net/parley/internal/render"
+	"github.com/parley-net/parley/cmd/parley/internal/endpoint"
+	"github.com/parley-net/parley/cmd/parley/internal/render"
 )
 
 // imageOptions are the flags of image.

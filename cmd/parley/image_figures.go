@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/parley-net/parley/internal/render"
+	"github.com/parley-net/parley/cmd/parley/internal/render"
 )
 
 // figures are what is told of a frame.

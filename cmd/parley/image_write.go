@@ -12,7 +12,7 @@ import (
 	"sync/atomic"
 
 	"github.com/parley-net/parley"
-	"github.com/parley-net/parley/internal/render"
+	"github.com/parley-net/parley/cmd/parley/internal/render"
 )
 
 // picturing makes pictures of frames.

@@ -11,7 +11,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/parley-net/parley/internal/manpage"
+	"github.com/parley-net/parley/cmd/parley/internal/manpage"
 )
 
 func main() {

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/parley-net/parley/internal/monitor"
+	"github.com/parley-net/parley/cmd/parley/internal/monitor"
 )
 
 // monitoring is what --monitor asks for. The zero value does nothing.

@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/parley-net/parley/internal/screen"
+	"github.com/parley-net/parley/cmd/parley/internal/screen"
 )
 
 // terminal is a program at a pseudo-terminal, and the screen of it.

@@ -8,7 +8,7 @@ import (
 	"math/big"
 
 	"github.com/parley-net/parley"
-	"github.com/parley-net/parley/internal/recording"
+	"github.com/parley-net/parley/cmd/parley/internal/recording"
 	"github.com/parley-net/parley/serpy"
 	"github.com/parley-net/parley/serpy/pickle"
 )

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/parley-net/parley"
-	"github.com/parley-net/parley/internal/recording"
+	"github.com/parley-net/parley/cmd/parley/internal/recording"
 	"github.com/parley-net/parley/oneline"
 	"github.com/parley-net/parley/serpy"
 	"github.com/parley-net/parley/serpy/pickle"

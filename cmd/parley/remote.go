@@ -4,7 +4,7 @@ import (
 	"errors"
 	"strings"
 
-	"github.com/parley-net/parley/internal/endpoint"
+	"github.com/parley-net/parley/cmd/parley/internal/endpoint"
 )
 
 // remote is a file on a server: HOST[:PORT]:PATH, or :PATH where a profile

@@ -16,8 +16,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/parley-net/parley"
-	"github.com/parley-net/parley/internal/endpoint"
-	"github.com/parley-net/parley/internal/recording"
+	"github.com/parley-net/parley/cmd/parley/internal/endpoint"
+	"github.com/parley-net/parley/cmd/parley/internal/recording"
 	"github.com/parley-net/parley/serpy"
 )
 

@@ -6,8 +6,8 @@ import (
 	"os"
 
 	"github.com/parley-net/parley"
-	"github.com/parley-net/parley/internal/endpoint"
-	"github.com/parley-net/parley/internal/recording"
+	"github.com/parley-net/parley/cmd/parley/internal/endpoint"
+	"github.com/parley-net/parley/cmd/parley/internal/recording"
 )
 
 // replayClient plays the clients of a session, in the order of the file.

@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"github.com/parley-net/parley"
-	"github.com/parley-net/parley/internal/endpoint"
-	"github.com/parley-net/parley/internal/recording"
+	"github.com/parley-net/parley/cmd/parley/internal/endpoint"
+	"github.com/parley-net/parley/cmd/parley/internal/recording"
 	"github.com/parley-net/parley/parleytest"
 	"github.com/parley-net/parley/serpy/pickle"
 )

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/parley-net/parley"
-	"github.com/parley-net/parley/internal/endpoint"
+	"github.com/parley-net/parley/cmd/parley/internal/endpoint"
 )
 
 // A replies file describes a device: rules, each with requests and what is

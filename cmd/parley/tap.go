@@ -15,8 +15,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/parley-net/parley"
-	"github.com/parley-net/parley/internal/endpoint"
-	"github.com/parley-net/parley/internal/tap"
+	"github.com/parley-net/parley/cmd/parley/internal/endpoint"
+	"github.com/parley-net/parley/cmd/parley/internal/tap"
 )
 
 // tapOptions are the flags of tap.

@@ -12,7 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/parley-net/parley"
-	"github.com/parley-net/parley/internal/tap"
+	"github.com/parley-net/parley/cmd/parley/internal/tap"
 )
 
 // print prints a message, if it is wanted.

@@ -15,8 +15,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/parley-net/parley/internal/endpoint"
-	"github.com/parley-net/parley/internal/pcapng/pcapngtest"
+	"github.com/parley-net/parley/cmd/parley/internal/endpoint"
+	"github.com/parley-net/parley/cmd/parley/internal/pcapng/pcapngtest"
 )
 
 // captured returns what the client and the server of each connection in a

@@ -10,10 +10,10 @@ import (
 	"os"
 	"time"
 
-	"github.com/parley-net/parley/internal/endpoint"
-	"github.com/parley-net/parley/internal/pcapng"
-	"github.com/parley-net/parley/internal/recording"
-	"github.com/parley-net/parley/internal/tap"
+	"github.com/parley-net/parley/cmd/parley/internal/endpoint"
+	"github.com/parley-net/parley/cmd/parley/internal/pcapng"
+	"github.com/parley-net/parley/cmd/parley/internal/recording"
+	"github.com/parley-net/parley/cmd/parley/internal/tap"
 	"github.com/parley-net/parley/wire"
 )
 

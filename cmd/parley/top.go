@@ -15,7 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/parley-net/parley/internal/monitor"
+	"github.com/parley-net/parley/cmd/parley/internal/monitor"
 )
 
 // topOptions are the flags of top.

@@ -10,7 +10,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 	"charm.land/lipgloss/v2"
 
-	"github.com/parley-net/parley/internal/monitor"
+	"github.com/parley-net/parley/cmd/parley/internal/monitor"
 )
 
 // topScreen shows the connections on the whole screen until the user leaves.

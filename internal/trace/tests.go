@@ -22,11 +22,12 @@ type test struct {
 	where string   // file:line
 }
 
-// findTests returns the tests of the module in dir that verify something, in
-// the order of their files. A "Verifies:" line that belongs to no test is an
-// error: nobody would miss it otherwise.
+// findTests returns the tests of the module in dir, and of those that its
+// go.work joins with it, that verify something, in the order of their files. A
+// "Verifies:" line that belongs to no test is an error: nobody would miss it
+// otherwise.
 func findTests(dir string) ([]test, error) {
-	module, err := modulePath(filepath.Join(dir, "go.mod"))
+	modules, err := findModules(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -35,17 +36,20 @@ func findTests(dir string) ([]test, error) {
 		if err != nil {
 			return err
 		}
-		if d.IsDir() {
-			return skipDir(dir, file)
-		}
-		if !strings.HasSuffix(file, "_test.go") {
-			return nil
-		}
 		rel, err := filepath.Rel(dir, file)
 		if err != nil {
 			return err
 		}
 		rel = filepath.ToSlash(rel)
+		if d.IsDir() {
+			if modules[rel] == "" {
+				return skipDir(dir, file)
+			}
+			return nil
+		}
+		if !strings.HasSuffix(file, "_test.go") {
+			return nil
+		}
 		src, err := os.ReadFile(file)
 		if err != nil {
 			return err
@@ -53,9 +57,9 @@ func findTests(dir string) ([]test, error) {
 		tests, err := parseTests(rel, src)
 		for i := range tests {
 			folder := path.Dir(rel)
-			tests[i].pkg = path.Join(module, folder)
+			tests[i].pkg = modules.importPath(folder)
 			if folder == "." {
-				folder = path.Base(module)
+				folder = path.Base(modules["."])
 			}
 			tests[i].label = folder + "." + tests[i].name
 		}
@@ -63,22 +67,6 @@ func findTests(dir string) ([]test, error) {
 		return err
 	})
 	return all, err
-}
-
-// skipDir returns fs.SkipDir for the folders the go command leaves out of
-// ./... too.
-func skipDir(root, dir string) error {
-	if dir == root {
-		return nil
-	}
-	name := filepath.Base(dir)
-	if name[0] == '.' || name[0] == '_' || name == "testdata" || name == "vendor" {
-		return fs.SkipDir
-	}
-	if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-		return fs.SkipDir
-	}
-	return nil
 }
 
 // parseTests returns the tests in one file that verify something.
@@ -133,18 +121,4 @@ func verifies(c *ast.CommentGroup) []string {
 		}
 	}
 	return ids
-}
-
-// modulePath returns the path a go.mod file declares.
-func modulePath(gomod string) (string, error) {
-	b, err := os.ReadFile(gomod)
-	if err != nil {
-		return "", err
-	}
-	for line := range strings.SplitSeq(string(b), "\n") {
-		if f := strings.Fields(line); len(f) >= 2 && f[0] == "module" {
-			return strings.Trim(f[1], `"`), nil
-		}
-	}
-	return "", fmt.Errorf("%s: no module line", gomod)
 }

@@ -169,13 +169,16 @@ AA-100  no test  five
 	}
 }
 
-// TestRun traces a module of its own, with the go command and with the
-// results of an earlier run.
+// TestRun traces two modules that go.work joins, with the go command and with
+// the results of an earlier run. A third one beside them is none of its business.
 func TestRun(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{
 		"go.mod":               "module example.org/m\n\ngo 1.26\n",
-		"docs/requirements.md": "| id | requirement |\n|---|---|\n| AA-01 | one |\n| AA-02 | two |\n",
+		"go.work":              "go 1.26\n\nuse (\n\t.\n\t./cmd/own\n)\n",
+		"docs/requirements.md": "| id | requirement |\n|---|---|\n| AA-01 | one |\n| AA-02 | two |\n| AA-03 | three |\n",
+		"cmd/own/go.mod":       "module example.org/own\n\ngo 1.26\n",
+		"cmd/own/in/i_test.go": "package in\n\nimport \"testing\"\n\n// Verifies: AA-03\nfunc TestOwn(t *testing.T) {}\n",
 		"root_test.go":         "package m\n\nimport \"testing\"\n\n// Verifies: AA-01\nfunc TestRoot(t *testing.T) {}\n",
 		"sub/sub_test.go":      "package sub_test\n\nimport \"testing\"\n\n// Verifies: AA-02\nfunc TestSub(t *testing.T) {}\n\nfunc TestOther(t *testing.T) { t.Error() }\n",
 		"testdata/x_test.go":   "package x\n\n// Verifies: ZZ-99\nfunc TestX() {}\n",
@@ -196,7 +199,7 @@ func TestRun(t *testing.T) {
 	if err := run([]string{"-C", dir, "-o", table}, nil, &stdout, &stderr); err != nil {
 		t.Fatalf("%v\n%s%s", err, &stdout, &stderr)
 	}
-	for _, want := range []string{"pass       m.TestRoot\n", "pass       sub.TestSub\n", "2 requirements: 2 verified"} {
+	for _, want := range []string{"pass       m.TestRoot\n", "pass       sub.TestSub\n", "pass       cmd/own/in.TestOwn\n", "3 requirements: 3 verified"} {
 		if !strings.Contains(stdout.String(), want) {
 			t.Errorf("no %q in\n%s", want, &stdout)
 		}
@@ -206,8 +209,8 @@ func TestRun(t *testing.T) {
 	}
 
 	stdout.Reset()
-	err := run([]string{"-C", dir, "-results", "-"}, events("pass example.org/m TestRoot", "skip example.org/m/sub TestSub"), &stdout, &stderr)
-	if err == nil || err.Error() != "1 of 2 requirements are not verified" {
+	err := run([]string{"-C", dir, "-results", "-"}, events("pass example.org/m TestRoot", "skip example.org/m/sub TestSub", "pass example.org/own/in TestOwn"), &stdout, &stderr)
+	if err == nil || err.Error() != "1 of 3 requirements are not verified" {
 		t.Errorf("with a skipped test: %v\n%s", err, &stdout)
 	}
 

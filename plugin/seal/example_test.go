@@ -8,24 +8,22 @@ import (
 
 	"github.com/parley-net/parley"
 	"github.com/parley-net/parley/plugin/seal"
-	"github.com/parley-net/parley/plugin/zstd"
 	"github.com/parley-net/parley/tinyproto"
 )
 
-// Compressed, then encrypted; each side has the same plugins in the same order.
+// Both sides have the same key. What shall also be compressed is compressed
+// first: see the example of package zstd.
 func Example() {
 	key := make([]byte, 32) // or PassphraseKey, where people share it
 	rand.Read(key)
-	plugins := func() []parley.Plugin {
-		encrypt, err := seal.New(key)
-		if err != nil {
-			log.Fatal(err)
-		}
-		return []parley.Plugin{new(zstd.Plugin), encrypt}
+	encrypt, err := seal.New(key)
+	if err != nil {
+		log.Fatal(err)
 	}
+	plugins := []parley.Plugin{encrypt}
 	srv := &parley.Server{
 		Protocol: tinyproto.Protocol{},
-		Plugins:  plugins(),
+		Plugins:  plugins,
 		Handler: parley.HandlerFunc(func(ctx context.Context, c *parley.Conn, m parley.Message) error {
 			return c.Send(ctx, m)
 		}),
@@ -36,7 +34,7 @@ func Example() {
 	go srv.Serve()
 	defer srv.Close()
 
-	d := parley.Dialer{Protocol: tinyproto.Protocol{}, Plugins: plugins()}
+	d := parley.Dialer{Protocol: tinyproto.Protocol{}, Plugins: plugins}
 	ctx := context.Background()
 	c, err := d.Dial(ctx, srv.Addrs()[0].String())
 	if err != nil {

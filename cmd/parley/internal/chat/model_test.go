@@ -12,7 +12,7 @@ import (
 	"charm.land/lipgloss/v2"
 
 	"github.com/parley-net/parley"
-	"github.com/parley-net/parley/internal/screen"
+	"github.com/parley-net/parley/cmd/parley/internal/screen"
 )
 
 // bench is a model without a terminal, and what it has sent.

@@ -23,7 +23,7 @@ import (
 // The tables of docs/bridge.md are made by sending each message through a
 // bridge and looking at what arrives.
 func TestDocumentedTable(t *testing.T) {
-	doc, err := os.ReadFile("../../docs/bridge.md")
+	doc, err := os.ReadFile("../../../../docs/bridge.md")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,5 +1,4 @@
-// Package plugin_test tests the plugins together.
-package plugin_test
+package zstd_test
 
 import (
 	"bytes"

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/parley-net/parley/internal/pcapng/pcapngtest"
+	"github.com/parley-net/parley/cmd/parley/internal/pcapng/pcapngtest"
 )
 
 var began = time.Date(2026, 11, 20, 10, 37, 1, 123456789, time.UTC)

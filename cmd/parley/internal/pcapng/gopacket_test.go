@@ -13,7 +13,7 @@ import (
 	"github.com/gopacket/gopacket/layers"
 	"github.com/gopacket/gopacket/pcapgo"
 
-	"github.com/parley-net/parley/internal/pcapng/pcapngtest"
+	"github.com/parley-net/parley/cmd/parley/internal/pcapng/pcapngtest"
 )
 
 // A reader that is not ours must find the same packets.

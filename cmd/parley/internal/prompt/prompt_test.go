@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/parley-net/parley/internal/screen"
+	"github.com/parley-net/parley/cmd/parley/internal/screen"
 )
 
 // bench is a prompt on a screen that is none.
