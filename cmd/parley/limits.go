@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/parley-net/parley"
-	"github.com/parley-net/parley/internal/endpoint"
+	"github.com/parley-net/parley/cmd/parley/internal/endpoint"
 )
 
 // limitFlags bound what a peer may use.
