@@ -37,16 +37,16 @@ func (s *Server) accept(l net.Listener) {
 		case s.isClosed():
 			return
 		case errors.Is(err, net.ErrClosed):
-			if s.Logger != nil {
-				s.Logger.Error("listener closed", "addr", l.Addr(), "error", err)
+			if s.cfg.logger != nil {
+				s.cfg.logger.Error("listener closed", "addr", l.Addr(), "error", err)
 			}
 			return
 		case errors.Is(err, errRefused):
 		default:
 			pause = min(max(2*pause, 10*time.Millisecond), acceptRetry)
-			if now := time.Now(); s.Logger != nil && now.Sub(logged) > time.Minute {
+			if now := time.Now(); s.cfg.logger != nil && now.Sub(logged) > time.Minute {
 				logged = now
-				s.Logger.Error("accept failed, trying again", "addr", l.Addr(), "error", err)
+				s.cfg.logger.Error("accept failed, trying again", "addr", l.Addr(), "error", err)
 			}
 			select {
 			case <-time.After(pause):
@@ -165,8 +165,8 @@ func (s *Server) refuse(nc net.Conn, why error) error {
 	}
 	s.starting[nc] = struct{}{} // until it is closed
 	s.mu.Unlock()
-	if s.Logger != nil {
-		s.Logger.Warn("connection refused", "peer", nc.RemoteAddr(), "reason", why)
+	if s.cfg.logger != nil {
+		s.cfg.logger.Warn("connection refused", "peer", nc.RemoteAddr(), "reason", why)
 	}
 	word := s.cfg.traits.Refusal
 	if word == nil || s.TLSConfig != nil || s.refusing.Add(1) > maxRefusing {

@@ -275,7 +275,7 @@ func (c *Conn) exit() {
 		return
 	}
 	if opened && c.cfg.hooks.OnClose != nil {
-		c.guard(func() error { c.cfg.hooks.OnClose(c, err); return nil })
+		c.hook(func() error { c.cfg.hooks.OnClose(c, err); return nil })
 	}
 	if c.cfg.logger != nil {
 		c.cfg.logger.Info("connection closed", "conn", c.id, "peer", c.peer(), "reason", err)

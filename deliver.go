@@ -2,8 +2,6 @@ package parley
 
 import (
 	"errors"
-	"fmt"
-	"runtime/debug"
 
 	"github.com/parley-net/parley/internal/bufpool"
 )
@@ -47,7 +45,7 @@ func (c *Conn) deliver(gen int32, m Message, buf []byte) bool {
 		in := c.in
 		c.handing()
 		c.mu.Unlock()
-		err := c.handle(m)
+		err := c.handle(gen, in, m)
 		c.lock()
 		bufpool.Put(buf)
 		return c.handled(gen, in, err)
@@ -68,11 +66,6 @@ func (c *Conn) deliver(gen int32, m Message, buf []byte) bool {
 		c.enqueue(received{msg: m})
 	}
 	return true
-}
-
-// handle runs the handler.
-func (c *Conn) handle(m Message) error {
-	return c.guard(func() error { return c.cfg.serve(connContext{c}, c, m) })
 }
 
 // enqueue gives r to the first receiver, or to the inbox.
@@ -111,7 +104,7 @@ func (c *Conn) call(gen int32, f func() error) bool {
 	in := c.in
 	c.handling, c.reader = true, readerInHandler
 	c.unlock()
-	err := c.guard(f)
+	err := c.hook(f)
 	c.lock()
 	return c.handled(gen, in, err)
 }
@@ -138,9 +131,9 @@ func (c *Conn) handled(gen int32, in *input, err error) bool {
 		r := c.pop()
 		c.unlock()
 		if r.err != nil {
-			err = c.guard(func() error { c.cfg.hooks.OnMessageError(c, r.err); return nil })
+			err = c.hook(func() error { c.cfg.hooks.OnMessageError(c, r.err); return nil })
 		} else {
-			err = c.handle(r.msg)
+			err = c.handle(gen, in, r.msg)
 		}
 		c.lock()
 	}
@@ -158,23 +151,4 @@ func (c *Conn) handled(gen int32, in *input, err error) bool {
 // was received either. What a peer had sent when it left is served.
 func (c *Conn) closedHere() bool {
 	return errors.Is(c.err, ErrClosed) || errors.Is(c.err, ErrServerClosed)
-}
-
-// guard runs f and makes an error of a panic, so that a bug in one handler
-// costs one connection.
-func (c *Conn) guard(f func() error) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = c.panicked(r)
-		}
-	}()
-	return f()
-}
-
-// panicked makes an error of what the program's code has panicked with.
-func (c *Conn) panicked(r any) error {
-	if c.cfg.logger != nil {
-		c.cfg.logger.Error("panic", "conn", c.id, "peer", c.peer(), "panic", r, "stack", string(debug.Stack()))
-	}
-	return fmt.Errorf("parley: panic while serving %s: %v", c.peer(), r)
 }

@@ -97,7 +97,7 @@ func (d *Dialer) config() (*config, error) {
 		protocol: d.Protocol, traits: t, role: wire.Dialing,
 		hooks: d.Hooks, plugins: d.Plugins,
 		limits: d.Limits.withDefaults(), timeouts: d.Timeouts.withDefaults(t.Lockstep),
-		logger: d.Logger, trace: d.Trace,
+		logger: guarded(d.Logger), trace: d.Trace,
 	}
 	cfg.setHandler(d.Handler)
 	return cfg, nil

@@ -11,7 +11,8 @@ import (
 // m's bytes are borrowed: they are valid until ServeMessage returns; m.Clone()
 // can be kept. ServeMessage may Send any amount, Confirm, Call or Receive on c.
 // ctx ends when the connection ends. An error ends the connection and reaches
-// OnClose.
+// OnClose; so does a panic, and runtime.Goexit, which t.Fatal calls: either costs
+// this connection only.
 type Handler interface {
 	ServeMessage(ctx context.Context, c *Conn, m Message) error
 }
@@ -36,7 +37,7 @@ type StreamHandler interface {
 
 // Hooks are called at the turning points of a connection's and a server's
 // life. Each may be nil. They run on parley's goroutines: one that takes long
-// holds up its connection.
+// holds up its connection, one that panics or calls runtime.Goexit costs it.
 type Hooks struct {
 	// OnOpen is called when a connection's handshake is done, before its first
 	// message. An error refuses the connection and reaches OnClose.

@@ -160,7 +160,7 @@ func (c *Conn) lateAnswer(m Message, lost error) {
 	case hook != nil: // the handler may be waiting for what comes next
 		c.goroutines++
 		go func() {
-			hookErr := c.guard(func() error { hook(c, err); return nil })
+			hookErr := c.hook(func() error { hook(c, err); return nil })
 			c.lock()
 			if hookErr != nil {
 				c.end(hookErr)

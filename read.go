@@ -3,6 +3,7 @@ package parley
 import (
 	"fmt"
 	"io"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -17,13 +18,24 @@ import (
 func (c *Conn) read() {
 	c.lock()
 	gen := c.gen
-	if c.event == nil { // else there is an offer to be decided about
+	c.equip()
+	c.readOn(gen, c.resume(gen) && c.process(gen))
+}
+
+// equip makes what a reading goroutine needs.
+func (c *Conn) equip() {
+	if c.event == nil { // else there may be an offer to be decided about
 		c.event = new(wire.Event)
 	}
 	if c.io == nil {
 		c.io = newTransport(c.nc)
 	}
-	for c.resume(gen) && c.process(gen) {
+}
+
+// readOn is read once the machine has seen what was there already; more is what
+// process has returned. It is called with the lock held and releases it.
+func (c *Conn) readOn(gen int32, more bool) {
+	for ; more; more = c.process(gen) {
 		c.flushRest()
 		if !c.handling { // else what another goroutine's handler sends depends on it
 			c.stopLate() // it would cost more to let it run
@@ -95,10 +107,15 @@ func (c *Conn) process(gen int32) (more bool) {
 	var in *input   // what the handler borrows from
 	called := false // it runs
 	defer func() {
-		if called { // it has panicked
-			err := c.panicked(recover())
+		if !called {
+			return
+		}
+		if r := recover(); r != nil {
+			err := c.failed(&fault{r, debug.Stack()})
 			c.lock()
 			more = c.handled(gen, in, err)
+		} else {
+			c.succeeded(gen, in)
 		}
 	}()
 	ev := c.event

@@ -75,11 +75,18 @@ func (c *Conn) SendStream(ctx context.Context, size int64, r io.Reader) error {
 // sendBody sends size bytes of r as the open body.
 func (c *Conn) sendBody(ctx context.Context, size int64, r io.Reader) (err error) {
 	var sent int64
+	ended := false
+	defer func() {
+		if !ended { // r has panicked, or ended this goroutine
+			c.cut(fmt.Errorf("parley: reading the message to send to %s has panicked", c.peer()))
+		}
+	}()
 	if to, ok := r.(io.WriterTo); ok && c.sendsFiles() {
 		sent, err = c.writeBody(ctx, size, to)
 	} else {
 		sent, err = c.copyBody(ctx, size, r)
 	}
+	ended = true
 	if err := c.failure(); err != nil {
 		return err
 	}

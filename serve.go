@@ -18,11 +18,14 @@ func (s *Server) serveConn(nc net.Conn) {
 	if s.TLSConfig != nil {
 		t := tls.Server(nc, s.TLSConfig)
 		ctx, cancel := boundedBy(s.cfg.timeouts.Handshake)
-		err := t.HandshakeContext(ctx)
+		var err error
+		if at := aside(func() { err = t.HandshakeContext(ctx) }); at != nil { // a callback of TLSConfig
+			err = fmt.Errorf("panic: %v", at.value)
+		}
 		cancel()
 		if err != nil {
-			if s.Logger != nil {
-				s.Logger.Warn("TLS handshake failed", "peer", nc.RemoteAddr(), "error", err)
+			if s.cfg.logger != nil {
+				s.cfg.logger.Warn("TLS handshake failed", "peer", nc.RemoteAddr(), "error", err)
 			}
 			nc.Close()
 			s.forget(nc)

@@ -131,7 +131,7 @@ func (s *Server) init() error {
 			protocol: s.Protocol, traits: t, role: wire.Accepting,
 			hooks: s.Hooks, plugins: s.Plugins,
 			limits: s.Limits.withDefaults(), timeouts: s.Timeouts.withDefaults(t.Lockstep),
-			logger: s.Logger, trace: s.Trace, closed: s.connClosed,
+			logger: guarded(s.Logger), trace: s.Trace, closed: s.connClosed,
 		}
 		if most := or(s.MaxBuffered, 512<<20); most > 0 {
 			s.cfg.budget = &budget{limit: most, by: make(map[*Conn]int64)}
@@ -289,8 +289,8 @@ func (s *Server) stalled(d time.Duration) {
 	s.mu.Lock()
 	s.stats.Stalls++
 	s.mu.Unlock()
-	if s.Logger != nil {
-		s.Logger.Warn("a handler has blocked an event loop; serve such connections without EventLoops", "for", d)
+	if s.cfg.logger != nil {
+		s.cfg.logger.Warn("a handler has blocked an event loop; serve such connections without EventLoops", "for", d)
 	}
 }
 
@@ -312,6 +312,8 @@ func (s *Server) tick() {
 		if s.isClosed() { // both may have come
 			return
 		}
-		s.Hooks.OnTick(ctx, s)
+		if at := aside(func() { s.Hooks.OnTick(ctx, s) }); at != nil && s.cfg.logger != nil {
+			s.cfg.logger.Error("panic in OnTick", "panic", at.value, "stack", string(at.stack))
+		}
 	}
 }

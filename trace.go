@@ -66,19 +66,26 @@ func (c *Conn) traceIn(p []byte, ev *wire.Event) {
 	if ev.Kind == wire.EventNone {
 		t.What = "control"
 	}
-	c.cfg.trace(t)
+	c.tell(t)
+}
+
+// tell calls the trace function.
+func (c *Conn) tell(t Trace) {
+	if at := aside(func() { c.cfg.trace(t) }); at != nil {
+		c.cutAside(c.failed(at))
+	}
 }
 
 // traceMessage traces a message that has come in pieces, whose bytes have been
 // traced.
 func (c *Conn) traceMessage(m Message) {
-	c.cfg.trace(Trace{Time: time.Now(), Conn: c, What: "message", Message: m})
+	c.tell(Trace{Time: time.Now(), Conn: c, What: "message", Message: m})
 }
 
 func (c *Conn) traceOut(what string, p []byte, m Message) {
-	c.cfg.trace(Trace{Time: time.Now(), Conn: c, Sent: true, What: what, Message: m, Bytes: p})
+	c.tell(Trace{Time: time.Now(), Conn: c, Sent: true, What: what, Message: m, Bytes: p})
 }
 
 func (c *Conn) traceNote(what string) {
-	c.cfg.trace(Trace{Time: time.Now(), Conn: c, What: what})
+	c.tell(Trace{Time: time.Now(), Conn: c, What: what})
 }

@@ -146,6 +146,7 @@ func (l *Loop[O]) remove(c *Conn[O]) {
 func (r *Runner[O]) run() {
 	defer r.loop.wg.Done()
 	defer bufpool.Put(r.Buffer)
+	defer r.Leave() // if an owner has ended this goroutine
 	for c := r.next(); c != nil; c = r.next() {
 		if r.serve(c.owner) {
 			r.again(c)

@@ -1,0 +1,134 @@
+package parley
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+)
+
+// The program's code (a handler, a hook, a trace function, a logger, a callback of
+// TLS) may panic, or end its goroutine with runtime.Goexit, as t.Fatal does. Either
+// costs the connection that it ran for, and nothing else. What runs once or seldom
+// runs on a goroutine of its own, where both are the same. A handler of messages
+// runs on the reading goroutine: if that is ended, another one succeeds it.
+
+// errGoexit stands for what a panic would have brought.
+var errGoexit = errors.New("the goroutine was ended by runtime.Goexit, as t.Fatal does")
+
+// fault is how a function has ended that did not return.
+type fault struct {
+	value any // of panic, or errGoexit
+	stack []byte
+}
+
+// aside runs f on a goroutine of its own, waits for it, and returns nil if it has
+// returned.
+func aside(f func()) *fault {
+	ended := make(chan *fault, 1)
+	go func() {
+		at := &fault{value: errGoexit}
+		defer func() {
+			if r := recover(); r != nil {
+				at = &fault{r, debug.Stack()}
+			}
+			ended <- at
+		}()
+		f()
+		at = nil
+	}()
+	return <-ended
+}
+
+// hook runs f, the program's code, and makes an error of a panic.
+func (c *Conn) hook(f func() error) (err error) {
+	if at := aside(func() { err = f() }); at != nil {
+		return c.failed(at)
+	}
+	return err
+}
+
+// failed makes an error of what the program's code did instead of returning.
+func (c *Conn) failed(at *fault) error {
+	if c.cfg.logger != nil {
+		c.cfg.logger.Error("panic", "conn", c.id, "peer", c.peer(), "panic", at.value, "stack", string(at.stack))
+	}
+	if at.value == errGoexit {
+		return fmt.Errorf("parley: while serving %s %w", c.peer(), errGoexit)
+	}
+	return fmt.Errorf("parley: panic while serving %s: %v", c.peer(), at.value)
+}
+
+// handle runs the handler on the reading goroutine, which borrows from in.
+func (c *Conn) handle(gen int32, in *input, m Message) (err error) {
+	returned := false
+	defer func() {
+		if returned {
+			return
+		}
+		if r := recover(); r != nil {
+			err = c.failed(&fault{r, debug.Stack()})
+		} else {
+			c.succeeded(gen, in)
+		}
+	}()
+	err = c.cfg.serve(connContext{c}, c, m)
+	returned = true
+	return err
+}
+
+// succeeded is called, without the lock, by a goroutine of c that the handler has
+// ended: another one goes on where it was.
+func (c *Conn) succeeded(gen int32, in *input) {
+	err := c.failed(&fault{value: errGoexit})
+	c.lock()
+	if gen == c.gen {
+		if in.lent { // by a loop that another goroutine runs from now on
+			rest := in.fork()
+			in = &rest
+			c.in = in
+		}
+		c.runner = nil
+		c.event = nil
+	}
+	c.unlock()
+	go func() { // it counts as the one that ends
+		c.lock()
+		more := c.handled(gen, in, err)
+		c.equip()
+		c.readOn(gen, more && c.process(gen))
+	}()
+}
+
+// cutAside ends c because of err, from where its lock is held and it can't be now.
+func (c *Conn) cutAside(err error) {
+	go func() {
+		c.lock()
+		defer c.unlock()
+		c.cut(err)
+	}()
+}
+
+// quietly is a logger's handler whose faults harm nobody: the line is lost.
+type quietly struct{ slog.Handler }
+
+// guarded returns a logger that can neither panic nor end a goroutine; nil if there
+// is none.
+func guarded(l *slog.Logger) *slog.Logger {
+	if l == nil {
+		return nil
+	}
+	return slog.New(quietly{l.Handler()})
+}
+
+func (q quietly) Handle(ctx context.Context, r slog.Record) (err error) {
+	aside(func() { err = q.Handler.Handle(ctx, r) })
+	return err
+}
+
+func (q quietly) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return quietly{q.Handler.WithAttrs(attrs)}
+}
+
+func (q quietly) WithGroup(name string) slog.Handler { return quietly{q.Handler.WithGroup(name)} }
