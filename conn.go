@@ -278,7 +278,7 @@ func (c *Conn) exit() {
 		c.hook(func() error { c.cfg.hooks.OnClose(c, err); return nil })
 	}
 	if c.cfg.logger != nil {
-		c.cfg.logger.Info("connection closed", "conn", c.id, "peer", c.peer(), "reason", err)
+		c.cfg.logger.Log(context.Background(), c.endLevel(err), "connection closed", "conn", c.id, "peer", c.peer(), "reason", err)
 	}
 	c.lock()
 	c.finished = true

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -23,10 +24,18 @@ type Dialer struct {
 	Limits    Limits
 	Timeouts  Timeouts
 	TLSConfig *tls.Config  // nil: plain; ServerName defaults to the host dialled
-	Logger    *slog.Logger // nil: silent
+	Logger    *slog.Logger // nil: silent; see Logs in the package's description
 	Trace     func(Trace)  // nil: off; called with a lock held, so it must not use the Conn's methods
 
 	lastID atomic.Uint64
+	logged sync.Once
+	logger *slog.Logger // Logger, bounded
+}
+
+// log returns the log of all connections.
+func (d *Dialer) log() *slog.Logger {
+	d.logged.Do(func() { d.logger = guarded(d.Logger) })
+	return d.logger
 }
 
 // Dial connects to addr ("host:port", "[::1]:port", "unix:/path") and speaks
@@ -97,7 +106,7 @@ func (d *Dialer) config() (*config, error) {
 		protocol: d.Protocol, traits: t, role: wire.Dialing,
 		hooks: d.Hooks, plugins: d.Plugins,
 		limits: d.Limits.withDefaults(), timeouts: d.Timeouts.withDefaults(t.Lockstep),
-		logger: guarded(d.Logger), trace: d.Trace,
+		logger: d.log(), trace: d.Trace,
 	}
 	cfg.setHandler(d.Handler)
 	return cfg, nil

@@ -55,4 +55,13 @@
 // lost; the connection lives. The caller's mistakes are ErrTooLarge,
 // ErrNotRepresentable, ErrUnsolicited and the like; nothing was sent. A wait
 // that was too long is a [TimeoutError] and matches os.ErrDeadlineExceeded.
+//
+// # Logs
+//
+// What peers can have written to a Logger is bounded: three lines of a kind for
+// each connection, a hundred a second over all connections of a Server or Dialer,
+// and 256 KiB, beyond which it is less than a tenth of what arrives. The others
+// are counted, none is lost silently: a warning "log lines left out" tells once a
+// second how many they were, of which kinds, and from which three addresses most
+// of them came. Lines that no peer brings about are not bounded.
 package parley

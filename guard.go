@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+
+	"github.com/parley-net/parley/internal/loglimit"
 )
 
 // The program's code (a handler, a hook, a trace function, a logger, a callback of
@@ -113,13 +115,17 @@ func (c *Conn) cutAside(err error) {
 // quietly is a logger's handler whose faults harm nobody: the line is lost.
 type quietly struct{ slog.Handler }
 
-// guarded returns a logger that can neither panic nor end a goroutine; nil if there
-// is none.
+// guarded returns a logger that can neither panic nor end a goroutine, and in which
+// peers can't have written as much as they like; nil if there is none.
 func guarded(l *slog.Logger) *slog.Logger {
 	if l == nil {
 		return nil
 	}
-	return slog.New(quietly{l.Handler()})
+	h := l.Handler()
+	if _, bounded := h.(*loglimit.Handler); !bounded {
+		h = loglimit.New(quietly{h})
+	}
+	return slog.New(h)
 }
 
 func (q quietly) Handle(ctx context.Context, r slog.Record) (err error) {

@@ -10,6 +10,7 @@ import (
 	"net"
 	"regexp"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -479,5 +480,51 @@ func TestIdleMemory(t *testing.T) {
 			}
 			runtime.KeepAlive(peers)
 		})
+	}
+}
+
+// A peer whose every block is damaged, and clients that come to be turned away:
+// what they have written to the log is bounded, and all of it is counted.
+//
+// Verifies: RUNTIME-75
+func TestLogOfAFlood(t *testing.T) {
+	var log lines
+	srv := &parley.Server{Protocol: serpy2.Protocol{}, Handler: parley.HandlerFunc(echo), MaxConns: 1, EventLoops: *eventLoops,
+		Logger: slog.New(slog.NewTextHandler(&log, nil))}
+	if err := srv.Listen("127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error)
+	go func() { served <- srv.Serve() }()
+	addr := srv.Addrs()[0].String()
+	peer := bareDial(t, addr)
+	damaged := strings.Replace(serpy2Text("abc"), "abc", "abd", 1)
+	const blocks, refused = 35_000, 300
+	peer.say(strings.Repeat(damaged, blocks) + serpy2Text("done"))
+	peer.hear(serpy2Text("done"))
+	for range refused {
+		r := bareDial(t, addr)
+		r.hearEnd()
+		r.Close()
+	}
+	srv.Close()
+	<-served
+	counted, logged := 0, 0
+	for line := range strings.Lines(log.String()) {
+		if m := regexp.MustCompile(`log lines left out" lines=(\d+)`).FindStringSubmatch(line); m != nil {
+			n, _ := strconv.Atoi(m[1])
+			counted += n
+		} else if !strings.Contains(line, "event loop") { // which a busy machine may bring about
+			logged++
+		}
+	}
+	if lost := strings.Count(log.String(), `msg="message lost"`); lost != 3 {
+		t.Errorf("%d lines of lost messages, want 3", lost)
+	}
+	if want := blocks + refused + 2; logged+counted != want { // and the beginning and the end
+		t.Errorf("%d lines and %d counted, want %d:\n%s", logged, counted, want, log.String())
+	}
+	if n := len(log.String()); n > 64<<10 {
+		t.Errorf("%d bytes of log", n)
 	}
 }

@@ -84,12 +84,13 @@ type Server struct {
 	EventLoops int
 
 	TLSConfig *tls.Config  // nil: plain
-	Logger    *slog.Logger // nil: silent
+	Logger    *slog.Logger // nil: silent; see Logs in the package's description
 	Trace     func(Trace)  // nil: off; called with a lock held, so it must not use the Conn's methods
 
 	once      sync.Once
 	err       error // what is wrong with the fields
 	cfg       *config
+	logged    func() // tells at the end what was left out of the log
 	slots     chan struct{}
 	accepted  chan *Conn
 	lastID    atomic.Uint64
@@ -158,6 +159,7 @@ func (s *Server) init() error {
 			s.accepted = make(chan *Conn, 1024)
 			s.cfg.opened = s.connOpened
 		}
+		s.logged = logged(s.cfg.logger, func() uint64 { return s.Stats().Total.BytesIn })
 	})
 	return s.err
 }
@@ -276,6 +278,7 @@ func (s *Server) Serve(ls ...net.Listener) error {
 	s.mu.Unlock()
 	<-s.closing
 	s.wg.Wait()
+	s.logged()
 	s.mu.Lock()
 	loops := s.loops
 	s.loops = nil

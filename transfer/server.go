@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/internal/loglimit"
 )
 
 // defaultMaxFile is a size no disk of today has room for in one upload.
@@ -69,10 +70,13 @@ type Server struct {
 	// the file is complete: an upload has its name then, a download was
 	// confirmed.
 	OnEnd func(c *parley.Conn, t Transfer, err error)
-	// Logger gets one record for every transfer and rejection. nil: silent.
+	// Logger gets one record for every transfer and rejection, within the bounds
+	// of parley's own logs. nil: silent.
 	Logger *slog.Logger
 
 	hashing hashing
+	logged  sync.Once
+	bounded *slog.Logger // Logger, with the bounds on what clients can have written
 
 	mu       sync.Mutex
 	sessions map[*parley.Conn]*session // those in the middle of a transfer
@@ -159,14 +163,24 @@ func (s *Server) download(ctx context.Context, ss *session, l letter) error {
 	return ss.open(func() error { return ss.answerDownload(ctx) })
 }
 
+// log returns the log, or nil.
+func (s *Server) log() *slog.Logger {
+	s.logged.Do(func() {
+		if s.Logger != nil {
+			s.bounded = slog.New(loglimit.New(s.Logger.Handler()))
+		}
+	})
+	return s.bounded
+}
+
 // decline rejects a request; the connection goes on.
 func (s *Server) decline(ctx context.Context, ss *session, err error) error {
 	if ss.file != nil {
 		ss.file.Close()
 	}
 	why := reason(err, ss.path)
-	if s.Logger != nil {
-		s.Logger.Info("request rejected", "conn", ss.conn.ID(), "peer", ss.conn.RemoteAddr(),
+	if l := s.log(); l != nil {
+		l.Info("request rejected", "conn", ss.conn.ID(), "peer", ss.conn.RemoteAddr(),
 			"path", ss.path, "upload", ss.t.Upload, "reason", why)
 	}
 	return reject(ctx, ss.conn, why)

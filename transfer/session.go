@@ -68,8 +68,8 @@ func (ss *session) end(err error) {
 	s.mu.Lock()
 	delete(s.sessions, ss.conn)
 	s.mu.Unlock()
-	if s.Logger != nil {
-		logged := s.Logger.With("conn", ss.conn.ID(), "peer", ss.conn.RemoteAddr(), "path", ss.t.Path, "upload", ss.t.Upload,
+	if l := s.log(); l != nil {
+		logged := l.With("conn", ss.conn.ID(), "peer", ss.conn.RemoteAddr(), "path", ss.t.Path, "upload", ss.t.Upload,
 			"size", ss.t.Size, "resumed", ss.t.Resumed, "done", ss.t.Done)
 		var declined *RejectedError
 		switch {
