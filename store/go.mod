@@ -1,0 +1,3 @@
+module github.com/parley-net/parley/store
+
+go 1.26.0

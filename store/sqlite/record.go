@@ -1,0 +1,272 @@
+package sqlite
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"sync"
+	"time"
+
+	"github.com/parley-net/parley/store"
+)
+
+const (
+	bigBody     = 64 << 10              // a larger value is kept once, by its SHA-256
+	commitRows  = 100                   // rows are committed so many at a time,
+	commitAfter = 10 * time.Millisecond // or when the first one is so old
+	maxWaiting  = 16 << 20              // bytes that are not yet kept
+)
+
+// Recorder writes one session.
+type Recorder struct {
+	db    *DB
+	id    int64
+	began time.Time
+	wake  chan struct{} // something waits
+	ended chan struct{} // the writing goroutine has ended
+
+	mu      sync.Mutex
+	room    sync.Cond // bytes or rows have been kept, or err was set
+	waiting []store.Entry
+	bytes   int
+	seq     int64 // of the last entry that was appended
+	kept    int64 // of the last one that was committed
+	flush   bool  // somebody waits for it
+	closing bool
+	err     error
+	peers   map[int64]string // by connection, as far as written
+}
+
+// Begin begins a session that began at s.Began, or now. Its ID, Ended and counts are
+// the store's to say.
+func (db *DB) Begin(ctx context.Context, s store.Session) (*Recorder, error) {
+	if s.Began.IsZero() {
+		s.Began = time.Now()
+	}
+	res, err := db.sql.ExecContext(ctx, "INSERT INTO session (began, source, url) VALUES (?, ?, ?)", s.Began.UnixNano(), s.Source, s.URL)
+	if err != nil {
+		return nil, fmt.Errorf("store %s: %w", db.path, known(err))
+	}
+	id, err := res.LastInsertId()
+	if err != nil {
+		return nil, fmt.Errorf("store %s: %w", db.path, err)
+	}
+	r := &Recorder{db: db, id: id, began: s.Began, wake: make(chan struct{}, 1), ended: make(chan struct{}), peers: make(map[int64]string)}
+	r.room.L = &r.mu
+	go r.run()
+	return r, nil
+}
+
+// Session is the session's number.
+func (r *Recorder) Session() int64 { return r.id }
+
+var errClosed = errors.New("the recorder was closed")
+
+// Append is store.Recorder's.
+func (r *Recorder) Append(e store.Entry) error {
+	size := len(e.Body) + len(e.Meta)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for r.err == nil && !r.closing && len(r.waiting) > 0 && r.bytes+size > maxWaiting {
+		r.room.Wait()
+	}
+	switch {
+	case r.err != nil:
+		return r.err
+	case r.closing:
+		return errClosed
+	}
+	r.seq++
+	e.Seq = r.seq
+	r.waiting = append(r.waiting, e)
+	r.bytes += size
+	if len(r.waiting) == 1 || len(r.waiting) >= commitRows || r.bytes > maxWaiting/2 {
+		r.signal()
+	}
+	return nil
+}
+
+func (r *Recorder) signal() {
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Flush is store.Recorder's.
+func (r *Recorder) Flush(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.room.Broadcast()
+	})
+	defer stop()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	upTo := r.seq
+	for r.err == nil && r.kept < upTo {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		r.flush = true
+		r.signal()
+		r.room.Wait()
+	}
+	return r.err
+}
+
+// Close is store.Recorder's.
+func (r *Recorder) Close() error {
+	r.mu.Lock()
+	again := r.closing
+	r.closing = true
+	r.mu.Unlock()
+	r.signal()
+	<-r.ended
+	if again {
+		return nil
+	}
+	if r.err != nil {
+		return r.err
+	}
+	if _, err := r.db.sql.Exec("UPDATE session SET ended = ? WHERE id = ?", time.Now().UnixNano(), r.id); err != nil {
+		return fmt.Errorf("store %s: %w", r.db.path, known(err))
+	}
+	return nil
+}
+
+// run commits what waits until the end, or an error.
+func (r *Recorder) run() {
+	defer close(r.ended)
+	for {
+		<-r.wake
+		r.collect()
+		batch, last := r.take()
+		if len(batch) > 0 {
+			if err := r.commit(batch); err != nil {
+				r.fail(fmt.Errorf("store %s: session %d is kept up to entry %d: %w", r.db.path, r.id, r.kept, known(err)))
+				return
+			}
+			r.mu.Lock()
+			r.kept = batch[len(batch)-1].Seq
+			r.room.Broadcast()
+			r.mu.Unlock()
+		}
+		if last {
+			return
+		}
+	}
+}
+
+// collect waits until there are enough rows for a commit, or it is time.
+func (r *Recorder) collect() {
+	late := time.NewTimer(commitAfter)
+	defer late.Stop()
+	for {
+		r.mu.Lock()
+		enough := r.flush || r.closing || len(r.waiting) >= commitRows || r.bytes > maxWaiting/2
+		r.mu.Unlock()
+		if enough {
+			return
+		}
+		select {
+		case <-late.C:
+			return
+		case <-r.wake:
+		}
+	}
+}
+
+// take takes all that waits. last says that nothing comes after it.
+func (r *Recorder) take() (batch []store.Entry, last bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	batch, r.waiting, r.bytes, r.flush = r.waiting, nil, 0, false
+	r.room.Broadcast()
+	return batch, r.closing
+}
+
+func (r *Recorder) fail(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.err = err
+	r.waiting = nil
+	r.room.Broadcast()
+}
+
+// commit writes rows in one transaction.
+func (r *Recorder) commit(batch []store.Entry) error {
+	tx, err := r.db.sql.Begin()
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	insert, err := tx.Prepare(`INSERT INTO msg (session, seq, at, conn, dir, event, kind, form, big, body, meta, sum)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
+	if err != nil {
+		return err
+	}
+	defer insert.Close()
+	for i := range batch {
+		if err := r.write(tx, insert, &batch[i]); err != nil {
+			return err
+		}
+	}
+	return tx.Commit()
+}
+
+// write writes one row, and what it refers to.
+func (r *Recorder) write(tx *sql.Tx, insert *sql.Stmt, e *store.Entry) error {
+	if e.Peer != "" && r.peers[e.Conn] != e.Peer {
+		if _, err := tx.Exec("INSERT INTO conn (session, conn, peer) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET peer = excluded.peer", r.id, e.Conn, e.Peer); err != nil {
+			return err
+		}
+		r.peers[e.Conn] = e.Peer
+	}
+	body, big := e.Body, 0
+	if len(body) > bigBody {
+		sum := sha256.Sum256(body)
+		if _, err := tx.Exec("INSERT INTO body (sha256, data) VALUES (?, ?) ON CONFLICT DO NOTHING", sum[:], body); err != nil {
+			return err
+		}
+		body, big = sum[:], 1
+	}
+	if body == nil && e.Form != store.FormNone {
+		body = []byte{}
+	}
+	at := r.began.UnixNano() + int64(e.At)
+	row := row{r.id, e.Seq, at, e.Conn, e.Dir, e.Event, e.Kind, int64(e.Form), int64(big), body, e.Meta}
+	_, err := insert.Exec(row.session, row.seq, row.at, row.conn, row.dir, row.event, row.kind, row.form, row.big, row.body, row.meta, row.sum())
+	return err
+}
+
+// row is a row of msg, as its checksum sees it.
+type row struct {
+	session, seq, at, conn int64
+	dir, event, kind       string
+	form, big              int64
+	body, meta             []byte
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// sum is the row's checksum: crc32c over each field, a length in front of what can have
+// any, so that no two rows have the same bytes.
+func (w *row) sum() int64 {
+	buf := make([]byte, 0, 256)
+	for _, n := range []int64{w.session, w.seq, w.at, w.conn, w.form, w.big} {
+		buf = binary.LittleEndian.AppendUint64(buf, uint64(n))
+	}
+	for _, s := range []string{w.dir, w.event, w.kind} {
+		buf = binary.AppendUvarint(buf, uint64(len(s)))
+		buf = append(buf, s...)
+	}
+	buf = binary.AppendUvarint(buf, uint64(len(w.body)))
+	sum := crc32.Update(0, castagnoli, buf)
+	sum = crc32.Update(sum, castagnoli, w.body)
+	return int64(crc32.Update(sum, castagnoli, w.meta))
+}
