@@ -1,0 +1,121 @@
+package cluster_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/parley-net/parley/bus"
+	"github.com/parley-net/parley/cluster"
+)
+
+// line is a bus that can be cut.
+type line struct {
+	bus.Bus
+	mu   sync.Mutex
+	down bool
+	lose int // so many publications to rooms vanish
+}
+
+func (l *line) set(down bool, lose int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.down, l.lose = down, lose
+}
+
+func (l *line) Publish(ctx context.Context, subject string, data []byte) error {
+	l.mu.Lock()
+	down, lost := l.down, l.lose > 0 && bus.Matches("parley.v1.*.room.>", subject)
+	if lost {
+		l.lose--
+	}
+	l.mu.Unlock()
+	switch {
+	case down:
+		return bus.ErrNoBus
+	case lost:
+		return nil
+	}
+	return l.Bus.Publish(ctx, subject, data)
+}
+
+// connect returns a bus that closes with the test.
+func connect(t *testing.T, m *bus.Memory) *line {
+	b := m.Connect()
+	t.Cleanup(func() { b.Close() })
+	return &line{Bus: b}
+}
+
+// start starts a node that leaves with the test.
+func start(t *testing.T, b bus.Bus, name string) *cluster.Node {
+	t.Helper()
+	n, err := cluster.Start(t.Context(), b, cluster.Options{Name: name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { n.Close(context.Background()) })
+	return n
+}
+
+func enter(t *testing.T, n *cluster.Node, name string) *cluster.Room {
+	t.Helper()
+	r, err := n.Room(name, cluster.RoomOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// heard collects what a receiver gets.
+type heard struct {
+	mu     sync.Mutex
+	all    []cluster.Delivery
+	missed uint64
+}
+
+func (h *heard) take(d cluster.Delivery) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if m, ok := d.Err.(*cluster.MissedError); ok {
+		h.missed += m.Count
+		return
+	}
+	h.all = append(h.all, d)
+}
+
+// texts returns what has come, and forgets it.
+func (h *heard) texts() (texts []string, missed uint64) {
+	synctest.Wait()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, d := range h.all {
+		texts = append(texts, d.Message.Text())
+	}
+	missed = h.missed
+	h.all, h.missed = nil, 0
+	return texts, missed
+}
+
+func receive(t *testing.T, r *cluster.Room, o cluster.ReceiveOptions) (*cluster.Receiver, *heard) {
+	t.Helper()
+	h := new(heard)
+	rec, err := r.Receive(o, h.take)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(rec.Close)
+	return rec, h
+}
+
+// inBubble runs a test in virtual time. Its cleanups run in the bubble too.
+func inBubble(t *testing.T, run func(t *testing.T)) {
+	synctest.Test(t, run)
+}
+
+// settle lets nodes know each other.
+func settle() {
+	time.Sleep(time.Second)
+	synctest.Wait()
+}

@@ -1,0 +1,140 @@
+package cluster_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/bus"
+	"github.com/parley-net/parley/cluster"
+	"github.com/parley-net/parley/parleytest"
+	"github.com/parley-net/parley/tinyproto"
+)
+
+func names(n *cluster.Node) string {
+	synctest.Wait()
+	var all []string
+	for _, info := range n.Nodes() {
+		all = append(all, info.Name)
+	}
+	return strings.Join(all, " ")
+}
+
+// A node that leaves is gone at once, one that dies within 15 s; until then it is named as
+// silent, and its name is free at once for its next process.
+func TestNodesComeAndGo(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		m := new(bus.Memory)
+		a := start(t, connect(t, m), "a")
+		b := start(t, connect(t, m), "b")
+		dying := m.Connect()
+		c := start(t, dying, "c")
+		for _, n := range []*cluster.Node{a, b, c} {
+			enter(t, n, "r")
+		}
+		settle()
+		if got := names(a); got != "a b c" {
+			t.Fatal(got)
+		}
+		begun := time.Now()
+		b.Close(t.Context())
+		if got := names(a); got != "a c" || time.Since(begun) > time.Second {
+			t.Errorf("after Close: %s", got)
+		}
+		dying.Close()
+		time.Sleep(9 * time.Second)
+		if _, silent := a.Who(t.Context(), "r"); len(silent) != 1 || silent[0] != "c" {
+			t.Errorf("silent: %v", silent)
+		}
+		time.Sleep(6 * time.Second)
+		if got := names(a); got != "a" {
+			t.Errorf("15 s after its death: %s", got)
+		}
+		again := start(t, connect(t, m), "c")
+		if got := names(a); got != "a c" {
+			t.Errorf("then: %s", got)
+		}
+		if _, err := cluster.Start(t.Context(), connect(t, m), cluster.Options{Name: "c"}); !errors.Is(err, cluster.ErrNameTaken) {
+			t.Errorf("a second c: %v", err)
+		}
+		again.Close(t.Context())
+	})
+}
+
+// A process that died and is back a moment later has its name.
+func TestRestart(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		m := new(bus.Memory)
+		a := start(t, connect(t, m), "a")
+		r := enter(t, a, "r")
+		_, h := receive(t, r, cluster.ReceiveOptions{})
+		dying := m.Connect()
+		first := enter(t, start(t, dying, "c"), "r")
+		settle()
+		first.Publish(t.Context(), parley.Text("1"))
+		first.Publish(t.Context(), parley.Text("2"))
+		settle()
+		dying.Close()
+		second := enter(t, start(t, connect(t, m), "c"), "r")
+		second.Publish(t.Context(), parley.Text("3"))
+		if got, missed := h.texts(); strings.Join(got, "") != "123" || missed != 0 {
+			t.Errorf("got %v, %d missed", got, missed)
+		}
+	})
+}
+
+// Any node ends a connection of any other, with a reason, and has its address refused.
+func TestKill(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		m := new(bus.Memory)
+		a, b := start(t, connect(t, m), "a"), start(t, connect(t, m), "b")
+		room := enter(t, b, "r")
+		enter(t, a, "r")
+		var reason error
+		leave := room.Enter(cluster.Member{ID: "w1", Peer: "192.0.2.7:1234"}, func(err error) { reason = err })
+		srv := &parley.Server{Protocol: tinyproto.Protocol{}}
+		room.Attach(srv, cluster.Attachment{})
+		c := parleytest.Pipe(t, srv, nil)
+		settle()
+		who, _ := a.Who(t.Context(), "r")
+		if len(who) != 2 {
+			t.Fatalf("%+v", who)
+		}
+		for _, bad := range []string{"", "b", "/1", "b/", "b/9.9"} {
+			if err := a.Kill(t.Context(), bad, "", 0); err == nil {
+				t.Errorf("Kill %q", bad)
+			}
+		}
+		if err := a.Kill(t.Context(), "nobody/1", "", 0); !errors.Is(err, cluster.ErrNoNode) {
+			t.Error(err)
+		}
+		if err := a.Kill(t.Context(), "b/9.9", "", 0); !errors.Is(err, cluster.ErrNoConn) {
+			t.Error(err)
+		}
+		if err := a.Kill(t.Context(), "b/w1", "too loud", time.Minute); err != nil || !errors.Is(reason, cluster.ErrKilled) || !strings.Contains(reason.Error(), "too loud") {
+			t.Errorf("%v, reason %v", err, reason)
+		}
+		if !b.Banned("192.0.2.7:99") || b.Banned("192.0.2.8:99") || a.Banned("192.0.2.7") {
+			t.Error("the ban is not that of one address at one node")
+		}
+		time.Sleep(time.Minute + 1)
+		if b.Banned("192.0.2.7") {
+			t.Error("the ban does not end")
+		}
+		leave()
+		for _, w := range who {
+			if w.ID != "w1" {
+				if err := a.Kill(t.Context(), w.Node+"/"+w.ID, "enough", 0); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if _, err := c.Receive(context.Background()); err == nil {
+			t.Error("the connection lives")
+		}
+	})
+}
