@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/frame"
 	"github.com/parley-net/parley/oneline"
 	"github.com/parley-net/parley/serpy"
 	"github.com/parley-net/parley/serpy2"
@@ -20,6 +21,8 @@ var echoForms = []form{
 	{tinyproto.Protocol{}, tinyHello, tiny},
 	{serpy.Protocol{ForceMode: true}, "", func(ms ...string) string { return strings.Join(ms, "\x1f") + "\x1f" }},
 	{serpy2.Protocol{}, "", serpy2Text},
+	{frame.Protocol{Size: frame.U32BE, Strip: frame.Head}, "", tiny},
+	{frame.Protocol{Marks: frame.SLIP}, "", slip},
 }
 
 // startEcho starts an echo server.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/frame"
 	"github.com/parley-net/parley/oneline"
 	"github.com/parley-net/parley/serpy"
 	"github.com/parley-net/parley/serpy/b85"
@@ -47,6 +48,17 @@ func base85(pickle string) string {
 	return "\x01SETMODE4\x1f" + string(b85.Encode(nil, []byte(pickle))) + "\x1f\x01SETMODE0\x1f"
 }
 
+// withXor8 is a frame with its size in front and its check behind.
+func withXor8(s string) string {
+	b := []byte(tiny(s + "?"))
+	b = b[:len(b)-1]
+	sum := byte(0)
+	for _, c := range b {
+		sum ^= c
+	}
+	return string(append(b, sum))
+}
+
 // Bad input gets a clear error, which names the peer's address, the byte and
 // the rule, and only that message or that connection suffers: what was said
 // before it has arrived, what comes behind it arrives where the connection
@@ -74,6 +86,11 @@ func TestBadInput(t *testing.T) {
 		{"too large, serpy2", serpy2.Protocol{}, one(serpy2Text), "", serpy2Text(strings.Repeat("x", 101)), false, 0, "Limits.MaxMessage"},
 		{"bad base85", serpy.Protocol{}, block, "", "\x01SETMODE2\x1fab\"cd\x1f\x01SETMODE0\x1f", false, 10, "base85"},
 		{"base85 above 32 bits", serpy.Protocol{}, block, "", "\x01SETMODE2\x1f~~~~~\x1f\x01SETMODE0\x1f", false, 10, "base85"},
+		{"wrong check", frame.Protocol{Size: frame.U32BE, Strip: frame.Head, Check: frame.Xor8}, withXor8, "", "\x00\x00\x00\x04abc\x00", false, 0, "xor8"},
+		{"above max", frame.Protocol{Size: frame.U32BE, Strip: frame.Head, Max: 50}, one(tiny), "", tiny(strings.Repeat("x", 51)), false, 0, "max is 50"},
+		{"garbage before a magic", frame.Protocol{Magic: "Z", Size: frame.U32BE, Strip: frame.Head}, func(s string) string { return "Z" + tiny(s) }, "", "garbage", false, 0, "belong to no frame"},
+		{"a size that can't be", frame.Protocol{Size: frame.U64BE, Strip: frame.Head}, func(s string) string { return "\x00\x00\x00\x00" + tiny(s) }, "", "\xff\xff\xff\xff\xff\xff\xff\xff", true, 0, "18446744073709551615"},
+		{"a wrong escape", frame.Protocol{Marks: frame.SLIP}, func(s string) string { return s + "\xC0" }, "", "ab\xDBc\xC0", false, 0, "DC or DD"},
 		{"no pickle", serpy.Protocol{}, block, "", base85("rubbish."), false, 10, "pickle"},
 		{"a pickle that grows", strict, block, "", base85("(" + strings.Repeat("}", 90) + "l."), false, 10, "Limits.MaxMemory"},
 		{"too large, serpy", serpy.Protocol{}, block, "", block(strings.Repeat("x", 101)), false, 0, "more than 100 bytes"},

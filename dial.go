@@ -97,6 +97,9 @@ func (d *Dialer) config() (*config, error) {
 	if d.Protocol == nil {
 		return nil, ErrNoProtocol
 	}
+	if err := wire.Validate(d.Protocol); err != nil {
+		return nil, err
+	}
 	t := d.Protocol.Traits()
 	if len(d.Plugins) > 0 && !t.Opaque {
 		return nil, ErrNoPlugins

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/frame"
 	"github.com/parley-net/parley/oneline"
 	"github.com/parley-net/parley/serpy"
 	"github.com/parley-net/parley/serpy2"
@@ -195,6 +196,9 @@ func tiny(messages ...string) string {
 	return string(b)
 }
 
+// slip is messages between marks.
+func slip(messages ...string) string { return "\xC0" + strings.Join(messages, "\xC0\xC0") + "\xC0" }
+
 // tinyHead is the beginning of a tinyproto message of the given size.
 func tinyHead(size uint32) string { return string(binary.BigEndian.AppendUint32(nil, size)) }
 
@@ -290,6 +294,8 @@ func label(p parley.Protocol) string {
 		}
 	case serpy.Protocol:
 		return fmt.Sprintf("serpy-%d", p.Mode)
+	case frame.Protocol:
+		return fmt.Sprintf("frame-%v%v", p.Size, p.Marks)
 	}
 	return p.Name()
 }
@@ -339,6 +345,8 @@ var forms = []form{
 	{tinyproto.Protocol{Eager: tinyproto.Never}, tinyHello, tiny},
 	{serpy.Protocol{}, "", func(ms ...string) string { return strings.Join(ms, "\x1f") + "\x1f" }},
 	{serpy2.Protocol{}, "", serpy2Text},
+	{frame.Protocol{Size: frame.U32BE, Strip: frame.Head}, "", tiny}, // which has the same form
+	{frame.Protocol{Marks: frame.SLIP}, "", slip},
 }
 
 // eventually waits until ok.

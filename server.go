@@ -120,6 +120,9 @@ func (s *Server) init() error {
 			s.err = ErrNoProtocol
 			return
 		}
+		if s.err = wire.Validate(s.Protocol); s.err != nil {
+			return
+		}
 		t := s.Protocol.Traits()
 		switch {
 		case s.Handler == nil && !s.Pull:

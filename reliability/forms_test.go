@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/frame"
 	"github.com/parley-net/parley/oneline"
 	"github.com/parley-net/parley/parleytest"
 	"github.com/parley-net/parley/serpy"
@@ -35,6 +36,7 @@ var forms = []form{
 	{"serpy", serpy.Protocol{}, "", "", func(s string) string { return s + "\x1f" }, 0},
 	{"serpy-acknowledged", serpy.Protocol{Mode: 1}, "", "", func(s string) string { return "\x01SETMODE1\x1f" + s + "\x04\x1f" }, 0},
 	{"serpy2", serpy2.Protocol{}, "", "", func(s string) string { return serpy2Block(0x21, s) }, 0},
+	{"frame", frame.Protocol{Size: frame.U32BE, Strip: frame.Head}, "", "", func(s string) string { return tinyHead(uint32(len(s))) + s }, 0},
 }
 
 // eachForm runs f as a subtest with every driver and wire.

@@ -52,6 +52,15 @@ func Describe(p Protocol, m Message) string {
 	return s
 }
 
+// Validate returns what is wrong with the options of p, if p is a protocol that
+// can tell: one with a method Validate.
+func Validate(p Protocol) error {
+	if v, ok := p.(interface{ Validate() error }); ok {
+		return v.Validate()
+	}
+	return nil
+}
+
 // Limits bounds what a machine lets through.
 type Limits struct {
 	// MaxMessage is the largest payload in bytes that is delivered whole.

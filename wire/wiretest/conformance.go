@@ -56,6 +56,13 @@ func (s Stream) driver(tb testing.TB, p wire.Protocol) *Driver {
 // NaN inside). It must not run in parallel with other tests, because it counts
 // allocations.
 func Conformance(t *testing.T, p wire.Protocol, streams []Stream) {
+	ConformanceWith(t, p, streams, func(n int) []wire.Message { return samples(p, n) })
+}
+
+// ConformanceWith is Conformance for a wire that carries not every byte string
+// as it is: sample returns messages of about n bytes that do arrive as they were
+// sent, or none.
+func ConformanceWith(t *testing.T, p wire.Protocol, streams []Stream, sample func(n int) []wire.Message) {
 	for _, s := range streams {
 		t.Run(s.Role.String()+"/"+s.Name, func(t *testing.T) {
 			whole := s.driver(t, p)
@@ -72,13 +79,13 @@ func Conformance(t *testing.T, p wire.Protocol, streams []Stream) {
 	for _, role := range []wire.Role{wire.Dialing, wire.Accepting} {
 		t.Run(role.String()+"/garbage", func(t *testing.T) { garbage(t, p, role) })
 	}
-	t.Run("pair", func(t *testing.T) { pair(t, p) })
+	t.Run("pair", func(t *testing.T) { pair(t, p, sample) })
 	if _, ok := p.New(wire.Accepting, wire.Limits{}).(wire.Repeater); ok {
-		t.Run("repeat", func(t *testing.T) { repeats(t, p) })
+		t.Run("repeat", func(t *testing.T) { repeats(t, p, sample) })
 	}
 	t.Run("allocations", func(t *testing.T) {
 		for _, n := range []int{5, 16, 1000, 100_000} {
-			SteadyState(t, p, wire.Limits{}, samples(p, n)...)
+			SteadyState(t, p, wire.Limits{}, sample(n)...)
 		}
 	})
 }
@@ -308,11 +315,11 @@ func samples(p wire.Protocol, n int) []wire.Message {
 	return all
 }
 
-func pair(tb testing.TB, p wire.Protocol) {
+func pair(tb testing.TB, p wire.Protocol, sample func(n int) []wire.Message) {
 	for seed := range uint64(10) {
 		var said []wire.Message
 		for _, n := range []int{5, 1, 300, 17, 5000, 70000, 64} {
-			said = append(said, samples(p, n)...)
+			said = append(said, sample(n)...)
 		}
 		if len(said) == 0 {
 			tb.Fatal("Traits.Types names no type that could be sent")

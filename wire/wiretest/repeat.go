@@ -11,10 +11,10 @@ import (
 // what Send does, for each pair of messages: so that the machine whose form is
 // repeated, and the one that repeats it, are in the same state and in different
 // ones.
-func repeats(t *testing.T, p wire.Protocol) {
+func repeats(t *testing.T, p wire.Protocol, sample func(n int) []wire.Message) {
 	var all []wire.Message
 	for _, n := range []int{5, 1000, 70_000} {
-		for _, m := range samples(p, n) {
+		for _, m := range sample(n) {
 			all = append(all, m)
 			if p.Traits().Confirms {
 				all = append(all, m.WithConfirm())
