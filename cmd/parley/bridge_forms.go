@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/recording"
 )
 
 // readForm reads a message as parseMessage does, but for "@FILE": it comes from
@@ -24,7 +25,7 @@ func writeForm(m parley.Message, native parley.Type) (string, error) {
 	case parley.TypeInt, parley.TypeFloat:
 		return m.Type().String() + ":" + m.Text(), nil
 	case parley.TypeObject:
-		j, ok := toJSON(m.Object())
+		j, ok := recording.ToJSON(m.Object())
 		if !ok {
 			return "", errors.New("JSON can't express this object")
 		}

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/recording"
 )
 
 // messageForms explains the forms to the user of a flag or a prompt.
@@ -80,7 +81,7 @@ func typedMessage(kind, value string) (parley.Message, error) {
 		m = parley.Bytes(b)
 	case "json":
 		var v any
-		if v, err = fromJSON([]byte(value)); err == nil {
+		if v, err = recording.FromJSON([]byte(value)); err == nil {
 			m = parley.Object(v)
 		}
 	default:

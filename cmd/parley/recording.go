@@ -3,28 +3,19 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"math/big"
 
 	"github.com/parley-net/parley"
-	"github.com/parley-net/parley/cmd/parley/internal/recording"
+	"github.com/parley-net/parley/recording"
 	"github.com/parley-net/parley/serpy"
 	"github.com/parley-net/parley/serpy/pickle"
 )
-
-// isPickle reports whether a message of a serpy connection that does not look
-// into pickles is one.
-func isPickle(m parley.Message) bool {
-	mode, ok := serpy.Mode(m)
-	return ok && mode >= 4 && m.Type() == parley.TypeBytes
-}
 
 // unpickled returns a message with what its pickle says, unless ?pickle=0 asks
 // for the pickle itself, or it can't be read.
 func unpickled(p parley.Protocol, m parley.Message) parley.Message {
 	own, ok := p.(serpy.Protocol)
-	if !ok || own.NoPickle || !isPickle(m) {
+	if !ok || own.NoPickle || !recording.IsPickle(m) {
 		return m
 	}
 	v, err := pickle.Decode(m.Bytes(), own.PickleLimits)
@@ -32,24 +23,7 @@ func unpickled(p parley.Protocol, m parley.Message) parley.Message {
 		return m
 	}
 	mode, _ := serpy.Mode(m)
-	return serpy.WithMode(fromPickle(v), mode)
-}
-
-// fromPickle returns the message that a pickled value arrives as.
-func fromPickle(v any) parley.Message {
-	switch v := v.(type) {
-	case []byte:
-		return parley.Bytes(v)
-	case string:
-		return parley.Text(v)
-	case int64:
-		return parley.Int(v)
-	case *big.Int:
-		return parley.BigInt(v)
-	case float64:
-		return parley.Float(v)
-	}
-	return parley.Object(v)
+	return serpy.WithMode(recording.FromPickle(v), mode)
 }
 
 // toPickle returns the pickle of what a message says.
@@ -71,27 +45,6 @@ func toPickle(m parley.Message, protocol int) ([]byte, error) {
 		protocol = 5
 	}
 	return pickle.Append(nil, v, protocol)
-}
-
-// recordedValue returns how a recording has a message. Of a pickle it has both
-// the value, for people, and the exact bytes.
-func recordedValue(m parley.Message) recording.Value {
-	var exact []byte
-	if isPickle(m) {
-		exact = m.Bytes()
-		mode, _ := serpy.Mode(m)
-		v, err := pickle.Decode(exact, pickle.Limits{})
-		if err != nil {
-			return recording.Value{Kind: "object", Pickle: exact, Mode: &mode}
-		}
-		m = serpy.WithMode(fromPickle(v), mode)
-	}
-	r := newRecord(m)
-	v := recording.Value{Kind: r.Kind, Text: r.Text, JSON: r.JSON, Mode: r.Mode, Invalid: r.Invalid, Pickle: exact}
-	if r.B64 != nil {
-		v.B64 = *r.B64
-	}
-	return v
 }
 
 // replayed is a message of a recording.
@@ -118,7 +71,7 @@ func asRecorded(p parley.Protocol) parley.Protocol {
 func newReplayed(e *recording.Entry, p parley.Protocol) (replayed, error) {
 	r := replayed{Entry: e}
 	var err error
-	if r.value, err = recordedMessage(e.Value); err != nil {
+	if r.value, err = e.Value.Message(); err != nil {
 		return r, e.Errorf("%w", err)
 	}
 	r.send = r.value
@@ -128,30 +81,6 @@ func newReplayed(e *recording.Entry, p parley.Protocol) (replayed, error) {
 		}
 	}
 	return r, nil
-}
-
-// recordedMessage returns what a recording says. A pickle that says the same
-// needs no value beside it.
-func recordedMessage(v recording.Value) (parley.Message, error) {
-	isObject := v.Kind == "object" || v.Kind == "" && v.Text == nil
-	if v.Pickle != nil && isObject && v.JSON == nil && v.B64 == nil {
-		if v.Mode == nil || *v.Mode < 4 {
-			return parley.Message{}, errors.New(`a "pickle" needs "mode": 4 or 5`)
-		}
-		obj, err := pickle.Decode(v.Pickle, pickle.Limits{})
-		if err != nil {
-			obj = &pickle.Call{} // it is sent as it is
-		}
-		if v.Text != nil && *v.Text != pickle.Repr(obj) {
-			return parley.Message{}, errors.New(`an object's "text" only describes its "pickle": to change it, write "json" in its place`)
-		}
-		return serpy.WithMode(fromPickle(obj), *v.Mode), nil
-	}
-	r := record{Kind: v.Kind, Text: v.Text, JSON: v.JSON, Mode: v.Mode}
-	if v.B64 != nil {
-		r.B64 = &v.B64
-	}
-	return r.message()
 }
 
 // forSerpy returns the form of a message that travels in its mode. A message
@@ -188,7 +117,7 @@ func forSerpy(p serpy.Protocol, v recording.Value, m parley.Message) (parley.Mes
 // read says what it says.
 func saysTheSame(exact []byte, m parley.Message) bool {
 	v, err := pickle.Decode(exact, pickle.Limits{})
-	return err != nil || equalValues(fromPickle(v), m)
+	return err != nil || equalValues(recording.FromPickle(v), m)
 }
 
 // equalValues reports whether two messages have the same value.
@@ -197,8 +126,8 @@ func equalValues(a, b parley.Message) bool {
 		return false
 	}
 	if a.Type() == parley.TypeObject {
-		x, okX := toJSON(a.Object())
-		y, okY := toJSON(b.Object())
+		x, okX := recording.ToJSON(a.Object())
+		y, okY := recording.ToJSON(b.Object())
 		if okX || okY {
 			return okX && okY && bytes.Equal(x, y)
 		}
@@ -214,7 +143,7 @@ func described(m parley.Message) string {
 	switch {
 	case m.Type() == parley.TypeInt, m.Type() == parley.TypeFloat, m.Type() == parley.TypeObject:
 		s = m.Type().String() + " " + cut(string(b), most)
-		if j, ok := toJSON(m.Object()); ok && m.Type() == parley.TypeObject {
+		if j, ok := recording.ToJSON(m.Object()); ok && m.Type() == parley.TypeObject {
 			s = "object " + cut(string(j), most)
 		}
 	default:

@@ -7,8 +7,8 @@ import (
 	"testing"
 
 	"github.com/parley-net/parley"
-	"github.com/parley-net/parley/cmd/parley/internal/recording"
 	"github.com/parley-net/parley/oneline"
+	"github.com/parley-net/parley/recording"
 	"github.com/parley-net/parley/serpy"
 	"github.com/parley-net/parley/serpy/pickle"
 	"github.com/parley-net/parley/serpy2"
@@ -39,7 +39,7 @@ func TestRecordedIsReplayed(t *testing.T) {
 		},
 	} {
 		for _, m := range messages {
-			line, err := recording.Append(nil, &recording.Entry{Conn: 1, Dir: recording.ToServer, Value: recordedValue(m)})
+			line, err := recording.Append(nil, &recording.Entry{Conn: 1, Dir: recording.ToServer, Value: recording.Recorded(m)})
 			if err != nil {
 				t.Fatal(err)
 			}

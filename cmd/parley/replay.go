@@ -17,7 +17,7 @@ import (
 
 	"github.com/parley-net/parley"
 	"github.com/parley-net/parley/cmd/parley/internal/endpoint"
-	"github.com/parley-net/parley/cmd/parley/internal/recording"
+	"github.com/parley-net/parley/recording"
 	"github.com/parley-net/parley/serpy"
 )
 
@@ -261,8 +261,8 @@ func (s *session) same(want *step, m parley.Message, trimmed bool) bool {
 	if asked && has && mode != wantMode {
 		return false
 	}
-	if isPickle(m) {
-		return bytes.Equal(want.send.Bytes(), m.Bytes()) && isPickle(want.send) || saysTheSame(m.Bytes(), want.value)
+	if recording.IsPickle(m) {
+		return bytes.Equal(want.send.Bytes(), m.Bytes()) && recording.IsPickle(want.send) || saysTheSame(m.Bytes(), want.value)
 	}
 	types := s.protocol.Traits().Types
 	if types.Has(m.Type()) && types.Has(want.value.Type()) && want.value.Type() != m.Type() {

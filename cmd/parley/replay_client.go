@@ -7,7 +7,7 @@ import (
 
 	"github.com/parley-net/parley"
 	"github.com/parley-net/parley/cmd/parley/internal/endpoint"
-	"github.com/parley-net/parley/cmd/parley/internal/recording"
+	"github.com/parley-net/parley/recording"
 )
 
 // replayClient plays the clients of a session, in the order of the file.

@@ -9,7 +9,7 @@ import (
 
 	"github.com/parley-net/parley"
 	"github.com/parley-net/parley/cmd/parley/internal/endpoint"
-	"github.com/parley-net/parley/cmd/parley/internal/recording"
+	"github.com/parley-net/parley/recording"
 )
 
 // A player plays the server of a session.

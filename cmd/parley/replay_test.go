@@ -4,16 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"github.com/parley-net/parley/serpy"
 	"math"
 	"path/filepath"
 	"testing"
 	"time"
 
+	"github.com/parley-net/parley/serpy"
+
 	"github.com/parley-net/parley"
 	"github.com/parley-net/parley/cmd/parley/internal/endpoint"
-	"github.com/parley-net/parley/cmd/parley/internal/recording"
 	"github.com/parley-net/parley/parleytest"
+	"github.com/parley-net/parley/recording"
 	"github.com/parley-net/parley/serpy/pickle"
 )
 

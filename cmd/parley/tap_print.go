@@ -5,11 +5,13 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
-	"github.com/parley-net/parley/oneline"
-	"github.com/parley-net/parley/serpy"
 	"math/bits"
 	"strconv"
 	"unicode/utf8"
+
+	"github.com/parley-net/parley/oneline"
+	"github.com/parley-net/parley/recording"
+	"github.com/parley-net/parley/serpy"
 
 	"github.com/parley-net/parley"
 	"github.com/parley-net/parley/cmd/parley/internal/tap"
@@ -81,7 +83,7 @@ func appendTyped(dst []byte, p parley.Protocol, m parley.Message, asHex bool, mo
 		dst = append(strconv.AppendInt(append(dst, "(mode "...), int64(mode), 10), ") "...)
 	}
 	kind, b := m.Type().String(), payload(m)
-	if j, ok := toJSON(m.Object()); ok && m.Type() == parley.TypeObject && !asHex {
+	if j, ok := recording.ToJSON(m.Object()); ok && m.Type() == parley.TypeObject && !asHex {
 		kind, b = "json", j
 	}
 	rest := ""

@@ -12,8 +12,8 @@ import (
 
 	"github.com/parley-net/parley/cmd/parley/internal/endpoint"
 	"github.com/parley-net/parley/cmd/parley/internal/pcapng"
-	"github.com/parley-net/parley/cmd/parley/internal/recording"
 	"github.com/parley-net/parley/cmd/parley/internal/tap"
+	"github.com/parley-net/parley/recording"
 	"github.com/parley-net/parley/wire"
 )
 
@@ -251,7 +251,7 @@ func (w *tapWatch) item(t *tapped, i tap.Item) {
 		e.Dir, e.Event, e.Proto = "", recording.Open, w.at.Protocol.Name()
 	case tap.Message:
 		if w.record != nil {
-			e.Value = recordedValue(i.Message)
+			e.Value = recording.Recorded(i.Message)
 		}
 		w.print(t, i)
 		t.said[i.From] = t.now
