@@ -97,7 +97,7 @@ func (d *Dialer) config() (*config, error) {
 	if d.Protocol == nil {
 		return nil, ErrNoProtocol
 	}
-	if err := wire.Validate(d.Protocol); err != nil {
+	if err := wire.Validate(d.Protocol, wire.Dialing); err != nil {
 		return nil, err
 	}
 	t := d.Protocol.Traits()

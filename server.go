@@ -120,7 +120,7 @@ func (s *Server) init() error {
 			s.err = ErrNoProtocol
 			return
 		}
-		if s.err = wire.Validate(s.Protocol); s.err != nil {
+		if s.err = wire.Validate(s.Protocol, wire.Accepting); s.err != nil {
 			return
 		}
 		t := s.Protocol.Traits()

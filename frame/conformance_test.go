@@ -59,7 +59,7 @@ func wiretestMessages(tb testing.TB, p frame.Protocol, role wire.Role, stream []
 func TestConformance(t *testing.T) {
 	for _, f := range forms {
 		t.Run(f.name, func(t *testing.T) {
-			if err := f.Validate(); err != nil {
+			if err := f.Validate(wire.Dialing); err != nil {
 				t.Fatal(err)
 			}
 			var all []wiretest.Stream
@@ -148,7 +148,7 @@ func FuzzOptions(f *testing.F) {
 		if payloadOnly {
 			p.Over = frame.OverPayload
 		}
-		if p.Validate() != nil {
+		if p.Validate(wire.Dialing) != nil {
 			d := p.New(wire.Dialing, wire.Limits{})
 			if _, _, err := wiretest.Receive(d, nil); err == nil {
 				t.Fatal("options that are refused have a machine that works")

@@ -53,7 +53,7 @@ type Protocol struct {
 	Max int64
 }
 
-var _ wire.Protocol = Protocol{}
+var _ wire.Validator = Protocol{}
 
 // Name returns "frame".
 func (Protocol) Name() string { return name }
@@ -75,8 +75,8 @@ func (p Protocol) Traits() wire.Traits {
 // New returns the machine for one connection. Both roles speak alike. If the
 // fields make no sense the machine ends the conversation with the error of
 // Validate.
-func (p Protocol) New(_ wire.Role, limits wire.Limits) wire.Machine {
-	if err := p.Validate(); err != nil {
+func (p Protocol) New(role wire.Role, limits wire.Limits) wire.Machine {
+	if err := p.Validate(role); err != nil {
 		return &machine{state: over, reason: err}
 	}
 	m := &machine{

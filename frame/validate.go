@@ -3,6 +3,8 @@ package frame
 import (
 	"fmt"
 	"strings"
+
+	"github.com/parley-net/parley/wire"
 )
 
 // The bounds of the options. They keep a head within what a driver holds of an
@@ -15,13 +17,14 @@ const (
 	maxVarint = 10 // bytes
 )
 
-// Validate returns an error if fields make no sense together or are out of
-// range. It names them as URLs do, and says what to write instead.
-func (p Protocol) Validate() error {
+// Validate implements wire.Validator: it returns an error if fields make no
+// sense together or are out of range, whatever the role. It names them as URLs
+// do, and says what to write instead.
+func (p Protocol) Validate(wire.Role) error {
 	for _, check := range []func(Protocol) error{Protocol.known, Protocol.oneForm, Protocol.checkMagic, Protocol.checkMarks,
 		Protocol.checkFixed, Protocol.checkSize, Protocol.checkStrip, Protocol.checkMax} {
 		if err := check(p); err != nil {
-			return fmt.Errorf("parley: frame: %w", err)
+			return err
 		}
 	}
 	return nil

