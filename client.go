@@ -65,6 +65,8 @@ type Client struct {
 	lost    *Conn // the one before; Receive may not have emptied it
 	err     error
 	changed chan struct{} // closed at each change
+	stats   ClientStats
+	current []*Conn // connections that stats.Total does not contain yet
 }
 
 func (c *Client) init() {
@@ -98,11 +100,12 @@ func (c *Client) run() {
 		conn, err := c.Dialer.Dial(c.ctx, c.Addr)
 		if err == nil {
 			failures = 0
+			c.connected(conn)
 			c.set(StateConnected, conn, nil)
 			select {
 			case <-conn.ending():
 			case <-conn.astray(): // it still says goodbye, which need not be waited for
-				leaving.Go(func() { <-conn.ending() })
+				leaving.Go(func() { <-conn.ending(); c.disconnected(conn) })
 			case <-c.ctx.Done():
 				conn.Close()
 			}
@@ -112,12 +115,16 @@ func (c *Client) run() {
 			} else {
 				useless++ // a server that closes at once must not be called at once
 			}
+			c.disconnected(conn)
 			c.mu.Lock()
 			c.lost = conn
 			c.mu.Unlock()
 		} else {
 			failures++
 			useless++
+			if c.ctx.Err() == nil {
+				c.failed()
+			}
 		}
 		switch {
 		case c.ctx.Err() != nil:

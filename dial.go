@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -15,7 +14,8 @@ import (
 )
 
 // Dialer connects to peers. Only Protocol is required. Its methods may be
-// called concurrently; the fields must not be changed meanwhile.
+// called concurrently; the fields must not be changed meanwhile. It may be
+// copied before the first of them is called, into a Client for instance.
 type Dialer struct {
 	Protocol  Protocol // the wire, with its options
 	Handler   Handler  // nil: messages wait for Receive
@@ -26,16 +26,33 @@ type Dialer struct {
 	TLSConfig *tls.Config  // nil: plain; ServerName defaults to the host dialled
 	Logger    *slog.Logger // nil: silent; see Logs in the package's description
 	Trace     func(Trace)  // nil: off; called with a lock held, so it must not use the Conn's methods
+	// NetDial makes the network connection where the system's dialler can't: by a
+	// proxy, through ssh, over a serial line. network is "tcp" or "unix" and
+	// address what belongs to it, as Dial reads its addr; network is "" and address
+	// all of addr where that is neither. ctx ends with Timeouts.Dial. TLS, if it is
+	// set, is spoken over what NetDial returns. Nil: a net.Dialer.
+	NetDial func(ctx context.Context, network, address string) (net.Conn, error)
 
+	own atomic.Value // *dialerState; unlike a sync.Once it can be copied before it is used
+}
+
+// dialerState is what all connections of a Dialer share.
+type dialerState struct {
 	lastID atomic.Uint64
-	logged sync.Once
 	logger *slog.Logger // Logger, bounded
+}
+
+// state returns what the connections share, which the first caller makes.
+func (d *Dialer) state() *dialerState {
+	if d.own.Load() == nil {
+		d.own.CompareAndSwap(nil, &dialerState{logger: guarded(d.Logger)})
+	}
+	return d.own.Load().(*dialerState)
 }
 
 // log returns the log of all connections.
 func (d *Dialer) log() *slog.Logger {
-	d.logged.Do(func() { d.logger = guarded(d.Logger) })
-	return d.logger
+	return d.state().logger
 }
 
 // Dial connects to addr ("host:port", "[::1]:port", "unix:/path") and speaks
@@ -54,14 +71,13 @@ func (d *Dialer) Dial(ctx context.Context, addr string) (*Conn, error) {
 		return nil, err
 	}
 	network, address, err := splitAddr(addr)
-	if err != nil {
+	if err != nil && (d.NetDial == nil || addr == "") {
 		return nil, err
 	}
-	nd := net.Dialer{KeepAlive: cfg.timeouts.KeepAlive, KeepAliveConfig: cfg.timeouts.keepAlive()}
-	if t := cfg.timeouts.Dial; t > 0 {
-		nd.Timeout = t
+	if err != nil {
+		network, address = "", addr
 	}
-	nc, err := nd.DialContext(ctx, network, address)
+	nc, err := d.netDial(ctx, cfg.timeouts, network, address)
 	if err != nil {
 		return nil, dialError(addr, "can't connect to", err)
 	}
@@ -72,6 +88,28 @@ func (d *Dialer) Dial(ctx context.Context, addr string) (*Conn, error) {
 		}
 	}
 	return d.open(ctx, cfg, nc, began)
+}
+
+// netDial makes the network connection.
+func (d *Dialer) netDial(ctx context.Context, timeouts Timeouts, network, address string) (net.Conn, error) {
+	if d.NetDial != nil {
+		bounded, cancel := within(ctx, timeouts.Dial)
+		defer cancel()
+		return d.NetDial(bounded, network, address)
+	}
+	nd := net.Dialer{KeepAlive: timeouts.KeepAlive, KeepAliveConfig: timeouts.keepAlive()}
+	if t := timeouts.Dial; t > 0 {
+		nd.Timeout = t
+	}
+	return nd.DialContext(ctx, network, address)
+}
+
+// within returns ctx, which ends after d unless that is not positive.
+func within(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	if d <= 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, d)
 }
 
 // NewConn speaks the dialling side of the protocol over nc, which it then
@@ -122,11 +160,8 @@ func (d *Dialer) secure(ctx context.Context, nc net.Conn, network, address strin
 		tc = tc.Clone()
 		tc.ServerName, _, _ = net.SplitHostPort(address)
 	}
-	if limit > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, limit)
-		defer cancel()
-	}
+	ctx, cancel := within(ctx, limit)
+	defer cancel()
 	t := tls.Client(nc, tc)
 	if err := t.HandshakeContext(ctx); err != nil {
 		nc.Close()
@@ -137,7 +172,7 @@ func (d *Dialer) secure(ctx context.Context, nc net.Conn, network, address strin
 
 // open starts the connection and waits for its handshake.
 func (d *Dialer) open(ctx context.Context, cfg *config, nc net.Conn, began time.Time) (*Conn, error) {
-	c := newConn(cfg, nc, d.lastID.Add(1))
+	c := newConn(cfg, nc, d.state().lastID.Add(1))
 	c.lock()
 	defer c.unlock()
 	w := c.newWaiter()

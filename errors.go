@@ -25,8 +25,6 @@ var (
 	// ErrNoConfirmation: this wire has no confirmations, so Confirm can't
 	// keep its promise. Use Send.
 	ErrNoConfirmation = errors.New("parley: this wire has no confirmations; use Send")
-	// ErrNoEventLoops: Server.EventLoops is for Linux only.
-	ErrNoEventLoops = errors.New("parley: there are event loops on Linux only: leave Server.EventLoops at zero")
 	// ErrNoPlugins: plugins turn messages into arbitrary bytes, which this
 	// wire does not carry unchanged.
 	ErrNoPlugins = errors.New("parley: this wire does not carry arbitrary bytes, so plugins can't be used on it")

@@ -1,7 +1,6 @@
 package parley
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
@@ -26,13 +25,11 @@ type runner struct {
 	event wire.Event // the last one
 }
 
-// newLoops starts n event loops.
+// newLoops starts n event loops. errors.ErrUnsupported means that this system
+// has none.
 func newLoops(n int, stalled func(time.Duration)) (ls []*loop, err error) {
 	for range n {
 		l, err := poller.New(func(r *poller.Runner[*Conn]) func(*Conn) bool { return (&runner{Runner: r}).pass }, stalled)
-		if errors.Is(err, errors.ErrUnsupported) {
-			return nil, ErrNoEventLoops
-		}
 		if err != nil {
 			closeLoops(ls)
 			return nil, fmt.Errorf("parley: making an event loop: %w", err)

@@ -12,7 +12,7 @@ import (
 )
 
 // serveConn begins the conversation on nc. The caller has taken a slot.
-func (s *Server) serveConn(nc net.Conn) {
+func (s *Server) serveConn(nc net.Conn) (*Conn, error) {
 	id := s.lastID.Add(1)
 	began := time.Now()
 	if s.TLSConfig != nil {
@@ -30,14 +30,14 @@ func (s *Server) serveConn(nc net.Conn) {
 			nc.Close()
 			s.forget(nc)
 			s.release(nc)
-			return
+			return nil, fmt.Errorf("parley: TLS with %v: %w", nc.RemoteAddr(), err)
 		}
 		s.forget(nc)
 		nc = t
 	}
 	accepted := nc
 	var lc *loopConn
-	if s.EventLoops > 0 && s.TLSConfig == nil {
+	if s.looped() {
 		if lc = poller.Adopt[*Conn](nc); lc != nil {
 			nc = lc
 		}
@@ -62,7 +62,16 @@ func (s *Server) serveConn(nc net.Conn) {
 	if err != nil {
 		hangUp(nc)
 		s.release(nc)
+		return nil, err
 	}
+	return c, nil
+}
+
+// looped reports whether event loops serve bare sockets.
+func (s *Server) looped() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.loops != nil && s.TLSConfig == nil
 }
 
 // begin lets c be read: by a loop, or by a goroutine, also if there is an OnOpen,

@@ -3,6 +3,7 @@ package parley
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -79,8 +80,8 @@ type Server struct {
 	// that waits for a connection through parley, or with the context it was
 	// given, gives way to the others at once; one that blocks otherwise holds up
 	// its loop for up to 0.2 s, which is logged and counted. Connections that
-	// are no bare sockets (TLS, pipes) have a goroutine each all the same. On
-	// Linux only; elsewhere Serve returns ErrNoEventLoops.
+	// are no bare sockets (TLS, pipes) have a goroutine each all the same, as all
+	// have elsewhere than on Linux, which is logged.
 	EventLoops int
 
 	TLSConfig *tls.Config  // nil: plain
@@ -258,7 +259,12 @@ func (s *Server) Serve(ls ...net.Listener) error {
 	if !s.closed {
 		if s.EventLoops > 0 && s.loops == nil {
 			loops, err := newLoops(s.EventLoops, s.stalled)
-			if err != nil {
+			switch {
+			case errors.Is(err, errors.ErrUnsupported):
+				if s.cfg.logger != nil {
+					s.cfg.logger.Warn("no event loops on this system: each connection has a goroutine of its own")
+				}
+			case err != nil:
 				s.mu.Unlock()
 				s.Close()
 				return err
