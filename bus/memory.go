@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/parley-net/parley/bus/internal/queue"
+	"github.com/parley-net/parley/bus/queue"
 )
 
 const (
@@ -151,7 +151,8 @@ func (b *memoryBus) Subscribe(subject string, o SubscribeOptions, fn func(Messag
 		return nil, err
 	}
 	s := &memorySub{owner: b, subject: subject}
-	s.queue = queue.New(o.Messages, o.Bytes, o.Latest, func(m Message) int { return len(m.Data) }, fn)
+	s.queue = queue.New(queue.Options[Message]{Messages: o.Messages, Bytes: o.Bytes, Latest: o.Latest,
+		Size: func(m Message) int { return len(m.Data) }, Serve: fn})
 	if strings.ContainsAny(subject, "*>") {
 		b.m.wild = append(b.m.wild, s)
 		return s, nil

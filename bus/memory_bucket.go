@@ -5,11 +5,12 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"sync"
 	"time"
 
-	"github.com/parley-net/parley/bus/internal/queue"
+	"github.com/parley-net/parley/bus/queue"
 )
 
 // memoryBucket is a bucket of a Memory. Its lock is held while watchers are told,
@@ -167,8 +168,8 @@ func (h memoryBucketHandle) Watch(ctx context.Context, fn func(Entry)) error {
 	if err := h.b.check(ctx); err != nil {
 		return err
 	}
-	const unbounded = 1 << 62
-	q := queue.New(unbounded, unbounded, false, func(e Entry) int { return len(e.Value) }, fn)
+	const unbounded = math.MaxInt
+	q := queue.New(queue.Options[Entry]{Messages: unbounded, Bytes: unbounded, Size: func(e Entry) int { return len(e.Value) }, Serve: fn})
 	h.mu.Lock()
 	for _, e := range h.list() {
 		q.Put(e)

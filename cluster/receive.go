@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/bus/queue"
 )
 
 const (
@@ -26,7 +27,7 @@ type ReceiveOptions struct {
 type Receiver struct {
 	room  *Room
 	id    string
-	queue *deliveries
+	queue *queue.Queue[Delivery]
 	once  sync.Once
 }
 
@@ -39,14 +40,18 @@ func (r *Room) Receive(o ReceiveOptions, fn func(Delivery)) (*Receiver, error) {
 	if o.Bytes <= 0 {
 		o.Bytes = receiverBytes
 	}
-	rec := &Receiver{room: r, id: o.ID, queue: newDeliveries(o.Messages, o.Bytes, o.Latest || r.o.Latest)}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
 		return nil, ErrClosed
 	}
+	rec := &Receiver{room: r, id: o.ID, queue: queue.New(queue.Options[Delivery]{
+		Messages: o.Messages, Bytes: o.Bytes, Latest: o.Latest || r.o.Latest,
+		Size:   func(d Delivery) int { return d.Message.Len() },
+		Serve:  fn,
+		Missed: func(n uint64) { fn(Delivery{Err: &MissedError{Count: n}, At: time.Now()}) },
+	})}
 	r.receivers = append(r.receivers, rec)
-	go rec.queue.serve(fn)
 	return rec, nil
 }
 
@@ -68,90 +73,6 @@ func (rec *Receiver) Close() {
 			}
 		}
 		r.mu.Unlock()
-		rec.queue.close()
+		rec.queue.Close()
 	})
-}
-
-// deliveries is what waits for a receiver.
-type deliveries struct {
-	messages int
-	bytes    int64
-	latest   bool
-
-	mu      sync.Mutex
-	more    sync.Cond
-	waiting []Delivery
-	held    int64
-	missed  uint64 // to be told before the next one
-	closed  bool
-}
-
-func newDeliveries(messages int, bytes int64, latest bool) *deliveries {
-	q := &deliveries{messages: messages, bytes: bytes, latest: latest}
-	q.more.L = &q.mu
-	return q
-}
-
-// put adds d, or drops it or others.
-func (q *deliveries) put(d Delivery) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.closed {
-		return
-	}
-	size := int64(d.Message.Len())
-	for len(q.waiting) > 0 && (len(q.waiting) >= q.messages || q.held+size > q.bytes) {
-		q.missed++
-		if !q.latest {
-			return
-		}
-		q.shift()
-	}
-	q.waiting = append(q.waiting, d)
-	q.held += size
-	q.more.Signal()
-}
-
-func (q *deliveries) shift() Delivery {
-	d := q.waiting[0]
-	q.waiting[0] = Delivery{}
-	q.waiting = q.waiting[1:]
-	q.held -= int64(d.Message.Len())
-	return d
-}
-
-// next waits for a delivery, or for the news that some are missing.
-func (q *deliveries) next() (d Delivery, ok bool) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for !q.closed && len(q.waiting) == 0 && q.missed == 0 {
-		q.more.Wait()
-	}
-	// With the newest dropped, what waits is older than what is missing.
-	switch {
-	case q.closed:
-		return Delivery{}, false
-	case q.missed > 0 && (q.latest || len(q.waiting) == 0):
-		d = Delivery{Err: &MissedError{Count: q.missed}, At: time.Now()}
-		q.missed = 0
-		return d, true
-	}
-	return q.shift(), true
-}
-
-func (q *deliveries) serve(fn func(Delivery)) {
-	for {
-		d, ok := q.next()
-		if !ok {
-			return
-		}
-		fn(d)
-	}
-}
-
-func (q *deliveries) close() {
-	q.mu.Lock()
-	q.closed = true
-	q.mu.Unlock()
-	q.more.Broadcast()
 }

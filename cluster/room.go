@@ -187,7 +187,7 @@ func (r *Room) deliver(e *envelope, from sender) {
 	}
 	for _, rec := range receivers {
 		if rec != from.receiver {
-			rec.queue.put(d)
+			rec.queue.Put(d)
 		}
 	}
 }
@@ -246,7 +246,7 @@ func (r *Room) tellMissed(node string, n uint64) {
 	receivers := slices.Clone(r.receivers)
 	r.mu.Unlock()
 	for _, rec := range receivers {
-		rec.queue.put(Delivery{Err: &MissedError{Node: node, Count: n}, At: time.Now(), Node: node})
+		rec.queue.Put(Delivery{Err: &MissedError{Node: node, Count: n}, At: time.Now(), Node: node})
 	}
 }
 
