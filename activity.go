@@ -53,14 +53,14 @@ type activity struct {
 	lateArmed bool  // late has been started and has not run
 
 	// Life.
-	opens    waitList      // Dial, until the handshake is done
-	eofErr   error         // what was wrong with the end of the peer's stream
-	reason   error         // why the end has begun
-	err      error         // why the connection ended; nil while it lives
-	done     chan struct{} // closed when all has ended and OnClose has run, if anybody asked
-	dead     chan struct{} // closed when err is set, if anybody asked
-	spare    *waiter
-	finished bool // done is closed, or would be
+	life   state
+	opens  waitList      // Dial, until the handshake is done
+	eofErr error         // what was wrong with the end of the peer's stream
+	reason error         // why the end has begun
+	err    error         // why the connection ended; nil while it lives
+	done   chan struct{} // closed when all has ended and OnClose has run, if anybody asked
+	dead   chan struct{} // closed when err is set, if anybody asked
+	spare  *waiter
 	underWay
 }
 
@@ -69,19 +69,13 @@ type underWay struct {
 	handling   bool // a handler runs
 	postponed  bool // the event is an offer still to be decided about
 	partial    bool // a message has begun and the reader waits for its rest
-	eof        bool // the peer's stream has ended
 	endTold    bool // a receiver knows that
-	broken     bool // the machine has given up: nothing more is read
 	draining   bool // the server shuts down
 	writing    bool // somebody is writing
 	aside      bool // another goroutine is about to flush
 	deferFlush bool // the reader will flush at the end of its batch
 	turn       bool // a message is being handed to the machine
-	farewell   bool // the end has begun: nothing may be sent, input is ignored
-	said       bool // all that the program has sent has left
 	mute       bool // the machine's answers are withheld
-	fin        bool // our direction is closed
-	severed    bool // nothing can be written any more: eofErr says why
 	owes       bool // the machine's Output may have something to append
 }
 
@@ -116,6 +110,9 @@ func (c *Conn) wake() {
 	}
 	a.owner = c
 	a.in = &a.own
+	if c.opened {
+		a.life.phase = phaseOpen
+	}
 	a.consumed, a.gone, a.sent = int64(c.stats.BytesIn), c.stats.BytesOut, c.stats.Confirmed
 	c.activity = a
 }
@@ -138,7 +135,7 @@ func (c *Conn) rest() {
 // loop. The timers are stopped if nothing else is.
 func (c *Conn) resting() bool {
 	a := c.activity
-	return c.goroutines == 0 && a.underWay == (underWay{}) && c.opened && a.err == nil &&
+	return c.goroutines == 0 && a.underWay == (underWay{}) && a.life == (state{phaseOpen, peerSending}) &&
 		a.in.b == nil && !a.asm.active && a.stream == nil && a.inbox.len() == 0 && a.holding == 0 &&
 		a.ready.empty() && a.room.empty() && a.turns.empty() && a.drained.empty() && a.confirms.empty() && a.opens.empty() &&
 		c.pending() == 0 && a.held == nil && a.transform == nil && a.done == nil && a.dead == nil &&

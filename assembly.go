@@ -52,7 +52,7 @@ func (a *assembly) drop() {
 func (c *Conn) offered(gen int32, ev *wire.Event) bool {
 	l := c.cfg.limits
 	switch {
-	case c.farewell:
+	case c.life.ending():
 		return c.refuse(ErrClosed)
 	case ev.N <= l.MaxMessage:
 		c.asm = assembly{active: true, size: ev.N}

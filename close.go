@@ -63,11 +63,11 @@ func (c *Conn) CloseNow() error {
 // end begins the end of the connection: what has been sent still leaves. It is
 // called with the lock held.
 func (c *Conn) end(reason error) {
-	if c.farewell || c.err != nil {
+	if c.life.ending() {
 		return
 	}
 	c.owed() // for what has been delivered
-	c.farewell = true
+	c.life.advance(phaseClosing)
 	c.reason = reason
 	var posts waitList // what Broadcast has sent still leaves
 	for !c.turns.empty() {
@@ -89,8 +89,10 @@ func (c *Conn) leave() {
 	defer cancel()
 	c.lock()
 	late := c.waitTaken(ctx)
-	c.said = late == nil
-	if c.err == nil && late == nil && !c.eof && !c.severed {
+	if late == nil {
+		c.life.advance(phaseFlushed)
+	}
+	if c.err == nil && late == nil && !c.life.ended() && !c.life.reset() {
 		c.owed()
 		before := len(c.out)
 		c.out = c.m.Close(c.out)
@@ -102,7 +104,7 @@ func (c *Conn) leave() {
 		}
 		late = c.waitTaken(ctx)
 	}
-	if c.err == nil && late == nil && !c.eof && !c.severed {
+	if c.err == nil && late == nil && !c.life.ended() && !c.life.reset() {
 		c.giveTime()
 	}
 	if c.err == nil && late == nil {
@@ -154,11 +156,11 @@ func (c *Conn) linger() {
 	if !ok {
 		return
 	}
-	c.fin = true
+	c.life.advance(phaseHalfClosed)
 	c.unlock()
 	err := w.CloseWrite() // TLS may have to wait for the peer
 	c.lock()
-	if err != nil || c.err != nil || c.eof || c.cfg.timeouts.Linger < 0 {
+	if err != nil || c.err != nil || c.life.ended() || c.cfg.timeouts.Linger < 0 {
 		return
 	}
 	var limit time.Time
@@ -207,13 +209,13 @@ func (c *Conn) waitDrained(ctx context.Context, n uint64) error {
 }
 
 func (c *Conn) isDrained(n uint64) bool {
-	if c.severed {
+	if c.life.reset() {
 		return true
 	}
 	if c.pending() > 0 || c.turn && c.held == nil { // a message is just being handed over
 		return false
 	}
-	if c.eof || c.reader == readerGone {
+	if c.life.ended() || c.reader == readerGone {
 		return true // a peer that is not heard any more neither grants nor confirms
 	}
 	if c.held != nil || c.posted > 0 {
@@ -247,7 +249,7 @@ func (c *Conn) drain() {
 
 // nudge makes the reader look whether a draining connection can end.
 func (c *Conn) nudge() {
-	if !c.draining || c.farewell || c.err != nil {
+	if !c.draining || c.life.ending() {
 		return
 	}
 	if c.reader == readerAttached {
@@ -262,7 +264,7 @@ func (c *Conn) nudge() {
 // Reading goes on until the peer has closed.
 func (c *Conn) endDraining() {
 	served := !c.asm.active && !c.handling && !c.inbox.missed() && (c.cfg.handler != nil || !c.answerable())
-	if c.draining && !c.farewell && served {
+	if c.draining && !c.life.ending() && served {
 		c.nc.SetReadDeadline(time.Time{})
 		c.end(ErrServerClosed)
 	}
@@ -272,13 +274,13 @@ func (c *Conn) endDraining() {
 // expect that it is taken. A message that waits for the peer's consent is an
 // exception: that may stand behind it.
 func (c *Conn) tooLate() bool {
-	return c.draining && !c.farewell && !c.asm.active && c.held == nil && c.in.len() > 0 && c.consumed >= c.before
+	return c.draining && !c.life.ending() && !c.asm.active && c.held == nil && c.in.len() > 0 && c.consumed >= c.before
 }
 
 // deaf: a draining connection takes no new messages while those it has received
 // are being served, unless somebody waits for something of the peer.
 func (c *Conn) deaf() bool {
-	return c.draining && !c.farewell && !c.asm.active && !c.awaited() && c.confirms.empty() && c.held == nil
+	return c.draining && !c.life.ending() && !c.asm.active && !c.awaited() && c.confirms.empty() && c.held == nil
 }
 
 // readFailed handles the end of the peer's stream, or of the connection. It
@@ -287,15 +289,15 @@ func (c *Conn) readFailed(gen int32, err error) bool {
 	switch {
 	case c.err != nil:
 	case errors.Is(err, io.EOF):
-		if !c.severed && !c.lastMessage(gen) {
+		if !c.life.reset() && !c.lastMessage(gen) {
 			return false
 		}
-		c.eof = true
+		c.life.peerEnds()
 		if c.cfg.trace != nil {
 			c.traceNote("end of stream")
 		}
 		switch {
-		case c.farewell:
+		case c.life.ending():
 			c.cut(c.reason)
 		case c.opened: // see ended
 		case c.eofErr != nil:
@@ -303,10 +305,10 @@ func (c *Conn) readFailed(gen int32, err error) bool {
 		default:
 			c.cut(&ProtocolError{Protocol: c.cfg.protocol.Name(), Peer: c.peer(), Offset: int64(c.stats.BytesIn), Rule: "closed before the handshake was done", Err: io.ErrUnexpectedEOF})
 		}
-	case errors.Is(err, os.ErrDeadlineExceeded) && c.draining && !c.fin: // see nudge
+	case errors.Is(err, os.ErrDeadlineExceeded) && c.draining && c.life.phase < phaseHalfClosed: // see nudge
 		c.nc.SetReadDeadline(time.Time{})
 		return true
-	case c.farewell:
+	case c.life.ending():
 		c.cut(c.reason)
 	default:
 		c.netFailed(err)
@@ -359,7 +361,7 @@ func (c *Conn) netFailed(err error) {
 // was received has been served. It is called with the lock held.
 func (c *Conn) ended() {
 	c.checkDrained()
-	if !c.eof || c.err != nil || c.reader != readerGone {
+	if !c.life.ended() || c.err != nil || c.reader != readerGone {
 		return
 	}
 	why := c.eofErr
@@ -376,7 +378,7 @@ func (c *Conn) ended() {
 		c.ready.all(why) // nor a message; but the handler may still answer
 		return
 	}
-	if c.cfg.handler == nil && !c.farewell && (c.inbox.missed() || c.answerable()) {
+	if c.cfg.handler == nil && !c.life.ending() && (c.inbox.missed() || c.answerable()) {
 		c.ready.all(why) // a Call gets no answer any more
 		return           // Receive comes for it
 	}

@@ -146,7 +146,7 @@ func (c *Conn) Context() context.Context { return connContext{c} }
 func (c *Conn) Done() <-chan struct{} {
 	c.lock()
 	defer c.unlock()
-	return closedChan(&c.done, c.finished)
+	return closedChan(&c.done, c.life.phase == phaseDone)
 }
 
 // closedChan returns *ch, which it makes if nobody has asked for it before. It is
@@ -211,7 +211,7 @@ func (c *Conn) peer() string {
 // cut ends the connection now: err is the reason, unless there is one
 // already. It is called with the lock held.
 func (c *Conn) cut(err error) {
-	if c.err != nil {
+	if !c.life.advance(phaseClosed) {
 		return
 	}
 	c.err = err
@@ -281,7 +281,7 @@ func (c *Conn) exit() {
 		c.cfg.logger.Log(context.Background(), c.endLevel(err), "connection closed", "conn", c.id, "peer", c.peer(), "reason", err)
 	}
 	c.lock()
-	c.finished = true
+	c.life.advance(phaseDone)
 	if c.done != nil {
 		close(c.done)
 	}

@@ -14,7 +14,7 @@ func (c *Conn) forHandler() bool {
 // dropping: the connection is ending, so what arrives is dropped, and must not be
 // confirmed. What crosses a message that waits for the peer's consent must be, as
 // the wire wants it so: that is delivered.
-func (c *Conn) dropping() bool { return c.farewell && c.held == nil }
+func (c *Conn) dropping() bool { return c.life.ending() && c.held == nil }
 
 // handing counts a message that goes to the handler, for which the lock is released
 // until handled.
@@ -87,7 +87,7 @@ func (c *Conn) lost(gen int32, err error) bool {
 	}
 	hook := c.cfg.hooks.OnMessageError
 	switch {
-	case c.farewell: // like everything that arrives now
+	case c.life.ending(): // like everything that arrives now
 	case c.nextIsLate():
 		c.lateAnswer(Message{}, err)
 	case c.cfg.handler == nil, !c.ready.empty(), c.handling && hook != nil:
@@ -118,7 +118,7 @@ func (c *Conn) handled(gen int32, in *input, err error) bool {
 	if gen == c.gen {
 		c.handling = false
 		c.reader = readerBusy
-		if err != nil && !c.farewell {
+		if err != nil && !c.life.ending() {
 			c.end(err)
 			return false
 		}
@@ -127,7 +127,7 @@ func (c *Conn) handled(gen int32, in *input, err error) bool {
 	in.release()
 	// Where the connection is ending anyhow an error may be the consequence: what the
 	// peer had sent, and we have confirmed, is served all the same.
-	for (err == nil || c.eof || c.farewell || c.err != nil) && !c.closedHere() && c.inbox.len() > 0 && c.cfg.handler != nil {
+	for (err == nil || c.life.ended() || c.life.ending()) && !c.closedHere() && c.inbox.len() > 0 && c.cfg.handler != nil {
 		r := c.pop()
 		c.unlock()
 		if r.err != nil {

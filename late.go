@@ -54,7 +54,7 @@ const (
 func (c *Conn) giveUp(ctx context.Context, l *waitList, w *waiter) error {
 	err := c.ctxErr(ctx)
 	switch {
-	case w.claim == claimReceive || c.err != nil || c.farewell:
+	case w.claim == claimReceive || c.life.ending():
 		l.remove(w)
 	case w.claim == claimInDoubt || c.ready.find(claimKept) != nil:
 		l.remove(w)

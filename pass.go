@@ -152,7 +152,7 @@ func (c *Conn) calm(own *input) {
 // is called by the reading goroutine with the lock held, and releases it if it
 // returns true: then the goroutine has nothing more to do with c.
 func (c *Conn) attach() bool {
-	if c.draining || c.farewell || c.eof || c.err != nil {
+	if c.draining || c.life.ending() || c.life.ended() || c.err != nil {
 		return false
 	}
 	c.in.shrink()
@@ -182,7 +182,7 @@ func (c *Conn) passed(gen int32, own *input) {
 		c.event = nil
 		c.reader = readerGone
 		c.ended()
-		if c.err == nil && !c.eof {
+		if c.err == nil && !c.life.ended() {
 			c.goroutines++
 			go func() {
 				c.lock()

@@ -80,18 +80,18 @@ func (c *Conn) readOn(gen int32, more bool) {
 // that could not write might not read either, and closing with unread input
 // would be a reset.
 func (c *Conn) discard() {
-	if c.err != nil || c.eof {
+	if c.err != nil || c.life.ended() {
 		return
 	}
-	if !c.fin {
+	if c.life.phase < phaseHalfClosed {
 		c.nc.SetReadDeadline(time.Time{}) // see nudge
 	}
 	c.unlock()
 	io.Copy(io.Discard, onlyReader{c.nc})
 	c.lock()
-	c.eof = true
+	c.life.peerEnds()
 	c.checkDrained()
-	if c.fin {
+	if c.life.phase >= phaseHalfClosed {
 		c.cut(c.reason)
 	}
 }
@@ -121,7 +121,7 @@ func (c *Conn) process(gen int32) (more bool) {
 	ev := c.event
 	var err error
 	found := false // by batch: what ev and err say, and nothing has happened since
-	for c.err == nil && !c.broken {
+	for c.err == nil && !c.life.violated() {
 		if c.tooLate() { // a peer that never stops sending must not hold up the end
 			c.endDraining()
 		}
@@ -219,7 +219,7 @@ func (c *Conn) mustPark() bool {
 		slack, tight = inboxSlack, false
 	}
 	ahead := c.cfg.stepwise && c.stats.MessagesIn > 0
-	return (ahead || tight || c.inbox.full(c.cfg.limits, slack) || c.tooLate() && c.deaf()) && !c.awaited() && !c.farewell && c.err == nil
+	return (ahead || tight || c.inbox.full(c.cfg.limits, slack) || c.tooLate() && c.deaf()) && !c.awaited() && !c.life.ending()
 }
 
 // receive runs the machine over p, and accounts for what it has made of it.
@@ -274,8 +274,8 @@ func (c *Conn) control(ev *wire.Event) {
 // violated ends the connection because of what the peer has sent.
 func (c *Conn) violated(err error) error {
 	err = withPeer(err, c.peer())
-	c.broken = true
 	c.end(err)
+	c.life.peerIs(peerViolated)
 	return err
 }
 
@@ -301,7 +301,7 @@ func (c *Conn) banner(gen int32, line []byte) bool {
 		c.cfg.logger.Debug("banner", "conn", c.id, "peer", c.peer(), "line", string(line[:min(len(line), maxBanner)]))
 	}
 	hook := c.cfg.hooks.OnBanner
-	if hook == nil || c.farewell {
+	if hook == nil || c.life.ending() {
 		return true
 	}
 	return c.call(gen, func() error { hook(c, line); return nil })
@@ -312,10 +312,11 @@ const maxBanner = 256
 
 // open runs OnOpen.
 func (c *Conn) open(gen int32) bool {
-	if c.farewell {
+	if c.life.ending() {
 		return true // too late
 	}
 	c.opened = true
+	c.life.advance(phaseOpen)
 	c.unwatch()
 	if c.cfg.logger != nil {
 		c.cfg.logger.Info("connection open", "conn", c.id, "peer", c.peer(), "protocol", c.cfg.protocol.Name())
@@ -324,7 +325,7 @@ func (c *Conn) open(gen int32) bool {
 	if hook := c.cfg.hooks.OnOpen; hook != nil {
 		still = c.call(gen, func() error { return hook(c.Context(), c) })
 	}
-	if c.err == nil && !c.farewell {
+	if !c.life.ending() {
 		c.opens.all(nil) // Dial waits for this
 		if c.cfg.opened != nil {
 			c.cfg.opened(c)

@@ -267,7 +267,7 @@ func (c *Conn) takeTurn(ctx context.Context) error {
 
 // free: neither the connection nor ctx has ended, and the output is not full.
 func (c *Conn) free(ctx context.Context) bool {
-	if c.err != nil || c.farewell || c.severed || c.pending() > c.cfg.limits.MaxOutput {
+	if c.life.ending() || c.life.reset() || c.pending() > c.cfg.limits.MaxOutput {
 		return false
 	}
 	return c.outlives(ctx)
@@ -284,7 +284,7 @@ func (c *Conn) sendable() error {
 	if err := c.failure(); err != nil {
 		return &notSentError{err}
 	}
-	if c.farewell {
+	if c.life.ending() {
 		return &notSentError{c.reason}
 	}
 	return nil

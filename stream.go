@@ -94,7 +94,7 @@ func (c *Conn) openStream(gen int32, ev *wire.Event) bool {
 	}
 	c.flush()
 	if c.cfg.handler != nil {
-		for c.handling && c.err == nil && !c.farewell { // its turn comes, unless the handler waits for us
+		for c.handling && !c.life.ending() { // its turn comes, unless the handler waits for us
 			if !c.ready.empty() {
 				return c.refuse(c.tooLarge(s.size, "raise it, as the handler waits for what is behind this message"))
 			}
@@ -102,7 +102,7 @@ func (c *Conn) openStream(gen int32, ev *wire.Event) bool {
 			// the handler, Timeouts.Answer ends it.
 			c.park()
 		}
-		if c.err != nil || c.farewell {
+		if c.life.ending() {
 			return c.err == nil && c.refuse(ErrClosed)
 		}
 		c.stream = s
@@ -116,7 +116,7 @@ func (c *Conn) openStream(gen int32, ev *wire.Event) bool {
 		w.stream = s
 		w.signal(nil)
 	}
-	for c.stream == s && c.err == nil && !(c.farewell && s.state == streamOffered) {
+	for c.stream == s && c.err == nil && !(c.life.ending() && s.state == streamOffered) {
 		c.park()
 	}
 	c.reader = readerBusy

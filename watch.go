@@ -92,7 +92,7 @@ func (c *Conn) watchHandshake(began time.Time) {
 
 // strange ends a connection whose handshake was not done in time.
 func (c *Conn) strange() {
-	if c.farewell { // the peer has not spoken the wire, nor taken our last words
+	if c.life.ending() { // the peer has not spoken the wire, nor taken our last words
 		c.cut(c.reason)
 		return
 	}

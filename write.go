@@ -137,7 +137,7 @@ func (c *Conn) finishCurrent(err error) {
 // flush is called with the lock held; it releases it while it writes, so that
 // what others send meanwhile leaves with the next write.
 func (c *Conn) flush() {
-	if c.writing || c.fin || c.severed || c.err != nil {
+	if c.writing || !c.life.writable() {
 		return
 	}
 	c.owed()
@@ -147,7 +147,7 @@ func (c *Conn) flush() {
 		c.unlock()
 		n, err := c.try(b)
 		c.lock()
-		if c.wrote(n, err); c.err != nil || c.severed {
+		if c.wrote(n, err); c.life.closed() || c.life.reset() {
 			c.writing = false
 			c.finishCurrent(c.failure())
 			return
@@ -212,7 +212,7 @@ func (c *Conn) flushAside() {
 // flushesAside reports whether the caller must see to it that flushNow is called,
 // by another goroutine.
 func (c *Conn) flushesAside() bool {
-	if c.aside || c.writing || c.fin || c.severed || c.err != nil {
+	if c.aside || c.writing || !c.life.writable() {
 		return false
 	}
 	c.aside = true
@@ -271,7 +271,7 @@ func (c *Conn) write() {
 	}
 	stuck := 0 // looks since the peer took something
 	c.lock()
-	for c.err == nil && !c.severed && c.next() {
+	for c.err == nil && !c.life.reset() && c.next() {
 		b := c.current.b[:min(len(c.current.b), size)]
 		c.unlock()
 		if wait > 0 {
@@ -315,12 +315,12 @@ func (c *Conn) wrote(n int, err error) {
 // writeFailed ends the connection because nothing can be written to it.
 func (c *Conn) writeFailed(err error) {
 	switch {
-	case c.said:
+	case c.life.phase >= phaseFlushed:
 		c.cut(c.reason) // a peer that has gone does not need our last words
 		return
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		err = ErrSlowConsumer
-	case isReset(err) && c.opened && !c.farewell && !c.handling && c.reader != readerGone:
+	case isReset(err) && c.life.phase == phaseOpen && !c.handling && c.reader != readerGone:
 		c.sever(err)
 		return
 	}
@@ -336,7 +336,8 @@ func isReset(err error) bool {
 // sever gives up the output, but reads on: behind what the peer had sent the
 // reader finds the end.
 func (c *Conn) sever(err error) {
-	c.severed, c.mute = true, true
+	c.life.peerResets()
+	c.mute = true
 	c.eofErr = &ConnError{Peer: c.peer(), Offset: int64(c.stats.BytesIn), Err: err}
 	c.turns.all(&notSentError{c.eofErr})
 	c.posted = 0
@@ -345,7 +346,7 @@ func (c *Conn) sever(err error) {
 
 // failure says why nothing can be written any more; nil while that is possible.
 func (c *Conn) failure() error {
-	if c.err == nil && c.severed {
+	if c.err == nil && c.life.reset() {
 		return c.eofErr
 	}
 	return c.err

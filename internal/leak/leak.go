@@ -12,9 +12,12 @@ import (
 
 // Main runs the tests and exits; goroutines of this module that are still
 // there half a minute after the last test make it fail: a loaded machine may take
-// its time to end those that have been told to.
-func Main(m *testing.M) {
+// its time to end those that have been told to. after is called behind the tests.
+func Main(m *testing.M, after ...func()) {
 	code := m.Run()
+	for _, f := range after {
+		f()
+	}
 	if code == 0 {
 		if left := wait(30 * time.Second); len(left) > 0 {
 			fmt.Fprintf(os.Stderr, "%d goroutines left behind:\n\n%s\n", len(left), strings.Join(left, "\n\n"))
