@@ -41,7 +41,7 @@ type activity struct {
 	current   segment       // what is being written
 	gone      uint64        // of BytesOut, what the kernel has taken
 	lastSend  time.Duration // when the last message was sent, since cfg.epoch
-	late      *time.Timer   // see flushLate
+	late      alarm         // see flushLate
 	turns     waitList      // senders that wait for their turn
 	posted    int           // what messages among them cost, see offer
 	held      *held         // the message whose body the peer must grant
@@ -50,7 +50,6 @@ type activity struct {
 	confirms  waitList      // those who wait for that, in the order of sending
 	transform []wire.Transform
 	hint      int32 // how large the output was last time
-	lateArmed bool  // late has been started and has not run
 
 	// Life.
 	life   state
@@ -125,9 +124,9 @@ func (c *Conn) rest() {
 	if cap(q) > 16 {
 		q = nil
 	}
-	timer, late, spare, hint := a.watch.timer, a.late, a.spare, a.hint
+	watch, late, spare, hint := a.watch.alarm, a.late, a.spare, a.hint
 	*a = activity{} // at once: with the fields in it there would be a copy to move
-	a.inbox.q, a.watch.timer, a.late, a.spare, a.hint = q, timer, late, spare, hint
+	a.inbox.q, a.watch.alarm, a.late, a.spare, a.hint = q, watch, late, spare, hint
 	c.cfg.activities.Put(a)
 }
 
@@ -136,9 +135,9 @@ func (c *Conn) rest() {
 func (c *Conn) resting() bool {
 	a := c.activity
 	return c.goroutines == 0 && a.underWay == (underWay{}) && a.life == (state{phaseOpen, peerSending}) &&
-		a.in.b == nil && !a.asm.active && a.stream == nil && a.inbox.len() == 0 && a.holding == 0 &&
+		a.in.b == nil && a.asm.idle() && a.stream == nil && a.inbox.len() == 0 && a.holding == 0 &&
 		a.ready.empty() && a.room.empty() && a.turns.empty() && a.drained.empty() && a.confirms.empty() && a.opens.empty() &&
 		c.pending() == 0 && a.held == nil && a.transform == nil && a.done == nil && a.dead == nil &&
 		a.consumed == int64(c.stats.BytesIn) && a.gone == c.stats.BytesOut && a.sent == c.stats.Confirmed &&
-		!c.worthWatching() && c.unwatch() && c.stopLate()
+		!c.worthWatching() && c.watch.off() && c.stopLate()
 }

@@ -1,21 +1,55 @@
 package parley
 
-import (
-	"fmt"
-
-	"github.com/parley-net/parley/internal/bufpool"
-	"github.com/parley-net/parley/wire"
-)
+import "github.com/parley-net/parley/internal/bufpool"
 
 // assembly is a message that arrives in pieces and is put together in memory.
 // Its buffer grows with the bytes that have arrived, never with the size that
 // was announced.
 type assembly struct {
-	size   int64 // -1: unknown
-	buf    []byte
-	lost   error // refused, and why: the pieces are thrown away
-	active bool
-	told   bool // the program knows
+	state assemblyState
+	size  int64 // -1: unknown
+	buf   []byte
+	lost  error // why its pieces are skipped
+}
+
+type assemblyState uint8
+
+const (
+	assemblyNone assemblyState = iota
+	assemblyFilling
+	assemblySkipping // refused: the pieces are thrown away
+	assemblyTold     // likewise, and the program knows
+)
+
+// idle reports whether no message arrives in pieces.
+func (a *assembly) idle() bool { return a.state == assemblyNone }
+
+// begin starts with a message of that size, -1 if it is unknown.
+func (a *assembly) begin(size int64) { *a = assembly{state: assemblyFilling, size: size} }
+
+// skip throws the message away as it arrives. why is what the program is told.
+func (a *assembly) skip(why error) {
+	bufpool.Put(a.buf)
+	*a = assembly{state: assemblySkipping, lost: why}
+}
+
+// tell returns why the message that is being skipped is lost: the program knows now.
+func (a *assembly) tell() error {
+	a.state = assemblyTold
+	return a.lost
+}
+
+// room returns where to read so that a large message's bytes need no copy, or nil.
+// It never takes the message's last byte: so no message is complete, and no handler
+// runs, while they are processed.
+func (a *assembly) room() []byte {
+	rest := a.size - int64(len(a.buf)) - 1
+	if a.state != assemblyFilling || rest < readSize {
+		return nil
+	}
+	a.buf = bufpool.Grow(a.buf, readSize)
+	free := a.buf[len(a.buf):cap(a.buf)]
+	return free[:min(int64(len(free)), rest)]
 }
 
 func (a *assembly) add(p []byte) {
@@ -47,77 +81,15 @@ func (a *assembly) drop() {
 	*a = assembly{}
 }
 
-// offered decides about an announced message: in memory, as a stream, or not
-// at all.
-func (c *Conn) offered(gen int32, ev *wire.Event) bool {
-	l := c.cfg.limits
+// fail ends the assembly of a message of which the machine says that it is lost, and
+// why. It returns what to tell the program, nil if that knows.
+func (a *assembly) fail(err error) error {
 	switch {
-	case c.life.ending():
-		return c.refuse(ErrClosed)
-	case ev.N <= l.MaxMessage:
-		c.asm = assembly{active: true, size: ev.N}
-		c.m.Accept()
-		c.owes = true
-		return true
-	case ev.N > l.MaxStream:
-		return c.refuse(fmt.Errorf("%w: %d bytes announced, Limits.MaxStream is %d", ErrTooLarge, ev.N, l.MaxStream))
-	case c.nextIsLate():
-		return c.refuse(c.tooLarge(ev.N, "it came in the place of an answer whose Call had given up"))
-	case len(c.transform) > 0:
-		return c.refuse(c.tooLarge(ev.N, "raise it, as plugins need the whole message"))
-	case c.cfg.handler != nil && c.cfg.streams == nil:
-		return c.refuse(c.tooLarge(ev.N, "raise it, or take such messages with a StreamHandler"))
-	case c.runner != nil: // a stream takes time
-		c.postponed = true
-		c.promote()
-		return false
-	default:
-		return c.openStream(gen, ev)
+	case a.state == assemblyTold:
+		err = nil
+	case a.lost != nil:
+		err = a.lost
 	}
-}
-
-func (c *Conn) tooLarge(size int64, advice string) error {
-	return fmt.Errorf("%w: %d bytes announced, Limits.MaxMessage is %d; %s", ErrTooLarge, size, c.cfg.limits.MaxMessage, advice)
-}
-
-// refuse declines the message offered or being received. It returns false if
-// the wire can only do that by ending the connection.
-func (c *Conn) refuse(reason error) bool {
-	c.more().refused++
-	c.asm.drop()
-	c.owes = true
-	if err := c.m.Refuse(reason); err != nil {
-		c.end(withPeer(err, c.peer()))
-		return false
-	}
-	c.asm = assembly{active: true, lost: c.messageError("refused", reason)}
-	return true
-}
-
-// messageError says that the message that began last is lost.
-func (c *Conn) messageError(rule string, err error) error {
-	return &MessageError{Protocol: c.cfg.protocol.Name(), Peer: c.peer(), Offset: c.began, Rule: rule, Err: err}
-}
-
-// direct returns where to read so that a large message's bytes need no copy,
-// or nil. It never takes the message's last byte: so no message is complete,
-// and no handler runs, while they are processed.
-func (c *Conn) direct() []byte {
-	a := &c.asm
-	rest := a.size - int64(len(a.buf)) - 1
-	if !a.active || a.lost != nil || rest < readSize || c.in.len() > 0 {
-		return nil
-	}
-	a.buf = bufpool.Grow(a.buf, readSize)
-	free := a.buf[len(a.buf):cap(a.buf)]
-	return free[:min(int64(len(free)), rest)]
-}
-
-// processDirect runs the machine over bytes that lie where they belong.
-func (c *Conn) processDirect(gen int32, p []byte) bool {
-	in := c.in
-	c.in = &input{b: p, placed: true}
-	ok := c.process(gen)
-	c.in = in
-	return ok
+	a.drop()
+	return err
 }

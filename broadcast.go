@@ -97,7 +97,7 @@ func (c *Conn) offer(b *broadcast) (flush bool, err error) {
 		return false, ErrSlowConsumer
 	}
 	c.posted += postCost(b.m)
-	c.turns.push(&waiter{ch: make(chan struct{}, 1), msg: b.own(), post: true})
+	c.turns.push(&waiter{msg: b.own()})
 	return false, nil
 }
 

@@ -61,7 +61,7 @@ func (c *Conn) holds() {
 		return
 	}
 	in := cap(c.in.b)
-	if c.in.lent { // the buffer is everybody's
+	if c.in.kind == inputLent { // the buffer is everybody's
 		in = c.in.len()
 	}
 	n := int64(cap(c.asm.buf) + in + c.inbox.bytes)

@@ -71,7 +71,7 @@ func (c *Conn) end(reason error) {
 	c.reason = reason
 	var posts waitList // what Broadcast has sent still leaves
 	for !c.turns.empty() {
-		if w := c.turns.pop(); w.post {
+		if w := c.turns.pop(); w.post() {
 			posts.push(w)
 		} else {
 			w.signal(&notSentError{reason})
@@ -263,7 +263,7 @@ func (c *Conn) nudge() {
 // served. A message that has begun is waited for if we have accepted it.
 // Reading goes on until the peer has closed.
 func (c *Conn) endDraining() {
-	served := !c.asm.active && !c.handling && !c.inbox.missed() && (c.cfg.handler != nil || !c.answerable())
+	served := c.asm.idle() && !c.handling && !c.inbox.missed() && (c.cfg.handler != nil || !c.answerable())
 	if c.draining && !c.life.ending() && served {
 		c.nc.SetReadDeadline(time.Time{})
 		c.end(ErrServerClosed)
@@ -274,13 +274,13 @@ func (c *Conn) endDraining() {
 // expect that it is taken. A message that waits for the peer's consent is an
 // exception: that may stand behind it.
 func (c *Conn) tooLate() bool {
-	return c.draining && !c.life.ending() && !c.asm.active && c.held == nil && c.in.len() > 0 && c.consumed >= c.before
+	return c.draining && !c.life.ending() && c.asm.idle() && c.held == nil && c.in.len() > 0 && c.consumed >= c.before
 }
 
 // deaf: a draining connection takes no new messages while those it has received
 // are being served, unless somebody waits for something of the peer.
 func (c *Conn) deaf() bool {
-	return c.draining && !c.life.ending() && !c.asm.active && !c.awaited() && c.confirms.empty() && c.held == nil
+	return c.draining && !c.life.ending() && c.asm.idle() && !c.awaited() && c.confirms.empty() && c.held == nil
 }
 
 // readFailed handles the end of the peer's stream, or of the connection. It

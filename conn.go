@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/parley-net/parley/internal/bufpool"
 	"github.com/parley-net/parley/wire"
 )
 
@@ -220,7 +219,7 @@ func (c *Conn) cut(err error) {
 		close(c.dead)
 	}
 	hangUp(c.nc)
-	c.unwatch()
+	c.watch.off()
 	c.stopLate()
 	c.opens.all(err)
 	c.turns.all(&notSentError{err})
@@ -266,8 +265,7 @@ func (c *Conn) exit() {
 	opened, err := c.opened, c.err
 	if last {
 		c.in.release()
-		bufpool.Put(c.asm.buf)
-		c.asm = assembly{}
+		c.asm.drop()
 		c.holds()
 	}
 	c.unlock()

@@ -7,11 +7,18 @@ const readSize = 64 << 10 // how much one read may bring
 // input holds the bytes that have arrived and are not yet consumed: b[r:]. It
 // has a buffer only while there are any.
 type input struct {
-	b      []byte // from bufpool, or nil
-	r      int
-	lent   bool // b is a loop's own buffer
-	placed bool // b lies in the message that is being assembled; no message ends in it
+	b    []byte // from bufpool, or nil
+	r    int
+	kind inputKind
 }
+
+type inputKind uint8
+
+const (
+	inputPooled inputKind = iota
+	inputLent             // b is a loop's own buffer
+	inputPlaced           // b lies in the message that is being assembled; no message ends in it
+)
 
 // bytes returns what is not yet consumed.
 func (in *input) bytes() []byte { return in.b[in.r:] }
@@ -64,7 +71,7 @@ func (in *input) fork() input {
 
 // release gives the buffer back.
 func (in *input) release() {
-	if !in.lent {
+	if in.kind == inputPooled {
 		bufpool.Put(in.b)
 	}
 	*in = input{}

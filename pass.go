@@ -88,7 +88,7 @@ func (c *Conn) passOnce(r *runner, gen int32) (drained, ok bool) {
 	direct := p != nil
 	if !direct {
 		if c.in != &r.in && c.in.len() <= readSize { // else it has a large buffer
-			r.in = input{b: append(r.Buffer, c.in.bytes()...), lent: true}
+			r.in = input{b: append(r.Buffer, c.in.bytes()...), kind: inputLent}
 			c.in.release()
 			c.in = &r.in
 		}
@@ -135,7 +135,7 @@ func (c *Conn) calm(own *input) {
 	}
 	own.shrink()
 	c.event, c.io = nil, nil
-	c.partial = c.asm.active || c.in.len() > 0
+	c.partial = !c.asm.idle() || c.in.len() > 0
 	if c.watchSome(); c.err != nil { // a limit has been passed
 		c.passed(c.gen, own)
 		return

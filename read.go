@@ -49,7 +49,7 @@ func (c *Conn) readOn(gen int32, more bool) {
 			c.park()
 			continue
 		}
-		c.partial = c.asm.active || c.in.len() > 0
+		c.partial = !c.asm.idle() || c.in.len() > 0
 		c.watchSome()
 		t, in, direct := c.io, c.in, c.direct()
 		*c.event = wire.Event{} // it refers to buffers that others may get now
@@ -125,7 +125,7 @@ func (c *Conn) process(gen int32) (more bool) {
 		if c.tooLate() { // a peer that never stops sending must not hold up the end
 			c.endDraining()
 		}
-		if (c.inbox.len() > 0 || c.cfg.stepwise || c.draining) && !c.in.placed && c.mustPark() {
+		if (c.inbox.len() > 0 || c.cfg.stepwise || c.draining) && c.in.kind != inputPlaced && c.mustPark() {
 			c.flush() // without the lock: look again
 			c.holds()
 			if c.mustPark() {
@@ -180,12 +180,7 @@ func (c *Conn) process(gen int32) (more bool) {
 				return false
 			}
 		case wire.EventLost:
-			err, told := ev.Err, c.asm.told
-			if c.asm.lost != nil {
-				err = c.asm.lost
-			}
-			c.asm.drop()
-			if !told && !c.lost(gen, withPeer(err, c.peer())) {
+			if err := c.asm.fail(ev.Err); err != nil && !c.lost(gen, withPeer(err, c.peer())) {
 				return false
 			}
 		case wire.EventOpen:
@@ -224,7 +219,7 @@ func (c *Conn) mustPark() bool {
 
 // receive runs the machine over p, and accounts for what it has made of it.
 func (c *Conn) receive(p []byte, ev *wire.Event) (n int, err error) {
-	if c.watch.answer.on || c.cfg.trace != nil {
+	if c.watch.answer.on() || c.cfg.trace != nil {
 		n, err = c.receiveWatched(p, ev)
 	} else {
 		n, err = c.m.Receive(p, ev)
@@ -317,7 +312,7 @@ func (c *Conn) open(gen int32) bool {
 	}
 	c.opened = true
 	c.life.advance(phaseOpen)
-	c.unwatch()
+	c.watch.off()
 	if c.cfg.logger != nil {
 		c.cfg.logger.Info("connection open", "conn", c.id, "peer", c.peer(), "protocol", c.cfg.protocol.Name())
 	}

@@ -53,7 +53,7 @@ func (c *Conn) enlist(ctx context.Context) (*waiter, error) {
 // received waits for w's message.
 func (c *Conn) received(ctx context.Context, w *waiter) (Message, error) {
 	err := c.await(ctx, &c.ready, w)
-	if w.enlisted { // its place is kept
+	if w.enlisted() { // its place is kept
 		return Message{}, err
 	}
 	m, s := w.msg, w.stream

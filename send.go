@@ -105,7 +105,7 @@ func (c *Conn) Call(ctx context.Context, m Message) (Message, error) {
 	w := c.newWaiter()
 	w.claim, w.msg = claimCall, m
 	if _, err := c.send(ctx, m, w, true); err != nil {
-		if w.enlisted {
+		if w.enlisted() {
 			c.ready.remove(w)
 		}
 		return Message{}, err
@@ -252,7 +252,7 @@ func (c *Conn) takeTurn(ctx context.Context) error {
 	c.turns.push(w)
 	c.passTurn()
 	c.flush()
-	if w.enlisted && !c.cfg.traits.Lockstep {
+	if w.enlisted() && !c.cfg.traits.Lockstep {
 		c.ensureReader()
 	}
 	if err := c.await(ctx, &c.turns, w); err != nil {
@@ -302,7 +302,7 @@ func (c *Conn) releaseTurn() {
 func (c *Conn) passTurn() {
 	for !c.turns.empty() && c.mayTurn() {
 		w := c.turns.pop()
-		if !w.post {
+		if !w.post() {
 			c.turn = true
 			w.signal(nil)
 			return
@@ -340,13 +340,17 @@ func (c *Conn) bodySent() {
 }
 
 // segmentWaiter returns a waiter that is told when a segment has left.
-func segmentWaiter() *waiter { return &waiter{ch: make(chan struct{}, 1), enlisted: true} }
+func segmentWaiter() *waiter {
+	w := &waiter{ch: make(chan struct{}, 1)}
+	w.next = w // in a list of its own
+	return w
+}
 
 // awaitSegment flushes and waits for w's segment. The message has begun to
 // leave: if ctx ends first, the connection ends.
 func (c *Conn) awaitSegment(ctx context.Context, w *waiter) error {
 	c.flush()
-	if !w.enlisted { // it has left: a loop need not be given away
+	if !w.enlisted() { // it has left: a loop need not be given away
 		<-w.ch
 		return w.err
 	}
@@ -358,7 +362,7 @@ func (c *Conn) awaitSegment(ctx context.Context, w *waiter) error {
 	case <-w.ch:
 	case <-ctx.Done():
 		c.lock()
-		if w.enlisted {
+		if w.enlisted() {
 			c.givenUp(ctx)
 		}
 		c.unlock()

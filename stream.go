@@ -162,8 +162,7 @@ func (s *Stream) refuse() error {
 	if !c.refuse(c.tooLarge(s.size, "raise it, or use ReceiveStream")) {
 		return c.reason
 	}
-	c.asm.told = true
-	return c.asm.lost
+	return c.asm.tell()
 }
 
 // Read reads the next bytes of the message. At its end it returns io.EOF; if
@@ -214,8 +213,8 @@ func (s *Stream) fill(p []byte) (int, error) {
 		direct = p[:min(int64(len(p)), s.left)]
 	}
 	t, in := c.io, c.in
-	if w := &c.watch; w.on && !s.waited.IsZero() { // the program's own time does not count as the peer's
-		w.progress.since = w.progress.since.Add(time.Since(s.waited))
+	if !s.waited.IsZero() { // the program's own time does not count as the peer's
+		c.watch.progress.forgive(time.Since(s.waited))
 	}
 	c.partial = true
 	c.watchSome()

@@ -8,17 +8,20 @@ import (
 // waiter is one goroutine that waits for a connection. It is signalled at
 // most once per enlistment.
 type waiter struct {
-	ch     chan struct{} // capacity 1
+	ch     chan struct{} // capacity 1; nil: nobody waits, msg is to be sent
 	msg    Message       // for a receiver: the message handed over
 	stream *Stream       // likewise, if it is to be streamed
 	err    error         // why the wait ended without success
 	want   uint64        // for Confirm: the message that must be confirmed
 	claim  claim         // for a receiver; a Call's msg is its question until the answer comes
-	post   bool          // nobody waits: msg is to be sent
-	// enlisted: still in its list, not yet signalled.
-	enlisted bool
-	next     *waiter // in its list
+	next   *waiter       // in its list, which is a ring; nil: in none
 }
+
+// enlisted reports whether w is still in its list, and not yet signalled.
+func (w *waiter) enlisted() bool { return w.next != nil }
+
+// post reports whether nobody waits: w's message is to be sent.
+func (w *waiter) post() bool { return w.ch == nil }
 
 // waitList is a queue of waiters, first in first out: a ring, of which the last
 // is known. The connection's lock guards it.
@@ -30,7 +33,6 @@ func (l *waitList) empty() bool { return l.last == nil }
 func (l *waitList) first() *waiter { return l.last.next }
 
 func (l *waitList) push(w *waiter) {
-	w.enlisted = true
 	if l.last == nil {
 		l.last = w
 	}
@@ -45,7 +47,6 @@ func (l *waitList) insert(w *waiter) {
 		l.push(w)
 		return
 	}
-	w.enlisted = true
 	before := l.last
 	for before.next.want <= w.want {
 		before = before.next
@@ -56,9 +57,11 @@ func (l *waitList) insert(w *waiter) {
 
 // signal ends w's wait. The caller has removed it from its list.
 func (w *waiter) signal(err error) {
-	w.enlisted = false
+	w.next = nil
 	w.err = err
-	w.ch <- struct{}{}
+	if !w.post() {
+		w.ch <- struct{}{}
+	}
 }
 
 // pop removes the first waiter, without signalling it.
@@ -88,7 +91,6 @@ func (l *waitList) remove(w *waiter) {
 		before = before.next
 	}
 	l.unlink(before)
-	w.enlisted = false
 }
 
 // all signals every waiter.
@@ -130,7 +132,7 @@ func (c *Conn) await(ctx context.Context, l *waitList, w *waiter) error {
 		c.lock()
 	case <-ctx.Done():
 		c.lock()
-		if w.enlisted {
+		if w.enlisted() {
 			return c.giveUp(ctx, l, w)
 		}
 		<-w.ch

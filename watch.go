@@ -12,9 +12,8 @@ import (
 // the peer owes, idleness. It looks sixteen times per limit, so a limit is kept
 // within seven percent and a message costs nothing.
 type watch struct {
-	timer    *time.Timer // made when it is needed first
-	armed    bool        // it has been started and has not run
-	on       bool        // there is something to watch
+	alarm    alarm
+	state    watchState
 	tick     time.Duration
 	progress tracker
 	answer   tracker
@@ -23,61 +22,67 @@ type watch struct {
 	answers  uint64 // counted while answer is on
 }
 
+type watchState uint8
+
+const (
+	watchOff       watchState = iota
+	watchHandshake            // until EventOpen
+	watchOpen                 // the trackers, at each tick
+)
+
 // tracker tells how long something has not moved.
 type tracker struct {
-	since time.Time
+	since time.Time // zero: it is off
 	mark  uint64
-	on    bool
 }
+
+func (t *tracker) on() bool { return !t.since.IsZero() }
 
 // stuck reports whether mark has not changed for limit. A condition that is
 // off is never stuck.
 func (t *tracker) stuck(now time.Time, on bool, mark uint64, limit time.Duration) bool {
-	if !on || !t.on || mark != t.mark {
-		*t = tracker{since: now, mark: mark, on: on}
-		return false
+	switch {
+	case !on:
+		*t = tracker{}
+	case !t.on() || mark != t.mark:
+		*t = tracker{since: now, mark: mark}
+	default:
+		return now.Sub(t.since) >= limit
 	}
-	return now.Sub(t.since) >= limit
+	return false
 }
 
-// unwatch stops the watch. It returns false if its timer has run off and waits for
-// the lock.
-func (c *Conn) unwatch() bool {
-	w := &c.watch
-	w.on = false
-	if w.armed && w.timer.Stop() {
-		w.armed = false
+// forgive does not count d.
+func (t *tracker) forgive(d time.Duration) {
+	if t.on() {
+		t.since = t.since.Add(d)
 	}
-	return !w.armed
+}
+
+// off stops the watch. It returns false if its alarm has run off and waits for the
+// lock.
+func (w *watch) off() bool {
+	w.state = watchOff
+	return w.alarm.stop()
 }
 
 // arm has the watch look after d.
-func (c *Conn) arm(d time.Duration) {
-	switch w := &c.watch; {
-	case w.armed: // it is about to look
-	case w.timer == nil:
-		w.armed = true
-		w.timer = time.AfterFunc(d, c.activity.onWatch)
-	default:
-		w.armed = true
-		w.timer.Reset(d)
-	}
-}
+func (c *Conn) arm(d time.Duration) { c.watch.alarm.set(d, c.activity, (*activity).onWatch) }
 
 func (a *activity) onWatch() {
 	c := a.owner
 	c.lock()
 	defer c.unlock()
 	w := &c.watch
-	w.armed = false
+	w.alarm.rang()
 	switch {
-	case !w.on:
-	case !c.opened:
+	case w.state == watchOff:
+	case w.state == watchHandshake:
 		c.strange()
 	case c.look(time.Now()):
 		c.arm(w.tick)
 	default:
-		w.on = false
+		w.state = watchOff
 	}
 }
 
@@ -85,7 +90,7 @@ func (a *activity) onWatch() {
 // before it, has begun at the given time.
 func (c *Conn) watchHandshake(began time.Time) {
 	if limit := c.cfg.timeouts.Handshake; limit > 0 && c.err == nil {
-		c.watch.on = true
+		c.watch.state = watchHandshake
 		c.arm(limit - time.Since(began))
 	}
 }
@@ -109,11 +114,11 @@ func (c *Conn) strange() {
 // watchSome starts the watch if somebody is about to wait for something that must
 // not take for ever.
 func (c *Conn) watchSome() {
-	if c.watch.on || !c.opened || c.err != nil || !c.worthWatching() {
+	if c.watch.state != watchOff || !c.opened || c.err != nil || !c.worthWatching() {
 		return
 	}
 	t, w := &c.cfg.timeouts, &c.watch
-	*w = watch{timer: w.timer, armed: w.armed, on: true, tick: shortest(t.Progress, t.Answer, t.Idle) / 16}
+	*w = watch{alarm: w.alarm, state: watchOpen, tick: shortest(t.Progress, t.Answer, t.Idle) / 16}
 	c.arm(w.tick)
 	c.look(time.Now())
 }
@@ -157,7 +162,7 @@ func (c *Conn) progress(now time.Time, on bool) (got uint64, ok bool) {
 	if c.stream != nil && !c.partial {
 		return 0, true // the program does not read its stream: the clock stands still
 	}
-	if !w.progress.on || w.progress.mark != c.stats.MessagesIn {
+	if !w.progress.on() || w.progress.mark != c.stats.MessagesIn {
 		w.arrived = c.stats.BytesIn
 	}
 	if !w.progress.stuck(now, on, c.stats.MessagesIn, limit) {
@@ -176,7 +181,7 @@ func (c *Conn) canAnswer() bool {
 	if c.partial && c.cfg.timeouts.Progress > 0 { // nor of one without a size, as serpy's
 		return false
 	}
-	return !c.asm.active && c.stream == nil && (c.reader == readerBusy || c.reader == readerAttached || !c.confirms.empty() || c.held != nil)
+	return c.asm.idle() && c.stream == nil && (c.reader == readerBusy || c.reader == readerAttached || !c.confirms.empty() || c.held != nil)
 }
 
 // shortest returns the shortest of the positive durations, at least 16 ms.

@@ -231,33 +231,19 @@ func (c *Conn) flushNow() {
 // flushLate makes sure that the output leaves even if the handler that is
 // about to run takes long.
 func (c *Conn) flushLate() {
-	if !c.lateArmed {
-		c.armLate()
-	}
-}
-
-func (c *Conn) armLate() {
-	c.lateArmed = true
-	if c.late == nil {
-		c.late = time.AfterFunc(lateFlush, c.activity.onLate)
-	} else {
-		c.late.Reset(lateFlush)
+	if !c.late.armed {
+		c.late.set(lateFlush, c.activity, (*activity).onLate)
 	}
 }
 
 // stopLate stops the timer of flushLate. It returns false if that has run off and
 // waits for the lock.
-func (c *Conn) stopLate() bool {
-	if c.lateArmed && c.late.Stop() {
-		c.lateArmed = false
-	}
-	return !c.lateArmed
-}
+func (c *Conn) stopLate() bool { return c.late.stop() }
 
 func (a *activity) onLate() {
 	c := a.owner
 	c.lock()
-	c.lateArmed = false
+	c.late.rang()
 	c.deferFlush = false // the handler takes long: what is sent from now on leaves at once
 	c.flush()
 	c.unlock()

@@ -1,0 +1,78 @@
+package parley
+
+import (
+	"fmt"
+
+	"github.com/parley-net/parley/wire"
+)
+
+// offered decides about an announced message: in memory, as a stream, or not
+// at all.
+func (c *Conn) offered(gen int32, ev *wire.Event) bool {
+	l := c.cfg.limits
+	switch {
+	case c.life.ending():
+		return c.refuse(ErrClosed)
+	case ev.N <= l.MaxMessage:
+		c.asm.begin(ev.N)
+		c.m.Accept()
+		c.owes = true
+		return true
+	case ev.N > l.MaxStream:
+		return c.refuse(fmt.Errorf("%w: %d bytes announced, Limits.MaxStream is %d", ErrTooLarge, ev.N, l.MaxStream))
+	case c.nextIsLate():
+		return c.refuse(c.tooLarge(ev.N, "it came in the place of an answer whose Call had given up"))
+	case len(c.transform) > 0:
+		return c.refuse(c.tooLarge(ev.N, "raise it, as plugins need the whole message"))
+	case c.cfg.handler != nil && c.cfg.streams == nil:
+		return c.refuse(c.tooLarge(ev.N, "raise it, or take such messages with a StreamHandler"))
+	case c.runner != nil: // a stream takes time
+		c.postponed = true
+		c.promote()
+		return false
+	default:
+		return c.openStream(gen, ev)
+	}
+}
+
+func (c *Conn) tooLarge(size int64, advice string) error {
+	return fmt.Errorf("%w: %d bytes announced, Limits.MaxMessage is %d; %s", ErrTooLarge, size, c.cfg.limits.MaxMessage, advice)
+}
+
+// refuse declines the message offered or being received. It returns false if
+// the wire can only do that by ending the connection.
+func (c *Conn) refuse(reason error) bool {
+	c.more().refused++
+	c.asm.drop()
+	c.owes = true
+	if err := c.m.Refuse(reason); err != nil {
+		c.end(withPeer(err, c.peer()))
+		return false
+	}
+	c.asm.skip(c.messageError("refused", reason))
+	return true
+}
+
+// messageError says that the message that began last is lost.
+func (c *Conn) messageError(rule string, err error) error {
+	return &MessageError{Protocol: c.cfg.protocol.Name(), Peer: c.peer(), Offset: c.began, Rule: rule, Err: err}
+}
+
+// direct returns where to read so that a large message's bytes need no copy,
+// or nil. It never takes the message's last byte: so no message is complete,
+// and no handler runs, while they are processed.
+func (c *Conn) direct() []byte {
+	if c.in.len() > 0 {
+		return nil
+	}
+	return c.asm.room()
+}
+
+// processDirect runs the machine over bytes that lie where they belong.
+func (c *Conn) processDirect(gen int32, p []byte) bool {
+	in := c.in
+	c.in = &input{b: p, kind: inputPlaced}
+	ok := c.process(gen)
+	c.in = in
+	return ok
+}
