@@ -86,7 +86,7 @@ func (c *Conn) succeeded(gen int32, in *input) {
 	err := c.failed(&fault{value: errGoexit})
 	c.lock()
 	if gen == c.gen {
-		if in.lent { // by a loop that another goroutine runs from now on
+		if in.kind == inputLent { // by a loop that another goroutine runs from now on
 			rest := in.fork()
 			in = &rest
 			c.in = in
