@@ -100,12 +100,9 @@ func (a *app) tapPlaces(cmd *cobra.Command, args []string) (at, target endpoint.
 	if len(args) != 2 {
 		return at, target, usagef("want a URL and a TARGET, got %d arguments\n  usage: %s", len(args), cmd.UseLine())
 	}
-	if at, err = endpoint.Parse(args[0]); err != nil {
+	from, to := shareProtocol(args[0], args[1])
+	if at, err = endpoint.Parse(from); err != nil {
 		return at, target, usageError{err}
-	}
-	to := args[1]
-	if !strings.Contains(to, "://") {
-		to = at.Protocol.Name() + "://" + to
 	}
 	if target, err = endpoint.Parse(to); err != nil {
 		return at, target, usageError{err}
@@ -113,17 +110,33 @@ func (a *app) tapPlaces(cmd *cobra.Command, args []string) (at, target endpoint.
 	if at.Protocol.Name() != target.Protocol.Name() {
 		return at, target, usagef("%s and %s: tap passes bytes on as they are, so both must be of one protocol; \"parley bridge\" translates", at, target)
 	}
-	plain, err := endpoint.Parse(at.Protocol.Name() + "://x:1")
-	switch {
-	case err != nil:
-		return at, target, err
-	case reflect.DeepEqual(target.Protocol, plain.Protocol):
-	case reflect.DeepEqual(at.Protocol, plain.Protocol):
-		at.Protocol = target.Protocol
-	case !reflect.DeepEqual(at.Protocol, target.Protocol):
+	if !reflect.DeepEqual(at.Protocol, target.Protocol) {
 		return at, target, usagef("%s and %s have different options: one of them is enough", at, target)
 	}
 	return at, target, nil
+}
+
+// shareProtocol gives a target that is only a place the protocol of the URL, and
+// each of the two the options of the other if it has none: one of them is enough.
+func shareProtocol(from, to string) (string, string) {
+	scheme, _, ok := strings.Cut(from, "://")
+	if !ok {
+		return from, to
+	}
+	name, _, _ := strings.Cut(scheme, "+")
+	if !strings.Contains(to, "://") {
+		to = name + "://" + to
+	}
+	_, of, hasFrom := strings.Cut(from, "?")
+	_, ot, hasTo := strings.Cut(to, "?")
+	switch other, _, _ := strings.Cut(to, "://"); {
+	case other != name && !strings.HasPrefix(other, name+"+"):
+	case hasFrom && !hasTo:
+		to += "?" + of
+	case hasTo && !hasFrom:
+		from += "?" + ot
+	}
+	return from, to
 }
 
 // tapBehind is how much the decoding may fall behind.

@@ -49,11 +49,16 @@ func TestTapKeepsEveryByte(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer l.Close()
-			tap := startInside(t, true, "tap", proto+"://127.0.0.1:0", l.Addr().String(), "-n", "3",
+			url := proto + "://127.0.0.1:0"
+			if proto == "frame" {
+				url += "?size=u16be&check=xor8"
+			}
+			tap := startInside(t, true, "tap", url, l.Addr().String(), "-n", "3",
 				"--pcapng", filepath.Join(dir, "x.pcapng"), "--record", filepath.Join(dir, "x.jsonl"))
 			var want [][2]string
 			for i := range 3 {
-				client, err := net.Dial("tcp", tap.addr())
+				addr, _, _ := strings.Cut(tap.addr(), "?")
+				client, err := net.Dial("tcp", addr)
 				if err != nil {
 					t.Fatal(err)
 				}

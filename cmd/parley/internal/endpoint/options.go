@@ -85,6 +85,7 @@ func wires() []wire {
 			name:  "serpy2",
 			build: func(*values) parley.Protocol { return serpy2.Protocol{} },
 		},
+		frames(),
 	}
 }
 
@@ -135,7 +136,7 @@ func (w *wire) protocol(query string) (parley.Protocol, error) {
 	}
 	for name, given := range q {
 		if !slices.ContainsFunc(w.options, func(o Option) bool { return o.Name == name }) {
-			return nil, fmt.Errorf("%s has no option %q: %s", w.name, name, w.known())
+			return nil, fmt.Errorf("%s has no option %q%s: %s", w.name, name, elsewhere(name), w.known())
 		}
 		if len(given) > 1 {
 			return nil, fmt.Errorf("option %q is given %d times: once is enough", name, len(given))
@@ -144,6 +145,20 @@ func (w *wire) protocol(query string) (parley.Protocol, error) {
 	v := &values{q: q}
 	p := w.build(v)
 	return p, v.err
+}
+
+// elsewhere names the protocols that have the named option.
+func elsewhere(name string) string {
+	var others []string
+	for _, w := range wires() {
+		if slices.ContainsFunc(w.options, func(o Option) bool { return o.Name == name }) {
+			others = append(others, w.name+"://")
+		}
+	}
+	if len(others) == 0 {
+		return ""
+	}
+	return ", which is for " + strings.Join(others, ", ")
 }
 
 // known lists the options of the protocol.
