@@ -2,317 +2,226 @@ package main
 
 import (
 	"context"
-	"errors"
+	"crypto/rand"
+	"encoding/binary"
 	"fmt"
-	"maps"
 	"os"
-	"path/filepath"
-	"regexp"
-	"slices"
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/cmd/parley/internal/device"
 	"github.com/parley-net/parley/cmd/parley/internal/endpoint"
 )
 
-// A replies file describes a device: rules, each with requests and what is
-// answered. The help topic "replies" describes it for users.
-type repliesFile struct {
-	IgnoreCase bool           `toml:"ignore-case"`
-	Default    any            `toml:"default"`
-	State      map[string]any `toml:"state"`
-	Reply      []replyRule    `toml:"reply"`
+// repliesOptions are the flags of serve --replies.
+type repliesOptions struct {
+	file   string
+	device string
+	faults string
+	watch  bool
 }
 
-type replyRule struct {
-	Request *string        `toml:"request"`
-	Prefix  *string        `toml:"prefix"`
-	Pattern *string        `toml:"pattern"`
-	Type    string         `toml:"type"`
-	When    map[string]any `toml:"when"`
+func (o *repliesOptions) add(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&o.file, "replies", "", "play the device that `FILE` describes: TOML, or YAML of pyvisa-sim")
+	f.StringVar(&o.device, "device", "", "with --replies: the device `NAME` of a file of pyvisa-sim that has several")
+	f.StringVar(&o.faults, "fault", "", "with --replies: `FAULTS` such as drop=0.01,delay=10ms..200ms,seed=1")
+	f.BoolVar(&o.watch, "watch", false, "with --replies: read the file again when it changes (SIGHUP does it at any time)")
+}
 
-	Delay    string         `toml:"delay"`
-	Response any            `toml:"response"`
-	Sequence []any          `toml:"sequence"`
-	Set      map[string]any `toml:"set"`
-	Add      map[string]any `toml:"add"`
-	Close    bool           `toml:"close"`
+// simulator serves a device that a file describes.
+type simulator struct {
+	app    *app
+	o      repliesOptions
+	scpi   bool // a file that names no grammar is one of SCPI
+	def    *device.Definition
+	dev    *device.Device
+	log    *fewLines
+	reload *reloader
 }
 
 // repliesMode returns the mode of serve --replies.
-func (a *app) repliesMode(file string) (serveMode, error) {
-	b, err := os.ReadFile(file)
-	if err != nil {
-		return serveMode{}, usagef("--replies: %w", err)
+func (a *app) repliesMode(o repliesOptions, places []endpoint.Endpoint) (serveMode, error) {
+	s := &simulator{app: a, o: o, scpi: allSCPI(places), log: newFewLines(a.log)}
+	var faults device.Faults
+	var err error
+	if o.faults != "" {
+		if faults, err = device.ParseFaults(o.faults); err != nil {
+			return serveMode{}, usagef("--fault: %w", err)
+		}
 	}
-	dev, err := newDevice(file, b)
-	if err != nil {
+	if s.def, err = s.read(); err != nil {
 		return serveMode{}, usageError{err}
 	}
-	return serveMode{serve: func(_ *endpoint.Endpoint, srv *parley.Server) error {
-		srv.Handler = parley.HandlerFunc(func(ctx context.Context, c *parley.Conn, m parley.Message) error {
-			answers, ok := dev.answer(m)
-			if !ok {
-				a.log.Warn("no reply for this request", "conn", c.ID(), "request", m.String())
-			}
-			return answers.send(ctx, c)
-		})
+	seed, given := s.def.Seed(faults)
+	if !given {
+		seed = randomSeed()
+		if s.def.Random(faults) {
+			fmt.Fprintf(a.stderr, "faults are drawn with seed=%d\n", seed)
+		}
+	}
+	s.dev = device.New(s.def, device.Config{Seed: seed, Faults: faults, Began: time.Now(), Typed: typedMessage})
+	if s.reload, err = newReloader(s.again, s.def.Files(), o.watch); err != nil {
+		return serveMode{}, usagef("--watch: %w", err)
+	}
+	return serveMode{serve: s.serve, end: s.reload.end}, nil
+}
+
+// randomSeed returns a seed that is short enough to be typed again.
+func randomSeed() uint64 {
+	var b [4]byte
+	rand.Read(b[:])
+	return uint64(binary.BigEndian.Uint32(b[:]))
+}
+
+// allSCPI reports whether every URL is one of scpi.
+func allSCPI(places []endpoint.Endpoint) bool {
+	for _, e := range places {
+		if name, _, _ := strings.Cut(e.Scheme(), "+"); name != "scpi" {
+			return false
+		}
+	}
+	return len(places) > 0
+}
+
+// read reads the file.
+func (s *simulator) read() (*device.Definition, error) {
+	b, err := os.ReadFile(s.o.file)
+	if err != nil {
+		return nil, fmt.Errorf("--replies: %w", err)
+	}
+	src := device.Source{Path: s.o.file, Content: b, Device: s.o.device, Typed: typedMessage}
+	if s.scpi {
+		src.Grammar = device.SCPI
+	}
+	return device.Read(src)
+}
+
+// again reads the file again. One with a mistake changes nothing.
+func (s *simulator) again() []string {
+	def, err := s.read()
+	if err == nil {
+		err = s.fits(def)
+	}
+	if err != nil {
+		s.app.log.Error("the file was not read again, the device stays as it was", "error", err)
 		return nil
-	}}, nil
+	}
+	s.dev.Reload(def)
+	fmt.Fprintf(s.app.stderr, "read %s again\n", s.o.file)
+	return def.Files()
 }
 
-// newDevice makes the device that a file describes.
-func newDevice(path string, content []byte) (*device, error) {
-	var f repliesFile
-	if err := decodeTOML(path, content, &f); err != nil {
-		return nil, err
+// fits reports what of a new definition can't be had without a new start.
+func (s *simulator) fits(def *device.Definition) error {
+	if def.SpeaksFirst() && !s.def.SpeaksFirst() {
+		return fmt.Errorf("%s: what the device says unasked (greeting, prompt, every) begins with a new start of the server", s.o.file)
 	}
-	d := &device{state: f.State, dir: filepath.Dir(path)}
-	if d.state == nil {
-		d.state = make(map[string]any)
-	}
-	for name, v := range d.state {
-		if !isScalar(v) {
-			return nil, fmt.Errorf("%s: state %s: want a string, a number, true or false", path, name)
-		}
-	}
-	for i, r := range f.Reply {
-		rule, err := d.rule(r, f.IgnoreCase)
-		if err != nil {
-			return nil, fmt.Errorf("%s: reply %d: %w", path, i+1, err)
-		}
-		d.rules = append(d.rules, rule)
-	}
-	if f.Default != nil {
-		rule := &rule{captures: []string{"request"}}
-		var err error
-		if rule.responses, err = d.responses(rule, f.Default); err != nil {
-			return nil, fmt.Errorf("%s: default: %w", path, err)
-		}
-		d.fallback = rule
-	}
-	return d, nil
+	return nil
 }
 
-// rule checks a rule of the file and prepares it.
-func (d *device) rule(r replyRule, ignoreCase bool) (*rule, error) {
-	out := &rule{kind: r.Type, when: r.When, set: r.Set, add: r.Add, close: r.Close}
-	given := 0
-	flags := "(?s)"
-	if ignoreCase {
-		flags = "(?si)"
+// serve makes srv answer as the device.
+func (s *simulator) serve(e *endpoint.Endpoint, srv *parley.Server) error {
+	if err := s.suits(e); err != nil {
+		return err
 	}
-	for _, form := range []struct {
-		text    *string
-		pattern func(string) string
-	}{
-		{r.Request, func(s string) string { return regexp.QuoteMeta(s) }},
-		{r.Prefix, func(s string) string { return regexp.QuoteMeta(s) + "(?P<rest>.*)" }},
-		{r.Pattern, func(s string) string { return s }},
-	} {
-		if form.text == nil {
-			continue
+	srv.Hooks.OnOpen = func(ctx context.Context, c *parley.Conn) error {
+		session := s.dev.Session()
+		c.SetValue(session)
+		if err := s.send(ctx, c, session.Greeting(time.Now())); err != nil {
+			return err
 		}
-		given++
-		var err error
-		if out.request, err = regexp.Compile(flags + "^(?:" + form.pattern(*form.text) + ")$"); err != nil {
-			return nil, fmt.Errorf("pattern %q: %w", *form.text, err)
+		if s.def.SpeaksFirst() {
+			go s.speak(c, session)
 		}
+		return nil
 	}
-	if given != 1 {
-		return nil, errors.New("want one of request, prefix and pattern")
-	}
-	out.captures = append(out.request.SubexpNames()[1:], "request")
-	for i := range out.request.NumSubexp() + 1 {
-		out.captures = append(out.captures, fmt.Sprint(i))
-	}
-	if r.Type != "" && !slices.Contains(filters, r.Type) {
-		return nil, fmt.Errorf("type %q: want %s", r.Type, strings.Join(filters, ", "))
-	}
-	if err := d.knows(out.when, "when"); err != nil {
-		return nil, err
-	}
-	if err := d.knows(out.add, "add"); err != nil {
-		return nil, err
-	}
-	for name, v := range out.add {
-		if !isNumber(v) || !isNumber(d.state[name]) {
-			return nil, fmt.Errorf("add %s: want a number for a number", name)
+	srv.Handler = parley.HandlerFunc(func(ctx context.Context, c *parley.Conn, m parley.Message) error {
+		r := c.Value().(*device.Session).Answer(m, time.Now())
+		s.tell(c, m, r)
+		if err := pause(ctx, r.Delay); err != nil {
+			return err
 		}
-	}
-	if err := d.knows(out.set, "set"); err != nil {
-		return nil, err
-	}
-	for name, v := range out.set {
-		if s, ok := v.(string); ok {
-			if err := d.checkTemplate(out, s); err != nil {
-				return nil, fmt.Errorf("set %s: %w", name, err)
-			}
+		if err := s.send(ctx, c, r.Answers); err != nil {
+			return err
 		}
-	}
-	var err error
-	if r.Delay != "" {
-		if out.delay, err = time.ParseDuration(r.Delay); err != nil {
-			return nil, fmt.Errorf("delay: %w", err)
+		if r.Close {
+			return c.Close()
 		}
-	}
-	if r.Response != nil && r.Sequence != nil {
-		return nil, errors.New("want response (all of it each time) or sequence (one after the other), not both")
-	}
-	if r.Response != nil {
-		if out.responses, err = d.responses(out, r.Response); err != nil {
-			return nil, fmt.Errorf("response: %w", err)
-		}
-	}
-	for _, v := range r.Sequence {
-		turn, err := d.responses(out, v)
-		if err != nil {
-			return nil, fmt.Errorf("sequence: %w", err)
-		}
-		out.sequence = append(out.sequence, turn)
-	}
-	return out, nil
+		return nil
+	})
+	return nil
 }
 
-// knows checks that all names are variables of the state, and their values.
-func (d *device) knows(values map[string]any, what string) error {
-	for _, name := range slices.Sorted(maps.Keys(values)) {
-		if _, ok := d.state[name]; !ok {
-			return fmt.Errorf("%s %s: there is no such variable: name it in [state], with its first value", what, name)
+// suits reports whether the device can be what the wire's clients expect.
+func (s *simulator) suits(e *endpoint.Endpoint) error {
+	if e.Protocol.Traits().Lockstep && s.def.SpeaksFirst() {
+		return usagef("--replies %s: the device says something that nobody has asked for (greeting, prompt, every), which a %s server can't", s.o.file, e.Protocol.Name())
+	}
+	if s.def.HasPrompt() {
+		return usagef("--replies %s: a prompt has no line end: serve it on line:// or scpi://", s.o.file)
+	}
+	return nil
+}
+
+// tell logs what the device has to say about a request.
+func (s *simulator) tell(c *parley.Conn, m parley.Message, r device.Reply) {
+	if r.Unknown {
+		s.log.warn("no reply for this request", "conn", c.ID(), "request", m.String())
+	}
+	for _, note := range r.Notes {
+		s.log.warn("the device refused", "conn", c.ID(), "request", note)
+	}
+}
+
+// send sends the answers, each after its delay.
+func (s *simulator) send(ctx context.Context, c *parley.Conn, answers []device.Answer) error {
+	for _, a := range answers {
+		if err := pause(ctx, a.Delay); err != nil {
+			return err
 		}
-		if !isScalar(values[name]) {
-			return fmt.Errorf("%s %s: want a string, a number, true or false", what, name)
+		if a.Err != nil {
+			return a.Err
+		}
+		if err := c.Send(ctx, a.Message); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func isScalar(v any) bool {
-	switch v.(type) {
-	case string, int64, float64, bool:
-		return true
+// speak says what the device says by itself, until the connection ends.
+func (s *simulator) speak(c *parley.Conn, session *device.Session) {
+	ctx := c.Context()
+	for ctx.Err() == nil {
+		answers, next := session.Due(time.Now())
+		if s.send(ctx, c, answers) != nil {
+			return
+		}
+		wait := time.Second // a file that is read again may have something
+		if !next.IsZero() {
+			wait = min(wait, time.Until(next))
+		}
+		if pause(ctx, max(wait, time.Millisecond)) != nil {
+			return
+		}
 	}
-	return false
 }
 
-func isNumber(v any) bool {
-	switch v.(type) {
-	case int64, float64:
-		return true
+// pause waits.
+func pause(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return nil
 	}
-	return false
-}
-
-// responses prepares one response or a list of them.
-func (d *device) responses(r *rule, v any) ([]response, error) {
-	list, ok := v.([]any)
-	if !ok {
-		list = []any{v}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
-	out := []response{}
-	for _, v := range list {
-		resp, err := d.response(r, v)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, resp)
-	}
-	return out, nil
-}
-
-// response prepares one response: a string, a number, or a table with one
-// value and perhaps a delay and a mode.
-func (d *device) response(r *rule, v any) (response, error) {
-	out := response{kind: "text", mode: -1}
-	switch v := v.(type) {
-	case string:
-		out.value = v
-		return out, d.checkTemplate(r, v)
-	case int64, float64:
-		m, err := numberMessage(v)
-		out.fixed = &m
-		return out, err
-	case map[string]any:
-		return d.table(r, v)
-	}
-	return out, fmt.Errorf("%v: want a string, a number or a table", v)
-}
-
-func numberMessage(v any) (parley.Message, error) {
-	if f, ok := v.(float64); ok {
-		return parley.Float(f), nil
-	}
-	return parley.Int(v.(int64)), nil
-}
-
-// table prepares a response like {hex = "00ff", delay = "10ms", mode = 3}.
-func (d *device) table(r *rule, t map[string]any) (response, error) {
-	out := response{mode: -1}
-	for _, key := range slices.Sorted(maps.Keys(t)) {
-		v := t[key]
-		text, isText := v.(string)
-		var err error
-		switch key {
-		case "delay":
-			if out.delay, err = time.ParseDuration(text); err != nil {
-				return out, fmt.Errorf("delay: %w", err)
-			}
-			continue
-		case "mode":
-			n, ok := v.(int64)
-			if !ok || n < 0 || n > 5 {
-				return out, fmt.Errorf("mode %v: want 0 to 5", v)
-			}
-			out.mode = int(n)
-			continue
-		case "text", "int", "float", "hex", "b64", "json", "file":
-		default:
-			return out, fmt.Errorf("there is no %q in a response: want one of text, int, float, hex, b64, json, file, and delay, mode", key)
-		}
-		if out.kind != "" {
-			return out, fmt.Errorf("%s and %s: want one of them", out.kind, key)
-		}
-		out.kind, out.value = key, text
-		if !isText {
-			out.value = fmt.Sprint(v)
-		}
-		if key == "file" {
-			if !filepath.IsAbs(text) {
-				text = filepath.Join(d.dir, text)
-			}
-			b, err := os.ReadFile(text)
-			if err != nil {
-				return out, err
-			}
-			m := parley.Bytes(b)
-			out.fixed = &m
-			continue
-		}
-		if err := d.checkTemplate(r, out.value); err != nil {
-			return out, err
-		}
-		if !strings.Contains(out.value, "$") {
-			if _, err := typedMessage(out.kind, out.value); err != nil {
-				return out, err
-			}
-		}
-	}
-	if out.kind == "" {
-		return out, errors.New("want one of text, int, float, hex, b64, json, file")
-	}
-	return out, nil
-}
-
-// checkTemplate checks that a template names only what will be there.
-func (d *device) checkTemplate(r *rule, template string) error {
-	var err error
-	expand(template, func(name string) string {
-		_, known := d.state[name]
-		if !known && !slices.Contains(r.captures, name) && err == nil {
-			err = fmt.Errorf("${%s} in %q is neither a capture of the request nor a variable of [state]; a $ is written $$", name, template)
-		}
-		return ""
-	})
-	return err
 }

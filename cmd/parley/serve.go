@@ -17,7 +17,7 @@ type serveOptions struct {
 	echo, relay   bool
 	closeSlow     bool
 	exec          execOptions
-	replies       string
+	replies       repliesOptions
 	files         folderOptions
 	allowShutdown bool
 }
@@ -81,7 +81,7 @@ only this machine can connect, on loopback and Unix sockets, elsewhere only with
 			if err != nil {
 				return err
 			}
-			mode, err := a.serveMode(o)
+			mode, err := a.serveMode(o, places)
 			if err != nil {
 				return err
 			}
@@ -93,7 +93,7 @@ only this machine can connect, on loopback and Unix sockets, elsewhere only with
 	f.BoolVar(&o.echo, "echo", false, "send every message back")
 	f.BoolVar(&o.relay, "relay", false, "send every message to all other connections, of all URLs")
 	f.StringVar(&o.exec.command, "exec", "", "run `'CMD ARGS'` for each connection")
-	f.StringVar(&o.replies, "replies", "", "play the device that `FILE` describes")
+	o.replies.add(cmd)
 	f.StringVar(&o.files.dir, "files", "", "serve the files of `DIR`")
 	cmd.MarkFlagsOneRequired("echo", "relay", "exec", "replies", "files")
 	cmd.MarkFlagsMutuallyExclusive("echo", "relay", "exec", "replies", "files")
@@ -123,15 +123,18 @@ func (a *app) targets(cmd *cobra.Command, args []string) ([]endpoint.Endpoint, e
 }
 
 // serveMode returns the way to serve that the flags choose.
-func (a *app) serveMode(o serveOptions) (serveMode, error) {
+func (a *app) serveMode(o serveOptions, places []endpoint.Endpoint) (serveMode, error) {
+	if o.replies.file == "" && o.replies != (repliesOptions{}) {
+		return serveMode{}, usagef("--device, --fault and --watch are for --replies")
+	}
 	switch {
 	case o.relay:
 		r := &relay{closeSlow: o.closeSlow}
 		return serveMode{serve: r.serve}, nil
 	case o.exec.command != "":
 		return a.execMode(o.exec)
-	case o.replies != "":
-		return a.repliesMode(o.replies)
+	case o.replies.file != "":
+		return a.repliesMode(o.replies, places)
 	case o.files.dir != "":
 		return a.filesMode(o.files)
 	}
