@@ -131,11 +131,16 @@ func pyFormatValue(v any, spec string) (string, error) {
 	if l.precision > 1000 {
 		return "", errors.New("a precision of more than 1000 digits")
 	}
-	if part("zero") != "" && l.align == "" {
-		l.fill, l.align = "0", "="
-		if _, isText := v.(string); isText {
-			l.align = "<"
+	if part("zero") != "" {
+		if l.fill == "" {
+			l.fill = "0"
 		}
+		if _, isText := v.(string); l.align == "" && !isText {
+			l.align = "="
+		}
+	}
+	if l.group != "" && (l.kind == "n" || l.group == "," && strings.Contains("boxX", l.kind) && l.kind != "") {
+		return "", valueError("%s is not for the format code %q", l.group, l.kind)
 	}
 	switch v := v.(type) {
 	case string:
@@ -189,7 +194,8 @@ func (l pyLayout) integer(i *big.Int) (string, error) {
 	if base != 10 {
 		every = 4
 	}
-	return l.pad(l.signOf(i.Sign() < 0)+prefix, l.grouped(digits, every), ">"), nil
+	sign := l.signOf(i.Sign()<0) + prefix
+	return l.pad(sign, l.grouped(digits, every, l.width-len(sign)), ">"), nil
 }
 
 func (l pyLayout) float(f float64) (string, error) {
@@ -206,6 +212,9 @@ func (l pyLayout) float(f float64) (string, error) {
 		s = pyStr(abs)
 	case kind == "" || kind == "n":
 		s = general(abs, max(precision, 1), l.alternate)
+		if exp := exponentOf(abs, max(precision, 1)); kind == "" && exp == max(precision, 1)-1 {
+			s = trimZeros(strconv.FormatFloat(abs, 'e', exp, 64))
+		}
 		if kind == "" && !strings.ContainsAny(s, ".en") {
 			s += ".0"
 		}
@@ -213,6 +222,12 @@ func (l pyLayout) float(f float64) (string, error) {
 		s = general(abs, max(precision, 1), l.alternate)
 	case strings.Contains("eEfF", kind):
 		s = strconv.FormatFloat(abs, kind[0]|0x20, precision, 64)
+		if l.alternate && precision == 0 {
+			mantissa, exp, hasExp := strings.Cut(s, "e")
+			if s = mantissa + "."; hasExp {
+				s += "e" + exp
+			}
+		}
 	default:
 		return "", valueError("unknown format code %q for a float", kind)
 	}
@@ -229,7 +244,8 @@ func (l pyLayout) float(f float64) (string, error) {
 	if at := strings.IndexAny(s, ".eE"); at >= 0 {
 		whole, rest = s[:at], s[at:]
 	}
-	return l.pad(l.signOf(math.Signbit(f) && !math.IsNaN(f)), l.grouped(whole, 3)+rest+tail, ">"), nil
+	sign := l.signOf(math.Signbit(f) && !math.IsNaN(f))
+	return l.pad(sign, l.grouped(whole, 3, l.width-len(sign)-len(rest)-len(tail))+rest+tail, ">"), nil
 }
 
 // general is Python's g: trailing zeros are dropped unless # is given.
@@ -250,6 +266,22 @@ func general(f float64, precision int, alternate bool) string {
 	return mantissa
 }
 
+// exponentOf returns the decimal exponent of f, rounded to so many digits.
+func exponentOf(f float64, digits int) int {
+	_, exp, _ := strings.Cut(strconv.FormatFloat(f, 'e', digits-1, 64), "e")
+	n, _ := strconv.Atoi(exp)
+	return n
+}
+
+// trimZeros drops the zeros at the end of a mantissa.
+func trimZeros(s string) string {
+	mantissa, exp, _ := strings.Cut(s, "e")
+	if strings.Contains(mantissa, ".") {
+		mantissa = strings.TrimSuffix(strings.TrimRight(mantissa, "0"), ".")
+	}
+	return mantissa + "e" + exp
+}
+
 func (l pyLayout) signOf(negative bool) string {
 	switch {
 	case negative:
@@ -260,10 +292,16 @@ func (l pyLayout) signOf(negative bool) string {
 	return ""
 }
 
-// grouped puts a comma or an underscore between groups of digits.
-func (l pyLayout) grouped(digits string, every int) string {
-	if l.group == "" {
+// grouped puts a comma or an underscore between groups of digits. Where zeros
+// fill the width, they are grouped too.
+func (l pyLayout) grouped(digits string, every, width int) string {
+	if l.group == "" || digits == "inf" || digits == "nan" {
 		return digits
+	}
+	if l.fill == "0" && l.align == "=" {
+		for len(digits)+(len(digits)-1)/every < width {
+			digits = "0" + digits
+		}
 	}
 	var out []string
 	for len(digits) > every {
