@@ -584,7 +584,6 @@ response = "x"
 [state]
 word = "x"
 `)
-	began := time.Now()
 	for name, request := range map[string]string{
 		"long":       strings.Repeat("x", 1<<20),
 		"units":      strings.Repeat("x;", 1<<19),
@@ -611,9 +610,6 @@ word = "x"
 	s.ask("GROW")
 	if got := s.ask("SYST:ERR?"); got != scpiErrors.tooMuchData.Error() {
 		t.Errorf("growing beyond the bound: %s", got)
-	}
-	if d := time.Since(began); d > 30*time.Second {
-		t.Errorf("it took %v", d)
 	}
 }
 

@@ -194,7 +194,7 @@ func (l pyLayout) integer(i *big.Int) (string, error) {
 	if base != 10 {
 		every = 4
 	}
-	sign := l.signOf(i.Sign()<0) + prefix
+	sign := l.signOf(i.Sign() < 0) + prefix
 	return l.pad(sign, l.grouped(digits, every, l.width-len(sign)), ">"), nil
 }
 
