@@ -119,7 +119,7 @@ func (sc *scope) assign(r *rule) error {
 		if err != nil {
 			return err
 		}
-		value, err := a.v.accept(sum(present(at), a.fixed), present(at))
+		value, err := at.v.accept(sum(present(at), a.fixed), present(at))
 		if err != nil {
 			return err
 		}
@@ -147,6 +147,6 @@ func (sc *scope) change(a assignment) (change, error) {
 	if s, ok := value.(string); ok && a.v.kind == kindAny {
 		value = sameType(s, was)
 	}
-	value, err = a.v.accept(value, was)
+	value, err = at.v.accept(value, was)
 	return change{at, value}, err
 }

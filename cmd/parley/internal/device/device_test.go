@@ -345,12 +345,12 @@ selected = 2
 [state."volt[1..3]"]
 value = 0.0
 format = "%.1f"
-max = 10
+max = [10, 20, 20]
 command = "[SOURce:]VOLTage"
 select = "selected"
 [[reply]]
 request = "MEASure:VOLTage? [(@<ch>)]"
-response = "${format('%.2f', volt[ch == '' ? selected : ch])}"
+response = "${format('%.2f', volt[ch])}"
 [[reply]]
 request = "INSTrument:NSELect <n>"
 set = { selected = "${n}" }
@@ -363,6 +363,7 @@ set = { selected = "${n}" }
 		VOLT 5,(@4) =>
 		SYST:ERR? => -114,"Header suffix out of range"
 		VOLT 11,(@1);:SYST:ERR? => -222,"Data out of range"
+		VOLT 11,(@2);:VOLT? MAX,(@1,2);:VOLT? (@2) => 10.0,20.0;11.0
 		VOLT? (@1:99999) =>
 		SYST:ERR? => -114,"Header suffix out of range"
 	`)

@@ -19,6 +19,7 @@ type program struct {
 	idn        string
 	errorDepth int
 	variables  map[string]*variable
+	selects    string  // the first variable that selects a channel
 	rules      []*rule // of the file, then those that commands make
 	commands   []command
 	fallback   *rule // or nil

@@ -176,7 +176,11 @@ func (s *Session) runChannels(r *Reply, sc *scope, h *hit) error {
 	if h.rule.header != nil {
 		name = h.rule.header.channels()
 	}
-	if name == "" || h.captures[name] == "" {
+	if name == "" {
+		return s.runOne(r, sc, h)
+	}
+	if h.captures[name] == "" {
+		h.captures[name] = strconv.Itoa(sc.st.present())
 		return s.runOne(r, sc, h)
 	}
 	list, err := channelList(h.captures[name])
@@ -205,6 +209,7 @@ func (s *Session) runOne(r *Reply, sc *scope, h *hit) error {
 	if err != nil {
 		return err
 	}
+	v = at.v
 	text := h.captures["value"]
 	if !h.rule.header.query {
 		value, err := v.parse(text, sc.st.get(at))

@@ -51,7 +51,7 @@ func (s *state) follow(def *program) {
 		}
 		for ch := max(v.lo, was.lo); ch <= min(v.hi, was.hi); ch++ {
 			value := old.cells[name][ch-was.lo]
-			if kept, err := v.accept(value, v.first); err == nil {
+			if kept, err := v.of(ch).accept(value, v.first); err == nil {
 				s.cells[name][ch-v.lo] = kept
 			}
 		}
@@ -76,7 +76,16 @@ func (s *state) ref(v *variable, ch int) (ref, error) {
 	if ch < v.lo || ch > v.hi {
 		return ref{}, fmt.Errorf("%s has no channel %d, only %d to %d: %w", v.name, ch, v.lo, v.hi, scpiErrors.suffixOutOfRange)
 	}
-	return ref{v, ch}, nil
+	return ref{v.of(ch), ch}, nil
+}
+
+// present returns the channel that counts where a command may name one and
+// does not: what the variable that selects it says, else the first.
+func (s *state) present() int {
+	if sel := s.def.variables[s.def.selects]; sel != nil {
+		return int(number(s.cells[sel.name][0]))
+	}
+	return 1
 }
 
 func (s *state) get(r ref) any        { return s.cells[r.v.name][r.ch-r.v.lo] }

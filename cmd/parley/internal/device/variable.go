@@ -34,13 +34,22 @@ type variable struct {
 	verb     byte   // of the format
 	first    any
 	min, max *float64
-	step     float64 // 0: none
-	valid    []any   // "": anything
-	lo, hi   int     // channels; both 0: it has none
-	selects  string  // the variable that holds the channel which counts where none is named
+	step     float64     // 0: none
+	valid    []any       // "": anything
+	lo, hi   int         // channels; both 0: it has none
+	selects  string      // the variable that holds the channel which counts where none is named
+	each     []*variable // the channels, where they differ in their limits
 }
 
 func (v *variable) hasChannels() bool { return v.hi > 0 }
+
+// of returns the variable as the channel has it.
+func (v *variable) of(ch int) *variable {
+	if v.each == nil {
+		return v
+	}
+	return v.each[ch-v.lo]
+}
 
 // parse returns the value that a text of a request sets, where was is the
 // value before.

@@ -88,6 +88,11 @@ func (v *variable) read(t map[string]any, n node) error {
 	if v.first, err = v.accept(t["value"], t["value"]); err != nil {
 		return n.at("value").errorf("value %v: %w", t["value"], err)
 	}
+	for _, c := range v.each {
+		if c.first, err = c.accept(t["value"], t["value"]); err != nil {
+			return n.at("value").errorf("value %v: %w", t["value"], err)
+		}
+	}
 	return nil
 }
 
@@ -139,30 +144,65 @@ func (v *variable) readFormat(t map[string]any, n node) error {
 	return nil
 }
 
-// readLimits reads min, max and step.
+// readLimits reads min, max and step. A list of limits has one for each
+// channel.
 func (v *variable) readLimits(t map[string]any, n node) error {
 	for _, key := range []string{"min", "max", "step"} {
 		limit, ok := t[key]
 		if !ok {
 			continue
 		}
-		if !isNumber(limit) || v.kind != kindFloat && v.kind != kindInt {
-			return n.at(key).errorf("%s %v: want a number, for a number", key, limit)
+		list, isList := limit.([]any)
+		if !isList {
+			if err := v.setLimit(key, limit, n.at(key)); err != nil {
+				return err
+			}
+			continue
 		}
-		f := number(limit)
-		switch key {
-		case "min":
-			v.min = &f
-		case "max":
-			v.max = &f
-		case "step":
-			if v.step = f; f <= 0 {
-				return n.at(key).errorf("step %v: want a number above 0", limit)
+		if len(list) != v.hi-v.lo+1 || !v.hasChannels() {
+			return n.at(key).errorf("%s: want a number, or a list of one for each channel", key)
+		}
+		v.eachChannel()
+		for i, one := range list {
+			if err := v.each[i].setLimit(key, one, n.at(key).at(i)); err != nil {
+				return err
 			}
 		}
 	}
-	if v.min != nil && v.max != nil && *v.min > *v.max {
-		return n.at("min").errorf("min %v is above max %v", *v.min, *v.max)
+	for _, c := range append([]*variable{v}, v.each...) {
+		if c.min != nil && c.max != nil && *c.min > *c.max {
+			return n.at("min").errorf("min %v is above max %v", *c.min, *c.max)
+		}
+	}
+	return nil
+}
+
+// eachChannel makes the channels variables of their own.
+func (v *variable) eachChannel() {
+	for v.each == nil || len(v.each) <= v.hi-v.lo {
+		one := *v
+		one.each = nil
+		v.each = append(v.each, &one)
+	}
+}
+
+// setLimit sets one limit, for all channels that there are.
+func (v *variable) setLimit(key string, limit any, n node) error {
+	if !isNumber(limit) || v.kind != kindFloat && v.kind != kindInt {
+		return n.errorf("%s %v: want a number, for a number", key, limit)
+	}
+	f := number(limit)
+	for _, c := range append([]*variable{v}, v.each...) {
+		switch key {
+		case "min":
+			c.min = &f
+		case "max":
+			c.max = &f
+		case "step":
+			if c.step = f; f <= 0 {
+				return n.errorf("step %v: want a number above 0", limit)
+			}
+		}
 	}
 	return nil
 }
@@ -183,7 +223,9 @@ func (v *variable) readValid(t map[string]any, n node) error {
 			return n.at("valid").at(i).errorf("valid %v: want values of its type", one)
 		}
 	}
-	v.valid = values
+	for _, c := range append([]*variable{v}, v.each...) {
+		c.valid = values
+	}
 	return nil
 }
 
@@ -201,6 +243,9 @@ func (r *fileReader) selects(key string, value any, n node) error {
 			return n.at("select").errorf("select %v: want the variable that has the number of the channel which counts where none is named", s)
 		}
 		v.selects = sel.name
+		if r.prog.selects == "" {
+			r.prog.selects = sel.name
+		}
 	}
 	c, ok := t["command"]
 	if !ok {

@@ -20,10 +20,12 @@ type waveform struct {
 	expr   *expression
 	points template
 	format string
+	show   *variable // as text, in a format
 }
 
 // sampleForms are how a sample is written: numbers of so many bits, big-endian
-// unless the name says le, or text parted by commas.
+// unless the name says le, or text parted by commas. A format such as %+.8E is such
+// text too.
 var sampleForms = []string{"u8", "i8", "u16be", "u16le", "i16be", "i16le", "i32be", "i32le", "f32be", "f32le", "f64be", "f64le", "ascii"}
 
 // waveform reads {waveform = "sin(2*pi*x)", points = 1000, format = "i16be"}.
@@ -50,8 +52,15 @@ func (r *fileReader) waveform(of *rule, text string, t map[string]any, n node) (
 	if f, ok := t["format"]; ok {
 		w.format, _ = f.(string)
 	}
+	if strings.Contains(w.format, "%") {
+		verb, err := formatVerb(w.format)
+		if err != nil {
+			return nil, n.at("format").wrap(err)
+		}
+		w.show, w.format = &variable{format: w.format, verb: verb}, "ascii"
+	}
 	if !slices.Contains(sampleForms, w.format) {
-		return nil, n.at("format").errorf("format %v: want %s", t["format"], strings.Join(sampleForms, ", "))
+		return nil, n.at("format").errorf("format %v: want %s, or one for text such as %%.3E", t["format"], strings.Join(sampleForms, ", "))
 	}
 	return w, nil
 }
@@ -95,7 +104,11 @@ func (w *waveform) samples(sc *scope) ([]byte, error) {
 		if i > 0 && w.format == "ascii" {
 			out = append(out, ',')
 		}
-		out = appendSample(out, w.format, number(v))
+		if w.show != nil {
+			out = append(out, w.show.show(v)...)
+		} else {
+			out = appendSample(out, w.format, number(v))
+		}
 	}
 	return out, nil
 }
