@@ -135,7 +135,7 @@ func TestMistakes(t *testing.T) {
 		"frame://h:1?fixed=0":                   "option fixed=0: want a number from 1",
 		"frame://h:1?fixed=4&offset=1":          "offset and adjust are about a size",
 		"frame://h:1?cobs&magic=A":              "magic is about the head of a frame",
-		"frame://h:1?size=u8&eol=lf":            `frame has no option "eol", which is for oneline://: it has size=`,
+		"frame://h:1?size=u8&eol=lf":            "max=BYTES; eol is for oneline://",
 	} {
 		e, err := endpoint.Parse(url)
 		if err == nil {

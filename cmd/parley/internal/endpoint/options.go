@@ -136,7 +136,7 @@ func (w *wire) protocol(query string) (parley.Protocol, error) {
 	}
 	for name, given := range q {
 		if !slices.ContainsFunc(w.options, func(o Option) bool { return o.Name == name }) {
-			return nil, fmt.Errorf("%s has no option %q%s: %s", w.name, name, elsewhere(name), w.known())
+			return nil, fmt.Errorf("%s has no option %q: %s%s", w.name, name, w.known(), elsewhere(name))
 		}
 		if len(given) > 1 {
 			return nil, fmt.Errorf("option %q is given %d times: once is enough", name, len(given))
@@ -158,7 +158,7 @@ func elsewhere(name string) string {
 	if len(others) == 0 {
 		return ""
 	}
-	return ", which is for " + strings.Join(others, ", ")
+	return "; " + name + " is for " + strings.Join(others, ", ")
 }
 
 // known lists the options of the protocol.
