@@ -1,0 +1,324 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/coder/websocket"
+
+	"github.com/parley-net/parley"
+)
+
+// subprotocol is the name of this language.
+const subprotocol = "parley.v1"
+
+// socket is one page's. One goroutine reads it (run); each subscription and each call
+// writes for itself, which websocket.Conn allows.
+type socket struct {
+	door   *Door
+	ws     *websocket.Conn
+	addr   netip.Addr
+	peer   string
+	id     string // its name at this door
+	caller caller
+	ctx    context.Context
+	calls  chan struct{} // a place for each call under way
+	ended  sync.WaitGroup
+	kill   func(error) // of a reader without a WebSocket
+
+	mu   sync.Mutex
+	subs map[uint32]*subscription
+}
+
+// socket serves a page.
+func (d *Door) socket(w http.ResponseWriter, r *http.Request) {
+	if known, _ := d.knownOrigin(r); !known {
+		d.turnAway(w, r, errForeign)
+		return
+	}
+	addr, _ := netip.ParseAddrPort(r.RemoteAddr)
+	s := &socket{door: d, addr: addr.Addr().Unmap(), peer: r.RemoteAddr, calls: make(chan struct{}, d.o.Limits.Calls), subs: make(map[uint32]*subscription)}
+	if err := d.enter(s); err != nil {
+		d.refuse(w, r, http.StatusServiceUnavailable, err.Error())
+		return
+	}
+	defer d.leave(s)
+	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{
+		Subprotocols: []string{subprotocol}, InsecureSkipVerify: true, // knownOrigin has looked
+		CompressionMode: websocket.CompressionDisabled,
+	})
+	if err != nil {
+		d.log.Debug("no WebSocket", "addr", s.peer, "err", err)
+		return
+	}
+	s.ws = ws
+	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
+	defer cancel()
+	s.ctx = ctx
+	code, reason := s.serve(r)
+	cancel()
+	s.closeSubs()
+	s.ended.Wait()
+	if code == websocket.StatusMessageTooBig {
+		ws.CloseNow() // the page has been told, and what it still sends need not be read
+		return
+	}
+	ws.Close(code, reason)
+}
+
+// serve reads the page's frames until the end, and returns the status to close with.
+func (s *socket) serve(r *http.Request) (websocket.StatusCode, string) {
+	if s.ws.Subprotocol() != subprotocol {
+		return websocket.StatusPolicyViolation, "the subprotocol is " + subprotocol
+	}
+	if err := s.hello(r); err != nil {
+		s.door.once("hello", "a socket is refused", "addr", s.peer, "why", err)
+		s.fail(nil, err)
+		return websocket.StatusPolicyViolation, short(err.Error())
+	}
+	s.ws.SetReadLimit(s.door.o.Limits.Frame)
+	for {
+		kind, b, give, err := s.read()
+		if err != nil {
+			return s.endOf(err)
+		}
+		s.frame(kind, b, give)
+	}
+}
+
+// endOf returns the status for the end of reading.
+func (s *socket) endOf(err error) (websocket.StatusCode, string) {
+	if errors.Is(err, errNoRoom) {
+		return websocket.StatusTryAgainLater, err.Error()
+	}
+	if errors.Is(err, websocket.ErrMessageTooBig) {
+		return websocket.StatusMessageTooBig, fmt.Sprintf("a frame has at most %d bytes", s.door.o.Limits.Frame)
+	}
+	return websocket.StatusNormalClosure, ""
+}
+
+var errNoRoom = errors.New("too much is under way here: try again later")
+
+// hello reads the first frame, which says who the page is.
+func (s *socket) hello(r *http.Request) error {
+	const maxHello = 4 << 10
+	s.ws.SetReadLimit(maxHello)
+	ctx, cancel := context.WithTimeout(s.ctx, s.door.o.Limits.Hello)
+	defer cancel()
+	kind, b, err := s.ws.Read(ctx)
+	if err != nil {
+		return fmt.Errorf("no hello: %w", err)
+	}
+	req, err := parseRequest(b)
+	if err != nil || kind != websocket.MessageText || req.Op != "hello" {
+		return errors.New(`the first frame is {"op":"hello","ticket":"…"}, with what POST /ticket has given`)
+	}
+	ok := false
+	switch {
+	case req.Ticket != "":
+		s.caller, ok = s.door.tickets.use(req.Ticket)
+	case req.Token != "":
+		var u User
+		u, ok = s.door.o.Users.find(req.Token)
+		s.caller = caller{u.Name, u.Grant}
+	}
+	if !ok {
+		return errors.New("this ticket was used, is older than half a minute, or is none: POST /ticket gives one")
+	}
+	return s.write(response{Op: "hello", User: s.caller.name, Targets: s.door.infos(s.caller)})
+}
+
+// read reads a frame, whose bytes count for the door until give is called.
+func (s *socket) read() (kind websocket.MessageType, b []byte, give func(), err error) {
+	kind, r, err := s.ws.Reader(s.ctx)
+	if err != nil {
+		return 0, nil, nil, err
+	}
+	held := int64(0)
+	give = func() { s.door.frames.give(held) }
+	buf := make([]byte, 0, 512)
+	for {
+		if len(buf) == cap(buf) {
+			grow := int64(cap(buf)) // doubled
+			if !s.door.frames.take(grow) {
+				give()
+				return 0, nil, nil, errNoRoom
+			}
+			held += grow
+			buf = append(make([]byte, 0, 2*cap(buf)), buf...)
+		}
+		n, err := r.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		if err == io.EOF {
+			return kind, buf, give, nil
+		}
+		if err != nil {
+			give()
+			return 0, nil, nil, err
+		}
+	}
+}
+
+// frame does what a frame asks for.
+func (s *socket) frame(kind websocket.MessageType, b []byte, give func()) {
+	var req request
+	var m parley.Message
+	var err error
+	if kind == websocket.MessageBinary {
+		req, m, err = parseBinary(b)
+	} else if !utf8.Valid(b) {
+		err = errors.New("a text frame that is not UTF-8")
+	} else if req, err = parseRequest(b); err == nil && (req.Op == "send" || req.Op == "call") {
+		m, err = req.message()
+	}
+	if err != nil {
+		give()
+		s.fail(&req, err)
+		return
+	}
+	switch req.Op {
+	case "call":
+		s.call(req, m, give)
+		return
+	case "send":
+		err = s.send(req, m)
+	case "sub":
+		err = s.subscribe(req)
+	case "unsub":
+		err = s.unsubscribe(req)
+	case "ack":
+		err = s.ack(req)
+	case "ping":
+		err = s.write(response{Op: "pong", Ref: req.Ref})
+	default:
+		err = fmt.Errorf("there is no op %.40q: use sub, unsub, ack, send, call or ping", req.Op)
+	}
+	give()
+	if err != nil {
+		s.fail(&req, err)
+	} else if len(req.Ref) > 0 && req.Op != "ping" {
+		s.write(response{Op: "ok", Ref: req.Ref})
+	}
+}
+
+// send gives a message to a target: through a subscription to it if there is one, so that
+// the page does not hear itself.
+func (s *socket) send(req request, m parley.Message) error {
+	t, err := s.door.target(s.caller, req.To, Send)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(s.ctx, s.door.o.Limits.Call)
+	defer cancel()
+	s.mu.Lock()
+	var through Subscription
+	for _, sub := range s.subs {
+		if sub.target == t {
+			through = sub.handle
+		}
+	}
+	s.mu.Unlock()
+	if through == nil {
+		once, err := t.Subscribe(s.options(1, 1, false, nil), func(Message) {})
+		if err != nil {
+			return fmt.Errorf("%s: %w", t.Name(), err)
+		}
+		defer once.Close()
+		through = once
+	}
+	if err := through.Send(ctx, m); err != nil {
+		return fmt.Errorf("%s: %w", t.Name(), err)
+	}
+	return nil
+}
+
+// call asks a target, beside what else the page does. When too many are under way the page
+// is not read until one has ended.
+func (s *socket) call(req request, m parley.Message, give func()) {
+	t, err := s.door.target(s.caller, req.To, Send)
+	if err == nil && len(req.Ref) == 0 {
+		err = errors.New(`a call needs a "ref", which its answer has too`)
+	}
+	if err != nil {
+		give()
+		s.fail(&req, err)
+		return
+	}
+	wait := s.door.o.Limits.Call
+	if req.Wait > 0 && req.Wait < wait.Seconds() {
+		wait = time.Duration(req.Wait * float64(time.Second))
+	}
+	select {
+	case s.calls <- struct{}{}:
+	case <-s.ctx.Done():
+		give()
+		return
+	}
+	s.ended.Go(func() {
+		defer func() { <-s.calls }()
+		defer give()
+		ctx, cancel := context.WithTimeout(s.ctx, wait)
+		defer cancel()
+		answer, err := t.Call(ctx, m)
+		if err != nil {
+			if ctx.Err() == context.DeadlineExceeded {
+				err = fmt.Errorf("no answer within %v", wait)
+			}
+			s.fail(&req, fmt.Errorf("%s: %w", t.Name(), err))
+			return
+		}
+		r := response{Ref: req.Ref}
+		r.set(answer)
+		s.write(r)
+	})
+}
+
+// fail tells the page what is wrong with what it asked for.
+func (s *socket) fail(req *request, err error) {
+	r := response{Error: err.Error()}
+	if req != nil {
+		r.Ref = req.Ref
+		if req.Op == "sub" || req.Op == "unsub" || req.Op == "ack" {
+			r.ID = req.ID
+		}
+	}
+	s.write(r)
+}
+
+// write writes a frame. It takes as long as the page does, and ends with the socket.
+func (s *socket) write(r response) error {
+	return s.ws.Write(s.ctx, websocket.MessageText, r.encode())
+}
+
+// goAway ends the socket so that its page looks for another door.
+func (s *socket) goAway() {
+	if s.ws == nil {
+		s.kill(errClosing)
+		return
+	}
+	s.ws.Close(websocket.StatusGoingAway, errClosing.Error())
+}
+
+// short cuts a reason to what a close frame takes.
+func short(s string) string {
+	for len(s) > 120 {
+		_, n := utf8.DecodeLastRuneInString(s)
+		s = s[:len(s)-n]
+	}
+	return s
+}
+
+// local reports whether addr is on this machine.
+func local(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	ip := net.ParseIP(host)
+	return err == nil && ip != nil && ip.IsLoopback()
+}

@@ -1,0 +1,71 @@
+package web
+
+import (
+	"fmt"
+	"net/http"
+	"net/netip"
+	"strings"
+)
+
+// events serves a target to those who only read: server-sent events, each with the frame
+// that a socket would get, and its sequence as id.
+func (d *Door) events(w http.ResponseWriter, r *http.Request) {
+	c, err := d.who(r)
+	if err != nil {
+		d.turnAway(w, r, err)
+		return
+	}
+	t, err := d.target(c, r.URL.Query().Get("to"), Read)
+	if err != nil {
+		d.refuse(w, r, http.StatusNotFound, err.Error())
+		return
+	}
+	addr, _ := netip.ParseAddrPort(r.RemoteAddr)
+	place := &socket{door: d, addr: addr.Addr().Unmap(), peer: r.RemoteAddr, caller: c}
+	if err := d.enter(place); err != nil {
+		d.refuse(w, r, http.StatusServiceUnavailable, err.Error())
+		return
+	}
+	defer d.leave(place)
+	flush := http.NewResponseController(w)
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("Cache-Control", "no-store")
+	frames := make(chan []byte)
+	ended := make(chan error, 1)
+	kill := func(err error) {
+		select {
+		case ended <- err:
+		default:
+		}
+	}
+	place.kill = kill
+	var seq uint64
+	l := d.o.Limits
+	sub, err := t.Subscribe(place.options(l.CreditMessages, l.CreditBytes, r.URL.Query().Get("policy") == "latest", kill), func(m Message) {
+		seq++
+		frame, _ := event(0, seq, m, false)
+		select {
+		case frames <- fmt.Appendf(nil, "id: %d\ndata: %s\n\n", seq, frame):
+		case <-r.Context().Done():
+		}
+	})
+	if err != nil {
+		d.refuse(w, r, http.StatusServiceUnavailable, t.Name()+": "+err.Error())
+		return
+	}
+	defer sub.Close()
+	fmt.Fprint(w, ": listening\n\n")
+	for flush.Flush() == nil {
+		select {
+		case frame := <-frames:
+			if _, err := w.Write(frame); err != nil {
+				return
+			}
+		case err := <-ended:
+			fmt.Fprintf(w, "event: end\ndata: %s\n\n", strings.ReplaceAll(err.Error(), "\n", " "))
+			return
+		case <-r.Context().Done():
+			return
+		}
+	}
+}

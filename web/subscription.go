@@ -1,0 +1,181 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/coder/websocket"
+)
+
+// subscription is what a page hears of one target.
+type subscription struct {
+	socket *socket
+	id     uint32
+	target Target
+	handle Subscription
+	binary bool
+	cut    bool // ends when something was missed
+	seq    uint64
+	credit credit
+}
+
+// credit is what the page may be sent before it says that it has it. One that never says
+// so is sent as much as its socket takes.
+type credit struct {
+	mu     sync.Mutex
+	more   sync.Cond
+	acks   bool // it says so
+	sent   int  // not yet acknowledged
+	most   int
+	closed bool
+}
+
+// wait waits for credit; ok is false at the end.
+func (c *credit) wait() (ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.acks && c.sent >= c.most && !c.closed {
+		c.more.Wait()
+	}
+	c.sent++
+	return !c.closed
+}
+
+// ack gives credit back.
+func (c *credit) ack(n int) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.acks = true
+	if n < 1 || n > c.sent {
+		return fmt.Errorf(`"n" is %d: %d messages are not acknowledged yet`, n, c.sent)
+	}
+	c.sent -= n
+	c.more.Broadcast()
+	return nil
+}
+
+func (c *credit) close() {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	c.more.Broadcast()
+}
+
+// options are those with which the socket subscribes.
+func (s *socket) options(messages int, size int64, latest bool, kill func(error)) SubscribeOptions {
+	if kill == nil {
+		kill = func(error) {}
+	}
+	return SubscribeOptions{ID: s.id, Peer: s.peer, User: s.caller.name, Messages: messages, Bytes: size, Latest: latest, Kill: kill}
+}
+
+// subscribe begins a subscription.
+func (s *socket) subscribe(req request) error {
+	if req.ID == nil {
+		return errors.New(`"id" is missing: a number of yours for the subscription`)
+	}
+	t, err := s.door.target(s.caller, req.To, Read)
+	if err != nil {
+		return err
+	}
+	sub := &subscription{socket: s, id: *req.ID, target: t, binary: req.Binary == nil || *req.Binary}
+	sub.credit.more.L = &sub.credit.mu
+	sub.credit.most = s.door.o.Limits.CreditMessages
+	latest := false
+	switch req.Policy {
+	case "", "drop":
+	case "latest":
+		latest = true
+	case "cut":
+		sub.cut = true
+	default:
+		return fmt.Errorf("there is no policy %.40q: use latest, drop or cut", req.Policy)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.subs == nil {
+		return errClosing
+	}
+	if s.subs[sub.id] != nil {
+		return fmt.Errorf("subscription %d is there already: unsub it first", sub.id)
+	}
+	if len(s.subs) >= s.door.o.Limits.Subscriptions {
+		return fmt.Errorf("%d subscriptions are all that a socket may have", len(s.subs))
+	}
+	l := s.door.o.Limits
+	kill := func(err error) { s.ws.Close(websocket.StatusPolicyViolation, short(err.Error())) }
+	handle, err := t.Subscribe(s.options(l.CreditMessages, l.CreditBytes, latest, kill), sub.take)
+	if err != nil {
+		return fmt.Errorf("%s: %w", t.Name(), err)
+	}
+	sub.handle = handle
+	s.subs[sub.id] = sub
+	return nil
+}
+
+// take gives a message to the page.
+func (sub *subscription) take(m Message) {
+	if !sub.credit.wait() {
+		return
+	}
+	s := sub.socket
+	if sub.cut && m.Missed > 0 {
+		s.write(response{ID: &sub.id, Error: fmt.Sprintf("%s: %d messages missed, and the policy is cut", sub.target.Name(), m.Missed)})
+		go s.drop(sub.id)
+		return
+	}
+	sub.seq++
+	frame, binary := event(sub.id, sub.seq, m, sub.binary)
+	kind := websocket.MessageText
+	if binary {
+		kind = websocket.MessageBinary
+	}
+	s.ws.Write(s.ctx, kind, frame)
+}
+
+// drop ends a subscription.
+func (s *socket) drop(id uint32) bool {
+	s.mu.Lock()
+	sub := s.subs[id]
+	delete(s.subs, id)
+	s.mu.Unlock()
+	if sub == nil {
+		return false
+	}
+	sub.credit.close()
+	sub.handle.Close()
+	return true
+}
+
+func (s *socket) unsubscribe(req request) error {
+	if req.ID == nil || !s.drop(*req.ID) {
+		return errors.New(`"id" names no subscription`)
+	}
+	return nil
+}
+
+func (s *socket) ack(req request) error {
+	if req.ID == nil {
+		return errors.New(`"id" names no subscription`)
+	}
+	s.mu.Lock()
+	sub := s.subs[*req.ID]
+	s.mu.Unlock()
+	if sub == nil {
+		return errors.New(`"id" names no subscription`)
+	}
+	return sub.credit.ack(req.N)
+}
+
+// closeSubs ends all subscriptions.
+func (s *socket) closeSubs() {
+	s.mu.Lock()
+	subs := s.subs
+	s.subs = nil
+	s.mu.Unlock()
+	for _, sub := range subs {
+		sub.credit.close()
+		sub.handle.Close()
+	}
+}
