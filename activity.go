@@ -1,8 +1,6 @@
 package parley
 
 import (
-	"time"
-
 	"github.com/parley-net/parley/wire"
 )
 
@@ -35,21 +33,15 @@ type activity struct {
 	missed   bool // a loop saw an event while another goroutine served it
 
 	// Writing; see write.go.
-	out       []byte        // the tail of the output, from bufpool, or nil
-	queue     []segment     // what goes before it, if bodies are among it
-	queued    int           // bytes in queue
-	current   segment       // what is being written
-	gone      uint64        // of BytesOut, what the kernel has taken
-	lastSend  time.Duration // when the last message was sent, since cfg.epoch
-	late      alarm         // see flushLate
-	turns     waitList      // senders that wait for their turn
-	posted    int           // what messages among them cost, see offer
-	held      *held         // the message whose body the peer must grant
-	drained   waitList      // those who wait until the output is empty
-	sent      uint64        // messages that will be confirmed
-	confirms  waitList      // those who wait for that, in the order of sending
+	out       output
+	late      alarm    // see flushLate
+	turns     waitList // senders that wait for their turn
+	posted    int      // what messages among them cost, see offer
+	held      *held    // the message whose body the peer must grant
+	drained   waitList // those who wait until the output is empty
+	sent      uint64   // messages that will be confirmed
+	confirms  waitList // those who wait for that, in the order of sending
 	transform []wire.Transform
-	hint      int32 // how large the output was last time
 
 	// Life.
 	life   state
@@ -70,12 +62,8 @@ type underWay struct {
 	partial    bool // a message has begun and the reader waits for its rest
 	endTold    bool // a receiver knows that
 	draining   bool // the server shuts down
-	writing    bool // somebody is writing
-	aside      bool // another goroutine is about to flush
 	deferFlush bool // the reader will flush at the end of its batch
 	turn       bool // a message is being handed to the machine
-	mute       bool // the machine's answers are withheld
-	owes       bool // the machine's Output may have something to append
 }
 
 // lock is c.mu.Lock, and wakes c. Everything but the fields of Conn itself needs
@@ -112,7 +100,7 @@ func (c *Conn) wake() {
 	if c.opened {
 		a.life.phase = phaseOpen
 	}
-	a.consumed, a.gone, a.sent = int64(c.stats.BytesIn), c.stats.BytesOut, c.stats.Confirmed
+	a.consumed, a.out.gone, a.sent = int64(c.stats.BytesIn), c.stats.BytesOut, c.stats.Confirmed
 	c.activity = a
 }
 
@@ -124,9 +112,9 @@ func (c *Conn) rest() {
 	if cap(q) > 16 {
 		q = nil
 	}
-	watch, late, spare, hint := a.watch.alarm, a.late, a.spare, a.hint
+	watch, late, spare, hint := a.watch.alarm, a.late, a.spare, a.out.hint
 	*a = activity{} // at once: with the fields in it there would be a copy to move
-	a.inbox.q, a.watch.alarm, a.late, a.spare, a.hint = q, watch, late, spare, hint
+	a.inbox.q, a.watch.alarm, a.late, a.spare, a.out.hint = q, watch, late, spare, hint
 	c.cfg.activities.Put(a)
 }
 
@@ -137,7 +125,7 @@ func (c *Conn) resting() bool {
 	return c.goroutines == 0 && a.underWay == (underWay{}) && a.life == (state{phaseOpen, peerSending}) &&
 		a.in.b == nil && a.asm.idle() && a.stream == nil && a.inbox.len() == 0 && a.holding == 0 &&
 		a.ready.empty() && a.room.empty() && a.turns.empty() && a.drained.empty() && a.confirms.empty() && a.opens.empty() &&
-		c.pending() == 0 && a.held == nil && a.transform == nil && a.done == nil && a.dead == nil &&
-		a.consumed == int64(c.stats.BytesIn) && a.gone == c.stats.BytesOut && a.sent == c.stats.Confirmed &&
+		a.out.idle() && a.held == nil && a.transform == nil && a.done == nil && a.dead == nil &&
+		a.consumed == int64(c.stats.BytesIn) && a.out.gone == c.stats.BytesOut && a.sent == c.stats.Confirmed &&
 		!c.worthWatching() && c.watch.off() && c.stopLate()
 }

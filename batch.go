@@ -11,8 +11,8 @@ import "github.com/parley-net/parley/wire"
 // plain reports whether nothing goes on that must be asked about for each message.
 // It is called between handing and the handler.
 func (c *Conn) plain() bool {
-	return !c.draining && !c.life.ending() && !c.life.reset() && !c.mute &&
-		!c.turn && c.turns.empty() && !c.writing && c.pending() == len(c.out) &&
+	return !c.draining && !c.life.ending() && !c.life.reset() && c.out.simple() &&
+		!c.turn && c.turns.empty() &&
 		c.inbox.len() == 0 && len(c.transform) == 0 && c.cfg.trace == nil && !c.cfg.stepwise
 }
 

@@ -93,7 +93,7 @@ func (c *Conn) offer(b *broadcast) (flush bool, err error) {
 		c.passTurn()
 		return c.flushesAside(), err
 	}
-	if c.pending()+c.posted+postCost(b.m) > c.cfg.limits.MaxOutput {
+	if c.out.pending()+c.posted+postCost(b.m) > c.cfg.limits.MaxOutput {
 		return false, ErrSlowConsumer
 	}
 	c.posted += postCost(b.m)
@@ -151,18 +151,18 @@ func (c *Conn) handForm(b *broadcast) (wire.Sent, error) {
 	}
 	if b.form == nil {
 		c.owed()
-		before := len(c.out)
+		before := len(c.out.tail)
 		sent, err := c.hand(b.m)
 		if err == nil {
-			b.form = bytes.Clone(c.out[before:])
+			b.form = bytes.Clone(c.out.tail[before:])
 		}
 		return sent, err
 	}
-	c.grow(len(b.form) + 64)
+	c.out.grow(len(b.form) + 64)
 	c.owed()
-	before := len(c.out)
-	out, sent, err := r.Repeat(c.out, b.form, b.m)
-	c.out = out
+	before := len(c.out.tail)
+	out, sent, err := r.Repeat(c.out.tail, b.form, b.m)
+	c.out.appended(out)
 	c.took(before, b.m, sent, err)
 	return sent, err
 }

@@ -94,9 +94,9 @@ func (c *Conn) leave() {
 	}
 	if c.err == nil && late == nil && !c.life.ended() && !c.life.reset() {
 		c.owed()
-		before := len(c.out)
-		c.out = c.m.Close(c.out)
-		if farewell := c.out[before:]; len(farewell) > 0 {
+		before := len(c.out.tail)
+		c.out.appended(c.m.Close(c.out.tail))
+		if farewell := c.out.tail[before:]; len(farewell) > 0 {
 			c.stats.BytesOut += uint64(len(farewell))
 			if c.cfg.trace != nil {
 				c.traceOut("farewell", farewell, Message{})
@@ -123,7 +123,7 @@ func (c *Conn) leave() {
 // Timeouts.Write.
 func (c *Conn) waitTaken(ctx context.Context) error {
 	err := c.waitDrained(ctx, c.sent)
-	for c.draining && errors.Is(err, context.DeadlineExceeded) && c.pending()+poller.Unsent(c.nc) > 0 {
+	for c.draining && errors.Is(err, context.DeadlineExceeded) && c.out.pending()+poller.Unsent(c.nc) > 0 {
 		taken := c.taken()
 		longer, cancel := boundedBy(c.cfg.timeouts.Write)
 		err = c.waitDrained(longer, c.sent)
@@ -137,7 +137,7 @@ func (c *Conn) waitTaken(ctx context.Context) error {
 
 // taken is how much the peer has taken and confirmed.
 func (c *Conn) taken() int64 {
-	return int64(c.gone+c.stats.Confirmed) - int64(poller.Unsent(c.nc))
+	return int64(c.out.gone+c.stats.Confirmed) - int64(poller.Unsent(c.nc))
 }
 
 // giveTime gives a peer that drops what it has not handled when the stream ends
@@ -212,7 +212,7 @@ func (c *Conn) isDrained(n uint64) bool {
 	if c.life.reset() {
 		return true
 	}
-	if c.pending() > 0 || c.turn && c.held == nil { // a message is just being handed over
+	if c.out.pending() > 0 || c.turn && c.held == nil { // a message is just being handed over
 		return false
 	}
 	if c.life.ended() || c.reader == readerGone {
@@ -222,7 +222,7 @@ func (c *Conn) isDrained(n uint64) bool {
 		return false
 	}
 	// A peer whose messages we drop may be closing too, and waiting for us.
-	return c.mute || c.stats.Confirmed >= n && c.m.Awaiting() == 0
+	return c.out.control == controlMuted || c.stats.Confirmed >= n && c.m.Awaiting() == 0
 }
 
 // checkDrained wakes those who wait for the output to be empty.
@@ -334,7 +334,9 @@ func (c *Conn) lastMessage(gen int32) bool {
 	in, ev := c.in, c.event
 	rest := in.bytes()
 	c.eofErr = withPeer(c.m.ReceiveEOF(rest, ev), c.peer())
-	c.owes = c.owes || ev.Owes || c.eofErr != nil
+	if ev.Owes || c.eofErr != nil {
+		c.out.owe()
+	}
 	if c.eofErr != nil || ev.Kind != wire.EventMessage {
 		return true
 	}

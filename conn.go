@@ -100,7 +100,7 @@ func newConn(cfg *config, nc net.Conn, id uint64) *Conn {
 		made: time.Since(cfg.epoch),
 	}
 	c.wake()
-	c.owes = true // it may owe a greeting
+	c.out.owe() // it may owe a greeting
 	for _, p := range cfg.plugins {
 		c.transform = append(c.transform, p.New(cfg.role, cfg.limits.MaxMessage))
 	}

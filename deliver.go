@@ -53,7 +53,7 @@ func (c *Conn) deliver(gen int32, m Message, buf []byte) bool {
 	c.stats.MessagesIn++
 	c.unheard = false
 	if c.dropping() {
-		c.mute = true
+		c.out.mute()
 		c.checkDrained()
 		return true
 	}

@@ -16,7 +16,7 @@ func (c *Conn) offered(gen int32, ev *wire.Event) bool {
 	case ev.N <= l.MaxMessage:
 		c.asm.begin(ev.N)
 		c.m.Accept()
-		c.owes = true
+		c.out.owe()
 		return true
 	case ev.N > l.MaxStream:
 		return c.refuse(fmt.Errorf("%w: %d bytes announced, Limits.MaxStream is %d", ErrTooLarge, ev.N, l.MaxStream))
@@ -44,7 +44,7 @@ func (c *Conn) tooLarge(size int64, advice string) error {
 func (c *Conn) refuse(reason error) bool {
 	c.more().refused++
 	c.asm.drop()
-	c.owes = true
+	c.out.owe()
 	if err := c.m.Refuse(reason); err != nil {
 		c.end(withPeer(err, c.peer()))
 		return false

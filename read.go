@@ -225,7 +225,7 @@ func (c *Conn) receive(p []byte, ev *wire.Event) (n int, err error) {
 		n, err = c.m.Receive(p, ev)
 	}
 	if ev.Owes || err != nil {
-		c.owes = true
+		c.out.owe()
 	}
 	if ev.Kind == wire.EventMessage || ev.Kind == wire.EventOffer {
 		c.began = c.consumed

@@ -3,6 +3,7 @@ package parley
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/parley-net/parley/internal/bufpool"
 	"github.com/parley-net/parley/wire"
@@ -30,28 +31,27 @@ type held struct {
 func (c *Conn) Send(ctx context.Context, m Message) error {
 	c.mu.Lock()
 	defer c.unlock()
-	if !c.undisturbed || len(c.out) > c.cfg.limits.MaxOutput || !c.outlives(ctx) {
+	if !c.undisturbed || len(c.out.tail) > c.cfg.limits.MaxOutput || !c.outlives(ctx) {
 		c.entered()
 		_, err := c.send(ctx, m, nil, false)
 		return err
 	}
 	// In a batch nothing is in the way. This is hand and took, without what batch has
 	// asked.
-	c.grow(c.formSize(m))
-	before := len(c.out)
-	if c.owes {
-		c.owes = false
-		c.out = c.m.Output(c.out)
+	c.out.grow(c.formSize(m))
+	before := len(c.out.tail)
+	if c.out.control == controlOwed {
+		c.out.appendControl(c.m)
 	}
-	out, sent, err := c.m.Send(c.out, m)
+	out, sent, err := c.m.Send(c.out.tail, m)
 	if err != nil {
-		c.stats.BytesOut += uint64(len(c.out) - before)
+		c.stats.BytesOut += uint64(len(c.out.tail) - before)
 		c.flushSoon()
 		return err
 	}
-	c.out = out
+	c.out.appended(out)
 	if sent.Owes {
-		c.owes = true
+		c.out.owe()
 	}
 	c.account(sent, len(out)-before)
 	if c.deferFlush && sent.Body == wire.BodyNone {
@@ -153,13 +153,13 @@ func (c *Conn) handed(ctx context.Context, m Message, sent wire.Sent, err error,
 		return err
 	case sent.Body == wire.BodyNone:
 		c.releaseTurn()
-		if !waits && !c.handling && c.burst() {
+		if !waits && !c.handling && c.out.burst(time.Since(c.cfg.epoch)) {
 			c.flushAside()
 			return nil
 		}
 		end := c.stats.BytesOut
 		c.flushSoon()
-		if c.gone < end { // if the connection is gone, they are too
+		if c.out.gone < end { // if the connection is gone, they are too
 			return c.failure()
 		}
 		return nil
@@ -178,11 +178,11 @@ func (c *Conn) handed(ctx context.Context, m Message, sent wire.Sent, err error,
 
 // hand gives m to the machine; what that owes leaves first.
 func (c *Conn) hand(m Message) (wire.Sent, error) {
-	c.grow(c.formSize(m))
+	c.out.grow(c.formSize(m))
 	c.owed()
-	before := len(c.out)
-	out, sent, err := c.m.Send(c.out, m)
-	c.out = out
+	before := len(c.out.tail)
+	out, sent, err := c.m.Send(c.out.tail, m)
+	c.out.appended(out)
 	c.took(before, m, sent, err)
 	return sent, err
 }
@@ -191,15 +191,15 @@ func (c *Conn) hand(m Message) (wire.Sent, error) {
 // the output, or an error.
 func (c *Conn) took(before int, m Message, sent wire.Sent, err error) {
 	if sent.Owes {
-		c.owes = true
+		c.out.owe()
 	}
 	if err != nil {
 		c.unsent(err)
 		return
 	}
-	c.account(sent, len(c.out)-before)
+	c.account(sent, len(c.out.tail)-before)
 	if c.cfg.trace != nil {
-		c.traceOut("message", c.out[before:], m)
+		c.traceOut("message", c.out.tail[before:], m)
 	}
 }
 
@@ -267,7 +267,7 @@ func (c *Conn) takeTurn(ctx context.Context) error {
 
 // free: neither the connection nor ctx has ended, and the output is not full.
 func (c *Conn) free(ctx context.Context) bool {
-	if c.life.ending() || c.life.reset() || c.pending() > c.cfg.limits.MaxOutput {
+	if c.life.ending() || c.life.reset() || c.out.pending() > c.cfg.limits.MaxOutput {
 		return false
 	}
 	return c.outlives(ctx)
@@ -290,7 +290,7 @@ func (c *Conn) sendable() error {
 	return nil
 }
 
-func (c *Conn) mayTurn() bool { return !c.turn && c.pending() <= c.cfg.limits.MaxOutput }
+func (c *Conn) mayTurn() bool { return !c.turn && c.out.pending() <= c.cfg.limits.MaxOutput }
 
 // releaseTurn lets the next sender go on.
 func (c *Conn) releaseTurn() {
@@ -336,7 +336,7 @@ func (c *Conn) granted() {
 // since the body began may leave behind it.
 func (c *Conn) bodySent() {
 	c.m.BodySent()
-	c.owes = true
+	c.out.owe()
 }
 
 // segmentWaiter returns a waiter that is told when a segment has left.

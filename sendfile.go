@@ -99,7 +99,7 @@ func (c *Conn) sendFile(ctx context.Context, size int64, f *os.File) (sent int64
 		c.ensureReader()
 	}
 	// While the body is open nothing else can leave, so nobody else is writing.
-	c.writing = true
+	c.out.begin()
 	to, wait, stuck := c.nc.(*net.TCPConn), c.cfg.timeouts.Write/writeLooks, 0
 	for sent < size && c.failure() == nil {
 		c.unlock()
@@ -110,7 +110,7 @@ func (c *Conn) sendFile(ctx context.Context, size int64, f *os.File) (sent int64
 		n, err := to.ReadFrom(&io.LimitedReader{R: f, N: want})
 		c.lock()
 		sent += n
-		c.gone += uint64(n)
+		c.out.left(int(n))
 		c.stats.BytesOut += uint64(n)
 		if stuck++; n > 0 {
 			stuck = 0
@@ -122,7 +122,7 @@ func (c *Conn) sendFile(ctx context.Context, size int64, f *os.File) (sent int64
 			c.writeFailed(err)
 		}
 	}
-	c.writing = false
+	c.out.end()
 	if c.failure() == nil && wait > 0 {
 		to.SetWriteDeadline(time.Time{})
 	}

@@ -40,13 +40,13 @@ func (c *Conn) SendStream(ctx context.Context, size int64, r io.Reader) error {
 		return err
 	}
 	c.owed()
-	before := len(c.out)
-	out, sent, err := c.m.SendHead(c.out, size)
+	before := len(c.out.tail)
+	out, sent, err := c.m.SendHead(c.out.tail, size)
 	if err != nil {
 		c.releaseTurn()
 		return err
 	}
-	c.out = out
+	c.out.appended(out)
 	c.account(sent, len(out)-before)
 	if c.cfg.trace != nil {
 		c.traceOut("head of a stream", out[before:], Message{})

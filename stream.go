@@ -150,7 +150,7 @@ func (c *Conn) serveStream(gen int32, s *Stream) bool {
 func (s *Stream) accept() {
 	s.state = streamOpen
 	s.c.m.Accept()
-	s.c.owes = true
+	s.c.out.owe()
 	s.c.flush()
 }
 

@@ -6,14 +6,7 @@ import (
 	"os"
 	"syscall"
 	"time"
-
-	"github.com/parley-net/parley/internal/bufpool"
 )
-
-// The output of a connection is one stream of bytes: the segment being
-// written, then queue, then out. Small messages are appended to out and leave
-// together in one write; a large body is a segment of its own, so that it is
-// not copied.
 
 const (
 	// writeSize is the most one blocking write takes.
@@ -31,105 +24,44 @@ const (
 	burstGap = 50 * time.Microsecond
 )
 
-// segment is a part of the output.
-type segment struct {
-	b     []byte  // what is left of it
-	whole []byte  // to give back to bufpool, or nil
-	w     *waiter // to be told when it has left, or nil
-}
-
-// pending returns how many bytes of output the kernel has not yet taken.
-func (c *Conn) pending() int { return len(c.current.b) + c.queued + len(c.out) }
-
-// grow makes room for n more bytes at the end of the output.
-func (c *Conn) grow(n int) {
-	if cap(c.out)-len(c.out) < n {
-		c.enlarge(n)
-	}
-}
-
-func (c *Conn) enlarge(n int) {
-	if c.out == nil {
-		c.out = bufpool.Get(max(n, min(int(c.hint), readSize)))
-	} else {
-		c.out = bufpool.Grow(c.out, n)
-	}
-}
-
 // owed appends what the machine owes the peer: nothing more once a message has
 // been dropped, as its confirmation could not be told from others.
 func (c *Conn) owed() {
-	if c.owes && !c.mute {
+	if c.out.control == controlOwed {
 		c.appendOwed()
 	}
 }
 
 func (c *Conn) appendOwed() {
-	c.owes = false
-	c.grow(64)
-	before := len(c.out)
-	c.out = c.m.Output(c.out)
-	c.stats.BytesOut += uint64(len(c.out) - before)
-	if c.cfg.trace != nil && len(c.out) > before {
-		c.traceOut("answer", c.out[before:], Message{})
+	b := c.out.appendControl(c.m)
+	c.stats.BytesOut += uint64(len(b))
+	if c.cfg.trace != nil && len(b) > 0 {
+		c.traceOut("answer", b, Message{})
 	}
 }
 
 // queueBody puts b behind all output; w is told when it has left. whole, if
 // not nil, is given back to bufpool then.
 func (c *Conn) queueBody(b, whole []byte, w *waiter) {
-	if len(c.out) > 0 {
-		c.queue = append(c.queue, segment{b: c.out, whole: c.out})
-		c.queued += len(c.out)
-		c.out = nil
-	}
-	c.queue = append(c.queue, segment{b: b, whole: whole, w: w})
-	c.queued += len(b)
+	c.out.push(b, whole, w)
 	c.stats.BytesOut += uint64(len(b))
 	if c.cfg.trace != nil {
 		c.traceOut("body", b, Message{})
 	}
 }
 
-// next makes current the next segment of the output. It returns false when
-// there is none.
+// next makes the next segment of the output current. It returns false when there is
+// none.
 func (c *Conn) next() bool {
-	for len(c.current.b) == 0 {
-		c.finishCurrent(nil)
-		switch {
-		case len(c.queue) > 0:
-			c.current = c.queue[0]
-			c.queue[0] = segment{}
-			c.queue = c.queue[1:]
-			c.queued -= len(c.current.b)
-		case len(c.out) > 0:
-			c.current = segment{b: c.out, whole: c.out}
-			c.hint = int32(min(len(c.out), readSize))
-			c.out = nil
-		default:
-			// Last, what the machine owes by now: the reader may have come to
-			// owe it while we wrote.
-			if c.owed(); len(c.out) > 0 {
-				continue
-			}
-			bufpool.Put(c.out)
-			c.out, c.queue = nil, nil
+	for !c.out.next() {
+		// Last, what the machine owes by now: the reader may have come to owe it
+		// while we wrote.
+		if c.owed(); len(c.out.tail) == 0 {
+			c.out.release()
 			return false
 		}
 	}
 	return true
-}
-
-// finishCurrent lets go of the current segment.
-func (c *Conn) finishCurrent(err error) {
-	whole, w := c.current.whole, c.current.w
-	c.current = segment{}
-	if whole != nil {
-		bufpool.Put(whole[:0])
-	}
-	if w != nil {
-		w.signal(err)
-	}
 }
 
 // flush writes the output without blocking. What the kernel does not take is
@@ -137,19 +69,21 @@ func (c *Conn) finishCurrent(err error) {
 // flush is called with the lock held; it releases it while it writes, so that
 // what others send meanwhile leaves with the next write.
 func (c *Conn) flush() {
-	if c.writing || !c.life.writable() {
+	if c.out.writer == writerBusy || !c.life.writable() {
 		return
 	}
 	c.owed()
+	wrote := false
 	for c.next() {
-		c.writing = true
-		b := c.current.b
+		wrote = true
+		c.out.begin()
+		b := c.out.current.b
 		c.unlock()
 		n, err := c.try(b)
 		c.lock()
 		if c.wrote(n, err); c.life.closed() || c.life.reset() {
-			c.writing = false
-			c.finishCurrent(c.failure())
+			c.out.end()
+			c.out.finish(c.failure())
 			return
 		}
 		if n < len(b) {
@@ -158,7 +92,9 @@ func (c *Conn) flush() {
 			return
 		}
 	}
-	c.writing = false
+	if wrote {
+		c.out.end()
+	}
 	c.watchSome()
 	c.checkDrained()
 }
@@ -166,7 +102,7 @@ func (c *Conn) flush() {
 // flushRest is flush for the reader at the end of a batch, whose last answer has
 // mostly left already.
 func (c *Conn) flushRest() {
-	if c.owes || c.out != nil || c.pending() > 0 {
+	if c.out.waits() {
 		c.flush()
 		return
 	}
@@ -189,18 +125,6 @@ func (c *Conn) flushSoon() {
 	}
 }
 
-// burst reports whether the last message was sent so recently that more may be
-// coming: then one write for several of them is better than one for each.
-func (c *Conn) burst() bool {
-	if c.aside || c.writing {
-		return true
-	}
-	now := time.Since(c.cfg.epoch)
-	last := c.lastSend
-	c.lastSend = now
-	return now-last < burstGap
-}
-
 // flushAside has another goroutine flush, so that the caller can go on and what
 // it sends meanwhile leaves with the same write.
 func (c *Conn) flushAside() {
@@ -212,19 +136,18 @@ func (c *Conn) flushAside() {
 // flushesAside reports whether the caller must see to it that flushNow is called,
 // by another goroutine.
 func (c *Conn) flushesAside() bool {
-	if c.aside || c.writing || !c.life.writable() {
+	if !c.life.writable() || !c.out.expect() {
 		return false
 	}
-	c.aside = true
 	c.goroutines++
 	return true
 }
 
 func (c *Conn) flushNow() {
 	c.lock()
-	c.aside = false
+	c.out.comes()
 	c.flush()
-	c.lastSend = time.Since(c.cfg.epoch)
+	c.out.flushed(time.Since(c.cfg.epoch))
 	c.exit()
 }
 
@@ -258,7 +181,7 @@ func (c *Conn) write() {
 	stuck := 0 // looks since the peer took something
 	c.lock()
 	for c.err == nil && !c.life.reset() && c.next() {
-		b := c.current.b[:min(len(c.current.b), size)]
+		b := c.out.current.b[:min(len(c.out.current.b), size)]
 		c.unlock()
 		if wait > 0 {
 			c.nc.SetWriteDeadline(time.Now().Add(wait))
@@ -273,9 +196,9 @@ func (c *Conn) write() {
 		}
 		c.wrote(n, err)
 	}
-	c.writing = false
+	c.out.end()
 	if err := c.failure(); err != nil {
-		c.finishCurrent(err)
+		c.out.finish(err)
 	} else {
 		c.nc.SetWriteDeadline(time.Time{})
 		c.watchSome()
@@ -286,11 +209,11 @@ func (c *Conn) write() {
 
 // wrote accounts for n bytes that have left, or for why they did not.
 func (c *Conn) wrote(n int, err error) {
-	c.gone += uint64(n)
+	c.out.left(n)
 	if c.err != nil {
 		return
 	}
-	c.current.b = c.current.b[n:]
+	c.out.wrote(n)
 	if err != nil {
 		c.writeFailed(err)
 		return
@@ -323,7 +246,7 @@ func isReset(err error) bool {
 // reader finds the end.
 func (c *Conn) sever(err error) {
 	c.life.peerResets()
-	c.mute = true
+	c.out.mute()
 	c.eofErr = &ConnError{Peer: c.peer(), Offset: int64(c.stats.BytesIn), Err: err}
 	c.turns.all(&notSentError{c.eofErr})
 	c.posted = 0
@@ -338,22 +261,14 @@ func (c *Conn) failure() error {
 	return c.err
 }
 
-// dropOutput gives up what has not been written. A segment that is being
-// written stays with its writer.
+// dropOutput gives up what has not been written, and the message whose body the
+// peer must grant.
 func (c *Conn) dropOutput(err error) {
-	if !c.writing {
-		c.finishCurrent(err)
-	}
-	for _, s := range c.queue {
-		if s.w != nil {
-			s.w.signal(err)
-		}
-	}
+	c.out.drop(err)
 	if h := c.held; h != nil {
 		c.held = nil
 		if h.w != nil {
 			h.w.signal(err)
 		}
 	}
-	c.queue, c.queued, c.out = nil, 0, nil
 }
