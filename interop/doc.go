@@ -17,6 +17,11 @@
 //
 //	PARLEY_REQUIRE=oneline,tinyproto2 go test -v ./interop
 //
+// The tests of frames talk to pymodbus and cobs (of that interpreter), to Netty
+// (Debian's libnetty-java, with java) and to tokio-util (with cargo), by small
+// programs in the folder peers. PARLEY_REQUIRE_FRAME names those that may not be
+// missing: cobs, pymodbus, netty, tokio.
+//
 // Every original runs in a Python process of its own, behind a driver out of
 // the folder peers that does what the test tells it. Processes end with their
 // test.
