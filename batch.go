@@ -13,7 +13,7 @@ import "github.com/parley-net/parley/wire"
 func (c *Conn) plain() bool {
 	return !c.draining && !c.life.ending() && !c.life.reset() && c.out.simple() &&
 		!c.turn && c.turns.empty() &&
-		c.inbox.len() == 0 && len(c.transform) == 0 && c.cfg.trace == nil && !c.cfg.stepwise
+		c.inbox.len() == 0 && len(c.transform) == 0 && c.cfg.trace == nil && !c.cfg.stepwise && !c.cfg.traits.TakesTurns
 }
 
 // batch gives the message in ev to the handler, and those that follow it as long as

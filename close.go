@@ -111,7 +111,7 @@ func (c *Conn) leave() {
 		c.linger()
 	}
 	if errors.Is(late, context.DeadlineExceeded) && c.reason == ErrClosed {
-		c.cut(&TimeoutError{Peer: c.peer(), Wait: fmt.Sprintf("the peer took or confirmed what was sent not within %v; the rest is lost", c.cfg.timeouts.Close)})
+		c.cut(&TimeoutError{Peer: c.peer(), Wait: fmt.Sprintf("the peer took or confirmed what was sent not within %v; the rest is lost%s", c.cfg.timeouts.Close, c.stalled())})
 	}
 	c.cut(c.reason)
 	c.exit()
@@ -280,7 +280,7 @@ func (c *Conn) tooLate() bool {
 // deaf: a draining connection takes no new messages while those it has received
 // are being served, unless somebody waits for something of the peer.
 func (c *Conn) deaf() bool {
-	return c.draining && !c.life.ending() && c.asm.idle() && !c.awaited() && c.confirms.empty() && c.held == nil
+	return c.draining && !c.life.ending() && c.asm.idle() && !c.awaited() && c.confirms.empty() && c.held == nil && !c.waitsForTurn()
 }
 
 // readFailed handles the end of the peer's stream, or of the connection. It

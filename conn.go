@@ -79,6 +79,7 @@ type extra struct {
 	value         any    // SetValue's
 	lost, refused uint64 // for Stats
 	late          uint64
+	talk          *talk         // where the wire takes turns
 	left          chan struct{} // closed when the conversation is out of step, if anybody asked
 }
 
@@ -101,6 +102,9 @@ func newConn(cfg *config, nc net.Conn, id uint64) *Conn {
 	}
 	c.wake()
 	c.out.owe() // it may owe a greeting
+	if cfg.traits.TakesTurns {
+		c.more().talk = &talk{}
+	}
 	for _, p := range cfg.plugins {
 		c.transform = append(c.transform, p.New(cfg.role, cfg.limits.MaxMessage))
 	}

@@ -43,6 +43,11 @@ type Timeouts struct {
 	// wire (an OK, a mode acknowledgement) while nothing at all is answered.
 	// The connection ends. Default 30 s.
 	Answer time.Duration
+	// Turn is how long a peer that takes turns (tinyproto.Protocol.Turns) may be
+	// silent, when it has confirmed a message, before the next one leaves; one that
+	// has answered need not be waited for. Default 50 ms; negative: each message
+	// waits for an answer to the last one.
+	Turn time.Duration
 	// Write bounds how long the peer may take none of our bytes; then it is a
 	// slow consumer and the connection ends. Default 10 s.
 	Write time.Duration
@@ -90,6 +95,7 @@ func (t Timeouts) withDefaults(lockstep bool) Timeouts {
 	}
 	t.Handshake = or(t.Handshake, 5*time.Second)
 	t.Answer = or(t.Answer, 30*time.Second)
+	t.Turn = or(t.Turn, 50*time.Millisecond)
 	t.Write = or(t.Write, 10*time.Second)
 	t.Progress = or(t.Progress, 30*time.Second)
 	t.Idle = or(t.Idle, -1)

@@ -126,7 +126,7 @@ func (c *Conn) process(gen int32) (more bool) {
 			c.endDraining()
 		}
 		if (c.inbox.len() > 0 || c.cfg.stepwise || c.draining) && c.in.kind != inputPlaced && c.mustPark() {
-			c.flush() // without the lock: look again
+			c.flushRest() // without the lock: look again
 			c.holds()
 			if c.mustPark() {
 				if c.runner != nil {
@@ -210,8 +210,11 @@ func (c *Conn) process(gen int32) (more bool) {
 // late for a connection that is draining.
 func (c *Conn) mustPark() bool {
 	slack, tight := 1, c.inbox.len() > 0 && c.cfg.budget.tight()
-	if c.held != nil || !c.confirms.empty() {
+	if c.held != nil || !c.confirms.empty() || c.waitsForTurn() {
 		slack, tight = inboxSlack, false
+	}
+	if c.held != nil && c.cfg.traits.TakesTurns {
+		slack *= 2 // it was sent in spite of a full inbox, see ourTurn, and the peer's next message lets it go
 	}
 	ahead := c.cfg.stepwise && c.stats.MessagesIn > 0
 	return (ahead || tight || c.inbox.full(c.cfg.limits, slack) || c.tooLate() && c.deaf()) && !c.awaited() && !c.life.ending()
@@ -227,8 +230,14 @@ func (c *Conn) receive(p []byte, ev *wire.Event) (n int, err error) {
 	if ev.Owes || err != nil {
 		c.out.owe()
 	}
+	if c.cfg.traits.TakesTurns {
+		c.extra.talk.unread = len(p) > n
+	}
 	if ev.Kind == wire.EventMessage || ev.Kind == wire.EventOffer {
 		c.began = c.consumed
+		if c.cfg.traits.TakesTurns {
+			c.heardTalk(true)
+		}
 	}
 	c.consumed += int64(n)
 	return n, err
@@ -257,11 +266,17 @@ func (c *Conn) control(ev *wire.Event) {
 	switch ev.Kind {
 	case wire.EventConfirmed:
 		c.stats.Confirmed += uint64(ev.N)
+		if c.cfg.traits.TakesTurns {
+			c.heardTalk(false)
+		}
 		for !c.confirms.empty() && c.confirms.first().want <= c.stats.Confirmed {
 			c.confirms.pop().signal(nil)
 		}
 		c.checkDrained()
 	case wire.EventGranted:
+		if c.cfg.traits.TakesTurns {
+			c.extra.talk.granted()
+		}
 		c.granted()
 	}
 }
@@ -312,6 +327,9 @@ func (c *Conn) open(gen int32) bool {
 	}
 	c.opened = true
 	c.life.advance(phaseOpen)
+	if c.cfg.traits.TakesTurns {
+		c.heardTalk(false)
+	}
 	c.watch.off()
 	if c.cfg.logger != nil {
 		c.cfg.logger.Info("connection open", "conn", c.id, "peer", c.peer(), "protocol", c.cfg.protocol.Name())

@@ -231,6 +231,9 @@ func (c *Conn) account(sent wire.Sent, n int) {
 	if sent.Confirm {
 		c.sent++
 	}
+	if c.cfg.traits.TakesTurns {
+		c.extra.talk.spoken()
+	}
 }
 
 // takeTurn waits until the next message may be handed to the machine, and
@@ -290,7 +293,9 @@ func (c *Conn) sendable() error {
 	return nil
 }
 
-func (c *Conn) mayTurn() bool { return !c.turn && c.out.pending() <= c.cfg.limits.MaxOutput }
+func (c *Conn) mayTurn() bool {
+	return !c.turn && c.out.pending() <= c.cfg.limits.MaxOutput && (!c.cfg.traits.TakesTurns || c.ourTurn())
+}
 
 // releaseTurn lets the next sender go on.
 func (c *Conn) releaseTurn() {

@@ -3,6 +3,7 @@ package parley
 import (
 	"context"
 	"errors"
+	"fmt"
 )
 
 // waiter is one goroutine that waits for a connection. It is signalled at
@@ -158,7 +159,11 @@ func (c *Conn) unlockToWait(ctx context.Context) {
 func (c *Conn) ctxErr(ctx context.Context) error {
 	err := context.Cause(ctx)
 	if errors.Is(err, context.DeadlineExceeded) {
-		return &TimeoutError{Peer: c.peer(), Wait: "the context's deadline has passed"}
+		wait := "the context's deadline has passed"
+		if n := c.m.Awaiting(); c.stalled() != "" {
+			wait += fmt.Sprintf(", and the peer owes %d answers by the rules of %s%s", n, c.cfg.protocol.Name(), c.stalled())
+		}
+		return &TimeoutError{Peer: c.peer(), Wait: wait}
 	}
 	return err
 }

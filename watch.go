@@ -144,6 +144,8 @@ func (c *Conn) look(now time.Time) bool {
 		why := fmt.Sprintf("%d answers the peer owes by the rules of %s, the oldest for %v", awaiting, c.cfg.protocol.Name(), t.Answer)
 		if c.reader != readerBusy && c.reader != readerAttached {
 			why += "; they may have come, but nothing is read while received messages wait for the program"
+		} else {
+			why += c.stalled()
 		}
 		c.cut(&TimeoutError{Peer: c.peer(), Wait: why})
 		return false
@@ -153,6 +155,14 @@ func (c *Conn) look(now time.Time) bool {
 		return false
 	}
 	return partial || owing || t.Idle > 0
+}
+
+// stalled says what it may mean that the peer does not answer, behind what is known.
+func (c *Conn) stalled() string {
+	if hint := wire.ExplainSilence(c.cfg.protocol); hint != "" && c.opened && c.m.Awaiting() > 0 {
+		return "; " + hint
+	}
+	return ""
 }
 
 // progress reports whether a message that has begun brings enough bytes, and

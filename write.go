@@ -102,6 +102,9 @@ func (c *Conn) flush() {
 // flushRest is flush for the reader at the end of a batch, whose last answer has
 // mostly left already.
 func (c *Conn) flushRest() {
+	if c.cfg.traits.TakesTurns {
+		c.passTurn()
+	}
 	if c.out.waits() {
 		c.flush()
 		return

@@ -4,11 +4,14 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/parley-net/parley/internal/originals"
 )
 
 var goBlock = regexp.MustCompile("(?s)```go\n(.*?)```")
@@ -136,7 +139,7 @@ print('\n'.join(sorted(n for n in names if n[0] != '_')))
 // Every name of the originals that a program can use stands in the section
 // that the migration page has for it.
 func TestMigrationPageIsComplete(t *testing.T) {
-	dir := peers(t)
+	peers(t)
 	page, err := os.ReadFile(filepath.FromSlash("../docs/migration.md"))
 	if err != nil {
 		t.Fatal(err)
@@ -155,7 +158,12 @@ func TestMigrationPageIsComplete(t *testing.T) {
 		{"serpy", "members", "serpy/serpy/*.py"},
 		{"serpy2", "members", "serpy/serpy2/*.py"},
 	} {
-		files, err := filepath.Glob(filepath.Join(dir, filepath.FromSlash(original.files)))
+		dir, err := originals.File(path.Dir(original.files))
+		if err != nil {
+			t.Log(err) // it is left out
+			continue
+		}
+		files, err := filepath.Glob(filepath.Join(dir, path.Base(original.files)))
 		if err != nil || len(files) == 0 {
 			t.Errorf("PARLEY_PEERS has no %s", original.files)
 			continue

@@ -1,7 +1,6 @@
 package examples_test
 
 import (
-	"cmp"
 	"fmt"
 	"os"
 	"os/exec"
@@ -9,16 +8,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/parley-net/parley/internal/originals"
 	"github.com/parley-net/parley/serpy/b85"
 )
 
 // The tests in this file run the examples against the original programs, which
 // PARLEY_PEERS and PARLEY_PYTHON tell where to find, as described in package
-// interop. Besides the packages the folders hold what their repositories do:
-// oneline/sample, tinyproto2/example, tinyproto3/example, serpy/examples and
-// tpft/tpft.py with a tinyproto 3 beside it; and
-// tinyproto2/example/echo-server.py, which is printed in a README only. Without
-// PARLEY_PYTHON a virtual environment named venv among them is used.
+// interop: the clones have their sample programs in sample, example and examples.
+// The echo server of tinyproto 2 is printed in its README only.
 
 // sample runs an original sample program. Its servers listen on a port that
 // the system chooses and say which; its clients connect to the port given.
@@ -96,18 +93,12 @@ func peers(t *testing.T) string {
 // interpreter returns the Python that runs the originals, or skips the test.
 func interpreter(t *testing.T) string {
 	t.Helper()
-	python := os.Getenv("PARLEY_PYTHON")
-	if venv := filepath.Join(peers(t), "venv", "bin", "python3"); python == "" && exists(venv) {
-		python = venv
-	}
-	python, err := exec.LookPath(cmp.Or(python, "python3"))
+	python, err := exec.LookPath(originals.Python())
 	if err != nil {
 		t.Skipf("there is no Python interpreter, PARLEY_PYTHON can name one: %v", err)
 	}
 	return python
 }
-
-func exists(name string) bool { _, err := os.Stat(name); return err == nil }
 
 // needsNumpy skips the test if Python does not have numpy.
 func needsNumpy(t *testing.T) {
@@ -120,9 +111,9 @@ func needsNumpy(t *testing.T) {
 // python runs a script that can import what is in the given folder of peers.
 func python(t *testing.T, name, folder, script string, args ...string) *program {
 	t.Helper()
-	home := filepath.Join(peers(t), folder)
-	if !exists(home) {
-		t.Skipf("PARLEY_PEERS has no %s", folder)
+	home, err := originals.Path(folder)
+	if err != nil {
+		t.Skip(err)
 	}
 	args = append([]string{"-u", "-W", "ignore", "-c", script}, args...)
 	cmd := exec.CommandContext(limit(t), interpreter(t), args...)
@@ -141,8 +132,36 @@ func originalServer(t *testing.T, file string, args ...string) *program {
 func originalClient(t *testing.T, file, addr string, args ...string) *program {
 	t.Helper()
 	folder, _, _ := strings.Cut(file, "/")
-	args = append([]string{filepath.Join(peers(t), filepath.FromSlash(file)), portOf(addr)}, args...)
+	path, err := originals.File(file)
+	if err != nil {
+		path = printed(t, file)
+	}
+	args = append([]string{path, portOf(addr)}, args...)
 	return python(t, file, folder, sample, args...)
+}
+
+// printed returns a program that a README prints, as a file, or skips the test.
+func printed(t *testing.T, file string) string {
+	t.Helper()
+	folder, _, _ := strings.Cut(file, "/")
+	readme, err := originals.File(folder + "/README.md")
+	if err != nil || file != "tinyproto2/example/echo-server.py" {
+		t.Skipf("there is no original %s", file)
+	}
+	text, err := os.ReadFile(readme)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, program, _ := strings.Cut(string(text), "## Server\n```python\n")
+	program, _, found := strings.Cut(program, "```")
+	if !found {
+		t.Fatalf("%s does not print the echo server any more", readme)
+	}
+	path := filepath.Join(t.TempDir(), "echo-server.py")
+	if err := os.WriteFile(path, []byte(program), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 func portOf(addr string) string { return addr[strings.LastIndexByte(addr, ':')+1:] }

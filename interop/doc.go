@@ -4,11 +4,12 @@
 //
 // The originals are found in two places:
 //
-//   - PARLEY_PEERS names a folder with the folders oneline, tinyproto2,
-//     tinyproto3, serpy (which has serpy2 in it) and tpft (tpft.py and the
-//     tinyproto it needs), each of them holding what Python imports;
-//   - PARLEY_PYTHON names the Python interpreter that runs them, python3 by
-//     default. What pip has installed for it is used too:
+//   - PARLEY_PEERS names a folder with clones of their repositories: oneline (or
+//     socket-oneline), tinyproto2 (at its tag v2.0), tinyproto3 (or tinyproto),
+//     serpy, which has serpy2 in it, and tpft, which needs tinyproto3;
+//   - PARLEY_PYTHON names the Python interpreter that runs them, by default that
+//     of a virtual environment named venv in PARLEY_PEERS, or python3. What pip has
+//     installed for it is used too:
 //     pip install socket-oneline==0.1.0 tinyproto==2.0.1.
 //
 // An original that is not there is left out; "go test -v" begins with a line

@@ -2,19 +2,18 @@ package interop
 
 import (
 	"fmt"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/parley-net/parley/internal/originals"
 )
 
 // peer is one of the original programs.
 type peer struct {
 	name    string
-	folder  string // in PARLEY_PEERS
 	module  string // what Python imports
 	pip     string // what pip calls it; "" if it is on no index
 	driver  string // in peers, without its ending
@@ -27,7 +26,7 @@ type origin struct {
 	name    string // of the peer
 	driver  string
 	python  string
-	folder  string // for PYTHONPATH; "" for what pip has installed
+	folder  string // or folders, for PYTHONPATH; "" for what pip has installed
 	version string // of what pip has installed
 }
 
@@ -41,17 +40,14 @@ func (o origin) String() string {
 // peers looks for the originals, once.
 var peers = sync.OnceValue(func() []peer {
 	all := []peer{
-		{name: "oneline", folder: "oneline", module: "socket_oneline", pip: "socket-oneline==0.1.0", driver: "oneline"},
-		{name: "tinyproto2", folder: "tinyproto2", module: "tinyproto", pip: "tinyproto==2.0.1", driver: "tinyproto"},
-		{name: "tinyproto3", folder: "tinyproto3", module: "tinyproto", driver: "tinyproto"},
-		{name: "serpy", folder: "serpy", module: "serpy", driver: "serpy"},
-		{name: "serpy2", folder: "serpy", module: "serpy2", driver: "serpy2"},
-		{name: "tpft", folder: "tpft", module: "tpft.py", driver: "tpft"},
+		{name: "oneline", module: "socket_oneline", pip: "socket-oneline==0.1.0", driver: "oneline"},
+		{name: "tinyproto2", module: "tinyproto", pip: "tinyproto==2.0.1", driver: "tinyproto"},
+		{name: "tinyproto3", driver: "tinyproto"},
+		{name: "serpy", driver: "serpy"},
+		{name: "serpy2", driver: "serpy2"},
+		{name: "tpft", driver: "tpft"},
 	}
-	python := os.Getenv("PARLEY_PYTHON")
-	if python == "" {
-		python = "python3"
-	}
+	python := originals.Python()
 	_, err := exec.LookPath(python)
 	for i := range all {
 		if err != nil {
@@ -66,15 +62,10 @@ var peers = sync.OnceValue(func() []peer {
 // find looks for p in PARLEY_PEERS and among what pip has installed.
 func (p *peer) find(python string) {
 	var missing []string
-	if root := os.Getenv("PARLEY_PEERS"); root == "" {
-		missing = append(missing, "PARLEY_PEERS is not set")
+	if path, err := originals.Path(p.name); err != nil {
+		missing = append(missing, err.Error())
 	} else {
-		folder := filepath.Join(root, p.folder)
-		if _, err := os.Stat(filepath.Join(folder, p.module)); err != nil {
-			missing = append(missing, fmt.Sprintf("PARLEY_PEERS has no %s: %v", p.folder, err))
-		} else {
-			p.origins = append(p.origins, origin{name: p.name, driver: p.driver, python: python, folder: folder})
-		}
+		p.origins = append(p.origins, origin{name: p.name, driver: p.driver, python: python, folder: path})
 	}
 	if p.pip != "" {
 		distribution, _, _ := strings.Cut(p.pip, "==")

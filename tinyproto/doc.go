@@ -48,7 +48,7 @@
 //
 // An original does not survive a collision: it takes the first byte of our
 // header for a refusal. A program that talks to originals takes turns with
-// them, and a deadline on confirmations ends what has gone wrong.
+// them ([Protocol].Turns), and a deadline on confirmations ends what has gone wrong.
 //
 // docs/protocol/tinyproto.md has the wire byte for byte, with every quirk of the original.
 package tinyproto

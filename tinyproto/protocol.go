@@ -29,6 +29,13 @@ const (
 type Protocol struct {
 	// Eager says when payloads leave, Auto by default.
 	Eager Eager
+	// Turns: the peer may be an original, which does not survive that our message
+	// meets its own. So the next one leaves when the last one is confirmed and its
+	// answer has come, or nothing has arrived for a while (parley.Timeouts.Turn).
+	// Payloads wait for their OK then, whatever Eager says: an original's system
+	// holds the answer back until we have acknowledged the OK, which our payload
+	// does at once. Between two parley peers all that only costs time.
+	Turns bool
 }
 
 // Name returns "tinyproto".
@@ -37,8 +44,9 @@ func (Protocol) Name() string { return name }
 // Traits returns what is particular to tinyproto: messages of up to F0FFFFFF
 // bytes, each confirmed. Bytes and text can be sent; both arrive as bytes. A
 // connection beyond a server's limit gets FE in place of the hello.
-func (Protocol) Traits() wire.Traits {
+func (p Protocol) Traits() wire.Traits {
 	return wire.Traits{
+		TakesTurns:   p.Turns,
 		Confirms:     true,
 		Sized:        true,
 		SendsStreams: true,
@@ -49,8 +57,20 @@ func (Protocol) Traits() wire.Traits {
 	}
 }
 
+// ExplainSilence names the collision, which an original does not survive.
+func (p Protocol) ExplainSilence() string {
+	const collision = "an original tinyproto peer ends so when its message has met one of ours, a collision"
+	if p.Turns {
+		return collision + ", which turns make rare and can't exclude"
+	}
+	return collision + ": take turns with it (Protocol.Turns, ?turns=on)"
+}
+
 // New returns the machine for one connection. Both roles speak alike.
 func (p Protocol) New(_ wire.Role, limits wire.Limits) wire.Machine {
+	if p.Turns {
+		p.Eager = Never
+	}
 	return &machine{
 		eager:   p.Eager,
 		largest: uint32(limits.Message(p.Traits())),

@@ -3,7 +3,6 @@ package transfer
 import (
 	"bufio"
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,25 +15,24 @@ import (
 	"time"
 
 	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/internal/originals"
 )
 
-// The original, live. PARLEY_PEERS names a folder with tpft/tpft.py and
-// tinyproto3/tinyproto in it, PARLEY_PYTHON a Python interpreter other than
-// python3.
+// The original, live; see package interop for where it is found.
 
 // original returns a command that runs Python with the original's modules.
 func original(t *testing.T, dir string, args ...string) *exec.Cmd {
 	t.Helper()
-	peers := os.Getenv("PARLEY_PEERS")
-	if peers == "" {
-		t.Skip("PARLEY_PEERS is not set; the transcripts cover the original's bytes")
+	path, err := originals.Path("tpft")
+	if err != nil {
+		t.Skip(err) // the transcripts cover the original's bytes
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
-	cmd := exec.CommandContext(ctx, cmp.Or(os.Getenv("PARLEY_PYTHON"), "python3"), append([]string{"-u"}, args...)...)
+	cmd := exec.CommandContext(ctx, originals.Python(), append([]string{"-u"}, args...)...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "PYTHONDONTWRITEBYTECODE=1",
-		"PYTHONPATH="+filepath.Join(peers, "tpft")+string(os.PathListSeparator)+filepath.Join(peers, "tinyproto3"))
+		"PYTHONPATH="+path)
 	return cmd
 }
 
@@ -91,7 +89,11 @@ s.start()
 // originalClient runs tpft's client in dir and returns what it prints.
 func originalClient(t *testing.T, dir string, args ...string) string {
 	t.Helper()
-	cmd := original(t, dir, append([]string{filepath.Join(os.Getenv("PARLEY_PEERS"), "tpft", "tpft.py"), "-p"}, args...)...)
+	program, err := originals.File("tpft/tpft.py")
+	if err != nil {
+		t.Skip(err)
+	}
+	cmd := original(t, dir, append([]string{program, "-p"}, args...)...)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("tpft.py %q: %v\n%s", args, err, out)

@@ -72,6 +72,22 @@ func Validate(p Protocol, role Role) error {
 	return nil
 }
 
+// Explainer is a Protocol that knows what it may mean that a peer owes answers (see
+// Machine.Awaiting) and does not give them.
+type Explainer interface {
+	Protocol
+	// ExplainSilence says it in a few words, for an error.
+	ExplainSilence() string
+}
+
+// ExplainSilence returns what p says about a peer that owes answers, or "".
+func ExplainSilence(p Protocol) string {
+	if e, ok := p.(Explainer); ok {
+		return e.ExplainSilence()
+	}
+	return ""
+}
+
 // Limits bounds what a machine lets through.
 type Limits struct {
 	// MaxMessage is the largest payload in bytes that is delivered whole.

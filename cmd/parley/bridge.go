@@ -18,6 +18,7 @@ type bridgeOptions struct {
 	typed         bool
 	reconnect     bool
 	allowShutdown bool
+	ahead         bool
 }
 
 func bridgeCmd(a *app) *cobra.Command {
@@ -46,6 +47,9 @@ client at a time, and so does the bridge then.
 A serpy message is acknowledged when TARGET has confirmed it or, on a wire that
 has no confirmations, when it is on its way.
 
+On tinyproto, on either side, the bridge takes turns, as "parley send" does, as
+an original peer does not survive that messages cross; --ahead does without.
+
 With --reconnect clients stay when TARGET is lost, and what they send waits for
 it, at most as long as --timeout.
 
@@ -63,6 +67,9 @@ not passed on.`,
 			if len(es) != 2 {
 				return usagef("two addresses are needed, where to listen and where to connect\n  usage: %s", cmd.UseLine())
 			}
+			if err := takeTurns(o.ahead, &es[0], &es[1]); err != nil {
+				return err
+			}
 			return a.bridge(cmd.Context(), cmd, es[0], es[1], o)
 		},
 	}
@@ -74,6 +81,7 @@ not passed on.`,
 	f.StringVar(&o.unsolicited, "unsolicited", "close", "what a oneline client has not asked for: close, drop or queue")
 	f.BoolVar(&o.reconnect, "reconnect", false, "connect with TARGET again when it is lost; clients stay")
 	f.BoolVar(&o.allowShutdown, "allow-shutdown", false, "honour a oneline client's shutdown everywhere")
+	aheadFlag(cmd, &o.ahead)
 	cmd.RegisterFlagCompletionFunc("unsolicited", cobra.FixedCompletions([]string{"close", "drop", "queue"}, cobra.ShellCompDirectiveNoFileComp))
 	a.listenFlags(cmd)
 	a.dialFlags(cmd)

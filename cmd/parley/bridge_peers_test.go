@@ -47,7 +47,7 @@ func got(t *testing.T, result any, kind, text string) {
 
 // An original oneline client in front of an original serpy2 server.
 func TestBridgeOriginalsOnelineToSerpy2(t *testing.T) {
-	originals(t, "oneline")
+	findOriginals(t, "oneline")
 	_, port := originalServer(t, "serpy/examples/test_serpy2_1_pingpongServer.py")
 	client := startPython(t, "oneline", "oneline")
 	at := bridged(t, "oneline://127.0.0.1:0", "serpy2://127.0.0.1:"+port, "--typed", "--answers", "1")

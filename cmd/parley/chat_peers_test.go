@@ -3,19 +3,18 @@
 package main
 
 import (
-	"cmp"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/parley-net/parley/internal/originals"
 )
 
 // The tests in this file run chat with the original chat programs, which
 // PARLEY_PEERS and PARLEY_PYTHON tell where to find, as described in package
-// interop. They need the samples of the repositories, too: serpy/examples,
-// tinyproto2/example and tinyproto3/example.
+// interop.
 
 // sample runs an original sample program: a server listens on a port that the
 // system chooses and says which, a client connects to the port given. Two
@@ -45,27 +44,18 @@ exec(compile(text, file, 'exec'), {'__name__': '__main__', '__file__': file})
 // original runs an original program, for instance serpy/examples/simpleChat.py.
 func original(t *testing.T, file, port string) *proc {
 	t.Helper()
-	dir := os.Getenv("PARLEY_PEERS")
-	if dir == "" {
-		t.Skip("PARLEY_PEERS is not set: the original Python programs are not here to talk to")
+	folder, _, _ := strings.Cut(file, "/")
+	home := findOriginals(t, folder)
+	path, err := originals.File(file)
+	if err != nil {
+		t.Skip(err)
 	}
-	path := filepath.Join(dir, filepath.FromSlash(file))
-	if _, err := os.Stat(path); err != nil {
-		t.Skipf("PARLEY_PEERS has no %s", file)
-	}
-	python := os.Getenv("PARLEY_PYTHON")
-	if venv := filepath.Join(dir, "venv", "bin", "python3"); python == "" {
-		if _, err := os.Stat(venv); err == nil {
-			python = venv
-		}
-	}
-	python, err := exec.LookPath(cmp.Or(python, "python3"))
+	python, err := exec.LookPath(originals.Python())
 	if err != nil {
 		t.Skipf("there is no Python interpreter, PARLEY_PYTHON can name one: %v", err)
 	}
-	folder, _, _ := strings.Cut(file, "/")
 	cmd := exec.Command(python, "-u", "-W", "ignore", "-c", sample, path, port)
-	cmd.Env = append(os.Environ(), "PYTHONPATH="+filepath.Join(dir, folder), "PYTHONIOENCODING=utf-8", "PYTHONDONTWRITEBYTECODE=1")
+	cmd.Env = append(os.Environ(), "PYTHONPATH="+home, "PYTHONIOENCODING=utf-8", "PYTHONDONTWRITEBYTECODE=1")
 	return launched(t, cmd)
 }
 

@@ -37,6 +37,8 @@ Lines that begin with a / are commands: /help lists them. The Tab key completes
 both, and files behind an @; the arrow keys recall earlier lines, also those of
 earlier sessions. A line that begins with a space is sent but not kept.
 
+With a tinyproto peer it takes turns, as "parley send" does, unless --ahead.
+
 Ctrl-D or /quit leaves politely, Ctrl-C with exit code 130.
 
 Where standard input is no terminal, its lines mean the same, and the first
@@ -56,6 +58,9 @@ closed, as send does. For text that may look like a type or a command, use
 			if len(rest) > 0 {
 				return usagef("%q is one argument too many", rest[0])
 			}
+			if err := takeTurns(o.ahead, &e); err != nil {
+				return err
+			}
 			return a.connectTo(cmd.Context(), e, o)
 		},
 		ValidArgsFunction: a.completeURL,
@@ -72,6 +77,7 @@ closed, as send does. For text that may look like a type or a command, use
 	f.BoolVar(&o.confirm, "confirm", false, "wait for the peer's confirmation of each message (tinyproto, serpy)")
 	f.BoolVar(&o.reconnect, "reconnect", false, "connect again when the connection is lost")
 	f.StringArrayVar(&o.preamble, "preamble", nil, "send `MSG` first, after each connect")
+	aheadFlag(cmd, &o.ahead)
 	o.out.add(cmd)
 	a.dialFlags(cmd)
 	cmd.MarkFlagsMutuallyExclusive("hold", "wait")

@@ -17,6 +17,7 @@ import (
 	"github.com/parley-net/parley"
 	"github.com/parley-net/parley/cmd/parley/internal/endpoint"
 	"github.com/parley-net/parley/oneline"
+	"github.com/parley-net/parley/wire"
 )
 
 // connectFault says why there is no connection to e.
@@ -148,6 +149,11 @@ func explain(c *parley.Conn, err error) error {
 	hint := ""
 	if other := speaks(a.first); other != "" && other != c.Protocol().Name() {
 		hint = "the peer seems to speak " + other
+	} else if stalled := unconfirmed(c); isTimeout(err) && stalled != "" {
+		if strings.Contains(err.Error(), wire.ExplainSilence(c.Protocol())) {
+			return err
+		}
+		hint = stalled
 	} else if isTimeout(err) && a.total == 0 {
 		hint = "not a byte has come from the peer: does it speak " + c.Protocol().Name() + ", and does it answer to that?"
 	} else if isTimeout(err) || errors.Is(err, io.ErrUnexpectedEOF) {
@@ -157,6 +163,16 @@ func explain(c *parley.Conn, err error) error {
 		return err
 	}
 	return &fault{code: exitCode(err), err: bare(err), hint: hint}
+}
+
+// unconfirmed says how many messages the peer has not confirmed, and what that
+// may mean, or returns "".
+func unconfirmed(c *parley.Conn) string {
+	why, s := wire.ExplainSilence(c.Protocol()), c.Stats()
+	if why == "" || s.Confirmed >= s.MessagesOut {
+		return ""
+	}
+	return plural(int(s.MessagesOut-s.Confirmed), "message") + " not confirmed: " + why
 }
 
 // speaks guesses what a peer speaks from the first bytes it has sent, or

@@ -100,15 +100,7 @@ func (p *page) needs(originals bool) {
 	if !originals {
 		return
 	}
-	peers := os.Getenv("PARLEY_PEERS")
-	if peers == "" {
-		p.t.Skip("PARLEY_PEERS is not set: the page was not run")
-	}
-	var path []string
-	for _, peer := range []string{"oneline", "tinyproto3", "serpy"} {
-		path = append(path, filepath.Join(peers, peer))
-	}
-	p.env = append(p.env, "PYTHONPATH="+strings.Join(path, string(os.PathListSeparator)))
+	p.env = append(p.env, "PYTHONPATH="+findOriginals(p.t, "oneline", "tinyproto3", "serpy"))
 }
 
 // run runs all blocks.

@@ -4,7 +4,6 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"net"
 	"os"
 	"os/exec"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"github.com/parley-net/parley/internal/faultproxy"
+	"github.com/parley-net/parley/internal/originals"
 	"github.com/parley-net/parley/transfer"
 )
 
@@ -198,7 +198,7 @@ func TestOriginalFileClient(t *testing.T) {
 	served, dir := t.TempDir(), t.TempDir()
 	original := func(args ...string) string {
 		t.Helper()
-		p := launched(t, originalTpft(t, dir, append([]string{filepath.Join(os.Getenv("PARLEY_PEERS"), "tpft", "tpft.py"), "-p"}, args...)...))
+		p := launched(t, originalTpft(t, dir, append([]string{tpftProgram(t), "-p"}, args...)...))
 		p.finishes(t, 0)
 		return p.stdout.String() + p.stderr.String()
 	}
@@ -217,18 +217,22 @@ func TestOriginalFileClient(t *testing.T) {
 	holds(t, filepath.Join(served, "there"), []byte("x"))
 }
 
-// originalTpft returns a command that runs Python with the original's modules:
-// PARLEY_PEERS names a folder with tpft/tpft.py and tinyproto3/tinyproto in it.
+func tpftProgram(t *testing.T) string {
+	t.Helper()
+	path, err := originals.File("tpft/tpft.py")
+	if err != nil {
+		t.Skip(err)
+	}
+	return path
+}
+
+// originalTpft returns a command that runs Python with the original's modules.
 func originalTpft(t *testing.T, dir string, args ...string) *exec.Cmd {
 	t.Helper()
-	peers := os.Getenv("PARLEY_PEERS")
-	if peers == "" {
-		t.Skip("PARLEY_PEERS is not set: the original tpft was not tried")
-	}
-	cmd := exec.Command(cmp.Or(os.Getenv("PARLEY_PYTHON"), "python3"), append([]string{"-u"}, args...)...)
+	cmd := exec.Command(originals.Python(), append([]string{"-u"}, args...)...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "PYTHONDONTWRITEBYTECODE=1",
-		"PYTHONPATH="+filepath.Join(peers, "tpft")+string(os.PathListSeparator)+filepath.Join(peers, "tinyproto3"))
+		"PYTHONPATH="+findOriginals(t, "tpft"))
 	return cmd
 }
 

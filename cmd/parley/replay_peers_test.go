@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/parley-net/parley/internal/originals"
 )
 
 // pythonPeer is a driver of interop/peers in a process of its own: an original
@@ -23,15 +25,11 @@ type pythonPeer struct {
 }
 
 // originals says where the originals are, or skips the test.
-func originals(t *testing.T, folder string) string {
+func findOriginals(t *testing.T, names ...string) string {
 	t.Helper()
-	root := os.Getenv("PARLEY_PEERS")
-	if root == "" {
-		t.Skip("PARLEY_PEERS does not name the folder with the pythonPeer Python programs")
-	}
-	path := filepath.Join(root, folder)
-	if _, err := os.Stat(path); err != nil {
-		t.Skipf("PARLEY_PEERS has no %s: %v", folder, err)
+	path, err := originals.Path(names...)
+	if err != nil {
+		t.Skip(err)
 	}
 	return path
 }
@@ -39,7 +37,7 @@ func originals(t *testing.T, folder string) string {
 // startPython starts a driver.
 func startPython(t *testing.T, folder, driver string) *pythonPeer {
 	t.Helper()
-	path := originals(t, folder)
+	path := findOriginals(t, folder)
 	var program bytes.Buffer
 	for _, name := range []string{"driver", driver} {
 		b, err := os.ReadFile(filepath.Join("..", "..", "interop", "peers", name+".py"))
@@ -48,11 +46,7 @@ func startPython(t *testing.T, folder, driver string) *pythonPeer {
 		}
 		program.Write(b)
 	}
-	python := os.Getenv("PARLEY_PYTHON")
-	if python == "" {
-		python = "python3"
-	}
-	cmd := exec.Command(python, "-u", "-c", program.String())
+	cmd := exec.Command(originals.Python(), "-u", "-c", program.String())
 	cmd.Env = append(os.Environ(), "PYTHONPATH="+path, "PYTHONDONTWRITEBYTECODE=1", "PYTHONWARNINGS=ignore")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
@@ -191,7 +185,7 @@ func portOf(t *testing.T, addr string) int {
 func TestReplayOriginals(t *testing.T) {
 	for _, d := range dialogues {
 		t.Run(d.folder+"/"+d.driver, func(t *testing.T) {
-			originals(t, d.folder)
+			findOriginals(t, d.folder)
 			t.Parallel()
 			session := filepath.Join(t.TempDir(), "session.jsonl")
 			url := d.proto + "://127.0.0.1:0"

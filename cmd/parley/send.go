@@ -25,6 +25,7 @@ type sendOptions struct {
 	confirm   bool
 	expect    string
 	reconnect bool
+	ahead     bool
 	preamble  []string
 }
 
@@ -43,7 +44,11 @@ input is never searched for types: --type says what it is.
 
 When all is sent it goes on reading until nothing has come for --wait, or
 --count messages have been printed, or the peer has closed. With --count each
-of them may take as long as --timeout. See "parley help end-of-input".`,
+of them may take as long as --timeout. See "parley help end-of-input".
+
+An original tinyproto peer does not survive that its message meets one of ours.
+So on tinyproto the next message leaves when the last one is confirmed and its
+answer has come, or nothing has come for 50 ms; --ahead sends without waiting.`,
 		Example: `  parley send oneline://localhost:5001 '*IDN?'
   parley send serpy2://localhost:6000 int:3 --count 1 --raw > image.f32
   parley send tinyproto://localhost:8088 - --type bytes --confirm < photo.jpg
@@ -51,6 +56,9 @@ of them may take as long as --timeout. See "parley help end-of-input".`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			e, rest, err := a.target(cmd, args)
 			if err != nil {
+				return err
+			}
+			if err := takeTurns(o.ahead, &e); err != nil {
 				return err
 			}
 			return a.send(cmd.Context(), e, rest, o)
@@ -68,6 +76,7 @@ of them may take as long as --timeout. See "parley help end-of-input".`,
 	f.StringVar(&o.expect, "expect", "", "fail unless something comes back and all of it matches `REGEXP`")
 	f.BoolVar(&o.reconnect, "reconnect", false, "connect again when the connection is lost")
 	f.StringArrayVar(&o.preamble, "preamble", nil, "send `MSG` first, after each connect")
+	aheadFlag(cmd, &o.ahead)
 	o.out.add(cmd)
 	a.dialFlags(cmd)
 	cmd.MarkFlagsMutuallyExclusive("hold", "wait")

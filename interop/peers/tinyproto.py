@@ -72,9 +72,9 @@ class TinyProto(Driver):
         """Waits for the next connection, which is then the current one."""
         self.conn = self.opened.get(timeout=PATIENCE)
 
-    def dial(self, port, marks=""):
+    def dial(self, port, marks="", echo=False):
         """Connects, without waiting for the hello."""
-        self.echo = False
+        self.echo = echo
         self.client = tinyproto.TinyProtoClient()
         self.client.set_conn_handler(self.Connection)
         plug(self.client, marks)
@@ -83,8 +83,8 @@ class TinyProto(Driver):
         else:
             self.client.connect_to("127.0.0.1", port)
 
-    def connect(self, port, marks=""):
-        self.dial(port, marks)
+    def connect(self, port, marks="", echo=False):
+        self.dial(port, marks, echo)
         self.accept()
 
     def send(self, value, times=1):

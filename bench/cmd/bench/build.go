@@ -73,7 +73,7 @@ func (b *built) build(ctx context.Context, needed map[string]bool) error {
 	for _, p := range []string{"redis-server", "node", "python3"} {
 		steps[p] = func(context.Context) error { _, err := exec.LookPath(p); return err }
 	}
-	for _, o := range originals {
+	for _, o := range pythonPeers {
 		steps[o.name] = o.find
 	}
 	for _, what := range slices.Sorted(maps.Keys(needed)) {

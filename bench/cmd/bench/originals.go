@@ -3,19 +3,19 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
+
+	"github.com/parley-net/parley/internal/originals"
 )
 
 // original is one of the Python programs that parley takes the place of. They
 // are found as the tests in interop find them: PARLEY_PYTHON names an
 // interpreter that has them installed, PARLEY_PEERS a folder with their
-// sources.
+// repositories.
 type original struct {
 	name   string
-	folder string // in PARLEY_PEERS
+	folder string // as package originals knows it
 	pip    bool   // may be installed
 	module string
 	wire   string
@@ -23,33 +23,21 @@ type original struct {
 	bye    string // a client that leaves without it stops the server
 }
 
-var originals = []original{
+var pythonPeers = []original{
 	{"socket-oneline", "oneline", true, "socket_oneline", "line", "oneline", "disconnect\n"},
 	{"tinyproto 2.0.1", "tinyproto2", true, "tinyproto", "tinyproto", "tinyproto", ""},
 	{"tinyproto 3.0", "tinyproto3", false, "tinyproto", "tinyproto", "tinyproto", ""},
 	{"serpy", "serpy", false, "serpy", "serpy", "serpy", ""},
-	{"serpy2", "serpy", false, "serpy2", "serpy2", "serpy2", ""},
+	{"serpy2", "serpy2", false, "serpy2", "serpy2", "serpy2", ""},
 }
 
-func python() string {
-	if p := os.Getenv("PARLEY_PYTHON"); p != "" {
-		return p
-	}
-	return "python3"
-}
+func python() string { return originals.Python() }
 
 // pythonPath gives the folder from which an original is imported; "" if it is
 // installed.
 func (o original) pythonPath() string {
-	root := os.Getenv("PARLEY_PEERS")
-	if root == "" {
-		return ""
-	}
-	dir := filepath.Join(root, o.folder)
-	if _, err := os.Stat(filepath.Join(dir, o.module)); err != nil {
-		return ""
-	}
-	return dir
+	path, _ := originals.Path(o.folder)
+	return path
 }
 
 // find tells what an original lacks.

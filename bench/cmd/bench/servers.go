@@ -66,7 +66,7 @@ func echoServers(b *built, framing string) []server {
 			b.parley("tinyproto", "tinyproto", "echo", ""), b.parley("tinyproto", "tinyproto", "echo", "loop"),
 			b.parley("serpy2", "serpy2", "echo", ""), b.parley("serpy2", "serpy2", "echo", "loop"))
 	}
-	for _, o := range originals {
+	for _, o := range pythonPeers {
 		if (o.wire == "line" || o.wire == "serpy") == (framing == "line") {
 			s := o.server(b, "echo")
 			if o.wire == "tinyproto" {

@@ -136,7 +136,7 @@ func fanServers(b *built) []server {
 
 func flowServers(b *built) []server {
 	receivers := []server{b.parley("tinyproto", "", "sink", ""), b.parley("tinyproto", "", "sink", "loop")}
-	for _, o := range originals {
+	for _, o := range pythonPeers {
 		if o.wire == "tinyproto" {
 			receivers = append(receivers, o.server(b, "sink"))
 		}

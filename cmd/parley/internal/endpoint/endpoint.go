@@ -26,6 +26,12 @@ type Endpoint struct {
 	query string // the options as they were written
 }
 
+// Has reports whether the URL has the named option.
+func (e Endpoint) Has(option string) bool {
+	q, err := url.ParseQuery(e.query)
+	return err == nil && q.Has(option)
+}
+
 // forms is what an error about the form of a URL recommends.
 const forms = "write PROTOCOL://HOST:PORT, PROTOCOL+tls://HOST:PORT or PROTOCOL+unix:///PATH"
 

@@ -53,13 +53,14 @@ func wires() []wire {
 			port: 8088,
 			options: []Option{
 				{"eager", "auto|never", "send up to 64 KiB without waiting for the peer's OK (auto)"},
+				{"turns", "on|off", "take turns, as an original peer needs it (off; send, connect and bridge: on unless --ahead)"},
 			},
 			build: func(v *values) parley.Protocol {
-				eager := v.choice("eager", "auto", map[string]string{"auto": "auto", "never": "never"})
-				if eager == "never" {
-					return tinyproto.Protocol{Eager: tinyproto.Never}
+				p := tinyproto.Protocol{Turns: v.choice("turns", "off", map[string]string{"on": "on", "off": "off"}) == "on"}
+				if v.choice("eager", "auto", map[string]string{"auto": "auto", "never": "never"}) == "never" {
+					p.Eager = tinyproto.Never
 				}
-				return tinyproto.Protocol{}
+				return p
 			},
 		},
 		{
