@@ -10,6 +10,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/cmd/parley/internal/program"
 )
 
 // app is what all commands share: the streams, and the flags that mean the
@@ -30,6 +31,8 @@ type app struct {
 	profileURL string // from the configuration
 
 	monitor string // where to show what servers do
+
+	family *program.Family // what serve --exec has started
 
 	tls    tlsFlags
 	limits limitFlags

@@ -12,6 +12,8 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -19,6 +21,7 @@ import (
 
 	"github.com/parley-net/parley"
 	"github.com/parley-net/parley/cmd/parley/internal/endpoint"
+	"github.com/parley-net/parley/cmd/parley/internal/program"
 )
 
 // execOptions are the flags of serve --exec.
@@ -27,8 +30,10 @@ type execOptions struct {
 	shared   bool
 	format   string
 	maxProcs int
-	grace    time.Duration
-	env      []string
+	// maxProcsOfAddr is how many of them are for clients of one address; 0: half.
+	maxProcsOfAddr int
+	grace          time.Duration
+	env            []string
 }
 
 func (o *execOptions) add(cmd *cobra.Command) {
@@ -36,6 +41,7 @@ func (o *execOptions) add(cmd *cobra.Command) {
 	f.BoolVar(&o.shared, "shared", false, "with --exec: one program for all connections of one URL, with --format jsonl")
 	f.StringVar(&o.format, "format", "lines", "with --exec: how messages are written, `FORMAT`: lines, jsonl")
 	f.IntVar(&o.maxProcs, "max-procs", 64, "with --exec: at most `N` programs at a time")
+	f.IntVar(&o.maxProcsOfAddr, "max-procs-per-addr", 0, "with --exec: at most `N` of them for one address (default half of --max-procs)")
 	f.DurationVar(&o.grace, "grace", 2*time.Second, "with --exec: give a program `TIME` to end by itself when its input has ended, before SIGTERM, and at most 0.6s more before SIGKILL")
 	f.StringArrayVar(&o.env, "env", nil, "with --exec: hand on the environment variable `NAME`, or set NAME=VALUE")
 	cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{"lines", "jsonl"}, cobra.ShellCompDirectiveNoFileComp))
@@ -58,7 +64,9 @@ type executor struct {
 	o     execOptions
 	words []string
 	env   []string
-	slots chan struct{}
+	slots *program.Slots
+	says  program.Stderr
+	quiet sync.Once // one warning is enough
 }
 
 // execMode returns the mode of serve --exec.
@@ -77,10 +85,12 @@ func (a *app) execMode(o execOptions) (serveMode, error) {
 		return serveMode{}, usagef("--shared needs --format jsonl, which tells the connections apart")
 	case o.maxProcs < 1:
 		return serveMode{}, usagef("--max-procs %d: want at least 1", o.maxProcs)
+	case o.maxProcsOfAddr < 0:
+		return serveMode{}, usagef("--max-procs-per-addr %d: want at least 1", o.maxProcsOfAddr)
 	case o.grace < 0:
 		return serveMode{}, usagef("--grace %v: want 0 or more", o.grace)
 	}
-	x := &executor{a: a, o: o, words: words, env: environment(o.env), slots: make(chan struct{}, o.maxProcs)}
+	x := &executor{a: a, o: o, words: words, env: environment(o.env), slots: program.NewSlots(o.maxProcs, o.maxProcsOfAddr)}
 	if o.shared {
 		s := &sharedExecutor{executor: x}
 		return serveMode{serve: s.serve, end: s.end}, nil
@@ -96,9 +106,10 @@ func (x *executor) serve(e *endpoint.Endpoint, srv *parley.Server) error {
 	return nil
 }
 
-// environment returns the part of ours that programs get.
+// environment returns the part of ours that programs get. Python is told not to
+// hold its output back, as it does where that is no terminal.
 func environment(more []string) []string {
-	var env []string
+	env := []string{"PYTHONUNBUFFERED=1"}
 	for _, kv := range os.Environ() {
 		name, _, _ := strings.Cut(kv, "=")
 		if slices.Contains(passedOn, name) || strings.HasPrefix(name, "LC_") || slices.Contains(more, name) {
@@ -110,15 +121,21 @@ func environment(more []string) []string {
 			env = append(env, kv)
 		}
 	}
-	return env
+	return env // of two values of a name the later one counts
+}
+
+// client is the program of a connection, with what has been written to it.
+type client struct {
+	*program.Program
+	source *program.Source
+	fed    atomic.Uint64 // messages
+	all    atomic.Uint64 // so many there are, once the client's stream has ended; 0: it has not
 }
 
 // open starts the program of a new connection.
 func (x *executor) open(c *parley.Conn, url string) error {
-	select {
-	case x.slots <- struct{}{}:
-	default:
-		return fmt.Errorf("%d programs run already, as many as --max-procs allows", x.o.maxProcs)
+	if err := x.slots.Take(c.RemoteAddr()); err != nil {
+		return err
 	}
 	env := append(slices.Clip(x.env),
 		"PARLEY_URL="+url,
@@ -126,21 +143,18 @@ func (x *executor) open(c *parley.Conn, url string) error {
 		"PARLEY_PEER="+c.RemoteAddr().String(),
 		fmt.Sprintf("PARLEY_CONN=%d", c.ID()))
 	p := x.program(env, x.a.log.With("conn", c.ID()))
-	p.line = func(line []byte) { x.answer(c, p, line) }
-	p.ended = func() { c.Close() }
-	if err := p.start(); err != nil {
-		<-x.slots
+	p.Line = func(line []byte) { x.answer(c, p, line) }
+	p.Ended = func() { c.Close() }
+	if err := p.Start(); err != nil {
+		x.slots.Give(c.RemoteAddr())
 		return err
 	}
-	// A connection that has ended must not wait for a program that does not
-	// read.
-	context.AfterFunc(c.Context(), func() { p.stdin.Close() })
-	c.SetValue(p)
+	c.SetValue(&client{Program: p, source: p.Input.NewSource()})
 	return nil
 }
 
 // program returns a program that is not yet started.
-func (x *executor) program(env []string, log *slog.Logger) *program {
+func (x *executor) program(env []string, log *slog.Logger) *program.Program {
 	longest := execLine
 	if n := x.a.limits.maxMessage; n > 0 {
 		longest = int(min(n, math.MaxInt32/2))
@@ -148,28 +162,39 @@ func (x *executor) program(env []string, log *slog.Logger) *program {
 	if x.o.format == "jsonl" {
 		longest += longest/3 + 4096 // base64, and the rest of the record
 	}
-	p := &program{cmd: exec.Command(x.words[0], x.words[1:]...), grace: x.o.grace, maxLine: longest, log: log}
-	p.cmd.Env = env
+	p := &program.Program{
+		Cmd: exec.Command(x.words[0], x.words[1:]...), Family: x.a.family, Grace: x.o.grace, MaxLine: longest,
+		Log: log, Stderr: &x.says, Quiet: func() { x.mayBuffer(log) },
+	}
+	p.Cmd.Env = env
 	return p
+}
+
+// mayBuffer warns once of a program that reads and prints nothing.
+func (x *executor) mayBuffer(log *slog.Logger) {
+	x.quiet.Do(func() {
+		log.Warn("the program has read a line and printed nothing for 2s: it may hold its output back, as most do where it is no terminal",
+			"hint", "let it flush each line, or put stdbuf -oL in front of it")
+	})
 }
 
 // close ends the program of a connection that has ended.
 func (x *executor) close(c *parley.Conn) {
-	p, ok := c.Value().(*program)
+	p, ok := c.Value().(*client)
 	if !ok {
 		return // it was never started
 	}
-	p.end()
-	<-x.slots
+	p.End()
+	x.slots.Give(c.RemoteAddr())
 }
 
 // ServeMessage writes a message to the program.
-func (x *executor) ServeMessage(_ context.Context, c *parley.Conn, m parley.Message) error {
+func (x *executor) ServeMessage(ctx context.Context, c *parley.Conn, m parley.Message) error {
 	line, err := x.lineOf(c, m)
 	if err != nil {
 		return err
 	}
-	return c.Value().(*program).write(line, x.a.answerTimeout())
+	return c.Value().(*client).source.Put(ctx, line, x.a.timeout)
 }
 
 // lineOf returns the line that tells the program of m.
@@ -188,13 +213,17 @@ func (x *executor) lineOf(c *parley.Conn, m parley.Message) ([]byte, error) {
 }
 
 // answer sends a line of the program.
-func (x *executor) answer(c *parley.Conn, p *program, line []byte) {
+func (x *executor) answer(c *parley.Conn, p *program.Program, line []byte) {
 	m, err := x.message(line)
 	if err == nil {
 		err = c.Send(c.Context(), m)
 	}
-	if err != nil && c.Err() == nil {
-		p.notSent(line, err)
+	switch {
+	case err == nil:
+	case c.Err() != nil:
+		p.Unheard(1, c.Err())
+	default:
+		p.NotSent(line, err)
 	}
 }
 

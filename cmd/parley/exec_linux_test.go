@@ -3,8 +3,10 @@ package main
 import (
 	"bufio"
 	"context"
+	"encoding/binary"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,21 +23,23 @@ import (
 
 // execServer is parley serve --exec in a process of its own.
 type execServer struct {
-	t    *testing.T
-	cmd  *exec.Cmd
-	addr string
-	mark string // in the environment of all that it starts
+	t      *testing.T
+	cmd    *exec.Cmd
+	addr   string
+	mark   string // in the environment of all that it starts
+	killed bool   // by the test
 }
 
 const markEnv = "PARLEY_TEST_MARK"
 
-func startExecServer(t *testing.T, grace time.Duration, script string) *execServer {
+func startExecServer(t *testing.T, grace time.Duration, script string, more ...string) *execServer {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "script")
 	if err := os.WriteFile(file, []byte(script), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	s := &execServer{t: t, mark: file, cmd: exec.Command("parley", "serve", "tinyproto://127.0.0.1:0", "--exec", "sh "+file, "--grace", grace.String(), "--max-message", "1M", "--max-output", "1M", "--env", markEnv+"="+file)}
+	s.cmd.Args = append(s.cmd.Args, more...)
 	stderr, err := s.cmd.StderrPipe()
 	if err == nil {
 		err = s.cmd.Start()
@@ -63,7 +67,7 @@ func startExecServer(t *testing.T, grace time.Duration, script string) *execServ
 		late := time.AfterFunc(patience, func() { s.cmd.Process.Kill() })
 		defer late.Stop()
 		<-logged
-		if err := s.cmd.Wait(); err != nil {
+		if err := s.cmd.Wait(); err != nil && !s.killed {
 			t.Errorf("the server: %v", err)
 		}
 	})
@@ -214,5 +218,70 @@ func TestExecBadPrograms(t *testing.T) {
 				t.Errorf("the server has held %d MiB", peak>>20)
 			}
 		})
+	}
+}
+
+// One client sends far more than a shared program reads, another one takes nothing
+// of what it is told, a third asks for an answer above 64 KiB and never agrees to
+// it: whoever is honest is answered meanwhile, and the program lives.
+//
+// Verifies: EXEC-01
+func TestSharedProgram(t *testing.T) {
+	s := startExecServer(t, 300*time.Millisecond, "exec answers", "--shared", "--format", "jsonl")
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	raw := func(b string) net.Conn {
+		nc, err := net.Dial("tcp", s.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { nc.Close() })
+		go io.WriteString(nc, b) // as much as the server takes
+		return nc
+	}
+	message := func(text string) string {
+		return string(binary.BigEndian.AppendUint32(nil, uint32(len(text)))) + text
+	}
+	raw("\xff" + strings.Repeat(message(strings.Repeat("x", 50_000)), 20))
+	raw("\xff" + strings.Repeat(message("hello"), 200_000))
+	raw("\xff" + message("large"))
+	c, err := parley.Dial(ctx, tinyproto.Protocol{}, s.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.CloseNow()
+	var longest time.Duration
+	for range 200 {
+		began := time.Now()
+		if m, err := c.Call(ctx, parley.Text("honest")); err != nil || m.Text() != "ok" {
+			t.Fatalf("%v, %v", m, err)
+		}
+		longest = max(longest, time.Since(began))
+	}
+	t.Logf("200 answers, the slowest after %v; the server's peak %d MiB", longest, s.peak()>>20)
+	if len(s.family()) == 0 {
+		t.Error("the program has ended")
+	}
+}
+
+// What a server has started ends also when nobody tells it to.
+//
+// Verifies: EXEC-02
+func TestServerIsKilled(t *testing.T) {
+	s := startExecServer(t, time.Minute, "trap '' TERM HUP; echo ready; while :; do sleep 0.1; done")
+	c, err := parley.Dial(t.Context(), tinyproto.Protocol{}, s.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.CloseNow()
+	if m, err := c.Receive(t.Context()); err != nil || m.Text() != "ready" {
+		t.Fatal(m, err)
+	}
+	s.killed = true
+	s.cmd.Process.Kill()
+	for late := time.Now().Add(patience); len(s.family()) > 0; runtime.Gosched() {
+		if time.Now().After(late) {
+			t.Fatalf("still there: %v", s.family())
+		}
 	}
 }

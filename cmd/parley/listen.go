@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"os"
 	"time"
@@ -35,7 +34,7 @@ func (a *app) server(e endpoint.Endpoint) (*parley.Server, error) {
 		Timeouts:        a.timeouts(),
 		MaxConns:        a.limits.maxConns,
 		MaxConnsPerAddr: a.limits.maxConnsOfAddr,
-		Logger:          slog.New(&logHandler{a.log.Handler()}),
+		Logger:          a.log,
 		Trace:           a.tracer(),
 	}
 	if e.TLS {

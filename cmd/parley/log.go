@@ -7,35 +7,27 @@ import (
 	"log/slog"
 
 	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/internal/loglimit"
 )
 
 // newLogger returns the log of a command: warnings, with verbose 1 connections
-// too, with 2 everything.
+// too, with 2 everything. What peers can have written to it is bounded over all
+// servers of the command.
 func newLogger(w io.Writer, verbose int) *slog.Logger {
 	level := slog.LevelWarn - slog.Level(4*verbose)
-	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
+	return slog.New(loglimit.New(hints{slog.NewTextHandler(w, &slog.HandlerOptions{Level: level})}))
 }
 
-// logHandler is the log of a server. It raises the end of a connection to a
-// warning if it was not a proper one, and says what the peer may have been. (A
-// client's command says so itself.)
-type logHandler struct{ slog.Handler }
-
-// Enabled lets the end of connections through to Handle.
-func (h *logHandler) Enabled(_ context.Context, l slog.Level) bool {
-	return l >= slog.LevelInfo || h.Handler.Enabled(context.Background(), l)
-}
+// hints adds to the end of a connection what the peer may have been.
+type hints struct{ slog.Handler }
 
 // Handle logs one record.
-func (h *logHandler) Handle(ctx context.Context, r slog.Record) error {
+func (h hints) Handle(ctx context.Context, r slog.Record) error {
 	if r.Message == "connection closed" {
 		r.Attrs(func(a slog.Attr) bool {
 			err, ok := a.Value.Any().(error)
 			if !ok || a.Key != "reason" {
 				return true
-			}
-			if isAbnormal(err) {
-				r.Level = slog.LevelWarn
 			}
 			if hint := whoWasThat(err); hint != "" {
 				r.AddAttrs(slog.String("hint", hint))
@@ -43,31 +35,24 @@ func (h *logHandler) Handle(ctx context.Context, r slog.Record) error {
 			return false
 		})
 	}
-	if !h.Handler.Enabled(ctx, r.Level) {
-		return nil
-	}
 	return h.Handler.Handle(ctx, r)
 }
 
 // WithAttrs keeps the handler's behaviour.
-func (h *logHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return &logHandler{h.Handler.WithAttrs(attrs)}
-}
+func (h hints) WithAttrs(attrs []slog.Attr) slog.Handler { return hints{h.Handler.WithAttrs(attrs)} }
 
 // WithGroup keeps the handler's behaviour.
-func (h *logHandler) WithGroup(name string) slog.Handler {
-	return &logHandler{h.Handler.WithGroup(name)}
-}
+func (h hints) WithGroup(name string) slog.Handler { return hints{h.Handler.WithGroup(name)} }
 
-// isAbnormal reports whether a connection should not have ended so. That a
-// peer goes away, or is idle for too long, is normal.
-func isAbnormal(err error) bool {
-	for _, normal := range []error{parley.ErrPeerClosed, parley.ErrClosed, parley.ErrServerClosed} {
-		if errors.Is(err, normal) {
-			return false
-		}
+// arrivals says how many bytes have arrived at who writes to l, which may log more
+// the more that are.
+func arrivals(l *slog.Logger, total func() uint64) { loglimit.New(l.Handler()).Add(total) }
+
+// flushLog tells what was left out of the log.
+func flushLog(l *slog.Logger) {
+	if l != nil {
+		loglimit.New(l.Handler()).Flush()
 	}
-	return !errors.As(err, new(*parley.ConnError)) && !isTimeout(err)
 }
 
 // whoWasThat guesses what a client of a server spoke that broke the rules so.

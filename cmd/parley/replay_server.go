@@ -42,7 +42,7 @@ func (a *app) replayServer(ctx context.Context, e endpoint.Endpoint, s *session,
 				failed = err
 			}
 			if o.loop {
-				a.log.Error(err.Error(), "conn", c.ID())
+				a.log.Error("a client does not follow the recording", "conn", c.ID(), "peer", c.RemoteAddr(), "error", err)
 			}
 		}
 		if failed != nil && !o.loop || p.done() {

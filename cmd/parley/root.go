@@ -7,6 +7,8 @@ import (
 	"io"
 
 	"github.com/spf13/cobra"
+
+	"github.com/parley-net/parley/cmd/parley/internal/program"
 )
 
 // commands makes every command. To add one, write a function like these in a
@@ -84,13 +86,14 @@ func (a *app) checked(cmd *cobra.Command) *cobra.Command {
 
 // run runs the command line and returns the exit code.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	a := &app{stdin: stdin, stdout: stdout, stderr: stderr}
+	a := &app{stdin: stdin, stdout: stdout, stderr: stderr, family: new(program.Family)}
 	root := rootCmd(a)
 	root.SetArgs(args)
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
+	flushLog(a.log)
 	if err == nil {
 		return exitOK
 	}

@@ -26,6 +26,8 @@ import (
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"parley":  main,
+		"answers": jsonAnswers,
+		"flood":   flood,
 		"environ": func() { os.WriteFile(os.Args[1], []byte(strings.Join(os.Environ(), "\x00")), 0o666) },
 	})
 }

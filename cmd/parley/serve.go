@@ -43,19 +43,26 @@ ends; a second one ends it at once.
 
 --exec runs a program for each connection. Each message is a line on its
 standard input, each line of its standard output is a message back; on oneline
-it answers the latest command. It must not hold lines back: python3 -u, or
-"stdbuf -oL" in front of other programs. With --format jsonl the lines are JSON, with
+it answers the latest command. It must not hold lines back: it has to flush each
+one, or "stdbuf -oL" in front of it helps; Python is told by PYTHONUNBUFFERED=1. With
+--format jsonl the lines are JSON, with
 types, bytes in base64 and oneline's invalid flag. What it writes to standard
-error goes to the log, at most 100 lines a second. A line it prints may be as
+error goes to the log, at most 100 lines a second of all programs. A line it prints may be as
 long as a message of --max-message, 16 MiB without it. When the connection ends,
 its standard input is closed; if it has not ended after --grace it gets SIGTERM,
 and after the same time again, at most 0.6s, SIGKILL, together with all that it
 has started, except what has left its process group (setsid, a daemon). On
 oneline it must not speak before the first command.
 
+A server that is killed takes its programs with it on Linux, not what these have
+started. Half of --max-procs is for others than one address.
+
 With --shared one program serves all connections: "conn" in the lines it gets is
 the connection, "dir" is open, in or close; a line of its own goes to the
-connection that "conn" names, without one to all.
+connection that "conn" names, without one to all. It reads them in turns: a
+connection that has 64 KiB waiting for it is not read. Whoever leaves more than 8
+MiB of its answers untaken is cut; others do not wait for that. A line that is
+too long is lost, not the program.
 
 --replies plays a device from a TOML file, see "parley help replies".
 

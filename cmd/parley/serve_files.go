@@ -1,7 +1,6 @@
 package main
 
 import (
-	"log/slog"
 	"os"
 	"time"
 
@@ -41,7 +40,7 @@ func (a *app) filesMode(o folderOptions) (serveMode, error) {
 		Writable:     o.writable,
 		KeepExisting: !o.force,
 		MaxFile:      int64(o.maxFile),
-		Logger:       slog.New(&logHandler{a.log.Handler()}),
+		Logger:       a.log,
 	}
 	serve := func(e *endpoint.Endpoint, srv *parley.Server) error {
 		if e.Protocol.Name() != "tinyproto" {

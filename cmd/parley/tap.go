@@ -169,6 +169,7 @@ func (a *app) tap(ctx context.Context, at, target endpoint.Endpoint, o tapOption
 		w.close()
 		return err
 	}
+	arrivals(a.log, p.Arrived)
 	fmt.Fprintln(a.stderr, "listening on "+at.At(l.Addr()).String())
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -25,7 +25,7 @@ func (w *tapWatch) print(t *tapped, i tap.Item) {
 	}
 	m, err := w.out.shaped(context.Background(), m)
 	if err != nil {
-		w.a.log.Warn("can't print a message", "conn", t.id, "error", err)
+		t.log.Warn("can't print a message", "error", err)
 		return
 	}
 	delta, rtt := 0.0, -1.0
@@ -48,7 +48,7 @@ func (w *tapWatch) print(t *tapped, i tap.Item) {
 		}
 		line, err := r.appendLine(w.line)
 		if err != nil {
-			w.a.log.Warn("can't print a message", "conn", t.id, "error", err)
+			t.log.Warn("can't print a message", "error", err)
 			return
 		}
 		w.line = line

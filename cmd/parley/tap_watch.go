@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net"
 	"net/netip"
 	"os"
@@ -41,6 +42,7 @@ type tapWatch struct {
 // tapped is one connection.
 type tapped struct {
 	id      uint64
+	log     *slog.Logger
 	decoder *tap.Decoder
 	flow    *pcapng.Flow
 	now     time.Time    // of the event that is being looked at
@@ -160,14 +162,14 @@ func (w *tapWatch) event(ev tap.Event) {
 		t.ending, t.cutOff = true, ""
 		t.decoder.EOF(ev.From)
 		t.ending = false
-		w.a.log.Debug("end of stream", "conn", t.id, "from", sideName(ev.From))
+		t.log.Debug("end of stream", "from", sideName(ev.From))
 		w.write(&recording.Entry{Event: recording.End, Dir: dirOf(ev.From), Error: t.cutOff}, t)
 	case tap.Reset:
 		if w.pcap != nil {
 			t.flow.Reset(ev.Time, client)
 		}
 		t.over = [2]bool{true, true}
-		w.a.log.Info("connection reset", "conn", t.id, "from", sideName(ev.From), "reason", ev.Err)
+		t.log.Info("connection reset", "from", sideName(ev.From), "reason", ev.Err)
 		w.write(&recording.Entry{Event: recording.Reset, Dir: dirOf(ev.From)}, t)
 	case tap.Closed:
 		for _, from := range []wire.Role{wire.Dialing, wire.Accepting} {
@@ -175,7 +177,7 @@ func (w *tapWatch) event(ev tap.Event) {
 				t.flow.Fin(ev.Time, from == wire.Dialing)
 			}
 		}
-		w.a.log.Info("connection closed", "conn", t.id)
+		t.log.Info("connection closed")
 		delete(w.tapped, ev.Conn)
 		w.end()
 	}
@@ -190,8 +192,8 @@ func (w *tapWatch) end() {
 
 // opened begins to follow a connection.
 func (w *tapWatch) opened(ev tap.Event) {
-	w.a.log.Info("connection open", "conn", ev.Conn, "client", ev.Client, "target", ev.Server)
-	t := &tapped{id: ev.Conn, now: ev.Time}
+	t := &tapped{id: ev.Conn, now: ev.Time, log: w.a.log.With("conn", ev.Conn, "client", ev.Client)}
+	t.log.Info("connection open", "target", ev.Server)
 	w.tapped[ev.Conn] = t
 	if w.began.IsZero() {
 		w.began = ev.Time
@@ -244,7 +246,7 @@ func (w *tapWatch) trace(t *tapped, ev tap.Event) {
 
 // item looks at something that was said.
 func (w *tapWatch) item(t *tapped, i tap.Item) {
-	log := w.a.log.With("conn", t.id, "from", sideName(i.From))
+	log := t.log.With("from", sideName(i.From))
 	e := &recording.Entry{Dir: dirOf(i.From)}
 	switch i.Kind {
 	case tap.Open:
@@ -286,7 +288,7 @@ func (w *tapWatch) write(e *recording.Entry, t *tapped) {
 	e.Conn, e.At = int(t.id), t.now.Sub(w.began)
 	line, err := recording.Append(w.line[:0], e)
 	if err != nil {
-		w.a.log.Warn("can't record a message", "conn", t.id, "error", err)
+		t.log.Warn("can't record a message", "error", err)
 		return
 	}
 	w.line = line

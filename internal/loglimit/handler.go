@@ -14,7 +14,8 @@ import (
 
 // Handler is a slog.Handler that bounds the records that have a "peer" or a
 // "client" among their attributes, or in their place "for", a client for whom a
-// connection was made; others pass. A record's kind is its message, its
+// connection was made; others pass, and so does what is below
+// slog.LevelInfo, which somebody has asked for. A record's kind is its message, its
 // connection the value of "conn" together with that of the peer.
 //
 // Beyond the bounds a record is counted. A warning tells the counts of a second,
@@ -46,6 +47,9 @@ func (h *Handler) Enabled(ctx context.Context, l slog.Level) bool { return h.inn
 
 // Handle passes r on, or counts it.
 func (h *Handler) Handle(ctx context.Context, r slog.Record) error {
+	if r.Level < slog.LevelInfo {
+		return h.inner.Handle(ctx, r)
+	}
 	of := h.of
 	r.Attrs(func(a slog.Attr) bool {
 		of.note(a)

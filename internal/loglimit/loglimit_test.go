@@ -192,6 +192,18 @@ func TestMemory(t *testing.T) {
 	})
 }
 
+// What somebody debugs with is not bounded.
+func TestDebug(t *testing.T) {
+	var b book
+	l := slog.New(New(slog.NewTextHandler(&b, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	for range 300 {
+		l.Debug("confirmed", "conn", 1, "peer", "192.0.2.1:1")
+	}
+	if n := strings.Count(b.String(), "confirmed"); n != 300 {
+		t.Errorf("%d lines", n)
+	}
+}
+
 // A level that is off is neither logged nor counted.
 func TestLevel(t *testing.T) {
 	var b book

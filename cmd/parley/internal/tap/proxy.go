@@ -40,11 +40,15 @@ type Proxy struct {
 	// Drain bounds the end of Serve.
 	Drain time.Duration
 
-	once  sync.Once
-	queue *queue
-	last  atomic.Uint64
-	open  atomic.Int64
+	once    sync.Once
+	queue   *queue
+	last    atomic.Uint64
+	open    atomic.Int64
+	arrived atomic.Uint64
 }
+
+// Arrived is how many bytes have arrived from clients and targets.
+func (p *Proxy) Arrived() uint64 { return p.arrived.Load() }
 
 func (p *Proxy) init() { p.once.Do(func() { p.queue = newQueue(p.MaxBehind) }) }
 
@@ -156,6 +160,7 @@ func (c *conn) pump(from wire.Role) {
 		n, err := src.Read(buf)
 		if n > 0 {
 			waited = false
+			c.p.arrived.Add(uint64(n))
 			// Told before it is passed on, so that its consequences come later.
 			c.p.see(Event{Conn: c.id, Kind: Data, From: from}, buf[:n])
 			if _, err := dst.Write(buf[:n]); err != nil {

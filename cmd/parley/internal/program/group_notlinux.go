@@ -1,8 +1,9 @@
-//go:build unix
+//go:build unix && !linux
 
-package main
+package program
 
 import (
+	"os"
 	"os/exec"
 	"syscall"
 )
@@ -11,6 +12,9 @@ import (
 // starts can be ended with it.
 func ownGroup(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }
 
-func terminateGroup(cmd *exec.Cmd) { syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
+type starter struct{}
 
-func killGroup(cmd *exec.Cmd) { syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+func (starter) do(f func() error) error { return f() }
+
+// unread is not known here.
+func unread(*os.File) int { return 0 }

@@ -1,0 +1,226 @@
+package program
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"time"
+)
+
+const (
+	// perSource is how many bytes of a source wait for the program, at most, or
+	// one line that is longer; together is how many of all of them do.
+	perSource = 64 << 10
+	together  = 16 << 20
+)
+
+// ErrNotReading: the program has not taken anything for as long as a source
+// waits.
+var ErrNotReading = errors.New("--exec: the program has not read its standard input")
+
+// Input is the standard input of a program. Its sources have their turns, line by
+// line, so that none of them can keep the program for itself.
+type Input struct {
+	w     io.WriteCloser
+	taken func(lines uint64) // is told when the program has taken a line; or nil
+
+	mu      sync.Mutex
+	turns   []*Source // those that have lines waiting
+	held    int       // bytes that wait, of all
+	waiting []*wait   // for room, the longest wait first
+	writing bool      // there is a goroutine that writes
+	closing bool      // close it when all is written
+	closed  bool
+	read    time.Time // when the program has last taken a line
+	lines   uint64    // that it has taken
+}
+
+// Source is one that writes lines to an Input.
+type Source struct {
+	in    *Input
+	lines [][]byte
+	held  int
+}
+
+// wait is a line for which there is no room yet.
+type wait struct {
+	s     *Source
+	line  []byte
+	taken chan struct{} // closed when it is queued
+}
+
+// NewSource returns a source without lines.
+func (in *Input) NewSource() *Source { return &Source{in: in} }
+
+// Put queues line, which is the Input's from then on, and waits for room as long
+// as ctx and, if it is not zero, limit: no longer than the program takes nothing.
+// That the program does not want any more is no error.
+func (s *Source) Put(ctx context.Context, line []byte, limit time.Duration) error {
+	in := s.in
+	w := &wait{s, line, make(chan struct{})}
+	in.mu.Lock()
+	in.waiting = append(in.waiting, w)
+	in.admit()
+	in.mu.Unlock()
+	select {
+	case <-w.taken:
+		return nil
+	default:
+	}
+	defer in.giveUp(w)
+	began := time.Now()
+	for {
+		var late <-chan time.Time
+		if limit > 0 {
+			late = time.After(limit - time.Since(in.lastRead(began)))
+		}
+		select {
+		case <-w.taken:
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-late:
+			if time.Since(in.lastRead(began)) >= limit {
+				return fmt.Errorf("%w for %v", ErrNotReading, limit)
+			}
+		}
+	}
+}
+
+// lastRead is when the program has last taken a line, or began if that is later.
+func (in *Input) lastRead(began time.Time) time.Time {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.read.After(began) {
+		return in.read
+	}
+	return began
+}
+
+// PutAtOnce queues line whether or not there is room: for the few that must not
+// wait.
+func (s *Source) PutAtOnce(line []byte) {
+	s.in.mu.Lock()
+	defer s.in.mu.Unlock()
+	s.in.queue(s, line)
+}
+
+// giveUp takes w out of the queue if it is still in it.
+func (in *Input) giveUp(w *wait) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.waiting = slices.DeleteFunc(in.waiting, func(o *wait) bool { return o == w })
+	in.admit() // it may have stood in others' way
+}
+
+// What follows is called with the lock held.
+
+// fits reports whether there is room for a line. One that is longer than a bound
+// has room when nothing else waits that counts for it.
+func (in *Input) fits(s *Source, line []byte) bool {
+	return (s.held == 0 || s.held+len(line) <= perSource) && (in.held == 0 || in.held+len(line) <= together)
+}
+
+func (in *Input) queue(s *Source, line []byte) {
+	if in.closed {
+		return
+	}
+	if len(s.lines) == 0 {
+		in.turns = append(in.turns, s)
+	}
+	s.lines = append(s.lines, line)
+	s.held += len(line)
+	in.held += len(line)
+	if !in.writing {
+		in.writing = true
+		go in.write()
+	}
+}
+
+// admit queues the lines for which there is room now. One that only its own
+// source holds up is passed over; one for which there is no room at all is not,
+// so that it has its turn.
+func (in *Input) admit() {
+	full := false
+	held := map[*Source]bool{} // a source's lines keep their order
+	in.waiting = slices.DeleteFunc(in.waiting, func(w *wait) bool {
+		switch {
+		case in.closed:
+		case full || held[w.s]:
+			return false
+		case w.s.held > 0 && w.s.held+len(w.line) > perSource:
+			held[w.s] = true
+			return false
+		case !in.fits(w.s, w.line):
+			full = true
+			return false
+		}
+		in.queue(w.s, w.line)
+		close(w.taken)
+		return true
+	})
+}
+
+// write writes what waits, until nothing does.
+func (in *Input) write() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for len(in.turns) > 0 && !in.closed {
+		s := in.turns[0]
+		line := s.lines[0]
+		in.mu.Unlock()
+		_, err := in.w.Write(line)
+		in.mu.Lock()
+		if err != nil {
+			in.close() // it does not want any more
+			break
+		}
+		in.read = time.Now()
+		if in.lines++; in.taken != nil {
+			in.taken(in.lines)
+		}
+		s.lines = s.lines[1:]
+		s.held -= len(line)
+		in.held -= len(line)
+		in.turns = in.turns[1:]
+		if len(s.lines) > 0 {
+			in.turns = append(in.turns, s)
+		}
+		in.admit()
+	}
+	in.writing = false
+	if in.closing {
+		in.close()
+	}
+}
+
+// close closes the stream; what waits is dropped.
+func (in *Input) close() {
+	if in.closed {
+		return
+	}
+	in.closed = true
+	in.turns = nil
+	in.w.Close()
+	in.admit()
+}
+
+// CloseAfter closes the program's standard input when what waits is written.
+func (in *Input) CloseAfter() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.closing = true
+	if !in.writing {
+		in.close()
+	}
+}
+
+// Close closes the program's standard input now.
+func (in *Input) Close() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.close()
+}

@@ -1,0 +1,176 @@
+package program
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// reader is a program that reads when it is told to.
+type reader struct {
+	*bufio.Reader
+	t *testing.T
+}
+
+func newInput(t *testing.T) (*Input, reader) {
+	r, w := io.Pipe()
+	return &Input{w: w}, reader{bufio.NewReader(r), t}
+}
+
+// line reads one line. As each is one write, nothing is read of the next one.
+func (r reader) line() string {
+	r.t.Helper()
+	line, err := r.ReadString('\n')
+	if err != nil {
+		r.t.Errorf("after %.20q: %v", line, err)
+	}
+	return strings.TrimSuffix(line, "\n")
+}
+
+func (r reader) expect(want ...string) {
+	r.t.Helper()
+	for _, w := range want {
+		if got := r.line(); got != w {
+			r.t.Errorf("the program reads %.20q, want %.20q", got, w)
+		}
+	}
+}
+
+// Sources have their turns line by line, and each its lines in order.
+//
+// Verifies: EXEC-01
+func TestTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		in, program := newInput(t)
+		a, b, c := in.NewSource(), in.NewSource(), in.NewSource()
+		put := func(s *Source, name string, n int) {
+			for i := range n {
+				if err := s.Put(t.Context(), fmt.Appendf(nil, "%s%d\n", name, i), 0); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		put(a, "a", 4)
+		put(b, "b", 2)
+		put(c, "c", 1)
+		program.expect("a0", "b0", "c0", "a1", "b1", "a2", "a3")
+		in.CloseAfter()
+		if _, err := program.Read(make([]byte, 1)); err != io.EOF {
+			t.Error(err)
+		}
+		put(a, "a", 1) // nobody wants it, which is no error
+	})
+}
+
+// A source that sends more than its share waits, and nobody else does.
+//
+// Verifies: EXEC-01
+func TestShare(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		in, program := newInput(t)
+		greedy, modest := in.NewSource(), in.NewSource()
+		line := []byte(strings.Repeat("x", 999) + "\n")
+		put := 0
+		go func() {
+			for range 100 {
+				if greedy.Put(t.Context(), line, 0) != nil {
+					return
+				}
+				put++
+			}
+		}()
+		synctest.Wait()
+		if want := perSource / len(line); put != want || in.held > perSource {
+			t.Errorf("%d lines wait, %d bytes, want %d", put, in.held, want)
+		}
+		if err := modest.Put(t.Context(), []byte("modest\n"), time.Second); err != nil {
+			t.Error(err)
+		}
+		program.line()
+		program.expect("modest")
+		for range 99 {
+			program.line()
+		}
+		synctest.Wait()
+		if put != 100 || in.held != 0 || len(in.turns) != 0 {
+			t.Errorf("%d lines, %d bytes left", put, in.held)
+		}
+	})
+}
+
+// All sources together have a bound too; a line that is longer than any bound
+// has its turn when nothing else waits.
+//
+// Verifies: EXEC-01
+func TestTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		in, program := newInput(t)
+		line := []byte(strings.Repeat("x", perSource-1) + "\n")
+		const sources = together/perSource + 10
+		put := make(chan bool, sources)
+		for range sources {
+			go func() { put <- in.NewSource().Put(t.Context(), line, 0) == nil }()
+		}
+		synctest.Wait()
+		if len(put) != together/perSource || in.held > together {
+			t.Errorf("%d sources have put a line, %d bytes", len(put), in.held)
+		}
+		long := make(chan error)
+		go func() { long <- in.NewSource().Put(t.Context(), append(make([]byte, together), '\n'), 0) }()
+		synctest.Wait()
+		late := in.NewSource()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := late.Put(ctx, []byte("late\n"), 0); !errors.Is(err, context.DeadlineExceeded) {
+			t.Error(err)
+		}
+		for range sources {
+			program.line()
+		}
+		if err := <-long; err != nil {
+			t.Error(err)
+		}
+		if got := len(program.line()); got != together {
+			t.Errorf("a line of %d bytes", got)
+		}
+		if err := late.Put(t.Context(), []byte("late\n"), 0); err != nil {
+			t.Error(err)
+		}
+		program.expect("late")
+	})
+}
+
+// A limit bounds how long the program takes nothing at all.
+//
+// Verifies: EXEC-01
+func TestNotReading(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		in, program := newInput(t)
+		s := in.NewSource()
+		line := []byte(strings.Repeat("x", perSource/4-1) + "\n")
+		for range 4 {
+			s.Put(t.Context(), line, time.Second)
+		}
+		began := time.Now()
+		if err := s.Put(t.Context(), line, time.Second); !errors.Is(err, ErrNotReading) || time.Since(began) != time.Second {
+			t.Errorf("%v after %v", err, time.Since(began))
+		}
+		done := make(chan error)
+		go func() { done <- s.Put(t.Context(), []byte(strings.Repeat("x", perSource-1)+"\n"), time.Second) }()
+		for range 4 { // slowly, but it reads
+			time.Sleep(900 * time.Millisecond)
+			program.line()
+		}
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		in.Close()
+		synctest.Wait()
+	})
+}

@@ -1,0 +1,263 @@
+// Package program runs the programs of serve --exec: processes that read lines
+// and print lines, and that end with whom they are for.
+package program
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// lastGrace is the most that a program gets between SIGTERM and SIGKILL. Its
+	// input has ended long before.
+	lastGrace = 600 * time.Millisecond
+	// quietTime is how long a program that reads may print nothing at all before it
+	// is taken for one that holds its output back.
+	quietTime = 2 * time.Second
+)
+
+// Program is a running program whose lines are messages. Set the exported fields
+// before Start.
+type Program struct {
+	Cmd      *exec.Cmd
+	Family   *Family       // whom it belongs to
+	Grace    time.Duration // to end by itself
+	MaxLine  int           // the longest line read, in bytes
+	SkipLong bool          // a longer one is lost; otherwise the program is ended
+	Log      *slog.Logger
+	Stderr   *Stderr      // takes what it says beside its lines
+	Line     func([]byte) // takes a line of its output, which it may not keep
+	Quiet    func()       // is told that it reads and prints nothing
+	Ended    func()       // is called when it is over
+
+	Input *Input // from Start on
+
+	stdin, stdout, stderr *os.File
+
+	printed atomic.Bool
+	quiet   *time.Timer
+	lost    lost
+
+	output sync.WaitGroup // those who read what it prints
+	exited chan struct{}  // closed when it, not what it has started, has ended
+	over   chan struct{}  // closed when all it has printed is through too
+	status error          // how it has ended
+}
+
+// Start starts the program.
+func (p *Program) Start() error {
+	theirs, err := p.pipes()
+	if err != nil {
+		return fmt.Errorf("--exec: %w", err)
+	}
+	err = p.Family.start(p.Cmd)
+	for _, f := range theirs {
+		f.Close()
+	}
+	if err != nil {
+		p.closePipes()
+		return fmt.Errorf("--exec: %w", err)
+	}
+	p.Log = p.Log.With("pid", p.Cmd.Process.Pid)
+	p.Log.Info("program started")
+	p.quiet = time.AfterFunc(quietTime, p.isQuiet)
+	p.quiet.Stop()
+	p.Input = &Input{w: p.stdin, taken: p.hasRead}
+	p.exited, p.over = make(chan struct{}), make(chan struct{})
+	p.output.Go(p.readOutput)
+	p.output.Go(func() { p.Stderr.read(p.stderr, p.Log) })
+	go p.wait()
+	return nil
+}
+
+// pipes connects the program's streams. It returns the program's ends.
+func (p *Program) pipes() (theirs []*os.File, err error) {
+	var ends [6]*os.File
+	for i := 0; i < len(ends); i += 2 {
+		if ends[i], ends[i+1], err = os.Pipe(); err != nil {
+			for _, f := range ends[:i] {
+				f.Close()
+			}
+			return nil, err
+		}
+	}
+	p.Cmd.Stdin, p.stdin = ends[0], ends[1]
+	p.stdout, p.Cmd.Stdout = ends[2], ends[3]
+	p.stderr, p.Cmd.Stderr = ends[4], ends[5]
+	return []*os.File{ends[0], ends[3], ends[5]}, nil
+}
+
+func (p *Program) closePipes() {
+	if p.Input != nil {
+		p.Input.Close()
+	}
+	p.stdin.Close()
+	p.stdout.Close()
+	p.stderr.Close()
+}
+
+// hasRead notes that a line has been written to the program.
+func (p *Program) hasRead(lines uint64) {
+	if lines == 1 && !p.printed.Load() {
+		p.quiet.Reset(quietTime)
+	}
+}
+
+// isQuiet tells that the program has read and printed nothing.
+func (p *Program) isQuiet() {
+	switch {
+	case p.printed.Load() || p.isOver():
+	case unread(p.stdin) > 0: // it is only slow
+		p.quiet.Reset(quietTime)
+	default:
+		p.Quiet()
+	}
+}
+
+func (p *Program) isOver() bool {
+	select {
+	case <-p.exited:
+		return true
+	default:
+		return false
+	}
+}
+
+// readOutput takes every line that the program prints.
+func (p *Program) readOutput() {
+	err := eachLine(p.stdout, p.MaxLine, func(line []byte, long int) error {
+		if p.printed.CompareAndSwap(false, true) {
+			p.quiet.Stop()
+		}
+		switch {
+		case long == 0:
+			p.Line(line)
+			return nil
+		case p.SkipLong:
+			p.NotSent(line, fmt.Errorf("it is longer than %.1f KiB: --max-message allows longer ones", float64(p.MaxLine)/1024))
+			return nil
+		}
+		return fmt.Errorf("a line is longer than %.1f KiB: --max-message allows longer ones", float64(p.MaxLine)/1024)
+	})
+	if err != nil && !errors.Is(err, os.ErrClosed) {
+		p.Log.Warn("the program's output can't be read, it is ended", "error", err)
+		killGroup(p.Cmd)
+	}
+}
+
+// eachLine calls f with each line of file, without its line feed. Of a line that
+// has more than longest bytes f gets the beginning, at its end, and how many it
+// was; then at once if it has no end yet.
+func eachLine(file *os.File, longest int, f func(line []byte, long int) error) error {
+	r := bufio.NewReaderSize(file, 64<<10)
+	var line []byte
+	long := 0
+	for {
+		part, err := r.ReadSlice('\n')
+		whole := err == nil
+		text := bytes.TrimSuffix(part, []byte("\n"))
+		switch {
+		case long > 0: // the rest of what is skipped
+			long += len(text)
+		case len(line)+len(text) > longest:
+			long = len(line) + len(text)
+			line = append(line[:min(len(line), shown)], text[:min(len(text), shown)]...)
+			if err := f(line, long); err != nil {
+				return err
+			}
+		case whole && len(line) == 0:
+			if err := f(text, 0); err != nil {
+				return err
+			}
+		default:
+			line = append(line, text...)
+			if whole || err != bufio.ErrBufferFull && len(line) > 0 {
+				if err := f(line, 0); err != nil {
+					return err
+				}
+			}
+		}
+		if whole {
+			if cap(line) > 1<<20 {
+				line = nil // an exception
+			}
+			line, long = line[:0], 0
+		}
+		if err != nil && err != bufio.ErrBufferFull {
+			if err == io.EOF {
+				return nil
+			}
+			return err
+		}
+	}
+}
+
+// wait waits for the program's end, and then for the end of its output.
+func (p *Program) wait() {
+	p.status = p.Cmd.Wait()
+	close(p.exited)
+	printed := make(chan struct{})
+	go func() {
+		p.output.Wait()
+		close(printed)
+	}()
+	select {
+	case <-printed:
+	case <-time.After(p.Grace):
+		// Something that the program has started still holds its output.
+		killGroup(p.Cmd)
+	}
+	p.closePipes()
+	<-printed
+	p.quiet.Stop()
+	p.lost.tell(p.Log)
+	if p.status != nil {
+		p.Log.Warn("program ended", "status", p.status)
+	} else {
+		p.Log.Info("program ended", "status", "ok")
+	}
+	p.Family.gone(p.Cmd)
+	close(p.over)
+	p.Ended()
+}
+
+// Over returns a channel that is closed when the program has ended and all it has
+// printed is through.
+func (p *Program) Over() <-chan struct{} { return p.over }
+
+// Status says how the program has ended, when it is over; nil if well.
+func (p *Program) Status() error { return p.status }
+
+// End makes the program end: by the end of its input, by SIGTERM, by SIGKILL.
+// It returns when it is over.
+func (p *Program) End() {
+	p.Input.CloseAfter()
+	if !p.exitsIn(p.Grace) {
+		terminateGroup(p.Cmd)
+		if !p.exitsIn(min(p.Grace, lastGrace)) {
+			p.Log.Warn("program killed: it did not end", "grace", p.Grace)
+		}
+	}
+	killGroup(p.Cmd) // and what it has left behind
+	<-p.over
+}
+
+func (p *Program) exitsIn(d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-p.exited:
+		return true
+	case <-t.C:
+		return false
+	}
+}
