@@ -22,27 +22,122 @@ var keys = []string{
 }
 
 // Read reads a recording. file is its name, for errors: each of them is a
-// *PlaceError, unless r fails.
+// *PlaceError, unless r fails. An unfinished last line is left out, and returned as an
+// *UnfinishedError together with all entries before it.
 func Read(file string, r io.Reader) ([]Entry, error) {
-	in := bufio.NewReader(r)
-	var clock clock
+	in := NewReader(file, r)
 	var entries []Entry
-	for line := 1; ; line++ {
-		b, err := in.ReadBytes('\n')
-		if err != nil && err != io.EOF {
+	for {
+		e, _, err := in.Next()
+		switch {
+		case err == io.EOF:
+			return entries, nil
+		case errors.As(err, new(*UnfinishedError)):
+			return entries, err
+		case err != nil:
 			return nil, err
 		}
-		if text := bytes.TrimRight(b, "\r\n"); len(bytes.TrimSpace(text)) > 0 {
-			l := parser{file: file, line: line, text: text, clock: &clock}
-			e, bad := l.entry()
-			if bad != nil {
-				return nil, bad
+		entries = append(entries, e)
+	}
+}
+
+// UnfinishedError says that the last line of a recording has no end: its recorder was
+// stopped in the middle of it, or still writes.
+type UnfinishedError struct {
+	File string
+	Line int
+	Len  int // of what is there of it, in bytes
+}
+
+// Error says what is left out.
+func (e *UnfinishedError) Error() string {
+	return fmt.Sprintf("%s:%d: the last line is unfinished (%d bytes): it is left out", e.File, e.Line, e.Len)
+}
+
+// Reader reads a recording line by line.
+type Reader struct {
+	file  string
+	in    *bufio.Reader
+	clock clock
+	line  int
+	err   error // for good
+}
+
+// NewReader returns a Reader. file is the recording's name, for errors. Files are read as
+// editors on every system write them: UTF-8, also with a byte order mark, or UTF-16 with
+// one; lines end with LF, CR LF or CR.
+func NewReader(file string, r io.Reader) *Reader {
+	return &Reader{file: file, in: bufio.NewReader(decoded(r))}
+}
+
+// Next returns the next entry, and the bytes of the file (as UTF-8) that it stands for:
+// its line with its end, and blank lines in front of it. At the end of the file it returns io.EOF,
+// and what blank lines stand behind the last entry.
+func (r *Reader) Next() (e Entry, raw []byte, err error) {
+	for r.err == nil {
+		var line []byte
+		line, r.err = r.readLine()
+		raw = append(raw, line...)
+		text := bytes.TrimRight(line, "\r\n")
+		if len(bytes.TrimSpace(text)) == 0 {
+			continue
+		}
+		p := parser{file: r.file, line: r.line, text: text, clock: &r.clock}
+		e, bad := p.entry()
+		if bad != nil {
+			if r.err == io.EOF && len(text) == len(line) && isCut(text) {
+				bad = &UnfinishedError{File: r.file, Line: r.line, Len: len(text)}
 			}
-			entries = append(entries, e)
+			r.err = bad
+			return Entry{}, raw, bad
 		}
-		if err == io.EOF {
-			return entries, nil
+		return e, raw, nil
+	}
+	return Entry{}, raw, r.err
+}
+
+// isCut reports whether text is the beginning of a JSON object.
+func isCut(text []byte) bool {
+	var v map[string]json.RawMessage
+	err := json.Unmarshal(text, &v)
+	if err == nil || bytes.TrimSpace(text)[0] != '{' {
+		return false
+	}
+	// A number that is cut off is told as one in front of a blank.
+	return err.Error() == "unexpected end of JSON input" ||
+		strings.HasPrefix(err.Error(), "invalid character ' '") && text[len(text)-1] != ' '
+}
+
+// Zero is the point in time from which the entries' times count, if the file has one.
+func (r *Reader) Zero() (t time.Time, ok bool) { return r.clock.zero, r.clock.dated }
+
+// readLine returns the next line with its end.
+func (r *Reader) readLine() (line []byte, err error) {
+	r.line++
+	for {
+		c, err := r.in.ReadByte()
+		if err != nil {
+			return line, err
 		}
+		line = append(line, c)
+		if c == '\n' {
+			return line, nil
+		}
+		if c != '\r' {
+			// The rest up to the next end, as far as it is there.
+			b, _ := r.in.Peek(r.in.Buffered())
+			if i := bytes.IndexAny(b, "\r\n"); i >= 0 {
+				b = b[:i]
+			}
+			line = append(line, b...)
+			r.in.Discard(len(b))
+			continue
+		}
+		if next, err := r.in.Peek(1); err == nil && next[0] == '\n' {
+			r.in.ReadByte()
+			line = append(line, '\n')
+		}
+		return line, nil
 	}
 }
 

@@ -147,6 +147,9 @@ func FuzzRead(f *testing.F) {
 	f.Add([]byte(`{"dir":"out","text":"c","ts":"2026-11-20T10:37:01.5Z","len":3}` + "\n" + `{"dir":"c2s","json":[1,{"b":2,"a":1}]}`))
 	f.Fuzz(func(t *testing.T, file []byte) {
 		entries, err := Read("f", strings.NewReader(string(file)))
+		if errors.As(err, new(*UnfinishedError)) {
+			err = nil
+		}
 		if err != nil {
 			var place *PlaceError
 			if !errors.As(err, &place) || place.Line < 1 || place.Col < 1 {

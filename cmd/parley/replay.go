@@ -154,7 +154,9 @@ func (a *app) readSession(file string, p parley.Protocol, server bool) (*session
 	}
 	defer f.Close()
 	entries, err := recording.Read(file, f)
-	if err != nil {
+	if errors.As(err, new(*recording.UnfinishedError)) {
+		a.log.Warn(err.Error())
+	} else if err != nil {
 		return nil, err
 	}
 	s := &session{a: a, file: file, protocol: p}
