@@ -1,0 +1,69 @@
+package line
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/parley-net/parley/wire"
+)
+
+const (
+	longestEnd    = 64
+	mostEnds      = 16
+	longestPrompt = 256
+)
+
+// Validate returns an error if options make no sense together or are out of range.
+// It names them as URLs do.
+func (p Protocol) Validate() error {
+	if err := p.check(); err != nil {
+		return fmt.Errorf("parley: %s: %w", p.Name(), err)
+	}
+	return nil
+}
+
+// ValidateAs is Validate for a side in the given role: a listener can't have
+// Prompt, Skip or Echo. Server and Dialer ask it before they begin.
+func (p Protocol) ValidateAs(role wire.Role) error {
+	err := p.Validate()
+	if err == nil && role == wire.Accepting && (p.Prompt != "" || p.Skip > 0 || p.Echo) {
+		err = fmt.Errorf("parley: %s: prompt, skip and echo say what a dialer reads; a listener sends its prompt, greeting and echo itself (see line.Verbatim)", p.Name())
+	}
+	return err
+}
+
+func (p Protocol) check() error {
+	if err := p.End.check(); err != nil {
+		return err
+	}
+	end := p.End.orAny()
+	switch {
+	case len(p.Send) > longestEnd:
+		return fmt.Errorf("send has %d bytes: %d are the most", len(p.Send), longestEnd)
+	case p.Skip < 0:
+		return fmt.Errorf("skip is %d: want 0 lines or more", p.Skip)
+	case p.Clients < 0:
+		return fmt.Errorf("clients is %d: want 0 for no limit, or more", p.Clients)
+	case p.Max < 0, p.Max > mostMax:
+		return fmt.Errorf("max is %d: want 0 for the default, or 1 to %d bytes", p.Max, mostMax)
+	case p.Charset > Bytes:
+		return fmt.Errorf("the charset %d does not exist", p.Charset)
+	case len(p.Prompt) > longestPrompt:
+		return fmt.Errorf("prompt has %d bytes: %d are the most", len(p.Prompt), longestPrompt)
+	}
+	prompt, err := p.Charset.append(nil, []byte(p.Prompt))
+	if err != nil {
+		return fmt.Errorf("prompt: %w", err)
+	}
+	if end.in(prompt) {
+		return fmt.Errorf("prompt %q contains an end (%v): a prompt is the text that no end follows", p.Prompt, end)
+	}
+	if p.Blocks {
+		for k := range end.len() {
+			if strings.ContainsAny(end.at(k), `#"'`) {
+				return fmt.Errorf("end %q: with blocks an end must not contain #, \" or ', which have a meaning there", end.at(k))
+			}
+		}
+	}
+	return nil
+}
