@@ -10,6 +10,7 @@ import (
 
 	"github.com/parley-net/parley"
 	"github.com/parley-net/parley/frame"
+	"github.com/parley-net/parley/line"
 	"github.com/parley-net/parley/oneline"
 	"github.com/parley-net/parley/serpy"
 	"github.com/parley-net/parley/serpy2"
@@ -23,6 +24,8 @@ var echoForms = []form{
 	{serpy2.Protocol{}, "", serpy2Text},
 	{frame.Protocol{Size: frame.U32BE, Strip: frame.Head}, "", tiny},
 	{frame.Protocol{Marks: frame.SLIP}, "", slip},
+	{line.Protocol{}, "", func(ms ...string) string { return strings.Join(ms, "\n") + "\n" }},
+	{line.SCPI(), "", func(ms ...string) string { return strings.Join(ms, "\n") + "\n" }},
 }
 
 // startEcho starts an echo server.

@@ -3,8 +3,9 @@
 // It speaks four wires, byte for byte as the Python packages socket-oneline,
 // tinyproto, serpy and serpy2 do, in either role; each is a value of its own
 // package: oneline.Protocol{}, tinyproto.Protocol{}, serpy.Protocol{},
-// serpy2.Protocol{}. Package frame has a fifth, which is configured: a
-// frame.Protocol. Everything else is the same for all of them.
+// serpy2.Protocol{}. Packages line and frame have wires that are configured, for
+// devices that nobody wrote for parley: line.Protocol, line.SCPI(), frame.Protocol.
+// Everything else is the same for all of them.
 //
 // # Servers
 //

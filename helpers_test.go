@@ -22,6 +22,7 @@ import (
 
 	"github.com/parley-net/parley"
 	"github.com/parley-net/parley/frame"
+	"github.com/parley-net/parley/line"
 	"github.com/parley-net/parley/oneline"
 	"github.com/parley-net/parley/serpy"
 	"github.com/parley-net/parley/serpy2"
@@ -296,6 +297,10 @@ func label(p parley.Protocol) string {
 		return fmt.Sprintf("serpy-%d", p.Mode)
 	case frame.Protocol:
 		return fmt.Sprintf("frame-%v%v", p.Size, p.Marks)
+	case line.Protocol:
+		if p.Send == line.CRLF {
+			return "line-crlf"
+		}
 	}
 	return p.Name()
 }
@@ -347,6 +352,8 @@ var forms = []form{
 	{serpy2.Protocol{}, "", serpy2Text},
 	{frame.Protocol{Size: frame.U32BE, Strip: frame.Head}, "", tiny}, // which has the same form
 	{frame.Protocol{Marks: frame.SLIP}, "", slip},
+	{line.Protocol{}, "", func(ms ...string) string { return strings.Join(ms, "\n") + "\n" }},
+	{line.Protocol{Blocks: true, Send: line.CRLF}, "", func(ms ...string) string { return strings.Join(ms, "\r\n") + "\r\n" }},
 }
 
 // eventually waits until ok.

@@ -14,7 +14,7 @@ type (
 	// Type is the type of a message's value.
 	Type = wire.Type
 	// Protocol is one of the wires: oneline.Protocol{}, tinyproto.Protocol{},
-	// serpy.Protocol{}, serpy2.Protocol{} or a frame.Protocol.
+	// serpy.Protocol{}, serpy2.Protocol{}, a line.Protocol or a frame.Protocol.
 	Protocol = wire.Protocol
 	// Plugin transforms whole messages on wires that carry any bytes.
 	Plugin = wire.Plugin

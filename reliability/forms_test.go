@@ -12,6 +12,7 @@ import (
 
 	"github.com/parley-net/parley"
 	"github.com/parley-net/parley/frame"
+	"github.com/parley-net/parley/line"
 	"github.com/parley-net/parley/oneline"
 	"github.com/parley-net/parley/parleytest"
 	"github.com/parley-net/parley/serpy"
@@ -36,6 +37,7 @@ var forms = []form{
 	{"serpy", serpy.Protocol{}, "", "", func(s string) string { return s + "\x1f" }, 0},
 	{"serpy-acknowledged", serpy.Protocol{Mode: 1}, "", "", func(s string) string { return "\x01SETMODE1\x1f" + s + "\x04\x1f" }, 0},
 	{"serpy2", serpy2.Protocol{}, "", "", func(s string) string { return serpy2Block(0x21, s) }, 0},
+	{"line", line.Protocol{}, "", "", func(s string) string { return s + "\n" }, 0},
 	{"frame", frame.Protocol{Size: frame.U32BE, Strip: frame.Head}, "", "", func(s string) string { return tinyHead(uint32(len(s))) + s }, 0},
 }
 

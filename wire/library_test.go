@@ -13,7 +13,7 @@ import (
 // Verifies: RUNTIME-51
 func TestLibraryImportsTheStandardLibrary(t *testing.T) {
 	const module = "github.com/parley-net/parley"
-	packages := []string{".", "./wire/...", "./oneline", "./tinyproto", "./serpy/...", "./serpy2", "./frame", "./transfer", "./parleytest",
+	packages := []string{".", "./wire/...", "./oneline", "./tinyproto", "./serpy/...", "./serpy2", "./line", "./frame", "./transfer", "./parleytest",
 		"./plugin/seal", "./plugin/checksum", "./recording"}
 	for _, system := range []string{"linux/amd64", "linux/386", "darwin/arm64", "windows/amd64"} {
 		cmd := exec.Command("go", append([]string{"list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}"}, packages...)...)

@@ -125,8 +125,12 @@ func (a *app) targetURL(cmd *cobra.Command, args []string) (url string, rest []s
 	return args[0], args[1:], nil
 }
 
-// looksLikeURL reports whether an argument is meant as an address.
+// looksLikeURL reports whether an argument is meant as an address: a URL, or a VISA
+// resource.
 func looksLikeURL(arg string) bool {
+	if endpoint.IsVISA(arg) {
+		return true
+	}
 	scheme, _, ok := strings.Cut(arg, "://")
 	name, _, _ := strings.Cut(scheme, "+")
 	return ok && slices.Contains(endpoint.Names(), name)

@@ -25,6 +25,9 @@ func (a *app) listenFlags(cmd *cobra.Command) {
 // server returns what listens on e, as the flags say; the command adds the
 // handler.
 func (a *app) server(e endpoint.Endpoint) (*parley.Server, error) {
+	if err := e.CheckListen(); err != nil {
+		return nil, usageError{err}
+	}
 	if err := a.limits.checkConns(e); err != nil {
 		return nil, err
 	}

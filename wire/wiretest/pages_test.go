@@ -11,7 +11,7 @@ import (
 // original that was recorded is left undescribed. v?_echo stands for v2_echo
 // and v3_echo.
 func TestPagesNameEveryTranscript(t *testing.T) {
-	for _, folder := range []string{"oneline", "tinyproto", "serpy", "serpy2", "tpft"} {
+	for _, folder := range []string{"oneline", "tinyproto", "serpy", "serpy2", "tpft", "line"} {
 		page, err := os.ReadFile("../../docs/protocol/" + folder + ".md")
 		if err != nil {
 			t.Fatal(err)

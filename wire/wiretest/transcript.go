@@ -105,7 +105,7 @@ func (tr Transcript) Values(side, name, key string) []Value {
 }
 
 // Transcripts returns the transcripts of one folder (oneline, tinyproto,
-// serpy, serpy2, tpft) in the order of their names, all bytes regenerated and
+// serpy, serpy2, tpft, line) in the order of their names, all bytes regenerated and
 // their checksums verified.
 func Transcripts(tb testing.TB, folder string) []Transcript {
 	tb.Helper()

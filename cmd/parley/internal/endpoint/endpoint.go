@@ -8,10 +8,12 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/line"
 )
 
 // Endpoint is where a server listens or a client connects, and the wire that
@@ -45,12 +47,18 @@ func Parse(s string) (Endpoint, error) {
 }
 
 func parse(s string) (Endpoint, error) {
+	if IsVISA(s) {
+		return visa(s)
+	}
 	scheme, rest, ok := strings.Cut(s, "://")
 	if !ok {
 		return Endpoint{}, fmt.Errorf("it names no protocol: %s, where PROTOCOL is %s", forms, strings.Join(Names(), ", "))
 	}
 	name, suffixes, _ := strings.Cut(scheme, "+")
 	w := find(name)
+	if w == nil && slices.Contains([]string{"tcp", "socket", "telnet", "raw"}, name) {
+		return Endpoint{}, fmt.Errorf("%s:// says how to connect, not what is spoken there: write line://%s for a device that ends its messages with a line end, scpi:// for one that speaks SCPI, or another of %s", name, rest, strings.Join(Names(), ", "))
+	}
 	if w == nil {
 		return Endpoint{}, fmt.Errorf("there is no protocol %q: use %s", name, strings.Join(Names(), ", "))
 	}
@@ -127,6 +135,29 @@ func hostPort(place string, port int) (string, error) {
 		given = strconv.FormatUint(n, 10)
 	}
 	return net.JoinHostPort(host, given), nil
+}
+
+// CheckListen says what of the options a listener can't have, and where it is
+// written instead.
+func (e Endpoint) CheckListen() error {
+	p, ok := e.Protocol.(line.Protocol)
+	if !ok {
+		return nil
+	}
+	var options, keys []string
+	for _, o := range []struct {
+		given        bool
+		option, keys string
+	}{{p.Prompt != "", "prompt", "prompt"}, {p.Skip > 0, "skip", "greeting"}, {p.Echo, "echo", "echo"}} {
+		if o.given {
+			options, keys = append(options, o.option), append(keys, o.keys)
+		}
+	}
+	if options == nil {
+		return nil
+	}
+	return fmt.Errorf("address %q: %s: that is what a client reads from a device; a listener sends it: with serve --replies write %s in the file, with tap and bridge give the option to the target's URL",
+		e, strings.Join(options, ", "), strings.Join(keys, " and "))
 }
 
 // Unix returns the path of a Unix socket, and whether the endpoint is one.

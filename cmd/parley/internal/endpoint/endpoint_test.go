@@ -167,10 +167,10 @@ func TestAt(t *testing.T) {
 
 // Every option is named once, and its values are accepted.
 func TestOptionsAreReal(t *testing.T) {
-	if want := []string{"oneline", "tinyproto", "serpy", "serpy2", "frame"}; !slices.Equal(endpoint.Names(), want) {
+	if want := []string{"oneline", "tinyproto", "serpy", "serpy2", "line", "scpi", "frame"}; !slices.Equal(endpoint.Names(), want) {
 		t.Fatalf("protocols %v, want %v", endpoint.Names(), want)
 	}
-	examples := map[string]string{"BYTES": "100", "0..5": "5", "N": "-2", "BYTES|head": "head", "0xHEX": "0xAA55", "FORM": "varint"}
+	examples := map[string]string{"BYTES": "100", "0..5": "5", "N": "-2", "BYTES|head": "head", "0xHEX": "0xAA55", "FORM": "varint", "TEXT": "%3E%20", "LINES": "3", "COUNT": "4"}
 	names := map[string]string{"encoding": "cp1252", "check": "crc32-le"}
 	// What frame's options need beside them.
 	beside := map[string]string{"offset": "&size=u8", "adjust": "&size=u8", "strip": "&size=u8", "magic": "&size=u8", "check": "&slip", "over": "&slip&check=sum8", "max": "&slip"}
@@ -182,6 +182,9 @@ func TestOptionsAreReal(t *testing.T) {
 			}
 			if o.Values == "NAME" {
 				values = []string{names[o.Name]}
+			}
+			if strings.HasSuffix(o.Values, "|BYTES") {
+				values = append(values[:len(values)-1], "%03", "%24%20")
 			}
 			for _, v := range values {
 				more := ""

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/line"
 	"github.com/parley-net/parley/oneline"
 	"github.com/parley-net/parley/serpy"
 	"github.com/parley-net/parley/serpy2"
@@ -86,6 +87,17 @@ func wires() []wire {
 			name:  "serpy2",
 			build: func(*values) parley.Protocol { return serpy2.Protocol{} },
 		},
+		{
+			name:    "line",
+			options: lineOptions("0", "1048576"),
+			build:   func(v *values) parley.Protocol { return lineProtocol(v, line.Protocol{}) },
+		},
+		{
+			name:    "scpi",
+			port:    5025,
+			options: lineOptions("1", "67108864"),
+			build:   func(v *values) parley.Protocol { return lineProtocol(v, line.SCPI()) },
+		},
 		frames(),
 	}
 }
@@ -143,8 +155,13 @@ func (w *wire) protocol(query string) (parley.Protocol, error) {
 			return nil, fmt.Errorf("option %q is given %d times: once is enough", name, len(given))
 		}
 	}
-	v := &values{q: q}
+	v := &values{q: q, query: query}
 	p := w.build(v)
+	if v.err == nil {
+		if check, ok := p.(interface{ Validate() error }); ok {
+			v.err = check.Validate()
+		}
+	}
 	return p, v.err
 }
 
@@ -176,8 +193,9 @@ func (w *wire) known() string {
 
 // values reads the options of one URL and keeps the first error.
 type values struct {
-	q   url.Values
-	err error
+	q     url.Values
+	query string // as it was written
+	err   error
 }
 
 func (v *values) has(name string) bool { return v.q.Has(name) }
