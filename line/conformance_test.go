@@ -144,7 +144,7 @@ func FuzzMachine(f *testing.F) {
 	f.Add([]byte("1;2;;3;;;4;;;;5"), byte(1), uint32(128), ";,;;,;;;", "")
 	f.Fuzz(func(t *testing.T, in []byte, role byte, how uint32, end, prompt string) {
 		p := fuzzed(how, end, prompt)
-		if p.Validate() != nil {
+		if p.Validate(wire.Dialing) != nil {
 			return
 		}
 		var sends []wire.Message

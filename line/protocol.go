@@ -63,6 +63,8 @@ type Protocol struct {
 	scpi bool // its name
 }
 
+var _ wire.Validator = Protocol{}
+
 // SCPI returns the wire of instruments that speak SCPI over a plain socket: line
 // with Blocks, by the name of scpi.
 func SCPI() Protocol { return Protocol{Blocks: true, scpi: true} }
@@ -96,7 +98,7 @@ func (p Protocol) max() int64 {
 }
 
 // New returns the machine for one connection. Prompt, Skip and Echo are ignored
-// on the accepting side, as by a tap that listens to a client; ValidateAs
+// on the accepting side, as by a tap that listens to a client; Validate
 // refuses them there.
 func (p Protocol) New(role wire.Role, limits wire.Limits) wire.Machine {
 	m := &machine{

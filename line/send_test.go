@@ -144,7 +144,7 @@ func TestValidate(t *testing.T) {
 		"say what a dialer":               {line.Protocol{Echo: true}, both[1:]},
 	} {
 		for _, role := range both {
-			err := c.p.ValidateAs(role)
+			err := wire.Validate(c.p, role)
 			expected := want != "" && (len(c.roles) == 2 || role == c.roles[0])
 			if expected != (err != nil) || expected && (!strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "parley: line: ")) {
 				t.Errorf("%q, %v: %v", want, role, err)

@@ -1,6 +1,7 @@
 package line
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -13,21 +14,13 @@ const (
 	longestPrompt = 256
 )
 
-// Validate returns an error if options make no sense together or are out of range.
-// It names them as URLs do.
-func (p Protocol) Validate() error {
-	if err := p.check(); err != nil {
-		return fmt.Errorf("parley: %s: %w", p.Name(), err)
-	}
-	return nil
-}
-
-// ValidateAs is Validate for a side in the given role: a listener can't have
-// Prompt, Skip or Echo. Server and Dialer ask it before they begin.
-func (p Protocol) ValidateAs(role wire.Role) error {
-	err := p.Validate()
+// Validate says what is wrong with the options for a side in the given role, or
+// nil: it names them as URLs do. A listener can't have prompt, skip or echo.
+// Server and Dialer ask it before they begin.
+func (p Protocol) Validate(role wire.Role) error {
+	err := p.check()
 	if err == nil && role == wire.Accepting && (p.Prompt != "" || p.Skip > 0 || p.Echo) {
-		err = fmt.Errorf("parley: %s: prompt, skip and echo say what a dialer reads; a listener sends its prompt, greeting and echo itself (see line.Verbatim)", p.Name())
+		err = errors.New("prompt, skip and echo say what a dialer reads; a listener sends its prompt, greeting and echo itself (see line.Verbatim)")
 	}
 	return err
 }

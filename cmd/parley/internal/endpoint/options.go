@@ -13,6 +13,7 @@ import (
 	"github.com/parley-net/parley/serpy"
 	"github.com/parley-net/parley/serpy2"
 	"github.com/parley-net/parley/tinyproto"
+	contract "github.com/parley-net/parley/wire"
 )
 
 // Option is an option of a protocol, as it stands in a URL's query.
@@ -158,8 +159,8 @@ func (w *wire) protocol(query string) (parley.Protocol, error) {
 	v := &values{q: q, query: query}
 	p := w.build(v)
 	if v.err == nil {
-		if check, ok := p.(interface{ Validate() error }); ok {
-			v.err = check.Validate()
+		if check, ok := p.(contract.Validator); ok { // what no role may have; see CheckListen
+			v.err = check.Validate(contract.Dialing)
 		}
 	}
 	return p, v.err
