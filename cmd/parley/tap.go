@@ -104,8 +104,10 @@ func (a *app) tapPlaces(cmd *cobra.Command, args []string) (at, target endpoint.
 	if at, err = endpoint.Parse(from); err != nil {
 		return at, target, usageError{err}
 	}
-	if err := at.CheckListen(); err != nil {
-		return at, target, usageError{err}
+	if strings.Contains(args[0], "?") { // else its options are the target's
+		if err := at.CheckListen(); err != nil {
+			return at, target, usageError{err}
+		}
 	}
 	if target, err = endpoint.Parse(to); err != nil {
 		return at, target, usageError{err}
@@ -127,7 +129,7 @@ func shareProtocol(from, to string) (string, string) {
 		return from, to
 	}
 	name, _, _ := strings.Cut(scheme, "+")
-	if !strings.Contains(to, "://") {
+	if !strings.Contains(to, "://") && !endpoint.IsVISA(to) {
 		to = name + "://" + to
 	}
 	_, of, hasFrom := strings.Cut(from, "?")

@@ -34,7 +34,7 @@ var endNames = map[string]string{"lf": line.LF, "cr": line.CR, "crlf": line.CRLF
 func lineProtocol(v *values, p line.Protocol) parley.Protocol {
 	p.End = v.ends("end")
 	p.Send = v.end("send")
-	p.Prompt = v.text("prompt")
+	p.Prompt = v.nonEmpty("prompt")
 	p.Skip = v.number("skip", 0, 0, math.MaxInt32)
 	p.Echo = v.flag("echo")
 	if v.has("blocks") {
@@ -98,8 +98,8 @@ func (v *values) end(name string) string {
 	return v.q.Get(name)
 }
 
-// text reads an option that must not be empty.
-func (v *values) text(name string) string {
+// nonEmpty reads an option that must not be empty.
+func (v *values) nonEmpty(name string) string {
 	if v.has(name) && v.q.Get(name) == "" {
 		v.fail(name, "some text")
 	}
