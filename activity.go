@@ -58,35 +58,11 @@ type activity struct {
 // underWay is what is true of a connection that is not at rest.
 type underWay struct {
 	handling   bool // a handler runs
-	postponed  bool // the event is an offer still to be decided about
 	partial    bool // a message has begun and the reader waits for its rest
 	endTold    bool // a receiver knows that
 	draining   bool // the server shuts down
 	deferFlush bool // the reader will flush at the end of its batch
 	turn       bool // a message is being handed to the machine
-}
-
-// lock is c.mu.Lock, and wakes c. Everything but the fields of Conn itself needs
-// it.
-func (c *Conn) lock() {
-	c.mu.Lock()
-	c.entered()
-}
-
-// entered is what lock does once it has the lock.
-func (c *Conn) entered() {
-	c.undisturbed = false
-	if c.activity == nil {
-		c.wake()
-	}
-}
-
-// unlock is c.mu.Unlock, and lets c rest if nothing is under way.
-func (c *Conn) unlock() {
-	if c.reader == readerAttached && c.resting() {
-		c.rest()
-	}
-	c.mu.Unlock()
 }
 
 // wake gives c an activity.

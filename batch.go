@@ -1,12 +1,112 @@
 package parley
 
-import "github.com/parley-net/parley/wire"
+import (
+	"runtime/debug"
 
-// A batch is several messages that have arrived together. What has to be asked
-// before one of them goes to the handler, or an answer to the machine, has the
-// same answer for all of them, as long as nobody else has had the lock meanwhile:
-// c.undisturbed says so, and Conn.lock ends it. What is sent in a batch waits for
-// its last message, or for the timer of flushLate.
+	"github.com/parley-net/parley/wire"
+)
+
+// batch is one run of the machine over the input at hand, with the messages that
+// have arrived together.
+//
+// What has to be asked before one of them goes to the handler, or an answer to the
+// machine, has the same answer for all of them, as long as nobody else has had the
+// lock meanwhile: Conn.exclusive says so, and Conn.lock ends it. What is sent in a
+// batch waits for its last message, or for the timer of flushLate.
+type batch struct {
+	c       *Conn
+	gen     int32
+	in      *input // what the handler borrows from
+	ev      *wire.Event
+	err     error
+	found   bool // by serve: what ev and err say, and nothing has happened since
+	calling bool // the handler runs
+}
+
+// process runs the machine over the input at hand. It returns false when the
+// goroutine has lost the reader's role or the connection has ended. It is
+// called, and returns, with the lock held.
+func (c *Conn) process(gen int32) (more bool) {
+	b := batch{c: c, gen: gen, ev: c.event}
+	defer b.caught(&more)
+	for c.err == nil && !c.life.violated() {
+		if c.tooLate() { // a peer that never stops sending must not hold up the end
+			c.endDraining()
+		}
+		if (c.inbox.len() > 0 || c.cfg.stepwise || c.draining) && c.in.kind != inputPlaced && c.mustPark() {
+			if !c.holdBack() {
+				return false
+			}
+			continue
+		}
+		b.next()
+		switch {
+		case b.err != nil:
+			c.violated(b.err)
+			return false
+		case b.ev.Kind == wire.EventNone:
+			return true
+		case !b.event():
+			return false
+		}
+	}
+	return false
+}
+
+// caught goes on behind a handler that has panicked, or ended its goroutine.
+func (b *batch) caught(more *bool) {
+	if !b.calling {
+		return
+	}
+	if r := recover(); r != nil {
+		err := b.c.failed(&fault{r, debug.Stack()})
+		b.c.lock()
+		*more = b.c.handled(b.gen, b.in, err)
+	} else {
+		b.c.succeeded(b.gen, b.in)
+	}
+}
+
+// next asks the machine what comes next, unless that is known.
+func (b *batch) next() {
+	if b.found {
+		b.found = false
+		return
+	}
+	b.in = b.c.in
+	var n int
+	n, b.err = b.c.receive(b.in.bytes(), b.ev)
+	b.in.consume(n)
+}
+
+// event takes what the machine has found. It returns false when the goroutine has
+// lost the reader's role or the connection ends.
+func (b *batch) event() bool {
+	c, ev := b.c, b.ev
+	switch ev.Kind {
+	case wire.EventMessage:
+		if len(c.transform) > 0 || !c.forHandler() {
+			return c.deliver(b.gen, ev.Message, nil)
+		}
+		return b.serve()
+	case wire.EventOffer:
+		return c.offered(b.gen, ev)
+	case wire.EventData, wire.EventEnd, wire.EventLost:
+		return c.piece(b.gen, ev)
+	case wire.EventOpen:
+		return c.open(b.gen)
+	case wire.EventBanner:
+		return c.banner(b.gen, ev.Data)
+	case wire.EventLeave:
+		c.end(ErrPeerClosed)
+		return false
+	case wire.EventShutdown:
+		return c.shutdownRequested(b.gen)
+	default:
+		c.control(ev)
+		return true
+	}
+}
 
 // plain reports whether nothing goes on that must be asked about for each message.
 // It is called between handing and the handler.
@@ -16,38 +116,39 @@ func (c *Conn) plain() bool {
 		c.inbox.len() == 0 && len(c.transform) == 0 && c.cfg.trace == nil && !c.cfg.stepwise && !c.cfg.traits.TakesTurns
 }
 
-// batch gives the message in ev to the handler, and those that follow it as long as
-// they are undisturbed, except the last one: with that the output leaves. more is
-// what handled returns. found says that ev and err are the next thing the machine
-// has told. called is set while the handler runs.
-func (c *Conn) batch(gen int32, in *input, ev *wire.Event, called *bool) (more, found bool, err error) {
+// serve gives the message in ev to the handler, and those that follow it as long as
+// the batch is exclusive, except the last one: with that the output leaves. It
+// returns what handled does.
+func (b *batch) serve() (more bool) {
+	c, in, ev := b.c, b.in, b.ev
 	c.handing()
-	c.undisturbed = c.plain()
+	c.exclusive = c.plain()
 	for {
 		m := ev.Message // under the lock: another may take the reader's role, and the event
-		*called = true
-		c.mu.Unlock() // it is not at rest, nor will it be before handled
+		b.calling = true
+		c.letGo() // it is not at rest, nor will it be before handled
 		err := c.cfg.serve(connContext{c}, c, m)
-		*called = false
-		c.mu.Lock()
-		if !c.undisturbed || !c.deferFlush || err != nil {
-			c.undisturbed = false
-			return c.handled(gen, in, err), false, nil
+		b.calling = false
+		c.hold()
+		if !c.exclusive || !c.deferFlush || err != nil {
+			c.exclusive = false
+			return c.handled(b.gen, in, err)
 		}
 	next:
 		n, err := c.receive(in.bytes(), ev)
-		in.r += n
+		in.consume(n)
 		switch {
 		case ev.Kind == wire.EventMessage && err == nil:
 			c.stats.MessagesIn++
 			c.unheard = false
-			c.deferFlush = in.r < len(in.b)
+			c.deferFlush = in.len() > 0
 		case ev.Kind == wire.EventConfirmed && err == nil:
 			c.control(ev)
 			goto next
 		default:
-			c.undisturbed = false
-			return c.handled(gen, in, nil), true, err
+			c.exclusive = false
+			b.found, b.err = true, err
+			return c.handled(b.gen, in, nil)
 		}
 	}
 }

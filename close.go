@@ -340,7 +340,7 @@ func (c *Conn) lastMessage(gen int32) bool {
 	if c.eofErr != nil || ev.Kind != wire.EventMessage {
 		return true
 	}
-	in.r += len(rest)
+	in.consume(len(rest))
 	c.began = c.consumed
 	c.consumed += int64(len(rest))
 	if c.cfg.trace != nil {

@@ -61,17 +61,17 @@ type Conn struct {
 	mu sync.Mutex // guards all that follows, and the machine; see lock
 	m  wire.Machine
 	*activity
-	extra       *extra        // nil: nothing of it
-	made        time.Duration // since cfg.epoch
-	stats       counters
-	gen         int32 // tells a goroutine that it has lost the reader's role
-	goroutines  int32
-	reader      readerState
-	opened      bool        // the handshake is done
-	unheard     bool        // nothing has arrived since the last message was sent
-	undisturbed bool        // nobody has called lock since batch set it
-	over        atomic.Bool // err is set, for who can't take the lock
-	place       int32       // in Server.conns, whose lock guards this
+	extra      *extra        // nil: nothing of it
+	made       time.Duration // since cfg.epoch
+	stats      counters
+	gen        int32 // tells a goroutine that it has lost the reader's role
+	goroutines int32
+	reader     readerState
+	opened     bool        // the handshake is done
+	unheard    bool        // nothing has arrived since the last message was sent
+	exclusive  bool        // nobody has called lock since batch set it
+	over       atomic.Bool // err is set, for who can't take the lock
+	place      int32       // in Server.conns, whose lock guards this
 }
 
 // extra is what few connections need.
@@ -188,8 +188,8 @@ func (c *Conn) Buffered() int {
 // Value returns what SetValue stored: the program's own state for this
 // connection.
 func (c *Conn) Value() any {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.hold()
+	defer c.letGo()
 	if c.extra == nil {
 		return nil
 	}
@@ -198,8 +198,8 @@ func (c *Conn) Value() any {
 
 // SetValue stores the program's own state for this connection.
 func (c *Conn) SetValue(v any) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.hold()
+	defer c.letGo()
 	c.more().value = v
 }
 

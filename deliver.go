@@ -44,7 +44,7 @@ func (c *Conn) deliver(gen int32, m Message, buf []byte) bool {
 	if c.forHandler() {
 		in := c.in
 		c.handing()
-		c.mu.Unlock()
+		c.letGo()
 		err := c.handle(gen, in, m)
 		c.lock()
 		bufpool.Put(buf)

@@ -26,6 +26,9 @@ func (in *input) bytes() []byte { return in.b[in.r:] }
 // len returns how many bytes are not yet consumed.
 func (in *input) len() int { return len(in.b) - in.r }
 
+// consume takes n bytes off.
+func (in *input) consume(n int) { in.r += n }
+
 // room returns free space to read into, making it if necessary. Slices of
 // bytes() from before are void.
 func (in *input) room() []byte {

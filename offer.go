@@ -27,11 +27,32 @@ func (c *Conn) offered(gen int32, ev *wire.Event) bool {
 	case c.cfg.handler != nil && c.cfg.streams == nil:
 		return c.refuse(c.tooLarge(ev.N, "raise it, or take such messages with a StreamHandler"))
 	case c.runner != nil: // a stream takes time
-		c.postponed = true
+		offer := *ev
 		c.promote()
+		c.event = &offer
 		return false
 	default:
 		return c.openStream(gen, ev)
+	}
+}
+
+// piece takes what comes of a message that is put together in memory, or skipped.
+func (c *Conn) piece(gen int32, ev *wire.Event) bool {
+	switch ev.Kind {
+	case wire.EventData:
+		c.asm.add(ev.Data)
+		most := c.cfg.limits.MaxMessage
+		return !c.asm.over(most) || c.refuse(fmt.Errorf("%w: more than %d bytes, which is Limits.MaxMessage", ErrTooLarge, most))
+	case wire.EventEnd:
+		buf := c.asm.take()
+		m := ev.Message.WithBytes(buf)
+		if c.cfg.trace != nil {
+			c.traceMessage(m)
+		}
+		return c.deliver(gen, m, buf)
+	default:
+		err := c.asm.fail(ev.Err)
+		return err == nil || c.lost(gen, withPeer(err, c.peer()))
 	}
 }
 

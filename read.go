@@ -1,9 +1,7 @@
 package parley
 
 import (
-	"fmt"
 	"io"
-	"runtime/debug"
 	"slices"
 	"time"
 
@@ -100,107 +98,21 @@ func (c *Conn) discard() {
 // buffer instead of splicing.
 type onlyReader struct{ io.Reader }
 
-// process runs the machine over the input at hand. It returns false when the
-// goroutine has lost the reader's role or the connection has ended. It is
-// called, and returns, with the lock held.
-func (c *Conn) process(gen int32) (more bool) {
-	var in *input   // what the handler borrows from
-	called := false // it runs
-	defer func() {
-		if !called {
-			return
-		}
-		if r := recover(); r != nil {
-			err := c.failed(&fault{r, debug.Stack()})
-			c.lock()
-			more = c.handled(gen, in, err)
-		} else {
-			c.succeeded(gen, in)
-		}
-	}()
-	ev := c.event
-	var err error
-	found := false // by batch: what ev and err say, and nothing has happened since
-	for c.err == nil && !c.life.violated() {
-		if c.tooLate() { // a peer that never stops sending must not hold up the end
-			c.endDraining()
-		}
-		if (c.inbox.len() > 0 || c.cfg.stepwise || c.draining) && c.in.kind != inputPlaced && c.mustPark() {
-			c.flushRest() // without the lock: look again
-			c.holds()
-			if c.mustPark() {
-				if c.runner != nil {
-					c.promote()
-					return false
-				}
-				c.park()
-			}
-			continue
-		}
-		if !found {
-			in = c.in
-			var n int
-			n, err = c.receive(in.bytes(), ev)
-			in.r += n
-		}
-		found = false
-		if err != nil {
-			c.violated(err)
-			return false
-		}
-		switch ev.Kind {
-		case wire.EventNone:
-			return true
-		case wire.EventMessage:
-			if len(c.transform) > 0 || !c.forHandler() {
-				if !c.deliver(gen, ev.Message, nil) {
-					return false
-				}
-				continue
-			}
-			if more, found, err = c.batch(gen, in, ev, &called); !more {
-				return false
-			}
-		case wire.EventOffer:
-			if !c.offered(gen, ev) {
-				return false
-			}
-		case wire.EventData:
-			c.asm.add(ev.Data)
-			if most := c.cfg.limits.MaxMessage; c.asm.over(most) && !c.refuse(fmt.Errorf("%w: more than %d bytes, which is Limits.MaxMessage", ErrTooLarge, most)) {
-				return false
-			}
-		case wire.EventEnd:
-			buf := c.asm.take()
-			m := ev.Message.WithBytes(buf)
-			if c.cfg.trace != nil {
-				c.traceMessage(m)
-			}
-			if !c.deliver(gen, m, buf) {
-				return false
-			}
-		case wire.EventLost:
-			if err := c.asm.fail(ev.Err); err != nil && !c.lost(gen, withPeer(err, c.peer())) {
-				return false
-			}
-		case wire.EventOpen:
-			if !c.open(gen) {
-				return false
-			}
-		case wire.EventBanner:
-			if !c.banner(gen, ev.Data) {
-				return false
-			}
-		case wire.EventLeave:
-			c.end(ErrPeerClosed)
-			return false
-		case wire.EventShutdown:
-			return c.shutdownRequested(gen)
-		default:
-			c.control(ev)
-		}
+// holdBack lets the program catch up: nothing is read until it has taken something,
+// or somebody waits for the peer. It returns false when the goroutine has lost the
+// reader's role.
+func (c *Conn) holdBack() bool {
+	c.flushRest() // without the lock: look again
+	c.holds()
+	if !c.mustPark() {
+		return true
 	}
-	return false
+	if c.runner != nil {
+		c.promote()
+		return false
+	}
+	c.park()
+	return true
 }
 
 // mustPark: the inbox is full, or the server's budget nearly used up, and nobody

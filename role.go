@@ -44,12 +44,7 @@ func (c *Conn) promote() {
 	c.in.release()
 	c.in = &rest
 	c.runner = nil
-	if ev := c.event; c.postponed {
-		c.event = new(wire.Event)
-		*c.event = *ev
-	} else {
-		c.event = nil
-	}
+	c.event = nil // it is the loop's
 	c.gen++
 	c.reader = readerBusy
 	c.goroutines++
@@ -58,11 +53,7 @@ func (c *Conn) promote() {
 
 // resume goes on with an offer that a loop has left to this goroutine.
 func (c *Conn) resume(gen int32) bool {
-	if !c.postponed {
-		return true
-	}
-	c.postponed = false
-	return c.offered(gen, c.event)
+	return c.event.Kind != wire.EventOffer || c.offered(gen, c.event)
 }
 
 // leaveLoop: the handler that a loop runs for c is going to wait, so the loop

@@ -29,9 +29,9 @@ type held struct {
 // message's turn has come, nothing was sent; if it ends when a part of the
 // message has left, the connection ends too.
 func (c *Conn) Send(ctx context.Context, m Message) error {
-	c.mu.Lock()
+	c.hold()
 	defer c.unlock()
-	if !c.undisturbed || len(c.out.tail) > c.cfg.limits.MaxOutput || !c.outlives(ctx) {
+	if !c.exclusive || len(c.out.tail) > c.cfg.limits.MaxOutput || !c.outlives(ctx) {
 		c.entered()
 		_, err := c.send(ctx, m, nil, false)
 		return err
@@ -57,7 +57,7 @@ func (c *Conn) Send(ctx context.Context, m Message) error {
 	if c.deferFlush && sent.Body == wire.BodyNone {
 		return nil // the reader will flush
 	}
-	c.undisturbed, c.turn = false, true
+	c.exclusive, c.turn = false, true
 	return c.handed(ctx, m, sent, nil, false)
 }
 

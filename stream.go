@@ -193,7 +193,7 @@ func (s *Stream) Read(p []byte) (int, error) {
 			return n, nil
 		}
 		n, err := c.receive(c.in.bytes(), ev)
-		c.in.r += n
+		c.in.consume(n)
 		if err == nil && ev.Kind == wire.EventNone {
 			if n, err := s.fill(p); n > 0 || err != nil {
 				return n, err
