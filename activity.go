@@ -22,7 +22,6 @@ type activity struct {
 	runner   *runner  // runs the machine and the handlers now, or nil
 	consumed int64    // bytes of the peer that the machine has consumed
 	began    int64    // of these, those before the last message
-	before   int64    // of the peer's bytes, those that had been read when draining began
 	asm      assembly // a message that arrives in pieces
 	stream   *Stream  // being read by the program
 	inbox    inbox    // messages that wait for Receive or for the handler
@@ -43,15 +42,9 @@ type activity struct {
 	confirms  waitList // those who wait for that, in the order of sending
 	transform []wire.Transform
 
-	// Life.
-	life   state
-	opens  waitList      // Dial, until the handshake is done
-	eofErr error         // what was wrong with the end of the peer's stream
-	reason error         // why the end has begun
-	err    error         // why the connection ended; nil while it lives
-	done   chan struct{} // closed when all has ended and OnClose has run, if anybody asked
-	dead   chan struct{} // closed when err is set, if anybody asked
-	spare  *waiter
+	life
+
+	spare *waiter
 	underWay
 }
 
@@ -59,8 +52,6 @@ type activity struct {
 type underWay struct {
 	handling   bool // a handler runs
 	partial    bool // a message has begun and the reader waits for its rest
-	endTold    bool // a receiver knows that
-	draining   bool // the server shuts down
 	deferFlush bool // the reader will flush at the end of its batch
 	turn       bool // a message is being handed to the machine
 }
@@ -98,10 +89,10 @@ func (c *Conn) rest() {
 // loop. The timers are stopped if nothing else is.
 func (c *Conn) resting() bool {
 	a := c.activity
-	return c.goroutines == 0 && a.underWay == (underWay{}) && a.life == (state{phaseOpen, peerSending}) &&
+	return c.goroutines == 0 && a.underWay == (underWay{}) && a.life.idle() &&
 		a.in.b == nil && a.asm.idle() && a.stream == nil && a.inbox.len() == 0 && a.holding == 0 &&
-		a.ready.empty() && a.room.empty() && a.turns.empty() && a.drained.empty() && a.confirms.empty() && a.opens.empty() &&
-		a.out.idle() && a.held == nil && a.transform == nil && a.done == nil && a.dead == nil &&
+		a.ready.empty() && a.room.empty() && a.turns.empty() && a.drained.empty() && a.confirms.empty() &&
+		a.out.idle() && a.held == nil && a.transform == nil &&
 		a.consumed == int64(c.stats.BytesIn) && a.out.gone == c.stats.BytesOut && a.sent == c.stats.Confirmed &&
 		!c.worthWatching() && c.watch.off() && c.stopLate()
 }

@@ -115,8 +115,8 @@ func (c *Conn) post(b *broadcast) error {
 		err  error
 	)
 	if len(c.transform) > 0 {
-		if m, buf, err = c.transformed(b.m); err == nil && c.failure() != nil {
-			err = &notSentError{c.failure()}
+		if m, buf, err = c.transformed(b.m); err == nil && c.life.failure() != nil {
+			err = &notSentError{c.life.failure()}
 		}
 		if err == nil {
 			sent, err = c.hand(m)

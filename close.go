@@ -67,8 +67,7 @@ func (c *Conn) end(reason error) {
 		return
 	}
 	c.owed() // for what has been delivered
-	c.life.advance(phaseClosing)
-	c.reason = reason
+	c.life.beginClose(reason)
 	var posts waitList // what Broadcast has sent still leaves
 	for !c.turns.empty() {
 		if w := c.turns.pop(); w.post() {
@@ -236,11 +235,9 @@ func (c *Conn) checkDrained() {
 func (c *Conn) drain() {
 	c.lock()
 	defer c.unlock()
-	if c.err != nil || c.draining {
+	if !c.life.drain(int64(c.stats.BytesIn)) {
 		return
 	}
-	c.draining = true
-	c.before = int64(c.stats.BytesIn)
 	if !c.opened {
 		c.end(ErrServerClosed)
 	}
@@ -249,7 +246,7 @@ func (c *Conn) drain() {
 
 // nudge makes the reader look whether a draining connection can end.
 func (c *Conn) nudge() {
-	if !c.draining || c.life.ending() {
+	if !c.life.drains() {
 		return
 	}
 	if c.reader == readerAttached {
@@ -264,7 +261,7 @@ func (c *Conn) nudge() {
 // Reading goes on until the peer has closed.
 func (c *Conn) endDraining() {
 	served := c.asm.idle() && !c.handling && !c.inbox.missed() && (c.cfg.handler != nil || !c.answerable())
-	if c.draining && !c.life.ending() && served {
+	if c.life.drains() && served {
 		c.nc.SetReadDeadline(time.Time{})
 		c.end(ErrServerClosed)
 	}
@@ -274,13 +271,13 @@ func (c *Conn) endDraining() {
 // expect that it is taken. A message that waits for the peer's consent is an
 // exception: that may stand behind it.
 func (c *Conn) tooLate() bool {
-	return c.draining && !c.life.ending() && c.asm.idle() && c.held == nil && c.in.len() > 0 && c.consumed >= c.before
+	return c.life.drains() && c.asm.idle() && c.held == nil && c.in.len() > 0 && c.consumed >= c.life.mark
 }
 
 // deaf: a draining connection takes no new messages while those it has received
 // are being served, unless somebody waits for something of the peer.
 func (c *Conn) deaf() bool {
-	return c.draining && !c.life.ending() && c.asm.idle() && !c.awaited() && c.confirms.empty() && c.held == nil && !c.waitsForTurn()
+	return c.life.drains() && c.asm.idle() && !c.awaited() && c.confirms.empty() && c.held == nil && !c.waitsForTurn()
 }
 
 // readFailed handles the end of the peer's stream, or of the connection. It
@@ -333,7 +330,7 @@ func (c *Conn) lastMessage(gen int32) bool {
 	}
 	in, ev := c.in, c.event
 	rest := in.bytes()
-	c.eofErr = withPeer(c.m.ReceiveEOF(rest, ev), c.peer())
+	c.life.endsWith(withPeer(c.m.ReceiveEOF(rest, ev), c.peer()))
 	if ev.Owes || c.eofErr != nil {
 		c.out.owe()
 	}
@@ -366,17 +363,16 @@ func (c *Conn) ended() {
 	if !c.life.ended() || c.err != nil || c.reader != readerGone {
 		return
 	}
-	why := c.eofErr
-	if why == nil {
-		why = ErrPeerClosed
-	}
+	why := c.life.whyEnded()
 	c.confirms.all(why) // none can come any more
 	if c.held != nil {
 		c.end(why)
 		return
 	}
 	if c.handling {
-		c.endTold = c.endTold || c.awaited()
+		if c.awaited() {
+			c.life.tellEnd()
+		}
 		c.ready.all(why) // nor a message; but the handler may still answer
 		return
 	}

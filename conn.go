@@ -149,26 +149,14 @@ func (c *Conn) Context() context.Context { return connContext{c} }
 func (c *Conn) Done() <-chan struct{} {
 	c.lock()
 	defer c.unlock()
-	return closedChan(&c.done, c.life.phase == phaseDone)
-}
-
-// closedChan returns *ch, which it makes if nobody has asked for it before. It is
-// called with the lock held.
-func closedChan(ch *chan struct{}, closed bool) <-chan struct{} {
-	if *ch == nil {
-		*ch = make(chan struct{})
-		if closed {
-			close(*ch)
-		}
-	}
-	return *ch
+	return c.life.whenDone()
 }
 
 // ending returns a channel that is closed when err is set.
 func (c *Conn) ending() <-chan struct{} {
 	c.lock()
 	defer c.unlock()
-	return closedChan(&c.dead, c.err != nil)
+	return c.life.whenClosed()
 }
 
 // Err says why the connection ended; nil while it lives.
@@ -214,18 +202,13 @@ func (c *Conn) peer() string {
 // cut ends the connection now: err is the reason, unless there is one
 // already. It is called with the lock held.
 func (c *Conn) cut(err error) {
-	if !c.life.advance(phaseClosed) {
+	if !c.life.close(err) {
 		return
 	}
-	c.err = err
 	c.over.Store(true)
-	if c.dead != nil {
-		close(c.dead)
-	}
 	hangUp(c.nc)
 	c.watch.off()
 	c.stopLate()
-	c.opens.all(err)
 	c.turns.all(&notSentError{err})
 	c.confirms.all(err)
 	c.drained.all(err)
@@ -283,10 +266,7 @@ func (c *Conn) exit() {
 		c.cfg.logger.Log(context.Background(), c.endLevel(err), "connection closed", "conn", c.id, "peer", c.peer(), "reason", err)
 	}
 	c.lock()
-	c.life.advance(phaseDone)
-	if c.done != nil {
-		close(c.done)
-	}
+	c.life.finish()
 	c.unlock()
 	if c.cfg.closed != nil {
 		c.cfg.closed(c)

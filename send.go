@@ -129,7 +129,7 @@ func (c *Conn) send(ctx context.Context, m Message, receiver *waiter, waits bool
 			return 0, err
 		}
 		defer bufpool.Put(buf)
-		if err := c.failure(); err != nil {
+		if err := c.life.failure(); err != nil {
 			return 0, &notSentError{err}
 		}
 		m = plain
@@ -160,7 +160,7 @@ func (c *Conn) handed(ctx context.Context, m Message, sent wire.Sent, err error,
 		end := c.stats.BytesOut
 		c.flushSoon()
 		if c.out.gone < end { // if the connection is gone, they are too
-			return c.failure()
+			return c.life.failure()
 		}
 		return nil
 	case sent.Body == wire.BodyFollows:
@@ -284,7 +284,7 @@ func (c *Conn) outlives(ctx context.Context) bool {
 
 // sendable says why nothing can be sent any more.
 func (c *Conn) sendable() error {
-	if err := c.failure(); err != nil {
+	if err := c.life.failure(); err != nil {
 		return &notSentError{err}
 	}
 	if c.life.ending() {

@@ -48,7 +48,7 @@ func (b *bodyWriter) Write(p []byte) (int, error) {
 	c := b.c
 	c.lock()
 	defer c.unlock()
-	if err := c.failure(); err != nil {
+	if err := c.life.failure(); err != nil {
 		return 0, err
 	}
 	q := p[:min(int64(len(p)), b.left)]
@@ -82,7 +82,7 @@ func (b *bodyWriter) ReadFrom(r io.Reader) (sent int64, err error) {
 		sent, err = c.copyBody(b.ctx, size, r)
 	}
 	b.left -= sent
-	if lost := c.failure(); lost != nil {
+	if lost := c.life.failure(); lost != nil {
 		err = lost
 	}
 	return sent, err
@@ -101,7 +101,7 @@ func (c *Conn) sendFile(ctx context.Context, size int64, f *os.File) (sent int64
 	// While the body is open nothing else can leave, so nobody else is writing.
 	c.out.begin()
 	to, wait, stuck := c.nc.(*net.TCPConn), c.cfg.timeouts.Write/writeLooks, 0
-	for sent < size && c.failure() == nil {
+	for sent < size && c.life.failure() == nil {
 		c.unlock()
 		if wait > 0 {
 			to.SetWriteDeadline(time.Now().Add(wait))
@@ -123,7 +123,7 @@ func (c *Conn) sendFile(ctx context.Context, size int64, f *os.File) (sent int64
 		}
 	}
 	c.out.end()
-	if c.failure() == nil && wait > 0 {
+	if c.life.failure() == nil && wait > 0 {
 		to.SetWriteDeadline(time.Time{})
 	}
 	return sent, nil

@@ -61,7 +61,7 @@ func (c *Conn) SendStream(ctx context.Context, size int64, r io.Reader) error {
 	if sent.Body == wire.BodyNone {
 		c.releaseTurn()
 		c.flush()
-		return c.failure()
+		return c.life.failure()
 	}
 	if err := c.sendBody(ctx, size, r); err != nil {
 		return err
@@ -87,7 +87,7 @@ func (c *Conn) sendBody(ctx context.Context, size int64, r io.Reader) (err error
 		sent, err = c.copyBody(ctx, size, r)
 	}
 	ended = true
-	if err := c.failure(); err != nil {
+	if err := c.life.failure(); err != nil {
 		return err
 	}
 	if sent < size {
@@ -107,7 +107,7 @@ func (c *Conn) copyBody(ctx context.Context, size int64, r io.Reader) (sent int6
 	for sent < size && err == nil {
 		var b []byte
 		b, err = c.readBody(r, bufpool.Get(writeSize), size-sent)
-		if len(b) == 0 || c.failure() != nil {
+		if len(b) == 0 || c.life.failure() != nil {
 			bufpool.Put(b)
 			break
 		}

@@ -83,7 +83,7 @@ func (c *Conn) flush() {
 		c.lock()
 		if c.wrote(n, err); c.life.closed() || c.life.reset() {
 			c.out.end()
-			c.out.finish(c.failure())
+			c.out.finish(c.life.failure())
 			return
 		}
 		if n < len(b) {
@@ -200,7 +200,7 @@ func (c *Conn) write() {
 		c.wrote(n, err)
 	}
 	c.out.end()
-	if err := c.failure(); err != nil {
+	if err := c.life.failure(); err != nil {
 		c.out.finish(err)
 	} else {
 		c.nc.SetWriteDeadline(time.Time{})
@@ -248,20 +248,11 @@ func isReset(err error) bool {
 // sever gives up the output, but reads on: behind what the peer had sent the
 // reader finds the end.
 func (c *Conn) sever(err error) {
-	c.life.peerResets()
+	c.life.resets(&ConnError{Peer: c.peer(), Offset: int64(c.stats.BytesIn), Err: err})
 	c.out.mute()
-	c.eofErr = &ConnError{Peer: c.peer(), Offset: int64(c.stats.BytesIn), Err: err}
 	c.turns.all(&notSentError{c.eofErr})
 	c.posted = 0
 	c.dropOutput(c.eofErr)
-}
-
-// failure says why nothing can be written any more; nil while that is possible.
-func (c *Conn) failure() error {
-	if c.err == nil && c.life.reset() {
-		return c.eofErr
-	}
-	return c.err
 }
 
 // dropOutput gives up what has not been written, and the message whose body the
