@@ -1,6 +1,10 @@
 package parley
 
-import "github.com/parley-net/parley/wire"
+import (
+	"time"
+
+	"github.com/parley-net/parley/wire"
+)
 
 // One goroutine at a time has the reader's role of a connection. This is how it
 // changes hands.
@@ -77,4 +81,31 @@ func (c *Conn) park() {
 	<-w.ch
 	c.lock()
 	c.reader = was
+}
+
+// arriving reports whether a message of the peer has begun and is being read.
+func (c *Conn) arriving() bool {
+	if c.draining || c.reader == readerInStream || c.reader == readerGone {
+		return false // the program decides when that goes on, if ever
+	}
+	return !c.asm.idle() || c.extra.talk.unread
+}
+
+// waitsForTurn reports whether somebody waits until the peer has had its turn.
+func (c *Conn) waitsForTurn() bool { return c.cfg.traits.TakesTurns && !c.turns.empty() }
+
+// passTurnAfter calls passTurn after d, if somebody waits then.
+func (c *Conn) passTurnAfter(d time.Duration) {
+	if t := c.extra.talk; t.timer == nil {
+		t.timer = time.AfterFunc(d, func() {
+			c.lock()
+			defer c.unlock()
+			if !c.turns.empty() && c.err == nil {
+				c.passTurn()
+				c.flush() // what passTurn itself has sent
+			}
+		})
+	} else {
+		t.timer.Reset(d)
+	}
 }

@@ -294,7 +294,23 @@ func (c *Conn) sendable() error {
 }
 
 func (c *Conn) mayTurn() bool {
-	return !c.turn && c.out.pending() <= c.cfg.limits.MaxOutput && (!c.cfg.traits.TakesTurns || c.ourTurn())
+	if c.turn || c.out.pending() > c.cfg.limits.MaxOutput {
+		return false
+	}
+	if !c.cfg.traits.TakesTurns {
+		return true
+	}
+	switch {
+	case c.inbox.full(c.cfg.limits, inboxSlack):
+		return true // nothing more is read, and a peer that sends so much ahead is no original
+	case c.arriving():
+		return false // the reader passes the turn when it has read that
+	}
+	ours, again := c.ourTurn()
+	if again > 0 {
+		c.passTurnAfter(again)
+	}
+	return ours
 }
 
 // releaseTurn lets the next sender go on.

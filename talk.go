@@ -46,59 +46,25 @@ func (c *Conn) heardTalk(answered bool) {
 	t.since, t.heard = time.Now(), c.stats.BytesIn
 }
 
-// ourTurn reports whether a message may leave. Where it may when the peer has been
-// silent for long enough, passTurn is called then.
-func (c *Conn) ourTurn() bool {
-	switch {
-	case c.inbox.full(c.cfg.limits, inboxSlack):
-		return true // nothing more is read, and a peer that sends so much ahead is no original
-	case c.arriving():
-		return false // the reader passes the turn when it has read that
-	}
+// ourTurn reports whether a message may leave or, if it may when the peer has been
+// silent for long enough, when to ask again.
+func (c *Conn) ourTurn() (ours bool, again time.Duration) {
 	t, limit := c.extra.talk, c.cfg.timeouts.Turn
 	if t.turn == turnTheirsBrief {
 		limit *= 2 // nothing of ours acknowledges the confirmation, for which the answer may wait
 	}
 	switch now := time.Now(); {
 	case t.turn == turnOurs:
-		return true
+		return true, 0
 	case c.stats.Confirmed < c.sent, limit < 0:
-		return false
+		return false, 0
 	case t.heard != c.stats.BytesIn, poller.Unsent(c.nc) > 0: // it has not yet got all that we have said
 		t.since, t.heard = now, c.stats.BytesIn
-		c.passTurnAfter(limit)
+		return false, limit
 	case now.Sub(t.since) < limit:
-		c.passTurnAfter(limit - now.Sub(t.since))
+		return false, limit - now.Sub(t.since)
 	default:
 		t.turn = turnOurs
-		return true
-	}
-	return false
-}
-
-// arriving reports whether a message of the peer has begun and is being read.
-func (c *Conn) arriving() bool {
-	if c.draining || c.reader == readerInStream || c.reader == readerGone {
-		return false // the program decides when that goes on, if ever
-	}
-	return !c.asm.idle() || c.extra.talk.unread
-}
-
-// waitsForTurn reports whether somebody waits until the peer has had its turn.
-func (c *Conn) waitsForTurn() bool { return c.cfg.traits.TakesTurns && !c.turns.empty() }
-
-// passTurnAfter calls passTurn after d, if somebody waits then.
-func (c *Conn) passTurnAfter(d time.Duration) {
-	if t := c.extra.talk; t.timer == nil {
-		t.timer = time.AfterFunc(d, func() {
-			c.lock()
-			defer c.unlock()
-			if !c.turns.empty() && c.err == nil {
-				c.passTurn()
-				c.flush() // what passTurn itself has sent
-			}
-		})
-	} else {
-		t.timer.Reset(d)
+		return true, 0
 	}
 }
