@@ -79,7 +79,7 @@ func (m *machine) tooLong() error {
 	longest := m.longest()
 	rule := fmt.Sprintf("the line is longer than the limit of %d bytes: raise MaxLine and the message limit, or check that the peer ends its lines with %q", longest, m.eol)
 	if longest < m.maxLine {
-		rule = fmt.Sprintf("the answer to the opening %q is longer than %d bytes: the peer does not speak oneline", ping, longest)
+		rule = fmt.Sprintf("the answer to the opening %q is longer than %d bytes: the peer does not speak oneline; a plain device that ends its lines speaks line://", ping, longest)
 	}
 	return &wire.ProtocolError{Protocol: name, Offset: m.offset + int64(longest), Rule: rule}
 }
@@ -123,7 +123,7 @@ func (m *machine) response(ev *wire.Event, line []byte) error {
 	if !m.open {
 		if string(trimSpace(line)) != pong {
 			return &wire.ProtocolError{Protocol: name, Offset: m.offset, Rule: fmt.Sprintf(
-				"the answer to the opening %q is %q, not %q: the peer does not speak oneline", ping, line[:min(len(line), 40)], pong)}
+				"the answer to the opening %q is %q, not %q: the peer does not speak oneline; a plain device that ends its lines speaks line://", ping, line[:min(len(line), 40)], pong)}
 		}
 		m.open = true
 		ev.Kind = wire.EventOpen
@@ -148,7 +148,7 @@ func (m *machine) ReceiveEOF(rest []byte, ev *wire.Event) error {
 	var rule strings.Builder
 	switch {
 	case !m.open && len(rest) > 0 && !strings.HasPrefix(pong, string(trimSpace(rest))):
-		fmt.Fprintf(&rule, "the stream ended inside the answer to the opening %q, which begins with %q: the peer does not speak oneline", ping, rest[:min(len(rest), 40)])
+		fmt.Fprintf(&rule, "the stream ended inside the answer to the opening %q, which begins with %q: the peer does not speak oneline; a plain device that ends its lines speaks line://", ping, rest[:min(len(rest), 40)])
 	case len(rest) > 0:
 		fmt.Fprintf(&rule, "the stream ended inside a line; the %d bytes that arrived of it are not delivered", len(rest))
 		if rest[len(rest)-1] == '\r' && !strings.Contains(m.eol, "\r") {
@@ -160,4 +160,12 @@ func (m *machine) ReceiveEOF(rest []byte, ev *wire.Event) error {
 		return nil
 	}
 	return &wire.ProtocolError{Protocol: name, Offset: m.offset + int64(len(rest)), Rule: rule.String(), Err: io.ErrUnexpectedEOF}
+}
+
+// Hint says what a server that has not said its pong may be.
+func (m *machine) Hint() string {
+	if m.role == wire.Accepting || m.open {
+		return ""
+	}
+	return fmt.Sprintf("no %q has answered the opening %q: another client may be served, or it is a plain device, which speaks line://", pong, ping)
 }

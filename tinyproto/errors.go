@@ -45,7 +45,7 @@ func helloMeaning(b byte) string {
 	case b == 0x16:
 		return "not a tinyproto peer: it begins with 16, which looks like TLS"
 	case ' ' <= b && b <= '~':
-		return fmt.Sprintf("not a tinyproto peer: it begins with %02X (%q), which looks like a text protocol", b, b)
+		return fmt.Sprintf("not a tinyproto peer: it begins with %02X (%q), which looks like a text protocol; a plain device that ends its lines speaks line://", b, b)
 	}
 	return fmt.Sprintf("not a tinyproto peer: it begins with %02X instead of FF", b)
 }

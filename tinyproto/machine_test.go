@@ -91,7 +91,7 @@ func TestHelloRefused(t *testing.T) {
 		{"\xFE", 0xFE, "connection limit of the peer reached; try again later (code FE)"},
 		{"\xFD", 0xFD, "conflict"},
 		{strings.Repeat("\x00", 254), 0, "2.0.1 does at its connection limit; try again later (code 00)"},
-		{"GET / HTTP/1.1\r\n", 'G', `begins with 47 ('G'), which looks like a text protocol (code 47)`},
+		{"GET / HTTP/1.1\r\n", 'G', `begins with 47 ('G'), which looks like a text protocol; a plain device that ends its lines speaks line:// (code 47)`},
 		{"\x16\x03\x01", 0x16, "looks like TLS"},
 		{"\x01SETMODE0\x1f", 1, "begins with 01 instead of FF"},
 		{"\xDE\xCA\xFE\xCA\xFE", 0xDE, "begins with DE instead of FF"},

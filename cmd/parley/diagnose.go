@@ -117,11 +117,15 @@ func greetingFault(e endpoint.Endpoint, h *heard, err error) error {
 			hint += ", or TLS: try " + strings.Replace(e.String(), "://", "+tls://", 1)
 		}
 	case a.total == 0 && name == "oneline":
-		hint = "not a byte arrived: a oneline server serves one client at a time, the others wait; or the peer speaks another protocol"
+		hint = "not a byte arrived: a oneline server serves one client at a time, the others wait; or the peer speaks another protocol, a plain device line: try " + asLine(e)
 	case a.total == 0:
 		hint = "not a byte arrived: does the peer speak " + name + "?"
 		if !e.TLS {
 			hint += " It may wait for TLS: try " + strings.Replace(e.String(), "://", "+tls://", 1)
+		}
+	case isText(a.first) && name != "line" && name != "scpi":
+		if hint = unfinished(e.Protocol, a); hint == "" {
+			hint = "the peer sends text: a plain device that ends its lines speaks line: try " + asLine(e)
 		}
 	default:
 		hint = unfinished(e.Protocol, a)
@@ -135,6 +139,22 @@ func greetingFault(e endpoint.Endpoint, h *heard, err error) error {
 		code = exitConnect // refused, or the connection was lost at once
 	}
 	return &fault{code: code, err: fmt.Errorf("greeting %s: %w", e, bare(err)), hint: hint}
+}
+
+// asLine returns e as a device that just ends its lines.
+func asLine(e endpoint.Endpoint) string {
+	url, _, _ := strings.Cut(strings.Replace(e.String(), e.Protocol.Name(), "line", 1), "?")
+	return url
+}
+
+// isText reports whether what a peer has sent first looks like text.
+func isText(first []byte) bool {
+	for _, c := range first {
+		if (c < ' ' || c > '~') && c != '\r' && c != '\n' && c != '\t' {
+			return false
+		}
+	}
+	return len(first) > 0
 }
 
 // explain adds to an error of an open connection what had arrived and what
