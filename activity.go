@@ -11,39 +11,24 @@ import (
 type activity struct {
 	owner *Conn // for the timers; it does not change while one of them is armed
 
-	// Reading. One goroutine at a time has the reader's role; event and in belong
-	// to it. While a handler runs on that goroutine, another may take the role
-	// over: gen tells the old one that it has lost it.
-	event    *wire.Event // the last one
-	io       *transport  // for who reads c and may wait
-	in       *input
-	own      input    // what in points to at first
-	seen     []byte   // for the trace: the input as it has arrived
-	runner   *runner  // runs the machine and the handlers now, or nil
-	consumed int64    // bytes of the peer that the machine has consumed
-	began    int64    // of these, those before the last message
-	asm      assembly // a message that arrives in pieces
-	stream   *Stream  // being read by the program
-	inbox    inbox    // messages that wait for Receive or for the handler
-	ready    waitList // receivers; none waits while the inbox has something
-	room     waitList // the reader, while the inbox is full or a stream is open
-	holding  int64    // what the budget knows of
-	watch    watch
-	missed   bool // a loop saw an event while another goroutine served it
+	// Reading.
+	reading
+	asm     assembly // a message that arrives in pieces
+	stream  *Stream  // being read by the program
+	inbox   inbox    // messages that wait for Receive or for the handler
+	ready   waitList // receivers; none waits while the inbox has something
+	room    waitList // the reader, while the inbox is full or a stream is open
+	holding int64    // what the budget knows of
+	watch   watch
 
 	// Writing; see write.go.
 	out       output
 	late      alarm    // see flushLate
-	turns     waitList // senders that wait for their turn
-	posted    int      // what messages among them cost, see offer
-	held      *held    // the message whose body the peer must grant
 	drained   waitList // those who wait until the output is empty
-	sent      uint64   // messages that will be confirmed
-	confirms  waitList // those who wait for that, in the order of sending
 	transform []wire.Transform
+	sending
 
 	life
-
 	spare *waiter
 	underWay
 }
@@ -53,7 +38,6 @@ type underWay struct {
 	handling   bool // a handler runs
 	partial    bool // a message has begun and the reader waits for its rest
 	deferFlush bool // the reader will flush at the end of its batch
-	turn       bool // a message is being handed to the machine
 }
 
 // wake gives c an activity.
@@ -63,11 +47,11 @@ func (c *Conn) wake() {
 		a = new(activity)
 	}
 	a.owner = c
-	a.in = &a.own
+	a.rested(int64(c.stats.BytesIn))
 	if c.opened {
 		a.life.phase = phaseOpen
 	}
-	a.consumed, a.out.gone, a.sent = int64(c.stats.BytesIn), c.stats.BytesOut, c.stats.Confirmed
+	a.out.gone, a.sent = c.stats.BytesOut, c.stats.Confirmed
 	c.activity = a
 }
 
@@ -90,9 +74,9 @@ func (c *Conn) rest() {
 func (c *Conn) resting() bool {
 	a := c.activity
 	return c.goroutines == 0 && a.underWay == (underWay{}) && a.life.idle() &&
-		a.in.b == nil && a.asm.idle() && a.stream == nil && a.inbox.len() == 0 && a.holding == 0 &&
-		a.ready.empty() && a.room.empty() && a.turns.empty() && a.drained.empty() && a.confirms.empty() &&
-		a.out.idle() && a.held == nil && a.transform == nil &&
+		a.reading.idle() && a.asm.idle() && a.stream == nil && a.inbox.len() == 0 && a.holding == 0 &&
+		a.ready.empty() && a.room.empty() && a.drained.empty() && a.sending.idle() &&
+		a.out.idle() && a.transform == nil &&
 		a.consumed == int64(c.stats.BytesIn) && a.out.gone == c.stats.BytesOut && a.sent == c.stats.Confirmed &&
 		!c.worthWatching() && c.watch.off() && c.stopLate()
 }

@@ -139,7 +139,7 @@ func (b *batch) serve() (more bool) {
 		in.consume(n)
 		switch {
 		case ev.Kind == wire.EventMessage && err == nil:
-			c.stats.MessagesIn++
+			c.stats.message()
 			c.unheard = false
 			c.deferFlush = in.len() > 0
 		case ev.Kind == wire.EventConfirmed && err == nil:

@@ -68,15 +68,7 @@ func (c *Conn) end(reason error) {
 	}
 	c.owed() // for what has been delivered
 	c.life.beginClose(reason)
-	var posts waitList // what Broadcast has sent still leaves
-	for !c.turns.empty() {
-		if w := c.turns.pop(); w.post() {
-			posts.push(w)
-		} else {
-			w.signal(&notSentError{reason})
-		}
-	}
-	c.turns = posts
+	c.sending.refuse(&notSentError{reason})
 	c.room.all(nil)
 	c.goroutines++
 	go c.leave()
@@ -96,7 +88,7 @@ func (c *Conn) leave() {
 		before := len(c.out.tail)
 		c.out.appended(c.m.Close(c.out.tail))
 		if farewell := c.out.tail[before:]; len(farewell) > 0 {
-			c.stats.BytesOut += uint64(len(farewell))
+			c.stats.put(len(farewell))
 			if c.cfg.trace != nil {
 				c.traceOut("farewell", farewell, Message{})
 			}
@@ -338,8 +330,8 @@ func (c *Conn) lastMessage(gen int32) bool {
 		return true
 	}
 	in.consume(len(rest))
-	c.began = c.consumed
-	c.consumed += int64(len(rest))
+	c.begins()
+	c.reading.consume(len(rest))
 	if c.cfg.trace != nil {
 		c.traceIn(rest, ev)
 	}

@@ -113,7 +113,7 @@ func newConn(cfg *config, nc net.Conn, id uint64) *Conn {
 
 // start begins reading on a new goroutine. It is called with the lock held.
 func (c *Conn) start() {
-	c.io = newTransport(c.nc)
+	c.equip(c.nc)
 	c.goroutines++
 	go c.read()
 }
@@ -209,12 +209,12 @@ func (c *Conn) cut(err error) {
 	hangUp(c.nc)
 	c.watch.off()
 	c.stopLate()
-	c.turns.all(&notSentError{err})
+	c.out.drop(err)
+	c.sending.drop(&notSentError{err}, err)
 	c.confirms.all(err)
 	c.drained.all(err)
 	c.room.all(err)
 	c.ready.all(err)
-	c.dropOutput(err)
 	if c.reader == readerAttached {
 		c.reader = readerGone
 	}

@@ -19,7 +19,7 @@ func (c *Conn) dropping() bool { return c.life.ending() && c.held == nil }
 // handing counts a message that goes to the handler, for which the lock is released
 // until handled.
 func (c *Conn) handing() {
-	c.stats.MessagesIn++
+	c.stats.message()
 	c.unheard = false
 	c.deferFlush = c.in.len() > 0
 	if c.deferFlush || c.cfg.traits.Confirms {
@@ -36,7 +36,7 @@ func (c *Conn) deliver(gen int32, m Message, buf []byte) bool {
 		plain, plainBuf, err := c.untransform(m)
 		bufpool.Put(buf)
 		if err != nil {
-			c.stats.MessagesIn++
+			c.stats.message()
 			return c.lost(gen, c.messageError("a plugin can't read the message; both peers need the same plugins and keys", err))
 		}
 		m, buf = plain, plainBuf
@@ -50,7 +50,7 @@ func (c *Conn) deliver(gen int32, m Message, buf []byte) bool {
 		bufpool.Put(buf)
 		return c.handled(gen, in, err)
 	}
-	c.stats.MessagesIn++
+	c.stats.message()
 	c.unheard = false
 	if c.dropping() {
 		c.out.mute()

@@ -89,16 +89,16 @@ func (c *Conn) succeeded(gen int32, in *input) {
 		if in.kind == inputLent { // by a loop that another goroutine runs from now on
 			rest := in.fork()
 			in = &rest
-			c.in = in
+			c.readFrom(in)
 		}
-		c.runner = nil
-		c.event = nil
+		c.leaveRunner()
+		c.unequip()
 	}
 	c.unlock()
 	go func() { // it counts as the one that ends
 		c.lock()
 		more := c.handled(gen, in, err)
-		c.equip()
+		c.equip(c.nc)
 		c.readOn(gen, more && c.process(gen))
 	}()
 }

@@ -39,16 +39,6 @@ func short(m Message) string {
 	return fmt.Sprintf("%q", s)
 }
 
-// claim says what a receiver's place in the queue is for.
-type claim uint8
-
-const (
-	claimReceive claim = iota // the next message, whatever it is
-	claimCall                 // the answer to a Call
-	claimInDoubt              // likewise, but it may have been taken for an earlier Call's
-	claimKept                 // nobody's any more: its Call has given up; there is one at most
-)
-
 // giveUp ends w's wait, whose ctx has ended, and returns why. It is called with
 // the lock held.
 func (c *Conn) giveUp(ctx context.Context, l *waitList, w *waiter) error {
@@ -112,26 +102,6 @@ func (c *Conn) Resync() {
 		c.ready.remove(w)
 	}
 	c.ready.turn(claimInDoubt, claimCall)
-}
-
-// find returns the first waiter with that claim, or nil.
-func (l *waitList) find(of claim) *waiter {
-	for w := l.last; w != nil; {
-		if w = w.next; w.claim == of {
-			return w
-		}
-		if w == l.last {
-			break
-		}
-	}
-	return nil
-}
-
-// turn gives those with one claim another.
-func (l *waitList) turn(from, to claim) {
-	for w := l.find(from); w != nil; w = l.find(from) {
-		w.claim = to
-	}
 }
 
 // nextIsLate reports whether the next message comes in the place of a Call that

@@ -29,7 +29,7 @@ func (c *Conn) offered(gen int32, ev *wire.Event) bool {
 	case c.runner != nil: // a stream takes time
 		offer := *ev
 		c.promote()
-		c.event = &offer
+		c.decide(offer)
 		return false
 	default:
 		return c.openStream(gen, ev)
@@ -91,9 +91,8 @@ func (c *Conn) direct() []byte {
 
 // processDirect runs the machine over bytes that lie where they belong.
 func (c *Conn) processDirect(gen int32, p []byte) bool {
-	in := c.in
-	c.in = &input{b: p, kind: inputPlaced}
+	in := c.readFrom(&input{b: p, kind: inputPlaced})
 	ok := c.process(gen)
-	c.in = in
+	c.readFrom(in)
 	return ok
 }

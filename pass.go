@@ -51,15 +51,13 @@ func closeLoops(ls []*loop) {
 func (r *runner) pass(c *Conn) (more bool) {
 	c.lock()
 	if c.reader != readerAttached { // somebody else serves c, and has been told
-		c.missed = true
+		c.miss()
 		c.unlock()
 		return false
 	}
-	c.missed = false
 	c.reader = readerBusy
 	c.goroutines++
-	c.runner = r
-	c.event = &r.event
+	c.serveBy(r)
 	c.partial = false
 	gen, own := c.gen, c.in
 	for range loopReads {
@@ -90,7 +88,7 @@ func (c *Conn) passOnce(r *runner, gen int32) (drained, ok bool) {
 		if c.in != &r.in && c.in.len() <= readSize { // else it has a large buffer
 			r.in = input{b: append(r.Buffer, c.in.bytes()...), kind: inputLent}
 			c.in.release()
-			c.in = &r.in
+			c.readFrom(&r.in)
 		}
 		p = c.in.room()
 	}
@@ -99,7 +97,7 @@ func (c *Conn) passOnce(r *runner, gen int32) (drained, ok bool) {
 	if again && c.opened {
 		return true, true
 	} // else it may be new, and the machine has something to say
-	c.stats.BytesIn += uint64(n)
+	c.stats.got(n)
 	if direct {
 		if n > 0 && !c.processDirect(gen, p[:n]) {
 			return true, false
@@ -127,14 +125,13 @@ func (c *Conn) passOnce(r *runner, gen int32) (drained, ok bool) {
 // calm leaves c attached to its loop, holding no more than an unfinished message
 // in own. It is called with the lock held and releases it.
 func (c *Conn) calm(own *input) {
-	c.runner = nil
-	if rest := c.in; rest != own {
+	c.leaveRunner()
+	if rest := c.readFrom(own); rest != own {
 		*own = rest.fork()
 		rest.release()
-		c.in = own
 	}
 	own.shrink()
-	c.event, c.io = nil, nil
+	c.unequip()
 	c.partial = !c.asm.idle() || c.in.len() > 0
 	if c.watchSome(); c.err != nil { // a limit has been passed
 		c.passed(c.gen, own)
@@ -156,12 +153,11 @@ func (c *Conn) attach() bool {
 		return false
 	}
 	c.in.shrink()
-	ev := c.event
-	c.event, c.io = nil, nil
+	c.unequip()
 	c.reader = readerAttached
 	c.goroutines--
 	if err := c.looped().Arm(); err != nil {
-		c.event, c.io = ev, newTransport(c.nc)
+		c.equip(c.nc)
 		c.reader = readerBusy
 		c.goroutines++
 		return false
@@ -176,10 +172,10 @@ func (c *Conn) passed(gen int32, own *input) {
 	if gen == c.gen {
 		if c.in != own { // the runner's, who goes on with other connections
 			c.in.release()
-			c.in = own
+			c.readFrom(own)
 		}
-		c.runner = nil
-		c.event = nil
+		c.leaveRunner()
+		c.unequip()
 		c.reader = readerGone
 		c.ended()
 		if c.err == nil && !c.life.ended() {

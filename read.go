@@ -16,18 +16,8 @@ import (
 func (c *Conn) read() {
 	c.lock()
 	gen := c.gen
-	c.equip()
+	c.equip(c.nc)
 	c.readOn(gen, c.resume(gen) && c.process(gen))
-}
-
-// equip makes what a reading goroutine needs.
-func (c *Conn) equip() {
-	if c.event == nil { // else there may be an offer to be decided about
-		c.event = new(wire.Event)
-	}
-	if c.io == nil {
-		c.io = newTransport(c.nc)
-	}
 }
 
 // readOn is read once the machine has seen what was there already; more is what
@@ -58,7 +48,7 @@ func (c *Conn) readOn(gen int32, more bool) {
 		n, err := t.read(in, direct)
 		c.lock()
 		c.partial = false
-		c.stats.BytesIn += uint64(n)
+		c.stats.got(n)
 		if direct != nil && n > 0 && !c.processDirect(gen, direct[:n]) {
 			break
 		}
@@ -177,13 +167,11 @@ func (c *Conn) receiveWatched(p []byte, ev *wire.Event) (n int, err error) {
 func (c *Conn) control(ev *wire.Event) {
 	switch ev.Kind {
 	case wire.EventConfirmed:
-		c.stats.Confirmed += uint64(ev.N)
+		c.stats.confirm(ev.N)
 		if c.cfg.traits.TakesTurns {
 			c.heardTalk(false)
 		}
-		for !c.confirms.empty() && c.confirms.first().want <= c.stats.Confirmed {
-			c.confirms.pop().signal(nil)
-		}
+		c.confirmed(c.stats.Confirmed)
 		c.checkDrained()
 	case wire.EventGranted:
 		if c.cfg.traits.TakesTurns {

@@ -1,6 +1,7 @@
 package parley
 
 import (
+	"net"
 	"time"
 
 	"github.com/parley-net/parley/wire"
@@ -21,6 +22,77 @@ const (
 	readerGone                         // ended
 )
 
+// reading is what the goroutine with the reader's role works with. While a handler
+// runs on it, another one may take the role over: Conn.gen tells the old one that it
+// has lost it.
+type reading struct {
+	event  *wire.Event // the last one; nil: of nobody
+	io     *transport  // for who may wait; nil: a loop tells when there is something to read
+	in     *input
+	own    input   // what in points to at first
+	runner *runner // of the loop that serves the connection now, or nil
+	missed bool    // a loop saw an event while another goroutine served it
+
+	consumed int64  // bytes of the peer that the machine has consumed
+	began    int64  // of these, those before the last message
+	seen     []byte // for the trace: the input as it has arrived
+}
+
+// idle reports whether nothing has arrived that is not consumed.
+func (r *reading) idle() bool { return r.in.b == nil }
+
+// rested begins anew, when count bytes of the peer have been consumed.
+func (r *reading) rested(count int64) { r.in, r.consumed = &r.own, count }
+
+// equip makes what a goroutine needs that reads from nc.
+func (r *reading) equip(nc net.Conn) {
+	if r.event == nil { // else there may be an offer to be decided about
+		r.event = new(wire.Event)
+	}
+	if r.io == nil {
+		r.io = newTransport(nc)
+	}
+}
+
+// unequip lets go of what equip has made.
+func (r *reading) unequip() { r.event, r.io = nil, nil }
+
+// decide leaves an offer to the goroutine that takes the role over.
+func (r *reading) decide(offer wire.Event) { r.event = &offer }
+
+// serveBy notes that a loop's runner has the role.
+func (r *reading) serveBy(by *runner) { r.runner, r.event, r.missed = by, &by.event, false }
+
+// leaveRunner returns the runner that has had the role, or nil.
+func (r *reading) leaveRunner() *runner {
+	by := r.runner
+	r.runner = nil
+	return by
+}
+
+// miss notes that a loop has seen an event.
+func (r *reading) miss() { r.missed = true }
+
+// readFrom makes in what the machine consumes, and returns what was before.
+func (r *reading) readFrom(in *input) (was *input) {
+	was, r.in = r.in, in
+	return was
+}
+
+// succeed gives the role's next goroutine a copy of the input. The old one, from
+// which the program's code may borrow, is returned.
+func (r *reading) succeed() (was *input) {
+	rest := r.in.fork()
+	r.event = nil // the other one is in use
+	return r.readFrom(&rest)
+}
+
+// begins notes that a message begins here.
+func (r *reading) begins() { r.began = r.consumed }
+
+// consume counts n bytes that the machine has consumed.
+func (r *reading) consume(n int) { r.consumed += int64(n) }
+
 // ensureReader makes sure that somebody reads while the caller waits: if the
 // reader's role belongs to a goroutine that is in a handler, a new goroutine
 // takes it over; a parked one looks again whether it can go on. It is called
@@ -32,9 +104,7 @@ func (c *Conn) ensureReader() {
 		return
 	}
 	c.leaveLoop()
-	rest := c.in.fork()
-	c.in = &rest
-	c.event = nil // the other one is in use
+	c.succeed()
 	c.gen++
 	c.reader = readerBusy
 	c.goroutines++
@@ -44,11 +114,8 @@ func (c *Conn) ensureReader() {
 // promote gives c, which is attached to a loop, a goroutine of its own that
 // reads on. It is called with the lock held.
 func (c *Conn) promote() {
-	rest := c.in.fork()
-	c.in.release()
-	c.in = &rest
-	c.runner = nil
-	c.event = nil // it is the loop's
+	c.succeed().release()
+	c.leaveRunner()
 	c.gen++
 	c.reader = readerBusy
 	c.goroutines++
@@ -63,8 +130,7 @@ func (c *Conn) resume(gen int32) bool {
 // leaveLoop: the handler that a loop runs for c is going to wait, so the loop
 // needs another goroutine. It is called with the lock held.
 func (c *Conn) leaveLoop() {
-	if r := c.runner; r != nil {
-		c.runner = nil
+	if r := c.leaveRunner(); r != nil {
 		r.Leave()
 	}
 }

@@ -9,15 +9,6 @@ import (
 	"github.com/parley-net/parley/wire"
 )
 
-// held is a message whose head has left and whose body waits for the peer's
-// consent. Until then it has the turn: no other message can be sent.
-type held struct {
-	body   []byte
-	whole  []byte  // to give back to bufpool, or nil
-	stream bool    // the sender writes the body itself
-	w      *waiter // the sender, or nil
-}
-
 // Send sends m. Messages leave in the order of the calls. It returns when the
 // bytes are on their way (those of messages that follow each other closely leave
 // together, by another goroutine); m's bytes may then be used again. It blocks while
@@ -45,7 +36,7 @@ func (c *Conn) Send(ctx context.Context, m Message) error {
 	}
 	out, sent, err := c.m.Send(c.out.tail, m)
 	if err != nil {
-		c.stats.BytesOut += uint64(len(c.out.tail) - before)
+		c.stats.put(len(c.out.tail) - before)
 		c.flushSoon()
 		return err
 	}
@@ -57,7 +48,8 @@ func (c *Conn) Send(ctx context.Context, m Message) error {
 	if c.deferFlush && sent.Body == wire.BodyNone {
 		return nil // the reader will flush
 	}
-	c.exclusive, c.turn = false, true
+	c.exclusive = false
+	c.take()
 	return c.handed(ctx, m, sent, nil, false)
 }
 
@@ -171,7 +163,7 @@ func (c *Conn) handed(ctx context.Context, m Message, sent wire.Sent, err error,
 		return c.awaitSegment(ctx, w)
 	default:
 		w := segmentWaiter()
-		c.held = &held{body: m.Bytes(), w: w}
+		c.sending.hold(&held{body: m.Bytes(), w: w})
 		return c.awaitSegment(ctx, w)
 	}
 }
@@ -225,12 +217,10 @@ func (c *Conn) unsent(err error) {
 // account counts a message that has just been handed to the machine, which made
 // n bytes of it.
 func (c *Conn) account(sent wire.Sent, n int) {
-	c.stats.MessagesOut++
+	c.stats.sentMessage()
 	c.unheard = true
-	c.stats.BytesOut += uint64(n)
-	if sent.Confirm {
-		c.sent++
-	}
+	c.stats.put(n)
+	c.accepted(sent)
 	if c.cfg.traits.TakesTurns {
 		c.extra.talk.spoken()
 	}
@@ -248,7 +238,7 @@ func (c *Conn) takeTurn(ctx context.Context) error {
 		}
 	}
 	if c.mayTurn() && c.turns.empty() {
-		c.turn = true
+		c.take()
 		return nil
 	}
 	w := &waiter{ch: make(chan struct{}, 1)}
@@ -315,20 +305,19 @@ func (c *Conn) mayTurn() bool {
 
 // releaseTurn lets the next sender go on.
 func (c *Conn) releaseTurn() {
-	c.turn = false
+	c.give()
 	c.passTurn()
 	c.checkDrained()
 }
 
 func (c *Conn) passTurn() {
 	for !c.turns.empty() && c.mayTurn() {
-		w := c.turns.pop()
+		w := c.popTurn()
 		if !w.post() {
-			c.turn = true
+			c.take()
 			w.signal(nil)
 			return
 		}
-		c.posted -= postCost(w.msg)
 		if err := c.post(&broadcast{m: w.msg, kept: true}); err != nil && c.cfg.logger != nil {
 			c.cfg.logger.Warn("broadcast failed", "conn", c.id, "peer", c.peer(), "error", err)
 		}
@@ -337,8 +326,7 @@ func (c *Conn) passTurn() {
 
 // granted sends the held body.
 func (c *Conn) granted() {
-	h := c.held
-	c.held = nil
+	h := c.unhold()
 	if h == nil {
 		return
 	}
@@ -358,13 +346,6 @@ func (c *Conn) granted() {
 func (c *Conn) bodySent() {
 	c.m.BodySent()
 	c.out.owe()
-}
-
-// segmentWaiter returns a waiter that is told when a segment has left.
-func segmentWaiter() *waiter {
-	w := &waiter{ch: make(chan struct{}, 1)}
-	w.next = w // in a list of its own
-	return w
 }
 
 // awaitSegment flushes and waits for w's segment. The message has begun to

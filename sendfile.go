@@ -111,7 +111,7 @@ func (c *Conn) sendFile(ctx context.Context, size int64, f *os.File) (sent int64
 		c.lock()
 		sent += n
 		c.out.left(int(n))
-		c.stats.BytesOut += uint64(n)
+		c.stats.put(int(n))
 		if stuck++; n > 0 {
 			stuck = 0
 		}

@@ -53,7 +53,7 @@ func (c *Conn) SendStream(ctx context.Context, size int64, r io.Reader) error {
 	}
 	if sent.Body == wire.BodyHeld {
 		w := segmentWaiter()
-		c.held = &held{stream: true, w: w}
+		c.sending.hold(&held{stream: true, w: w})
 		if err := c.awaitSegment(ctx, w); err != nil {
 			return err
 		}

@@ -38,6 +38,21 @@ type counters struct {
 	MessagesIn, MessagesOut, BytesIn, BytesOut, Confirmed uint64
 }
 
+// got counts n bytes of the peer.
+func (n *counters) got(bytes int) { n.BytesIn += uint64(bytes) }
+
+// put counts n bytes for the peer.
+func (n *counters) put(bytes int) { n.BytesOut += uint64(bytes) }
+
+// message counts one of the peer's messages.
+func (n *counters) message() { n.MessagesIn++ }
+
+// sentMessage counts one of ours.
+func (n *counters) sentMessage() { n.MessagesOut++ }
+
+// confirm counts ours that the peer has confirmed.
+func (n *counters) confirm(messages int64) { n.Confirmed += uint64(messages) }
+
 // ServerStats counts what a server has done.
 type ServerStats struct {
 	Open     int       // connections that are open now

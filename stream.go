@@ -90,7 +90,7 @@ func (c *Conn) memStream(m Message) (*Stream, error) {
 func (c *Conn) openStream(gen int32, ev *wire.Event) bool {
 	s := &Stream{c: c, typ: ev.Message.Type(), size: ev.N, left: ev.N}
 	if c.io == nil { // a handler that waited has given its loop away, and we go on here
-		c.io = newTransport(c.nc)
+		c.equip(c.nc)
 	}
 	c.flush()
 	if c.cfg.handler != nil {
@@ -229,7 +229,7 @@ func (s *Stream) fill(p []byte) (int, error) {
 		c.settle()
 		return 0, nil
 	}
-	c.stats.BytesIn += uint64(n)
+	c.stats.got(n)
 	if errors.Is(err, io.EOF) {
 		// The reading goroutine will meet the end too, and end the connection.
 		s.finish(withPeer(c.m.ReceiveEOF(in.bytes(), c.event), c.peer()))
@@ -272,7 +272,7 @@ func (s *Stream) event(ev *wire.Event, err error) {
 		s.piece = ev.Data
 		s.left -= int64(len(ev.Data))
 	case ev.Kind == wire.EventEnd:
-		c.stats.MessagesIn++
+		c.stats.message()
 		s.finish(io.EOF)
 	case ev.Kind == wire.EventLost:
 		c.more().lost++

@@ -34,7 +34,7 @@ func (c *Conn) owed() {
 
 func (c *Conn) appendOwed() {
 	b := c.out.appendControl(c.m)
-	c.stats.BytesOut += uint64(len(b))
+	c.stats.put(len(b))
 	if c.cfg.trace != nil && len(b) > 0 {
 		c.traceOut("answer", b, Message{})
 	}
@@ -44,7 +44,7 @@ func (c *Conn) appendOwed() {
 // not nil, is given back to bufpool then.
 func (c *Conn) queueBody(b, whole []byte, w *waiter) {
 	c.out.push(b, whole, w)
-	c.stats.BytesOut += uint64(len(b))
+	c.stats.put(len(b))
 	if c.cfg.trace != nil {
 		c.traceOut("body", b, Message{})
 	}
@@ -250,19 +250,6 @@ func isReset(err error) bool {
 func (c *Conn) sever(err error) {
 	c.life.resets(&ConnError{Peer: c.peer(), Offset: int64(c.stats.BytesIn), Err: err})
 	c.out.mute()
-	c.turns.all(&notSentError{c.eofErr})
-	c.posted = 0
-	c.dropOutput(c.eofErr)
-}
-
-// dropOutput gives up what has not been written, and the message whose body the
-// peer must grant.
-func (c *Conn) dropOutput(err error) {
-	c.out.drop(err)
-	if h := c.held; h != nil {
-		c.held = nil
-		if h.w != nil {
-			h.w.signal(err)
-		}
-	}
+	c.out.drop(c.eofErr)
+	c.sending.drop(&notSentError{c.eofErr}, c.eofErr)
 }

@@ -1,0 +1,100 @@
+package parley
+
+import "github.com/parley-net/parley/wire"
+
+// sending is whose turn it is to hand a message to the machine, and what becomes of
+// those that have been.
+type sending struct {
+	turn     bool     // a message is being handed to the machine
+	held     *held    // it has the turn until the peer grants its body
+	turns    waitList // senders that wait for their turn
+	posted   int      // what messages of Broadcast among them cost, see offer
+	sent     uint64   // messages that will be confirmed
+	confirms waitList // those who wait for that, in the order of sending
+}
+
+// held is a message whose head has left and whose body waits for the peer's
+// consent. Until then it has the turn: no other message can be sent.
+type held struct {
+	body   []byte
+	whole  []byte  // to give back to bufpool, or nil
+	stream bool    // the sender writes the body itself
+	w      *waiter // the sender, or nil
+}
+
+// idle reports whether nobody sends, nor waits until he may, or for a confirmation.
+func (s *sending) idle() bool {
+	return !s.turn && s.held == nil && s.turns.empty() && s.confirms.empty()
+}
+
+// take gives the turn to the caller, who has asked whether it is free.
+func (s *sending) take() { s.turn = true }
+
+// give gives the turn back.
+func (s *sending) give() { s.turn = false }
+
+// hold keeps the turn for h until the peer grants its body.
+func (s *sending) hold(h *held) { s.held = h }
+
+// unhold returns the message that was held, or nil.
+func (s *sending) unhold() *held {
+	h := s.held
+	s.held = nil
+	return h
+}
+
+// accepted counts a message that the machine has taken.
+func (s *sending) accepted(sent wire.Sent) {
+	if sent.Confirm {
+		s.sent++
+	}
+}
+
+// confirmed tells those who have waited that n messages are confirmed.
+func (s *sending) confirmed(n uint64) {
+	for !s.confirms.empty() && s.confirms.first().want <= n {
+		s.confirms.pop().signal(nil)
+	}
+}
+
+// post queues a message of Broadcast, for which nobody waits.
+func (s *sending) post(m Message) {
+	s.posted += postCost(m)
+	s.turns.push(&waiter{msg: m})
+}
+
+// popTurn takes the first sender whose turn it is.
+func (s *sending) popTurn() *waiter {
+	w := s.turns.pop()
+	if w.post() {
+		s.posted -= postCost(w.msg)
+	}
+	return w
+}
+
+// refuse turns the senders away, but not what Broadcast has sent: that still leaves.
+func (s *sending) refuse(err error) {
+	var posts waitList
+	for !s.turns.empty() {
+		if w := s.turns.pop(); w.post() {
+			posts.push(w)
+		} else {
+			w.signal(err)
+		}
+	}
+	s.turns = posts
+}
+
+// drop turns everybody away. notSent is for those whose message has not begun to
+// leave, err for the one whose body has not.
+func (s *sending) drop(notSent, err error) {
+	s.turns.all(notSent)
+	s.posted = 0
+	if h := s.unhold(); h != nil && h.w != nil {
+		h.w.signal(err)
+	}
+}
+
+// postCost is what a message of Broadcast takes of Limits.MaxOutput while it
+// queues.
+func postCost(m Message) int { return m.Len() + 64 }
