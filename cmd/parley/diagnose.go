@@ -25,9 +25,11 @@ func connectFault(e endpoint.Endpoint, err error) error {
 	var dns *net.DNSError
 	hint := ""
 	_, unix := e.Unix()
+	_, port := e.Serial()
 	switch {
 	case errors.Is(err, context.Canceled):
 		return err
+	case port: // its error says it all
 	case errors.As(err, &dns):
 		hint = "check the host's name"
 	case errors.Is(err, connRefused) && unix:

@@ -12,6 +12,7 @@ import (
 
 	"github.com/parley-net/parley"
 	"github.com/parley-net/parley/cmd/parley/internal/endpoint"
+	"github.com/parley-net/parley/serial"
 )
 
 // defaultDial is the longest wait for a connection, and for TLS.
@@ -37,6 +38,9 @@ func (a *app) configure(d *parley.Dialer, e endpoint.Endpoint) (err error) {
 	d.Timeouts = a.timeouts()
 	d.Logger = a.log
 	d.Trace = a.tracer()
+	if _, port := e.Serial(); port {
+		d.NetDial = serial.Dial
+	}
 	if e.TLS {
 		d.TLSConfig, err = a.tls.client()
 	} else if len(a.tls.pins) > 0 {
@@ -79,9 +83,13 @@ func (a *app) connect(ctx context.Context, e endpoint.Endpoint) (net.Conn, error
 	if path, ok := e.Unix(); ok {
 		network, addr = "unix", path
 	}
+	dial := new(net.Dialer).DialContext
+	if _, port := e.Serial(); port {
+		dial = serial.Dial
+	}
 	dctx, cancel := bounded(ctx, a.timeout, defaultDial)
 	defer cancel()
-	nc, err := new(net.Dialer).DialContext(dctx, network, addr)
+	nc, err := dial(dctx, network, addr)
 	if err != nil {
 		return nil, connectFault(e, err)
 	}

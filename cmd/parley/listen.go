@@ -12,6 +12,7 @@ import (
 
 	"github.com/parley-net/parley"
 	"github.com/parley-net/parley/cmd/parley/internal/endpoint"
+	"github.com/parley-net/parley/serial"
 )
 
 // listenFlags adds the flags of a command that listens.
@@ -54,6 +55,15 @@ type listening struct {
 	at   endpoint.Endpoint
 	srv  *parley.Server
 	note string
+	port []net.Listener // of a serial port, which srv can't open itself
+}
+
+// place is where it listens.
+func (l *listening) place() endpoint.Endpoint {
+	if l.port != nil {
+		return l.at
+	}
+	return l.at.At(l.srv.Addrs()[0])
 }
 
 // serve runs servers until ctx ends, one of them fails, or a peer's request to
@@ -69,6 +79,9 @@ func (a *app) serve(ctx context.Context, ls []listening) error {
 		if err := ls[i].listen(); err != nil {
 			for _, l := range ls[:i] {
 				l.srv.Close()
+				for _, p := range l.port {
+					p.Close()
+				}
 			}
 			return err
 		}
@@ -76,10 +89,10 @@ func (a *app) serve(ctx context.Context, ls []listening) error {
 	m.begin(ls)
 	ended := make(chan error, len(ls))
 	for _, l := range ls {
-		go func() { ended <- l.srv.Serve() }()
+		go func() { ended <- l.srv.Serve(l.port...) }()
 	}
 	for _, l := range ls {
-		fmt.Fprintln(a.stderr, "listening on "+l.at.At(l.srv.Addrs()[0]).String()+l.note)
+		fmt.Fprintln(a.stderr, "listening on "+l.place().String()+l.note)
 	}
 	m.tell()
 	left := len(ls)
@@ -109,6 +122,14 @@ func (a *app) serve(ctx context.Context, ls []listening) error {
 
 // listen opens the place.
 func (l *listening) listen() error {
+	if _, port := l.at.Serial(); port {
+		p, err := serial.Listen(l.at.Addr)
+		if err != nil {
+			return &fault{code: exitConnect, err: fmt.Errorf("can't listen on %s: %w", l.at, err)}
+		}
+		l.port = []net.Listener{p}
+		return nil
+	}
 	path, unix := l.at.Unix()
 	err := l.srv.Listen(l.at.Addr)
 	if unix && errors.Is(err, addrInUse) && isStale(path) {

@@ -61,7 +61,7 @@ func (m *monitoring) begin(ls []listening) {
 		return
 	}
 	for i, l := range ls {
-		m.watched[i].URL = l.at.At(l.srv.Addrs()[0]).String()
+		m.watched[i].URL = l.place().String()
 	}
 	var ctx context.Context
 	ctx, m.stop = context.WithCancel(context.Background())

@@ -17,6 +17,7 @@ import (
 	"github.com/parley-net/parley"
 	"github.com/parley-net/parley/cmd/parley/internal/endpoint"
 	"github.com/parley-net/parley/cmd/parley/internal/tap"
+	"github.com/parley-net/parley/serial"
 )
 
 // tapOptions are the flags of tap.
@@ -235,6 +236,13 @@ func tcpOf(addr string) string {
 
 // listenAt listens where no parley.Server does.
 func listenAt(e endpoint.Endpoint) (net.Listener, error) {
+	if _, port := e.Serial(); port {
+		l, err := serial.Listen(e.Addr)
+		if err != nil {
+			return nil, &fault{code: exitConnect, err: fmt.Errorf("can't listen on %s: %w", e, err)}
+		}
+		return l, nil
+	}
 	network, addr := tcpOf(e.Addr), e.Addr
 	path, unix := e.Unix()
 	if unix {

@@ -22,7 +22,7 @@ type Endpoint struct {
 	Protocol parley.Protocol // with its options
 	TLS      bool
 	// Addr is the address as package parley takes it: "host:port" or
-	// "unix:/path".
+	// "unix:/path"; of a serial port as package serial does: see Serial.
 	Addr string
 
 	query string // the options as they were written
@@ -63,7 +63,7 @@ func parse(s string) (Endpoint, error) {
 		return Endpoint{}, fmt.Errorf("there is no protocol %q: use %s", name, strings.Join(Names(), ", "))
 	}
 	var e Endpoint
-	unix := false
+	unix, port := false, false
 	for suffix := range strings.SplitSeq(suffixes, "+") {
 		switch suffix {
 		case "":
@@ -71,15 +71,23 @@ func parse(s string) (Endpoint, error) {
 			e.TLS = true
 		case "unix":
 			unix = true
+		case "serial":
+			port = true
 		default:
-			return Endpoint{}, fmt.Errorf("+%s is not known behind a protocol: use +tls or +unix", suffix)
+			return Endpoint{}, fmt.Errorf("+%s is not known behind a protocol: use +tls, +unix or +serial", suffix)
 		}
 	}
 	place, query, _ := strings.Cut(rest, "?")
+	own := query // the protocol's options
 	var err error
-	if unix {
+	switch {
+	case port && (unix || e.TLS):
+		err = errors.New("a serial line has neither TLS nor sockets: write +serial alone")
+	case port:
+		e.Addr, own, err = serialAddr(name, place, query)
+	case unix:
 		e.Addr, err = path(place)
-	} else {
+	default:
 		e.Addr, err = hostPort(place, w.port)
 	}
 	if err != nil {
@@ -89,7 +97,7 @@ func parse(s string) (Endpoint, error) {
 		return Endpoint{}, errors.New("a second ? begins no option: join them with &, as in ?mode=1&encoding=utf-8")
 	}
 	e.query = query
-	e.Protocol, err = w.protocol(query)
+	e.Protocol, err = w.protocol(own)
 	return e, err
 }
 
@@ -172,6 +180,9 @@ func (e Endpoint) Scheme() string {
 	if _, ok := e.Unix(); ok {
 		s += "+unix"
 	}
+	if _, ok := e.Serial(); ok {
+		s += "+serial"
+	}
 	return s
 }
 
@@ -180,6 +191,9 @@ func (e Endpoint) String() string {
 	place := e.Addr
 	if path, ok := e.Unix(); ok {
 		place = (&url.URL{Path: path}).EscapedPath()
+	}
+	if port, ok := e.Serial(); ok {
+		place = (&url.URL{Path: port}).EscapedPath()
 	}
 	s := e.Scheme() + "://" + place
 	if e.query != "" {
@@ -191,6 +205,9 @@ func (e Endpoint) String() string {
 // At returns the same endpoint at another address: that of a listener, which
 // knows the port the system has chosen.
 func (e Endpoint) At(a net.Addr) Endpoint {
+	if _, ok := e.Serial(); ok {
+		return e
+	}
 	e.Addr = a.String()
 	if a.Network() == "unix" {
 		e.Addr = "unix:" + e.Addr
