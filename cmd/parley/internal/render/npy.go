@@ -3,6 +3,8 @@ package render
 import (
 	"encoding/binary"
 	"fmt"
+	"io"
+	"math"
 	"strings"
 )
 
@@ -13,6 +15,26 @@ func NPY(pixels []byte, t Type, width, height int) ([]byte, error) {
 	if descr == "" {
 		return nil, fmt.Errorf("there is no pixel type %q", t)
 	}
+	return append(npyHeader(descr, height, width), pixels...), nil
+}
+
+// NPYFloats writes rows of equal length as an array of float64.
+func NPYFloats(w io.Writer, rows [][]float64) error {
+	b := npyHeader("<f8", len(rows), len(rows[0]))
+	for _, row := range rows {
+		for _, f := range row {
+			b = binary.LittleEndian.AppendUint64(b, math.Float64bits(f))
+		}
+		if _, err := w.Write(b); err != nil {
+			return err
+		}
+		b = b[:0]
+	}
+	return nil
+}
+
+// npyHeader returns what stands in front of the values.
+func npyHeader(descr string, height, width int) []byte {
 	const magic = "\x93NUMPY\x01\x00"
 	header := fmt.Sprintf("{'descr': '%s', 'fortran_order': False, 'shape': (%d, %d), }", descr, height, width)
 	// Spaces and a line feed fill it, so that the pixels are aligned.
@@ -20,5 +42,5 @@ func NPY(pixels []byte, t Type, width, height int) ([]byte, error) {
 	header += strings.Repeat(" ", 63-(before+len(header))%64) + "\n"
 	b := append([]byte(magic), 0, 0)
 	binary.LittleEndian.PutUint16(b[len(magic):], uint16(len(header)))
-	return append(append(b, header...), pixels...), nil
+	return append(b, header...)
 }
