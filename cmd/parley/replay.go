@@ -33,10 +33,10 @@ type replayOptions struct {
 func replayCmd(a *app) *cobra.Command {
 	var o replayOptions
 	cmd := &cobra.Command{
-		Use:   "replay FILE (--as-server URL | --as-client URL)",
+		Use:   "replay FILE|DB#N (--as-server URL | --as-client URL)",
 		Short: "Play a recorded session: as a mock instrument or a mock client",
 		Long: `Plays one side of a session that "parley tap --record" has kept, or that was
-written by hand; see "parley help recordings".
+written by hand; see "parley help recordings". DB#N is the session N of a store.
 
 --as-server listens: the first connection gets what the first recorded one got,
 and so on, and must ask the same in the same order. It ends with exit code 0
@@ -101,7 +101,7 @@ func (a *app) replay(ctx context.Context, file string, o replayOptions) error {
 		return usageError{err}
 	}
 	e.Protocol = asRecorded(e.Protocol)
-	s, err := a.readSession(file, e.Protocol, o.server != "")
+	s, err := a.readSession(ctx, file, e.Protocol, o.server != "")
 	if err != nil {
 		return usageError{err}
 	}
@@ -145,9 +145,11 @@ func (s *step) isEnd(dir recording.Dir) bool {
 	return false
 }
 
-// readSession reads a recording, to play its server or its clients with the
-// protocol p.
-func (a *app) readSession(file string, p parley.Protocol, server bool) (*session, error) {
+// readEntries reads a recording: a file, or DB#N, a session of a store.
+func (a *app) readEntries(ctx context.Context, file string) ([]recording.Entry, error) {
+	if entries, ok, err := storedSession(ctx, file); ok {
+		return entries, err
+	}
 	f, err := os.Open(file)
 	if err != nil {
 		return nil, err
@@ -156,7 +158,16 @@ func (a *app) readSession(file string, p parley.Protocol, server bool) (*session
 	entries, err := recording.Read(file, f)
 	if errors.As(err, new(*recording.UnfinishedError)) {
 		a.log.Warn(err.Error())
-	} else if err != nil {
+		err = nil
+	}
+	return entries, err
+}
+
+// readSession reads a recording, to play its server or its clients with the
+// protocol p.
+func (a *app) readSession(ctx context.Context, file string, p parley.Protocol, server bool) (*session, error) {
+	entries, err := a.readEntries(ctx, file)
+	if err != nil {
 		return nil, err
 	}
 	s := &session{a: a, file: file, protocol: p}

@@ -25,6 +25,7 @@ type tapOptions struct {
 	out      outputFlags
 	cut      int
 	record   string
+	store    string
 	pcapng   string
 	force    bool
 	count    int
@@ -53,7 +54,8 @@ TARGET is a URL of the same protocol, or HOST:PORT. URL and TARGET may differ in
 +tls and +unix. The options in URL, such as ?eol=cr, are for the decoding.
 
 --record keeps the session in a file for "parley replay", see "parley help
-recordings". --pcapng keeps it for Wireshark, without TLS. With --json, "dir" is
+recordings". --store keeps it in a store, where "parley find" finds it again and
+"parley replay DB#N" plays it. --pcapng keeps it for Wireshark, without TLS. With --json, "dir" is
 c2s (client to server) or s2c.`,
 		Example: `  parley tap oneline://:5002 10.0.0.7:5001 -t --rtt
   parley tap serpy://:6001 serpy+tls://bench:6000 --pin sha256:… --record session.jsonl
@@ -70,6 +72,7 @@ c2s (client to server) or s2c.`,
 	f := cmd.Flags()
 	f.SortFlags = false
 	f.StringVar(&o.record, "record", "", "keep the session in `FILE`, for replay")
+	f.StringVar(&o.store, "store", "", "keep the session in the store `DB`, for find and replay")
 	f.StringVar(&o.pcapng, "pcapng", "", "keep the bytes in `FILE`, for Wireshark")
 	f.BoolVar(&o.force, "force", false, "overwrite these files")
 	f.BoolVarP(&o.out.time, "time", "t", false, "print the time in front")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -29,8 +30,9 @@ type tapWatch struct {
 
 	stdout *bufio.Writer
 	record *bufio.Writer  // or nil
+	store  *keeper        // or nil
 	pcap   *pcapng.Writer // or nil
-	files  []*tapFile     // all three
+	files  []*tapFile     // all of them
 
 	tapped map[uint64]*tapped
 	ended  int
@@ -45,6 +47,7 @@ type tapped struct {
 	log     *slog.Logger
 	decoder *tap.Decoder
 	flow    *pcapng.Flow
+	peer    string       // the client's address
 	now     time.Time    // of the event that is being looked at
 	said    [2]time.Time // when each side has last said a message
 	over    [2]bool      // each side has ended, or there was a reset
@@ -78,6 +81,16 @@ func (w *tapWatch) open() error {
 		w.pcap = pcapng.NewWriter(f, "parley "+version(), w.at.String())
 		w.files = append(w.files, &tapFile{name: "--pcapng", flush: w.pcap.Flush, close: f.Close})
 	}
+	if w.o.store == "" {
+		return nil
+	}
+	k, end, err := newKeeper(context.Background(), w.o.store, "tap", w.at.String())
+	if err != nil {
+		w.close()
+		return err
+	}
+	w.store = k
+	w.files = append(w.files, &tapFile{name: "--store", flush: k.failed, close: end})
 	return nil
 }
 
@@ -86,11 +99,17 @@ func (w *tapWatch) create(flag, name string) (*os.File, error) {
 	if name == "" {
 		return nil, nil
 	}
+	return createPrivate(flag, name, w.o.force)
+}
+
+// createPrivate creates a file that only its owner can read: it has what others have
+// said.
+func createPrivate(flag, name string, force bool) (*os.File, error) {
 	mode := os.O_WRONLY | os.O_CREATE | os.O_EXCL
-	if w.o.force {
+	if force {
 		mode = os.O_WRONLY | os.O_CREATE | os.O_TRUNC
 	}
-	f, err := os.OpenFile(name, mode, 0o666)
+	f, err := os.OpenFile(name, mode, 0o600)
 	switch {
 	case errors.Is(err, fs.ErrExist):
 		return nil, usagef("%s: %s is there already: use another name, or --force", flag, name)
@@ -192,7 +211,7 @@ func (w *tapWatch) end() {
 
 // opened begins to follow a connection.
 func (w *tapWatch) opened(ev tap.Event) {
-	t := &tapped{id: ev.Conn, now: ev.Time, log: w.a.log.With("conn", ev.Conn, "client", ev.Client)}
+	t := &tapped{id: ev.Conn, peer: fmt.Sprint(ev.Client), now: ev.Time, log: w.a.log.With("conn", ev.Conn, "client", ev.Client)}
 	t.log.Info("connection open", "target", ev.Server)
 	w.tapped[ev.Conn] = t
 	if w.began.IsZero() {
@@ -252,7 +271,7 @@ func (w *tapWatch) item(t *tapped, i tap.Item) {
 	case tap.Open:
 		e.Dir, e.Event, e.Proto = "", recording.Open, w.at.Protocol.Name()
 	case tap.Message:
-		if w.record != nil {
+		if w.record != nil || w.store != nil {
 			e.Value = recording.Recorded(i.Message)
 		}
 		w.print(t, i)
@@ -282,10 +301,14 @@ func (w *tapWatch) item(t *tapped, i tap.Item) {
 
 // write records an entry of t.
 func (w *tapWatch) write(e *recording.Entry, t *tapped) {
+	e.Conn, e.At = int(t.id), t.now.Sub(w.began)
+	if w.store != nil {
+		stored := *e
+		w.store.keep(t.now, &stored, t.peer)
+	}
 	if w.record == nil {
 		return
 	}
-	e.Conn, e.At = int(t.id), t.now.Sub(w.began)
 	line, err := recording.Append(w.line[:0], e)
 	if err != nil {
 		t.log.Warn("can't record a message", "error", err)

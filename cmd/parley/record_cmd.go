@@ -1,0 +1,197 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/cmd/parley/internal/archive"
+	"github.com/parley-net/parley/cmd/parley/internal/endpoint"
+	"github.com/parley-net/parley/recording"
+	"github.com/parley-net/parley/store"
+	"github.com/parley-net/parley/store/sqlite"
+)
+
+func recordCmd(a *app) *cobra.Command {
+	var path string
+	var count int
+	cmd := &cobra.Command{
+		Use:   "record URL --store DB",
+		Short: "Listen to a peer and keep what comes",
+		Long: `Connects to URL and keeps every message that comes in a store, as a session of
+its own, until Ctrl-C, --count messages, or the peer's end. A connection that is
+lost is made again; each is a connection of its own in the session.
+
+"parley tap --store" keeps what others say to each other.`,
+		Example: `  parley record serpy2://camera:5005 --store lab.db
+  parley find lab.db --from -1h`,
+		ValidArgsFunction: a.completeURLs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			e, rest, err := a.target(cmd, args)
+			if err != nil {
+				return err
+			}
+			if len(rest) > 0 {
+				return usagef("record takes one URL, got %q too", rest[0])
+			}
+			if path == "" {
+				return usagef("--store is missing: the file to keep it in")
+			}
+			if count < 0 {
+				return usagef("--count can't be negative")
+			}
+			return a.record(cmd.Context(), e, path, count)
+		},
+	}
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.StringVar(&path, "store", "", "keep it in the store `DB`, which is made if there is none")
+	f.IntVarP(&count, "count", "n", 0, "end after `N` messages (default never)")
+	a.dialFlags(cmd)
+	return cmd
+}
+
+// keeper writes the events of connections into a store.
+type keeper struct {
+	rec   *sqlite.Recorder
+	began time.Time
+
+	mu  sync.Mutex
+	err error
+}
+
+// keep keeps an entry. The first error is kept too, and nothing is kept after it.
+func (k *keeper) keep(at time.Time, e *recording.Entry, peer string) {
+	e.At = max(at.Sub(k.began), 0)
+	e.B64, e.Pickle = slices.Clone(e.B64), slices.Clone(e.Pickle) // the recorder keeps them for a while
+	s, err := archive.ToStore(e, peer)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.err != nil {
+		return
+	}
+	if err == nil {
+		err = k.rec.Append(s)
+	}
+	k.err = err
+}
+
+// close ends the session.
+func (k *keeper) close() error {
+	err := k.rec.Close()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.err != nil {
+		return k.err
+	}
+	return err
+}
+
+// newKeeper begins a session in the store path.
+func newKeeper(ctx context.Context, path, source, url string) (*keeper, func() error, error) {
+	db, err := sqlite.Create(ctx, path)
+	if err != nil {
+		return nil, nil, storeFault(err)
+	}
+	k := &keeper{began: time.Now()}
+	if k.rec, err = db.Begin(ctx, store.Session{Began: k.began, Source: source, URL: url}); err != nil {
+		db.Close()
+		return nil, nil, err
+	}
+	return k, func() error { return errors.Join(k.close(), db.Close()) }, nil
+}
+
+// record keeps what comes from e.
+func (a *app) record(ctx context.Context, e endpoint.Endpoint, path string, count int) (err error) {
+	d, err := a.dialer(e)
+	if err != nil {
+		return err
+	}
+	conn, err := a.dial(ctx, e, d) // an error of the first one is told at once
+	if err != nil {
+		return err
+	}
+	k, end, err := newKeeper(ctx, path, "record", e.String())
+	if err != nil {
+		conn.Close()
+		return err
+	}
+	defer func() { err = errors.Join(err, end()) }()
+	fmt.Fprintf(a.stderr, "session %d of %s\n", k.rec.Session(), path)
+	for n, left := 1, count; ; n++ {
+		kept, err := a.recordConn(ctx, k, e, conn, n, left)
+		conn.Close()
+		if left -= kept; count > 0 && left <= 0 || ctx.Err() != nil {
+			return k.failed()
+		}
+		if err != nil {
+			return err
+		}
+		if conn, err = a.dialAgain(ctx, e, d); err != nil {
+			return k.failed()
+		}
+	}
+}
+
+func (k *keeper) failed() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.err
+}
+
+// recordConn keeps the messages of one connection until its end, at most left if that is
+// above zero. Its error is the store's.
+func (a *app) recordConn(ctx context.Context, k *keeper, e endpoint.Endpoint, c *parley.Conn, n, left int) (kept int, err error) {
+	peer := c.RemoteAddr().String()
+	k.keep(time.Now(), &recording.Entry{Conn: n, Event: recording.Open, Proto: e.Protocol.Name()}, peer)
+	for left == 0 || kept < left {
+		m, err := c.Receive(ctx)
+		if ctx.Err() != nil {
+			return kept, k.failed()
+		}
+		entry := &recording.Entry{Conn: n, Dir: recording.ToClient}
+		var lost *parley.MessageError
+		switch {
+		case err == nil:
+			entry.Value = recording.Recorded(m)
+			kept++
+		case errors.As(err, &lost):
+			entry.Event, entry.Error = recording.Lost, err.Error()
+		default:
+			entry.Event = recording.End
+			if !errors.Is(err, parley.ErrPeerClosed) {
+				entry.Event = recording.Reset
+				a.log.Warn("the connection is lost", "url", e, "reason", err)
+			}
+			k.keep(time.Now(), entry, peer)
+			return kept, k.failed()
+		}
+		k.keep(time.Now(), entry, peer)
+		if err := k.failed(); err != nil {
+			return kept, err
+		}
+	}
+	return kept, nil
+}
+
+// dialAgain dials until it works or ctx ends.
+func (a *app) dialAgain(ctx context.Context, e endpoint.Endpoint, d *parley.Dialer) (*parley.Conn, error) {
+	for pause := 500 * time.Millisecond; ; pause = min(2*pause, 30*time.Second) {
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		c, err := a.dial(ctx, e, d)
+		if err == nil {
+			return c, nil
+		}
+		a.log.Warn("not connected, trying again", "url", e, "reason", bare(err))
+	}
+}
