@@ -5,7 +5,6 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"os"
 	"time"
 )
 
@@ -23,8 +22,9 @@ func (s *Server) accept(l net.Listener) {
 	defer s.wg.Done()
 	var pause time.Duration
 	var logged time.Time
+	next := s.acceptor(l)
 	for {
-		nc, err := s.next(l)
+		nc, err := next()
 		switch {
 		case err == nil:
 			pause = 0
@@ -57,60 +57,6 @@ func (s *Server) accept(l net.Listener) {
 }
 
 var errRefused = errors.New("refused")
-
-// next returns the next connection of l, for which there is a slot.
-func (s *Server) next(l net.Listener) (net.Conn, error) {
-	if s.slots == nil || s.WhenFull == FullRefuse {
-		nc, err := l.Accept()
-		if err != nil {
-			return nil, err
-		}
-		if s.slots != nil {
-			select {
-			case s.slots <- struct{}{}:
-			default:
-				return nil, s.refuse(nc, ErrFull)
-			}
-		}
-		return nc, s.admit(nc)
-	}
-	// Wait for a client first: a slot that is taken before would be withheld
-	// from the other listeners.
-	w, ok := l.(interface{ Wait() error }) // see poller.Pollable
-	if !ok {                               // then it has to be accepted before it waits
-		nc, err := l.Accept()
-		if err != nil {
-			return nil, err
-		}
-		select {
-		case s.slots <- struct{}{}:
-			return nc, s.admit(nc)
-		case <-s.closing:
-			nc.Close()
-			return nil, ErrServerClosed
-		}
-	}
-	if err := w.Wait(); err != nil {
-		return nil, err
-	}
-	select {
-	case s.slots <- struct{}{}:
-	case <-s.closing:
-		return nil, ErrServerClosed
-	}
-	d := l.(interface{ SetDeadline(time.Time) error })
-	d.SetDeadline(time.Now().Add(100 * time.Millisecond)) // the client may have gone meanwhile
-	nc, err := l.Accept()
-	d.SetDeadline(time.Time{})
-	if err != nil {
-		<-s.slots
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			err = errRefused
-		}
-		return nil, err
-	}
-	return nc, s.admit(nc)
-}
 
 // admit counts nc against the limit per address.
 func (s *Server) admit(nc net.Conn) error {

@@ -23,7 +23,7 @@ type activity struct {
 
 	// Writing; see write.go.
 	out       output
-	late      alarm    // see flushLate
+	late      alarm    // see armFlush
 	drained   waitList // those who wait until the output is empty
 	transform []wire.Transform
 	sending

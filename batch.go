@@ -12,7 +12,7 @@ import (
 // What has to be asked before one of them goes to the handler, or an answer to the
 // machine, has the same answer for all of them, as long as nobody else has had the
 // lock meanwhile: Conn.exclusive says so, and Conn.lock ends it. What is sent in a
-// batch waits for its last message, or for the timer of flushLate.
+// batch waits for its last message, or for the timer of armFlush.
 type batch struct {
 	c       *Conn
 	gen     int32

@@ -53,7 +53,7 @@ func flushAll(cs []*Conn) {
 	}
 	go func() {
 		for _, c := range cs {
-			c.flushNow()
+			c.flusher()
 		}
 	}()
 }

@@ -191,7 +191,7 @@ func (c *Conn) pause(d time.Duration) {
 // waitDrained waits until the output has left and the first n messages are
 // confirmed.
 func (c *Conn) waitDrained(ctx context.Context, n uint64) error {
-	c.flush()
+	c.flush(flushNow)
 	if c.err != nil || c.isDrained(n) {
 		return c.err
 	}
@@ -311,8 +311,7 @@ func (c *Conn) readFailed(gen int32, err error) bool {
 // meets the end of the stream again, and nothing is left.
 func (c *Conn) lastMessage(gen int32) bool {
 	for c.in.len() > 0 && c.mustPark() {
-		if c.runner != nil {
-			c.promote()
+		if c.promoted() {
 			return false
 		}
 		c.park()

@@ -23,7 +23,7 @@ func (c *Conn) handing() {
 	c.unheard = false
 	c.deferFlush = c.in.len() > 0
 	if c.deferFlush || c.cfg.traits.Confirms {
-		c.flushLate() // neither answers nor confirmations should wait for a slow handler
+		c.armFlush() // neither answers nor confirmations should wait for a slow handler
 	}
 	c.handling, c.reader = true, readerInHandler
 }

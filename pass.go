@@ -149,14 +149,15 @@ func (c *Conn) calm(own *input) {
 // is called by the reading goroutine with the lock held, and releases it if it
 // returns true: then the goroutine has nothing more to do with c.
 func (c *Conn) attach() bool {
-	if c.draining || c.life.ending() || c.life.ended() || c.err != nil {
+	lc := c.looped()
+	if lc == nil || c.draining || c.life.ending() || c.life.ended() || c.err != nil {
 		return false
 	}
 	c.in.shrink()
 	c.unequip()
 	c.reader = readerAttached
 	c.goroutines--
-	if err := c.looped().Arm(); err != nil {
+	if err := lc.Arm(); err != nil {
 		c.equip(c.nc)
 		c.reader = readerBusy
 		c.goroutines++

@@ -41,7 +41,7 @@ func (c *Conn) readOn(gen int32, more bool) {
 		c.watchSome()
 		t, in, direct := c.io, c.in, c.direct()
 		*c.event = wire.Event{} // it refers to buffers that others may get now
-		if c.looped() != nil && c.attach() {
+		if c.attach() {
 			return
 		}
 		c.unlock()
@@ -97,8 +97,7 @@ func (c *Conn) holdBack() bool {
 	if !c.mustPark() {
 		return true
 	}
-	if c.runner != nil {
-		c.promote()
+	if c.promoted() {
 		return false
 	}
 	c.park()

@@ -122,6 +122,15 @@ func (c *Conn) promote() {
 	go c.read()
 }
 
+// promoted is promote if a loop serves c, and reports whether it does.
+func (c *Conn) promoted() bool {
+	if c.runner == nil {
+		return false
+	}
+	c.promote()
+	return true
+}
+
 // resume goes on with an offer that a loop has left to this goroutine.
 func (c *Conn) resume(gen int32) bool {
 	return c.event.Kind != wire.EventOffer || c.offered(gen, c.event)
@@ -168,7 +177,7 @@ func (c *Conn) passTurnAfter(d time.Duration) {
 			defer c.unlock()
 			if !c.turns.empty() && c.err == nil {
 				c.passTurn()
-				c.flush() // what passTurn itself has sent
+				c.flush(flushNow) // what passTurn itself has sent
 			}
 		})
 	} else {

@@ -37,7 +37,7 @@ func (c *Conn) Send(ctx context.Context, m Message) error {
 	out, sent, err := c.m.Send(c.out.tail, m)
 	if err != nil {
 		c.stats.put(len(c.out.tail) - before)
-		c.flushSoon()
+		c.flush(flushDeferred)
 		return err
 	}
 	c.out.appended(out)
@@ -141,16 +141,16 @@ func (c *Conn) handed(ctx context.Context, m Message, sent wire.Sent, err error,
 	switch {
 	case err != nil:
 		c.releaseTurn()
-		c.flushSoon()
+		c.flush(flushDeferred)
 		return err
 	case sent.Body == wire.BodyNone:
 		c.releaseTurn()
 		if !waits && !c.handling && c.out.burst(time.Since(c.cfg.epoch)) {
-			c.flushAside()
+			c.flush(flushAside)
 			return nil
 		}
 		end := c.stats.BytesOut
-		c.flushSoon()
+		c.flush(flushDeferred)
 		if c.out.gone < end { // if the connection is gone, they are too
 			return c.life.failure()
 		}
@@ -244,7 +244,7 @@ func (c *Conn) takeTurn(ctx context.Context) error {
 	w := &waiter{ch: make(chan struct{}, 1)}
 	c.turns.push(w)
 	c.passTurn()
-	c.flush()
+	c.flush(flushNow)
 	if w.enlisted() && !c.cfg.traits.Lockstep {
 		c.ensureReader()
 	}
@@ -338,7 +338,7 @@ func (c *Conn) granted() {
 	c.queueBody(h.body, h.whole, h.w)
 	c.bodySent()
 	c.releaseTurn()
-	c.flush()
+	c.flush(flushNow)
 }
 
 // bodySent tells the machine that the open body has been queued: what it owes
@@ -351,7 +351,7 @@ func (c *Conn) bodySent() {
 // awaitSegment flushes and waits for w's segment. The message has begun to
 // leave: if ctx ends first, the connection ends.
 func (c *Conn) awaitSegment(ctx context.Context, w *waiter) error {
-	c.flush()
+	c.flush(flushNow)
 	if !w.enlisted() { // it has left: a loop need not be given away
 		<-w.ch
 		return w.err

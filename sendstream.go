@@ -60,7 +60,7 @@ func (c *Conn) SendStream(ctx context.Context, size int64, r io.Reader) error {
 	}
 	if sent.Body == wire.BodyNone {
 		c.releaseTurn()
-		c.flush()
+		c.flush(flushNow)
 		return c.life.failure()
 	}
 	if err := c.sendBody(ctx, size, r); err != nil {
@@ -68,7 +68,7 @@ func (c *Conn) SendStream(ctx context.Context, size int64, r io.Reader) error {
 	}
 	c.bodySent()
 	c.releaseTurn()
-	c.flush()
+	c.flush(flushNow)
 	return nil
 }
 
@@ -113,7 +113,7 @@ func (c *Conn) copyBody(ctx context.Context, size int64, r io.Reader) (sent int6
 		}
 		w := segmentWaiter()
 		c.queueBody(b, b, w)
-		c.flush()
+		c.flush(flushNow)
 		sent += int64(len(b))
 		if leaving != nil && c.awaitSegment(ctx, leaving) != nil {
 			return sent, nil

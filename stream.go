@@ -92,7 +92,7 @@ func (c *Conn) openStream(gen int32, ev *wire.Event) bool {
 	if c.io == nil { // a handler that waited has given its loop away, and we go on here
 		c.equip(c.nc)
 	}
-	c.flush()
+	c.flush(flushNow)
 	if c.cfg.handler != nil {
 		for c.handling && !c.life.ending() { // its turn comes, unless the handler waits for us
 			if !c.ready.empty() {
@@ -151,7 +151,7 @@ func (s *Stream) accept() {
 	s.state = streamOpen
 	s.c.m.Accept()
 	s.c.out.owe()
-	s.c.flush()
+	s.c.flush(flushNow)
 }
 
 // refuse declines the offer: the program wanted a message in memory.
@@ -207,7 +207,7 @@ func (s *Stream) Read(p []byte) (int, error) {
 // fill waits for more bytes: those of the body go directly to p.
 func (s *Stream) fill(p []byte) (int, error) {
 	c := s.c
-	c.flush()
+	c.flush(flushNow)
 	var direct []byte
 	if c.in.len() == 0 && s.left > 0 {
 		direct = p[:min(int64(len(p)), s.left)]

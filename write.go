@@ -64,11 +64,29 @@ func (c *Conn) next() bool {
 	return true
 }
 
+// flushMode says when the output is to be written.
+type flushMode uint8
+
+const (
+	flushNow      flushMode = iota
+	flushDeferred           // the reader may do it, at the end of its batch; see armFlush
+	flushAside              // another goroutine does it: what the caller sends meanwhile leaves with the same write
+)
+
 // flush writes the output without blocking. What the kernel does not take is
 // left to a writing goroutine, which exists only while there is a backlog.
 // flush is called with the lock held; it releases it while it writes, so that
 // what others send meanwhile leaves with the next write.
-func (c *Conn) flush() {
+func (c *Conn) flush(mode flushMode) {
+	switch {
+	case mode == flushDeferred && c.deferFlush:
+		return
+	case mode == flushAside:
+		if c.flushesAside() {
+			go c.flusher()
+		}
+		return
+	}
 	if c.out.writer == writerBusy || !c.life.writable() {
 		return
 	}
@@ -106,7 +124,7 @@ func (c *Conn) flushRest() {
 		c.passTurn()
 	}
 	if c.out.waits() {
-		c.flush()
+		c.flush(flushNow)
 		return
 	}
 	c.checkDrained() // the peer's last answer may have come
@@ -120,23 +138,7 @@ func (c *Conn) try(p []byte) (int, error) {
 	return c.io.try(p)
 }
 
-// flushSoon flushes, unless the reader will do it in a moment anyway; see
-// flushLate.
-func (c *Conn) flushSoon() {
-	if !c.deferFlush {
-		c.flush()
-	}
-}
-
-// flushAside has another goroutine flush, so that the caller can go on and what
-// it sends meanwhile leaves with the same write.
-func (c *Conn) flushAside() {
-	if c.flushesAside() {
-		go c.flushNow()
-	}
-}
-
-// flushesAside reports whether the caller must see to it that flushNow is called,
+// flushesAside reports whether the caller must see to it that flusher is called,
 // by another goroutine.
 func (c *Conn) flushesAside() bool {
 	if !c.life.writable() || !c.out.expect() {
@@ -146,23 +148,24 @@ func (c *Conn) flushesAside() bool {
 	return true
 }
 
-func (c *Conn) flushNow() {
+// flusher is the goroutine that flushes for others.
+func (c *Conn) flusher() {
 	c.lock()
 	c.out.comes()
-	c.flush()
+	c.flush(flushNow)
 	c.out.flushed(time.Since(c.cfg.epoch))
 	c.exit()
 }
 
-// flushLate makes sure that the output leaves even if the handler that is
+// armFlush makes sure that the output leaves even if the handler that is
 // about to run takes long.
-func (c *Conn) flushLate() {
+func (c *Conn) armFlush() {
 	if !c.late.armed {
 		c.late.set(lateFlush, c.activity, (*activity).onLate)
 	}
 }
 
-// stopLate stops the timer of flushLate. It returns false if that has run off and
+// stopLate stops the timer of armFlush. It returns false if that has run off and
 // waits for the lock.
 func (c *Conn) stopLate() bool { return c.late.stop() }
 
@@ -171,7 +174,7 @@ func (a *activity) onLate() {
 	c.lock()
 	c.late.rang()
 	c.deferFlush = false // the handler takes long: what is sent from now on leaves at once
-	c.flush()
+	c.flush(flushNow)
 	c.unlock()
 }
 

@@ -1,0 +1,89 @@
+package parley
+
+import (
+	"errors"
+	"net"
+	"os"
+	"time"
+)
+
+// acceptor returns a function that returns the next connection of l, for which there
+// is a slot: there are two ways to come to it.
+func (s *Server) acceptor(l net.Listener) (next func() (net.Conn, error)) {
+	if s.slots == nil || s.WhenFull == FullRefuse {
+		return func() (net.Conn, error) { return s.acceptOrRefuse(l) }
+	}
+	p, ok := l.(patient)
+	if !ok {
+		p = &early{Listener: l}
+	}
+	return func() (net.Conn, error) { return s.acceptWhenFree(p) }
+}
+
+// acceptOrRefuse accepts a connection, and refuses it if there is no slot.
+func (s *Server) acceptOrRefuse(l net.Listener) (net.Conn, error) {
+	nc, err := l.Accept()
+	if err != nil {
+		return nil, err
+	}
+	if s.slots != nil {
+		select {
+		case s.slots <- struct{}{}:
+		default:
+			return nil, s.refuse(nc, ErrFull)
+		}
+	}
+	return nc, s.admit(nc)
+}
+
+// patient is a listener whose clients can be left waiting; see poller.Pollable.
+type patient interface {
+	net.Listener
+	Wait() error // until there is a client
+	SetDeadline(time.Time) error
+}
+
+// acceptWhenFree waits for a client, then for a slot, and accepts it then: a slot that
+// is taken before would be withheld from the other listeners.
+func (s *Server) acceptWhenFree(l patient) (net.Conn, error) {
+	if err := l.Wait(); err != nil {
+		return nil, err
+	}
+	select {
+	case s.slots <- struct{}{}:
+	case <-s.closing:
+		if e, ok := l.(*early); ok {
+			e.next.Close()
+		}
+		return nil, ErrServerClosed
+	}
+	l.SetDeadline(time.Now().Add(100 * time.Millisecond)) // the client may have gone meanwhile
+	nc, err := l.Accept()
+	l.SetDeadline(time.Time{})
+	if err != nil {
+		<-s.slots
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			err = errRefused
+		}
+		return nil, err
+	}
+	return nc, s.admit(nc)
+}
+
+// early makes any listener patient: its clients have to be accepted before they wait.
+type early struct {
+	net.Listener
+	next net.Conn
+}
+
+// Wait accepts the next client.
+func (e *early) Wait() (err error) {
+	e.next, err = e.Listener.Accept()
+	return err
+}
+
+// Accept returns the client that has waited.
+func (e *early) Accept() (net.Conn, error) { return e.next, nil }
+
+// SetDeadline does nothing, as Accept does not wait.
+func (*early) SetDeadline(time.Time) error { return nil }
