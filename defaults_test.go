@@ -14,7 +14,7 @@ import (
 func TestDefaults(t *testing.T) {
 	limits := Limits{MaxMessage: 64 << 20, MaxStream: 1 << 62, MaxOutput: 8 << 20, MaxInput: 8 << 20, MaxQueue: 1024, MinRate: 1024}
 	timeouts := Timeouts{
-		Dial: 5 * time.Second, Handshake: 5 * time.Second, Answer: 30 * time.Second, Write: 10 * time.Second, Progress: 30 * time.Second,
+		Dial: 5 * time.Second, Handshake: 5 * time.Second, Answer: 30 * time.Second, Turn: 50 * time.Millisecond, Write: 10 * time.Second, Progress: 30 * time.Second,
 		Idle: -1, Close: 5 * time.Second, Settle: time.Second, Linger: time.Second, KeepAlive: 15 * time.Second,
 	}
 	line := timeouts
