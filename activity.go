@@ -19,6 +19,9 @@ type activity struct {
 	ready   waitList // receivers; none waits while the inbox has something
 	room    waitList // the reader, while the inbox is full or a stream is open
 	holding int64    // what the budget knows of
+	sharing int64    // likewise, of what others hold too
+	lent    int64    // what the handler that runs borrows, besides in
+	still   int      // events that the machine has told without consuming a byte
 	watch   watch
 
 	// Writing; see write.go.
@@ -74,7 +77,7 @@ func (c *Conn) rest() {
 func (c *Conn) resting() bool {
 	a := c.activity
 	return c.goroutines == 0 && a.underWay == (underWay{}) && a.life.idle() &&
-		a.reading.idle() && a.asm.idle() && a.stream == nil && a.inbox.len() == 0 && a.holding == 0 &&
+		a.reading.idle() && a.asm.idle() && a.stream == nil && a.inbox.len() == 0 && a.holding == 0 && a.sharing == 0 &&
 		a.ready.empty() && a.room.empty() && a.drained.empty() && a.sending.idle() &&
 		a.out.idle() && a.transform == nil &&
 		a.consumed == int64(c.stats.BytesIn) && a.out.gone == c.stats.BytesOut && a.sent == c.stats.Confirmed &&

@@ -46,6 +46,10 @@ func (c *Conn) process(gen int32) (more bool) {
 			return false
 		case b.ev.Kind == wire.EventNone:
 			return true
+		case b.ev.Kind != wire.EventMessage || !c.asm.idle() || !c.opened:
+			if c.machine().told(b.ev) != nil || !b.event() {
+				return false
+			}
 		case !b.event():
 			return false
 		}
@@ -142,7 +146,7 @@ func (b *batch) serve() (more bool) {
 			c.stats.message()
 			c.unheard = false
 			c.deferFlush = in.len() > 0
-		case ev.Kind == wire.EventConfirmed && err == nil:
+		case ev.Kind == wire.EventConfirmed && err == nil && c.machine().told(ev) == nil:
 			c.control(ev)
 			goto next
 		default:

@@ -6,84 +6,186 @@ import (
 	"sync/atomic"
 )
 
-// budget bounds what unfinished messages, and received ones that wait, hold in
-// memory over all connections of a server. Only connections that hold more than budgetStep take part.
-type budget struct {
+// Budget bounds what many connections hold in memory together: unfinished
+// messages, received ones that wait for the program or are being handled, and
+// output that waits for its peer, all by the capacity of their buffers; what a
+// Broadcast sends to many of them counts once. Servers and Dialers that are given
+// the same Budget share it. Its methods may be called concurrently.
+//
+// From three quarters on nothing is read ahead of messages that wait, and little
+// output is taken for each connection; beyond the limit the connection that holds
+// most is cut, with ErrFull.
+//
+// A Budget does not bound the memory of the process: the garbage collector lets the
+// heap grow to about twice of what is in use. A program that must stay within a
+// limit sets runtime/debug.SetMemoryLimit, a third above the Budget's, and may call
+// debug.FreeOSMemory when Used has fallen: the library does neither.
+type Budget struct {
 	limit int64
+	used  atomic.Int64
 
-	used atomic.Int64
-
-	mu sync.Mutex // guards by, and changes of used
-	by map[*Conn]int64
+	mu sync.Mutex // guards by
+	by map[*Conn]share
 }
 
-// budgetStep is the accuracy of the account, in bytes: what one read brings is
-// below it, so an ordinary message never touches the budget.
-const budgetStep = 2 * readSize
+// share is what one connection has of a Budget.
+type share struct {
+	own    int64 // it alone holds
+	shared int64 // it holds with others
+	doomed bool  // it is being cut
+}
 
-// set says that c holds n bytes. If that is more than the budget allows it
-// returns the connection that holds most.
-func (b *budget) set(c *Conn, n int64) (victim *Conn) {
+// NewBudget returns a Budget of limit bytes.
+func NewBudget(limit int64) *Budget { return &Budget{limit: limit, by: make(map[*Conn]share)} }
+
+// Limit returns the limit in bytes.
+func (b *Budget) Limit() int64 { return b.limit }
+
+// Used returns how many bytes are held.
+func (b *Budget) Used() int64 { return b.used.Load() }
+
+// Reserve takes n bytes for the program itself, for instance for what it keeps of
+// the messages. It reports whether there was room: if not, nothing is taken.
+func (b *Budget) Reserve(n int64) bool {
+	if b.used.Add(n) > b.limit {
+		b.used.Add(-n)
+		return false
+	}
+	return true
+}
+
+// Release gives n reserved bytes back.
+func (b *Budget) Release(n int64) { b.used.Add(-n) }
+
+const (
+	// budgetStep is the accuracy of the account, in bytes: a connection that holds
+	// less takes no part, so that an ordinary message never touches the budget.
+	budgetStep = 8 << 10
+	// tightOutput is how much output one connection may have while little is left.
+	tightOutput = 64 << 10
+)
+
+// tight: little is left. Who has something to serve need not read more ahead of it,
+// and who has something to send waits until it leaves.
+func (b *Budget) tight() bool { return b != nil && b.used.Load() > b.limit/4*3 }
+
+// set says what c holds, and returns the connections to be cut so that the others
+// may stay.
+func (b *Budget) set(c *Conn, own, shared int64) (victims []*Conn) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	used := b.used.Add(n - b.by[c])
-	if n == 0 {
+	was := b.by[c]
+	used := b.used.Add(own - was.own)
+	if own+shared == 0 {
 		delete(b.by, c)
 	} else {
-		b.by[c] = n
+		b.by[c] = share{own, shared, was.doomed}
 	}
-	if used <= b.limit {
-		return nil
-	}
-	for other, held := range b.by {
-		if victim == nil || held > b.by[victim] {
-			victim = other
+	for used > b.limit {
+		var victim *Conn
+		var most share
+		free := used
+		for other, s := range b.by {
+			if s.doomed {
+				free -= s.own // it will be gone soon
+			} else if victim == nil || s.own+s.shared > most.own+most.shared {
+				victim, most = other, s
+			}
 		}
+		if free <= b.limit || victim == nil {
+			break
+		}
+		most.doomed = true
+		b.by[victim] = most
+		victims = append(victims, victim)
 	}
-	return victim
+	return victims
 }
 
-// tight says that little is left: who has something to serve need not read more
-// ahead of it.
-func (b *budget) tight() bool { return b != nil && b.used.Load() > b.limit/4*3 }
+// pool is bytes that several connections hold together, and never change.
+type pool struct {
+	b      []byte
+	budget *Budget
+	users  atomic.Int32
+}
+
+// take notes one more user.
+func (p *pool) take() {
+	if p.users.Add(1) == 1 && p.budget != nil {
+		p.budget.used.Add(int64(cap(p.b)))
+	}
+}
+
+// drop notes one user less.
+func (p *pool) drop() {
+	if p.users.Add(-1) == 0 && p.budget != nil {
+		p.budget.used.Add(-int64(cap(p.b)))
+	}
+}
 
 // freed tells the budget that a message that has waited was taken.
-func (c *Conn) freed(n int) {
-	c.holding = max(0, c.holding-int64(n))
-	c.cfg.budget.set(c, c.holding)
+func (c *Conn) freed(n int64) {
+	if c.holding = max(0, c.holding-n); c.holding < budgetStep {
+		c.holding = 0
+	}
+	c.cfg.budget.set(c, c.holding, c.sharing)
 }
 
-// holds tells the budget how much c holds. It is called by the reader before it
-// waits.
+// holds tells the budget how much c holds. It is called whenever that may have
+// changed by much. Who has to go for it goes soon, as two connections are never
+// locked together.
 func (c *Conn) holds() {
+	if victims := c.weigh(); victims != nil {
+		go c.cfg.budget.cut(victims)
+	}
+}
+
+// holdsLess is holds for who has let go of something.
+func (c *Conn) holdsLess() {
+	if c.holding > 0 || c.sharing > 0 {
+		c.holds()
+	}
+}
+
+// settleUp is holds for the reader before it waits, which releases the lock for it:
+// nobody reads on while others have to go.
+func (c *Conn) settleUp() {
+	if victims := c.weigh(); victims != nil {
+		c.unlock()
+		c.cfg.budget.cut(victims)
+		c.lock()
+	}
+}
+
+// weigh tells the budget how much c holds, and returns who has to go for it.
+func (c *Conn) weigh() (victims []*Conn) {
 	b := c.cfg.budget
 	if b == nil {
-		return
+		return nil
 	}
-	in := cap(c.in.b)
-	if c.in.kind == inputLent { // the buffer is everybody's
-		in = c.in.len()
+	own := int64(cap(c.asm.buf)+c.in.kept()) + c.out.held() + c.inbox.held + c.lent
+	shared := c.out.pooled
+	if own < budgetStep || c.err != nil && c.goroutines == 0 {
+		own = 0
 	}
-	n := int64(cap(c.asm.buf) + in + c.inbox.bytes)
-	if n < budgetStep || c.err != nil {
-		n = 0
+	if own == c.holding && shared == c.sharing {
+		return nil
 	}
-	if n == c.holding {
-		return
+	c.holding, c.sharing = own, shared
+	return b.set(c, own, shared)
+}
+
+// cut ends connections that hold most of the budget.
+func (b *Budget) cut(victims []*Conn) {
+	for _, c := range victims {
+		c.lock()
+		c.cut(fmt.Errorf("%w: the unfinished and the waiting messages and the output of all connections hold more than %d bytes, this one most of them", ErrFull, b.limit))
+		c.unlock()
 	}
-	c.holding = n
-	victim := b.set(c, n)
-	if victim == nil {
-		return
-	}
-	err := fmt.Errorf("%w: the unfinished and the waiting messages of all connections hold more than %d bytes, this one most of them", ErrFull, b.limit)
-	if victim == c {
-		c.cut(err)
-		return
-	}
-	go func() { // two connections are never locked together
-		victim.lock()
-		victim.cut(err)
-		victim.unlock()
-	}()
+}
+
+// filled: so much output waits for the peer that no more is taken.
+func (c *Conn) filled() bool {
+	n := c.out.pending()
+	return n > c.cfg.limits.MaxOutput || n > tightOutput && c.cfg.budget.tight()
 }

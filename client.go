@@ -17,7 +17,7 @@ const (
 	StateConnecting              // dialling, or in the handshake
 	StateConnected
 	StateWaiting // between two attempts
-	StateClosed  // Close was called, or MaxAttempts failed
+	StateClosed  // Close was called, MaxAttempts failed, or no attempt could succeed
 )
 
 var stateNames = [...]string{"idle", "connecting", "connected", "waiting", "closed"}
@@ -37,7 +37,8 @@ func (s State) String() string {
 //
 // A Client never sends a message twice. A message that has not begun to leave
 // when the connection is lost waits for the next one; one that may have
-// arrived is reported with the connection's error.
+// arrived is reported with the connection's error; see ErrNotSent. What no attempt
+// can mend (no Protocol, an address without a port) is an error of the first call.
 type Client struct {
 	Dialer Dialer
 	Addr   string
@@ -50,9 +51,10 @@ type Client struct {
 	// MaxAttempts is how many attempts in a row may fail before the Client
 	// gives up; 0 means never.
 	MaxAttempts int
-	// OnState is called at each change of state, from one goroutine at a time;
-	// err says why, for StateWaiting and StateClosed. It must not call Close,
-	// which waits for it.
+	// OnState is called for each change of state, from one goroutine at a time and
+	// in their order; err says why, for StateWaiting and StateClosed. The Client
+	// does not wait for it, so it may use the Client, and the state may be another
+	// one already. It must not call Close, which waits for it.
 	OnState func(s State, err error)
 
 	once    sync.Once
@@ -66,7 +68,17 @@ type Client struct {
 	err     error
 	changed chan struct{} // closed at each change
 	stats   ClientStats
-	current []*Conn // connections that stats.Total does not contain yet
+	current []*Conn  // connections that stats.Total does not contain yet
+	untold  []change // what OnState has still to be told
+	telling bool     // a goroutine does that
+	tellers sync.WaitGroup
+}
+
+// change is one of state.
+type change struct {
+	state State
+	conn  *Conn
+	err   error
 }
 
 func (c *Client) init() {
@@ -94,10 +106,18 @@ func (c *Client) run() {
 	defer close(c.ended)
 	var leaving sync.WaitGroup
 	defer leaving.Wait()
+	if err := c.Dialer.mistake(c.Addr); err != nil {
+		c.set(StateClosed, nil, err)
+		return
+	}
 	failures, useless := 0, 0 // in a row: attempts, and those whose connection brought nothing
 	for {
 		c.set(StateConnecting, nil, nil)
-		conn, err := c.Dialer.Dial(c.ctx, c.Addr)
+		var conn *Conn
+		var err error
+		if at := aside(func() { conn, err = c.Dialer.Dial(c.ctx, c.Addr) }); at != nil { // NetDial, or a callback of TLSConfig
+			err = fmt.Errorf("parley: panic while connecting to %s: %v", c.Addr, at.value)
+		}
 		if err == nil {
 			failures = 0
 			c.connected(conn)
@@ -164,10 +184,33 @@ func (c *Client) set(s State, conn *Conn, err error) {
 	}
 	close(c.changed)
 	c.changed = make(chan struct{})
-	c.mu.Unlock()
 	if c.OnState != nil {
-		c.OnState(s, err)
+		if c.untold = append(c.untold, change{s, conn, err}); !c.telling {
+			c.telling = true
+			c.tellers.Go(c.tell)
+		}
 	}
+	c.mu.Unlock()
+}
+
+// tell calls OnState. A panic of it costs the connection that it was told of.
+func (c *Client) tell() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for len(c.untold) > 0 {
+		next := c.untold[0]
+		c.untold = c.untold[1:]
+		c.mu.Unlock()
+		if at := aside(func() { c.OnState(next.state, next.err) }); at != nil {
+			if next.conn != nil {
+				next.conn.cutAside(next.conn.failed(at))
+			} else if l := guarded(c.Dialer.Logger); l != nil {
+				l.Error("panic in OnState", "addr", c.Addr, "panic", at.value, "stack", string(at.stack))
+			}
+		}
+		c.mu.Lock()
+	}
+	c.telling = false
 }
 
 // State returns the state, and why there is no connection: why the last one was
@@ -209,16 +252,16 @@ func (c *Client) other(ctx context.Context, old *Conn) (*Conn, error) {
 	}
 }
 
-// each calls f with one connection after the other until it does not return
-// errNotSent.
+// each calls f with one connection after the other as long as that has ended before
+// f could send.
 func (c *Client) each(ctx context.Context, f func(*Conn) error) error {
 	var conn *Conn
 	for {
 		var err error
 		if conn, err = c.other(ctx, conn); err != nil {
-			return err
+			return notSent(err)
 		}
-		if err := f(conn); !errors.As(err, new(*notSentError)) {
+		if err := f(conn); !sendElsewhere(err) || ctx.Err() != nil {
 			return err
 		}
 	}
@@ -284,5 +327,6 @@ func (c *Client) Close() error {
 	c.mu.Unlock()
 	c.cancel()
 	<-c.ended
+	c.tellers.Wait()
 	return nil
 }

@@ -68,7 +68,7 @@ func (c *Conn) end(reason error) {
 	}
 	c.owed() // for what has been delivered
 	c.life.beginClose(reason)
-	c.sending.refuse(&notSentError{reason})
+	c.sending.refuse(&notSentError{reason, true})
 	c.room.all(nil)
 	c.goroutines++
 	go c.leave()
@@ -86,7 +86,7 @@ func (c *Conn) leave() {
 	if c.err == nil && late == nil && !c.life.ended() && !c.life.reset() {
 		c.owed()
 		before := len(c.out.tail)
-		c.out.appended(c.m.Close(c.out.tail))
+		c.out.appended(c.machine().Close(c.out.tail))
 		if farewell := c.out.tail[before:]; len(farewell) > 0 {
 			c.stats.put(len(farewell))
 			if c.cfg.trace != nil {
@@ -213,7 +213,7 @@ func (c *Conn) isDrained(n uint64) bool {
 		return false
 	}
 	// A peer whose messages we drop may be closing too, and waiting for us.
-	return c.out.control == controlMuted || c.stats.Confirmed >= n && c.m.Awaiting() == 0
+	return c.out.control == controlMuted || c.stats.Confirmed >= n && c.machine().Awaiting() == 0
 }
 
 // checkDrained wakes those who wait for the output to be empty.
@@ -321,7 +321,7 @@ func (c *Conn) lastMessage(gen int32) bool {
 	}
 	in, ev := c.in, c.event
 	rest := in.bytes()
-	c.life.endsWith(withPeer(c.m.ReceiveEOF(rest, ev), c.peer()))
+	c.life.endsWith(withPeer(c.machine().ReceiveEOF(rest, ev), c.peer()))
 	if ev.Owes || c.eofErr != nil {
 		c.out.owe()
 	}

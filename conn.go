@@ -3,6 +3,7 @@ package parley
 import (
 	"context"
 	"crypto/tls"
+	"fmt"
 	"log/slog"
 	"net"
 	"sync"
@@ -27,7 +28,7 @@ type config struct {
 	timeouts Timeouts
 	logger   *slog.Logger // nil: silent
 	trace    func(Trace)
-	budget   *budget     // nil: none
+	budget   *Budget     // nil: none
 	shutdown func(*Conn) // honours a peer's request to end the server
 	opened   func(*Conn) // tells the server that OnOpen has agreed
 	closed   func(*Conn) // tells the server that the connection has ended
@@ -91,9 +92,15 @@ func (c *Conn) more() *extra {
 	return c.extra
 }
 
-// newConn makes a connection of an established nc. The caller starts it.
-func newConn(cfg *config, nc net.Conn, id uint64) *Conn {
-	c := &Conn{
+// newConn makes a connection of an established nc. The caller starts it. On an
+// error, which a protocol or a plugin has caused, nc stays the caller's.
+func newConn(cfg *config, nc net.Conn, id uint64) (c *Conn, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			c, err = nil, fmt.Errorf("parley: panic in the New of %s or of a plugin: %v", cfg.protocol.Name(), r)
+		}
+	}()
+	c = &Conn{
 		cfg:  cfg,
 		nc:   nc,
 		id:   id,
@@ -108,7 +115,7 @@ func newConn(cfg *config, nc net.Conn, id uint64) *Conn {
 	for _, p := range cfg.plugins {
 		c.transform = append(c.transform, p.New(cfg.role, cfg.limits.MaxMessage))
 	}
-	return c
+	return c, nil
 }
 
 // start begins reading on a new goroutine. It is called with the lock held.
@@ -210,7 +217,8 @@ func (c *Conn) cut(err error) {
 	c.watch.off()
 	c.stopLate()
 	c.out.drop(err)
-	c.sending.drop(&notSentError{err}, err)
+	c.sending.drop(&c.out, &notSentError{err, true}, err)
+	c.holds()
 	c.confirms.all(err)
 	c.drained.all(err)
 	c.room.all(err)

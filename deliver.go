@@ -35,6 +35,9 @@ func (c *Conn) deliver(gen int32, m Message, buf []byte) bool {
 	if len(c.transform) > 0 && !c.dropping() {
 		plain, plainBuf, err := c.untransform(m)
 		bufpool.Put(buf)
+		if c.err != nil {
+			return false
+		}
 		if err != nil {
 			c.stats.message()
 			return c.lost(gen, c.messageError("a plugin can't read the message; both peers need the same plugins and keys", err))
@@ -44,6 +47,9 @@ func (c *Conn) deliver(gen int32, m Message, buf []byte) bool {
 	if c.forHandler() {
 		in := c.in
 		c.handing()
+		if c.lent = int64(cap(buf)); c.lent >= budgetStep {
+			c.holds()
+		}
 		c.letGo()
 		err := c.handle(gen, in, m)
 		c.lock()
@@ -63,9 +69,20 @@ func (c *Conn) deliver(gen int32, m Message, buf []byte) bool {
 	if c.nextIsLate() {
 		c.lateAnswer(m, nil)
 	} else {
-		c.enqueue(received{msg: m})
+		c.enqueue(c.weighed(m, buf))
 	}
 	return true
+}
+
+// weighed returns m, whose bytes lie in buf or are its own, with what it weighs. What
+// an object holds only its machine knows: the limits of package pickle, the most that
+// any may, are 48 times its form up to 32 MiB, or else 4 times.
+func (c *Conn) weighed(m Message, buf []byte) received {
+	if m.Type() <= TypeText {
+		return received{msg: m, held: int64(cap(buf))}
+	}
+	form := c.consumed - c.began
+	return received{msg: m, len: int(form), held: min(48*form, max(32<<20, 4*form))}
 }
 
 // enqueue gives r to the first receiver, or to the inbox.
@@ -115,6 +132,10 @@ func (c *Conn) call(gen int32, f func() error) bool {
 // empty, and ends.
 func (c *Conn) handled(gen int32, in *input, err error) bool {
 	c.deferFlush = false
+	if c.lent > 0 {
+		c.lent = 0
+		c.holds()
+	}
 	if gen == c.gen {
 		c.handling = false
 		c.reader = readerBusy
@@ -129,6 +150,9 @@ func (c *Conn) handled(gen int32, in *input, err error) bool {
 	// peer had sent, and we have confirmed, is served all the same.
 	for (err == nil || c.life.ended() || c.life.ending()) && !c.closedHere() && c.inbox.len() > 0 && c.cfg.handler != nil {
 		r := c.pop()
+		if c.lent = r.held; c.lent >= budgetStep {
+			c.holds()
+		}
 		c.unlock()
 		if r.err != nil {
 			err = c.hook(func() error { c.cfg.hooks.OnMessageError(c, r.err); return nil })
@@ -137,6 +161,8 @@ func (c *Conn) handled(gen int32, in *input, err error) bool {
 		}
 		c.lock()
 	}
+	c.lent = 0
+	c.holds()
 	c.handling = false
 	c.room.all(nil) // a stream may wait for its turn
 	if err != nil {

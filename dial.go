@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -66,6 +67,9 @@ func Dial(ctx context.Context, protocol Protocol, addr string) (*Conn, error) {
 // OnOpen has agreed. Timeouts.Dial and Timeouts.Handshake bound it, besides
 // ctx. After an error nothing is left open.
 func (d *Dialer) Dial(ctx context.Context, addr string) (*Conn, error) {
+	if err := d.mistake(addr); err != nil {
+		return nil, err
+	}
 	cfg, err := d.config()
 	if err != nil {
 		return nil, err
@@ -153,6 +157,33 @@ func (d *Dialer) config() (*config, error) {
 	return cfg, nil
 }
 
+// mistake returns what is wrong with d or addr, whatever the peer does.
+func (d *Dialer) mistake(addr string) error {
+	if _, err := d.config(); err != nil {
+		return err
+	}
+	network, address, err := splitAddr(addr)
+	if d.NetDial != nil && addr != "" {
+		return nil // it may know other addresses
+	}
+	if err != nil {
+		return err
+	}
+	if network != "tcp" {
+		if address == "" {
+			return fmt.Errorf("parley: address %q has no path", addr)
+		}
+		if tc := d.TLSConfig; tc != nil && tc.ServerName == "" && !tc.InsecureSkipVerify {
+			return fmt.Errorf("parley: address %q: TLSConfig.ServerName must be set, as there is no host to take it from", addr)
+		}
+		return nil
+	}
+	if _, port, _ := net.SplitHostPort(address); port == "" || strings.Trim(port, "0") == "" {
+		return fmt.Errorf("parley: address %q has no port to connect to", addr)
+	}
+	return nil
+}
+
 // secure does the TLS handshake.
 func (d *Dialer) secure(ctx context.Context, nc net.Conn, network, address string, limit time.Duration) (net.Conn, error) {
 	tc := d.TLSConfig
@@ -172,7 +203,11 @@ func (d *Dialer) secure(ctx context.Context, nc net.Conn, network, address strin
 
 // open starts the connection and waits for its handshake.
 func (d *Dialer) open(ctx context.Context, cfg *config, nc net.Conn, began time.Time) (*Conn, error) {
-	c := newConn(cfg, nc, d.state().lastID.Add(1))
+	c, err := newConn(cfg, nc, d.state().lastID.Add(1))
+	if err != nil {
+		nc.Close()
+		return nil, err
+	}
 	c.lock()
 	defer c.unlock()
 	w := c.newWaiter()

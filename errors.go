@@ -24,7 +24,7 @@ var (
 	ErrUnsolicited      = wire.ErrUnsolicited
 	// ErrNoConfirmation: this wire has no confirmations, so Confirm can't
 	// keep its promise. Use Send.
-	ErrNoConfirmation = errors.New("parley: this wire has no confirmations; use Send")
+	ErrNoConfirmation error = &notSentError{error: errors.New("parley: this wire has no confirmations; use Send")}
 	// ErrNoPlugins: plugins turn messages into arbitrary bytes, which this
 	// wire does not carry unchanged.
 	ErrNoPlugins = errors.New("parley: this wire does not carry arbitrary bytes, so plugins can't be used on it")
@@ -81,19 +81,6 @@ func (e *TimeoutError) Temporary() bool { return false }
 // Unwrap returns the two errors that a timeout is known by.
 func (e *TimeoutError) Unwrap() []error {
 	return []error{os.ErrDeadlineExceeded, context.DeadlineExceeded}
-}
-
-// notSentError says that a connection ended before a message had begun to
-// leave: it may be sent on another one.
-type notSentError struct{ error }
-
-func (e *notSentError) Unwrap() error { return e.error }
-
-// isCallers reports whether err is the caller's mistake: nothing was sent, and
-// it would be the same on every connection of the wire. (A connection may have
-// ended because of a message of the peer that was too large.)
-func isCallers(err error) bool {
-	return !errors.As(err, new(*notSentError)) && (errors.Is(err, ErrTooLarge) || errors.Is(err, ErrNotRepresentable))
 }
 
 // goesOn reports whether err is about one message, behind which Receive goes on.

@@ -8,12 +8,15 @@ type inbox struct {
 	q     []received
 	first int
 	bytes int
+	held  int64
 }
 
 // received is one message, or why it was lost.
 type received struct {
-	msg Message
-	err error
+	msg  Message
+	err  error
+	len  int   // what it counts for in Limits.MaxInput
+	held int64 // the memory it holds
 }
 
 func (b *inbox) len() int { return len(b.q) - b.first }
@@ -30,20 +33,24 @@ func (b *inbox) missed() bool {
 }
 
 func (b *inbox) push(r received) {
+	r.len = max(r.len, r.msg.Len())
+	r.held = max(r.held, int64(r.len))
 	if b.first > 0 && len(b.q) == cap(b.q) {
 		n := copy(b.q, b.q[b.first:])
 		clear(b.q[n:])
 		b.q, b.first = b.q[:n], 0
 	}
 	b.q = append(b.q, r)
-	b.bytes += r.msg.Len()
+	b.bytes += r.len
+	b.held += r.held
 }
 
 func (b *inbox) pop() received {
 	r := b.q[b.first]
 	b.q[b.first] = received{}
 	b.first++
-	b.bytes -= r.msg.Len()
+	b.bytes -= r.len
+	b.held -= r.held
 	if b.first == len(b.q) {
 		b.q, b.first = b.q[:0], 0
 	}
@@ -53,7 +60,8 @@ func (b *inbox) pop() received {
 // unpop puts back what pop has just returned.
 func (b *inbox) unpop(r received) {
 	b.q = slices.Insert(b.q, b.first, r)
-	b.bytes += r.msg.Len()
+	b.bytes += r.len
+	b.held += r.held
 }
 
 // inboxSlack is how many times its limits the inbox may hold while somebody

@@ -63,6 +63,19 @@ func (in *input) shrink() {
 	}
 }
 
+// kept returns how much memory the unconsumed bytes hold while nothing is read: see
+// shrink.
+func (in *input) kept() int {
+	n := in.len()
+	switch {
+	case in.kind == inputPlaced: // they are part of something else
+		return 0
+	case n > 0 && in.kind == inputPooled && cap(in.b) <= max(4*n, 512):
+		return cap(in.b)
+	}
+	return n
+}
+
 // fork returns an input with a copy of the unconsumed bytes; the buffer stays
 // with in.
 func (in *input) fork() input {

@@ -21,7 +21,11 @@ func splitAddr(addr string) (network, address string, err error) {
 		return "unix", addr, nil
 	}
 	addr = strings.TrimPrefix(addr, "tcp://")
-	if _, _, err := net.SplitHostPort(addr); err != nil {
+	_, port, err := net.SplitHostPort(addr)
+	if err == nil {
+		_, err = net.LookupPort("tcp", port)
+	}
+	if err != nil {
 		return "", "", fmt.Errorf("parley: address %q: want HOST:PORT, [IPv6]:PORT, or unix:/PATH: %w", addr, err)
 	}
 	return "tcp", addr, nil

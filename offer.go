@@ -15,7 +15,7 @@ func (c *Conn) offered(gen int32, ev *wire.Event) bool {
 		return c.refuse(ErrClosed)
 	case ev.N <= l.MaxMessage:
 		c.asm.begin(ev.N)
-		c.m.Accept()
+		c.machine().Accept()
 		c.out.owe()
 		return true
 	case ev.N > l.MaxStream:
@@ -66,7 +66,7 @@ func (c *Conn) refuse(reason error) bool {
 	c.more().refused++
 	c.asm.drop()
 	c.out.owe()
-	if err := c.m.Refuse(reason); err != nil {
+	if err := c.machine().Refuse(reason); err != nil {
 		c.end(withPeer(err, c.peer()))
 		return false
 	}

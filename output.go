@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/parley-net/parley/internal/bufpool"
-	"github.com/parley-net/parley/wire"
 )
 
 // output is what waits to be written, as one stream of bytes: the segment being
@@ -15,6 +14,8 @@ type output struct {
 	current segment
 	queue   []segment // what goes before the tail, if bodies are among it
 	queued  int       // bytes in queue
+	owned   int       // memory that nobody shares, in queue
+	pooled  int64     // memory that is shared, also of messages that have not come to the queue
 	tail    []byte    // from bufpool, or nil
 	hint    int32     // how large the tail was last time
 
@@ -29,6 +30,7 @@ type segment struct {
 	b     []byte  // what is left of it
 	whole []byte  // to give back to bufpool, or nil
 	w     *waiter // to be told when it has left, or nil
+	pool  *pool   // of which b is a part, or nil
 }
 
 // control tells whether the machine's Output may have something to append: answers
@@ -76,10 +78,33 @@ func (o *output) grow(n int) {
 }
 
 func (o *output) enlarge(n int) {
-	if o.tail == nil {
+	switch {
+	case o.tail == nil:
 		o.tail = bufpool.Get(max(n, min(int(o.hint), readSize)))
-	} else {
+	case len(o.tail) >= writeSize: // a larger buffer would have to be moved, and half of it could be empty
+		o.pushTail()
+		o.tail = bufpool.Get(max(n, readSize))
+	default:
 		o.tail = bufpool.Grow(o.tail, n)
+	}
+}
+
+// held returns how much memory it holds that is not shared.
+func (o *output) held() int64 { return int64(cap(o.tail) + cap(o.current.whole) + o.owned) }
+
+// join notes that p is held, with others.
+func (o *output) join(p *pool) {
+	if p != nil {
+		p.take()
+		o.pooled += int64(cap(p.b))
+	}
+}
+
+// part notes that p is not held any more.
+func (o *output) part(p *pool) {
+	if p != nil {
+		p.drop()
+		o.pooled -= int64(cap(p.b))
 	}
 }
 
@@ -98,7 +123,7 @@ func (o *output) owe() {
 func (o *output) mute() { o.control = controlMuted }
 
 // appendControl appends what the machine owes, and returns that.
-func (o *output) appendControl(m wire.Machine) []byte {
+func (o *output) appendControl(m *machine) []byte {
 	o.control = controlNone
 	o.grow(64)
 	before := len(o.tail)
@@ -106,16 +131,25 @@ func (o *output) appendControl(m wire.Machine) []byte {
 	return o.tail[before:]
 }
 
-// push puts b behind all; w is told when it has left. whole, if not nil, is given
-// back to bufpool then.
-func (o *output) push(b, whole []byte, w *waiter) {
+// push puts s behind all.
+func (o *output) push(s segment) {
+	o.pushTail()
+	o.enqueue(s)
+	o.join(s.pool)
+}
+
+// pushTail makes a segment of the tail.
+func (o *output) pushTail() {
 	if len(o.tail) > 0 {
-		o.queue = append(o.queue, segment{b: o.tail, whole: o.tail})
-		o.queued += len(o.tail)
+		o.enqueue(segment{b: o.tail, whole: o.tail})
 		o.tail = nil
 	}
-	o.queue = append(o.queue, segment{b: b, whole: whole, w: w})
-	o.queued += len(b)
+}
+
+func (o *output) enqueue(s segment) {
+	o.queue = append(o.queue, s)
+	o.queued += len(s.b)
+	o.owned += cap(s.whole)
 }
 
 // next makes current the next segment. It returns false when there is none.
@@ -128,6 +162,7 @@ func (o *output) next() bool {
 			o.queue[0] = segment{}
 			o.queue = o.queue[1:]
 			o.queued -= len(o.current.b)
+			o.owned -= cap(o.current.whole)
 		case len(o.tail) > 0:
 			o.current = segment{b: o.tail, whole: o.tail}
 			o.hint = int32(min(len(o.tail), readSize))
@@ -148,6 +183,7 @@ func (o *output) left(n int) { o.gone += uint64(n) }
 // finish lets go of the current segment.
 func (o *output) finish(err error) {
 	whole, w := o.current.whole, o.current.w
+	o.part(o.current.pool)
 	o.current = segment{}
 	if whole != nil {
 		bufpool.Put(whole[:0])
@@ -170,11 +206,12 @@ func (o *output) drop(err error) {
 		o.finish(err)
 	}
 	for _, s := range o.queue {
+		o.part(s.pool)
 		if s.w != nil {
 			s.w.signal(err)
 		}
 	}
-	o.queue, o.queued, o.tail = nil, 0, nil
+	o.queue, o.queued, o.owned, o.tail = nil, 0, 0, nil
 }
 
 // begin notes that the caller writes from now on.

@@ -110,7 +110,7 @@ func (c *Conn) passOnce(r *runner, gen int32) (drained, ok bool) {
 	}
 	c.flushRest()
 	c.endDraining()
-	c.holds()
+	c.settleUp()
 	switch {
 	case c.err != nil:
 		return true, false

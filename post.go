@@ -9,15 +9,16 @@ import (
 
 // broadcast is a message on its way to many connections.
 type broadcast struct {
-	m    Message // its bytes are the caller's, until own has been called
-	kept bool    // they are ours
-	form []byte  // what the first machine has made of it, if the others can repeat that
+	m    Message // its bytes are the caller's, unless there is a body
+	body *pool   // our own copy of them
+	form *pool   // what the first machine has made of it, if the others can repeat that
 }
 
 // own returns the message with bytes of its own, which all connections share.
-func (b *broadcast) own() Message {
-	if !b.kept {
-		b.m, b.kept = b.m.Clone(), true
+func (b *broadcast) own(budget *Budget) Message {
+	if b.body == nil {
+		b.m = b.m.Clone()
+		b.body = &pool{b: b.m.Bytes(), budget: budget}
 	}
 	return b.m
 }
@@ -38,10 +39,12 @@ func (c *Conn) offer(b *broadcast) (flush bool, err error) {
 		c.passTurn()
 		return c.flushesAside(), err
 	}
-	if c.out.pending()+c.posted+postCost(b.m) > c.cfg.limits.MaxOutput {
+	if c.out.pending()+c.posted+postCost(b.m) > c.cfg.limits.MaxOutput || c.filled() {
 		return false, ErrSlowConsumer
 	}
-	c.sending.post(b.own())
+	m := b.own(c.cfg.budget)
+	c.join(b.body)
+	c.sending.post(m, b.body)
 	return false, nil
 }
 
@@ -56,7 +59,7 @@ func (c *Conn) post(b *broadcast) error {
 	)
 	if len(c.transform) > 0 {
 		if m, buf, err = c.transformed(b.m); err == nil && c.life.failure() != nil {
-			err = &notSentError{c.life.failure()}
+			err = &notSentError{c.life.failure(), true}
 		}
 		if err == nil {
 			sent, err = c.hand(m)
@@ -69,14 +72,17 @@ func (c *Conn) post(b *broadcast) error {
 		c.give()
 		return err
 	}
+	var body *pool
 	if buf == nil {
-		m = b.own()
+		m = b.own(c.cfg.budget)
+		body = b.body
 	}
 	if sent.Body == wire.BodyHeld {
-		c.sending.hold(&held{body: m.Bytes(), whole: buf})
+		c.sending.hold(&held{body: m.Bytes(), whole: buf, pool: body})
+		c.join(body)
 		return nil
 	}
-	c.queueBody(m.Bytes(), buf, nil)
+	c.queueShared(segment{b: m.Bytes(), whole: buf, pool: body})
 	c.bodySent()
 	c.give()
 	return nil
@@ -89,20 +95,49 @@ func (c *Conn) handForm(b *broadcast) (wire.Sent, error) {
 	if !ok {
 		return c.hand(b.m)
 	}
-	if b.form == nil {
-		c.owed()
-		before := len(c.out.tail)
-		sent, err := c.hand(b.m)
-		if err == nil {
-			b.form = bytes.Clone(c.out.tail[before:])
-		}
-		return sent, err
-	}
-	c.out.grow(len(b.form) + 64)
+	c.out.grow(64)
 	c.owed()
 	before := len(c.out.tail)
-	out, sent, err := r.Repeat(c.out.tail, b.form, b.m)
+	var (
+		out, same []byte // same: on all connections
+		sent      wire.Sent
+		err       error
+	)
+	sharer, _ := r.(wire.Sharer)
+	switch out = c.out.tail; {
+	case b.form == nil:
+		var form []byte
+		if form, sent, err = c.machine().Send(bufpool.Get(c.formSize(b.m)), b.m); err == nil {
+			b.form = &pool{b: bytes.Clone(form), budget: c.cfg.budget}
+			same = b.form.b
+		}
+		bufpool.Put(form)
+	case sharer != nil && len(b.form.b) >= shareSize:
+		out, same, sent, err = c.machine().Share(sharer, out, b.form.b, b.m)
+	default:
+		c.out.grow(len(b.form.b) + 64)
+		before = len(c.out.tail)
+		out, sent, err = c.machine().Repeat(r, c.out.tail, b.form.b, b.m)
+	}
+	shared := err == nil && sharer != nil && len(same) >= shareSize
+	if !shared {
+		out = append(out, same...)
+	}
 	c.out.appended(out)
 	c.took(before, b.m, sent, err)
+	if shared {
+		c.queueShared(segment{b: same, pool: b.form})
+	}
 	return sent, err
+}
+
+// shareSize is how large the form of a broadcast must be to be shared: less is copied.
+const shareSize = 4 << 10
+
+// join notes that c holds p with others.
+func (c *Conn) join(p *pool) {
+	if p != nil {
+		c.out.join(p)
+		c.holds()
+	}
 }

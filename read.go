@@ -29,7 +29,7 @@ func (c *Conn) readOn(gen int32, more bool) {
 			c.stopLate() // it would cost more to let it run
 		}
 		c.endDraining()
-		c.holds()
+		c.settleUp()
 		if c.err != nil {
 			break
 		}
@@ -93,7 +93,7 @@ type onlyReader struct{ io.Reader }
 // reader's role.
 func (c *Conn) holdBack() bool {
 	c.flushRest() // without the lock: look again
-	c.holds()
+	c.settleUp()
 	if !c.mustPark() {
 		return true
 	}
@@ -126,7 +126,7 @@ func (c *Conn) receive(p []byte, ev *wire.Event) (n int, err error) {
 	if c.watch.answer.on() || c.cfg.trace != nil {
 		n, err = c.receiveWatched(p, ev)
 	} else {
-		n, err = c.m.Receive(p, ev)
+		n, err = c.machine().Receive(p, ev)
 	}
 	if ev.Owes || err != nil {
 		c.out.owe()
@@ -150,9 +150,9 @@ func (c *Conn) receiveWatched(p []byte, ev *wire.Event) (n int, err error) {
 	if c.cfg.trace != nil && len(c.seen) != len(p) {
 		c.seen = slices.Clone(p) // before the machine decodes it in place
 	}
-	owing := c.m.Awaiting()
-	n, err = c.m.Receive(p, ev)
-	if c.m.Awaiting() < owing {
+	owing := c.machine().Awaiting()
+	n, err = c.machine().Receive(p, ev)
+	if c.machine().Awaiting() < owing {
 		c.watch.answers++
 	}
 	if c.cfg.trace != nil {

@@ -71,7 +71,7 @@ func (c *Conn) received(ctx context.Context, w *waiter) (Message, error) {
 func (c *Conn) pop() received {
 	r := c.inbox.pop()
 	if c.holding > 0 {
-		c.freed(r.msg.Len())
+		c.freed(r.held)
 	}
 	c.room.all(nil)
 	c.ended()

@@ -104,6 +104,7 @@ func (c *Conn) ensureReader() {
 		return
 	}
 	c.leaveLoop()
+	c.lent += int64(c.in.kept())
 	c.succeed()
 	c.gen++
 	c.reader = readerBusy

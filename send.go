@@ -14,31 +14,32 @@ import (
 // together, by another goroutine); m's bytes may then be used again. It blocks while
 // more than Limits.MaxOutput bytes wait for the peer.
 //
-// ErrTooLarge, ErrNotRepresentable and ErrUnsolicited, possibly wrapped, mean
-// that nothing was sent and the connection is unharmed, unless it had ended before
-// (Err tells). If ctx ends before the
-// message's turn has come, nothing was sent; if it ends when a part of the
-// message has left, the connection ends too.
+// An error that matches ErrNotSent means that nothing of m has left, any other one
+// that m may have arrived. With ErrTooLarge, ErrNotRepresentable and ErrUnsolicited,
+// possibly wrapped, the connection is unharmed, unless it had ended before (Err
+// tells). If ctx ends before the message's turn has come, nothing was sent; if it
+// ends when a part of the message has left, the connection ends too.
 func (c *Conn) Send(ctx context.Context, m Message) error {
 	c.hold()
 	defer c.unlock()
-	if !c.exclusive || len(c.out.tail) > c.cfg.limits.MaxOutput || !c.outlives(ctx) {
+	if !c.exclusive || c.filled() || !c.outlives(ctx) {
 		c.entered()
-		_, err := c.send(ctx, m, nil, false)
+		_, _, err := c.send(ctx, m, nil, false)
 		return err
 	}
 	// In a batch nothing is in the way. This is hand and took, without what batch has
 	// asked.
+	from := c.stats.BytesOut
 	c.out.grow(c.formSize(m))
 	before := len(c.out.tail)
 	if c.out.control == controlOwed {
-		c.out.appendControl(c.m)
+		c.out.appendControl(c.machine())
 	}
-	out, sent, err := c.m.Send(c.out.tail, m)
+	out, sent, err := c.machine().Send(c.out.tail, m)
 	if err != nil {
 		c.stats.put(len(c.out.tail) - before)
 		c.flush(flushDeferred)
-		return err
+		return notSent(err)
 	}
 	c.out.appended(out)
 	if sent.Owes {
@@ -50,37 +51,39 @@ func (c *Conn) Send(ctx context.Context, m Message) error {
 	}
 	c.exclusive = false
 	c.take()
-	return c.handed(ctx, m, sent, nil, false)
+	return c.handed(ctx, m, sent, from, nil, false)
 }
 
 // Confirm sends m and waits until the peer has confirmed it in the wire's own
 // way: tinyproto's OK, serpy's acknowledgement (which implies one of serpy's
 // acknowledged modes). On other wires it returns ErrNoConfirmation. An error
-// means that the message has not been confirmed; it may have arrived.
+// means that the message has not been confirmed; it may have arrived, unless the
+// error matches ErrNotSent.
 func (c *Conn) Confirm(ctx context.Context, m Message) error {
 	if !c.cfg.traits.Confirms {
 		return ErrNoConfirmation
 	}
 	c.lock()
 	defer c.unlock()
-	n, err := c.send(ctx, m.WithConfirm(), nil, true)
+	n, from, err := c.send(ctx, m.WithConfirm(), nil, true)
 	if err != nil || c.stats.Confirmed >= n {
 		return err
 	}
 	if c.err != nil {
-		return c.err
+		return c.unsentSince(from, c.err)
 	}
 	w := c.newWaiter()
 	w.want = n
 	c.confirms.insert(w) // in the order of sending
 	c.ensureReader()
-	return c.await(ctx, &c.confirms, w)
+	return c.unsentSince(from, c.await(ctx, &c.confirms, w))
 }
 
 // Call sends m and returns the next message that arrives after it. Several
 // concurrent Calls get their answers in the order in which they were sent.
 // The returned message owns its bytes. A *MessageError says that the answer was
-// lost.
+// lost. After an error that matches ErrNotSent the peer does not know of m, after any
+// other one it may have done what m says.
 //
 // Which answer belongs to which question is told by their order only, as no wire
 // has numbers. Where the peer may also speak unasked (tinyproto, serpy, serpy2),
@@ -96,53 +99,57 @@ func (c *Conn) Call(ctx context.Context, m Message) (Message, error) {
 	defer c.unlock()
 	w := c.newWaiter()
 	w.claim, w.msg = claimCall, m
-	if _, err := c.send(ctx, m, w, true); err != nil {
+	_, from, err := c.send(ctx, m, w, true)
+	if err != nil {
 		if w.enlisted() {
 			c.ready.remove(w)
 		}
 		return Message{}, err
 	}
 	c.ensureReader()
-	return c.received(ctx, w)
+	answer, err := c.received(ctx, w)
+	return answer, c.unsentSince(from, err)
 }
 
 // send hands m to the machine when its turn has come, and returns how many
-// messages must be confirmed for it to be. receiver, if not nil, will get the
-// next message. waits says that the caller waits for what the peer answers. It
-// is called, and returns, with the lock held.
-func (c *Conn) send(ctx context.Context, m Message, receiver *waiter, waits bool) (uint64, error) {
+// messages must be confirmed for it to be, and how many bytes leave before it.
+// receiver, if not nil, will get the next message. waits says that the caller waits
+// for what the peer answers. It is called, and returns, with the lock held.
+func (c *Conn) send(ctx context.Context, m Message, receiver *waiter, waits bool) (n, from uint64, err error) {
 	if err := c.takeTurn(ctx); err != nil {
-		return 0, err
+		return 0, 0, notSent(err)
 	}
 	if len(c.transform) > 0 {
 		plain, buf, err := c.transformed(m)
 		if err != nil {
 			c.releaseTurn()
-			return 0, err
+			return 0, 0, notSent(err)
 		}
 		defer bufpool.Put(buf)
 		if err := c.life.failure(); err != nil {
-			return 0, &notSentError{err}
+			return 0, 0, &notSentError{err, true}
 		}
 		m = plain
 	}
+	from = c.stats.BytesOut
 	sent, err := c.hand(m)
 	if receiver != nil && err == nil {
 		c.ready.push(receiver)
 		c.room.all(nil)
 	}
-	n := c.sent
-	return n, c.handed(ctx, m, sent, err, waits)
+	n = c.sent
+	return n, from, c.handed(ctx, m, sent, from, err, waits)
 }
 
 // handed sees to it that a message which has been handed to the machine leaves,
-// and gives the turn back as soon as the next one may follow.
-func (c *Conn) handed(ctx context.Context, m Message, sent wire.Sent, err error, waits bool) error {
+// and gives the turn back as soon as the next one may follow. from is how many bytes
+// leave before it.
+func (c *Conn) handed(ctx context.Context, m Message, sent wire.Sent, from uint64, err error, waits bool) error {
 	switch {
 	case err != nil:
 		c.releaseTurn()
 		c.flush(flushDeferred)
-		return err
+		return notSent(err)
 	case sent.Body == wire.BodyNone:
 		c.releaseTurn()
 		if !waits && !c.handling && c.out.burst(time.Since(c.cfg.epoch)) {
@@ -152,7 +159,7 @@ func (c *Conn) handed(ctx context.Context, m Message, sent wire.Sent, err error,
 		end := c.stats.BytesOut
 		c.flush(flushDeferred)
 		if c.out.gone < end { // if the connection is gone, they are too
-			return c.life.failure()
+			return c.unsentSince(from, c.life.failure())
 		}
 		return nil
 	case sent.Body == wire.BodyFollows:
@@ -160,7 +167,7 @@ func (c *Conn) handed(ctx context.Context, m Message, sent wire.Sent, err error,
 		c.queueBody(m.Bytes(), nil, w)
 		c.bodySent()
 		c.releaseTurn()
-		return c.awaitSegment(ctx, w)
+		return c.unsentSince(from, c.awaitSegment(ctx, w))
 	default:
 		w := segmentWaiter()
 		c.sending.hold(&held{body: m.Bytes(), w: w})
@@ -173,7 +180,7 @@ func (c *Conn) hand(m Message) (wire.Sent, error) {
 	c.out.grow(c.formSize(m))
 	c.owed()
 	before := len(c.out.tail)
-	out, sent, err := c.m.Send(c.out.tail, m)
+	out, sent, err := c.machine().Send(c.out.tail, m)
 	c.out.appended(out)
 	c.took(before, m, sent, err)
 	return sent, err
@@ -224,6 +231,9 @@ func (c *Conn) account(sent wire.Sent, n int) {
 	if c.cfg.traits.TakesTurns {
 		c.extra.talk.spoken()
 	}
+	if cap(c.out.tail) > readSize {
+		c.holds()
+	}
 }
 
 // takeTurn waits until the next message may be handed to the machine, and
@@ -260,7 +270,7 @@ func (c *Conn) takeTurn(ctx context.Context) error {
 
 // free: neither the connection nor ctx has ended, and the output is not full.
 func (c *Conn) free(ctx context.Context) bool {
-	if c.life.ending() || c.life.reset() || c.out.pending() > c.cfg.limits.MaxOutput {
+	if c.life.ending() || c.life.reset() || c.filled() {
 		return false
 	}
 	return c.outlives(ctx)
@@ -275,16 +285,16 @@ func (c *Conn) outlives(ctx context.Context) bool {
 // sendable says why nothing can be sent any more.
 func (c *Conn) sendable() error {
 	if err := c.life.failure(); err != nil {
-		return &notSentError{err}
+		return &notSentError{err, true}
 	}
 	if c.life.ending() {
-		return &notSentError{c.reason}
+		return &notSentError{c.reason, true}
 	}
 	return nil
 }
 
 func (c *Conn) mayTurn() bool {
-	if c.turn || c.out.pending() > c.cfg.limits.MaxOutput {
+	if c.turn || c.filled() {
 		return false
 	}
 	if !c.cfg.traits.TakesTurns {
@@ -318,7 +328,9 @@ func (c *Conn) passTurn() {
 			w.signal(nil)
 			return
 		}
-		if err := c.post(&broadcast{m: w.msg, kept: true}); err != nil && c.cfg.logger != nil {
+		err := c.post(&broadcast{m: w.msg, body: w.pool})
+		c.out.part(w.pool)
+		if err != nil && c.cfg.logger != nil {
 			c.cfg.logger.Warn("broadcast failed", "conn", c.id, "peer", c.peer(), "error", err)
 		}
 	}
@@ -335,7 +347,8 @@ func (c *Conn) granted() {
 		h.w.signal(nil)
 		return
 	}
-	c.queueBody(h.body, h.whole, h.w)
+	c.queueShared(segment{b: h.body, whole: h.whole, w: h.w, pool: h.pool})
+	c.out.part(h.pool)
 	c.bodySent()
 	c.releaseTurn()
 	c.flush(flushNow)
@@ -344,7 +357,7 @@ func (c *Conn) granted() {
 // bodySent tells the machine that the open body has been queued: what it owes
 // since the body began may leave behind it.
 func (c *Conn) bodySent() {
-	c.m.BodySent()
+	c.machine().BodySent()
 	c.out.owe()
 }
 
@@ -366,6 +379,10 @@ func (c *Conn) awaitSegment(ctx context.Context, w *waiter) error {
 		c.lock()
 		if w.enlisted() {
 			c.givenUp(ctx)
+			c.unlock()
+			<-w.ch
+			c.lock()
+			return c.err // as it is, as Err says
 		}
 		c.unlock()
 		<-w.ch

@@ -13,38 +13,40 @@ import (
 // that announces sizes ahead of a plain body (tinyproto) it is never in memory
 // as a whole; on the others it is read into memory first, within
 // Limits.MaxMessage. r must not depend on this connection being read by the
-// caller. If r ends early or fails, the connection ends.
+// caller. If r ends early or fails, the connection ends. An error that matches
+// ErrNotSent means that nothing has left.
 //
 // If r is an io.WriterTo that in the end copies from an *os.File, as that itself
 // does, its bytes go from the file to a bare TCP connection inside the kernel.
 func (c *Conn) SendStream(ctx context.Context, size int64, r io.Reader) error {
 	if size < 0 {
-		return fmt.Errorf("%w: a message of %d bytes", ErrNotRepresentable, size)
+		return notSent(fmt.Errorf("%w: a message of %d bytes", ErrNotRepresentable, size))
 	}
 	if !c.cfg.traits.SendsStreams || len(c.cfg.plugins) > 0 {
 		if size > c.cfg.limits.MaxMessage {
-			return fmt.Errorf("%w: %d bytes must be in memory on this wire, Limits.MaxMessage is %d", ErrTooLarge, size, c.cfg.limits.MaxMessage)
+			return notSent(fmt.Errorf("%w: %d bytes must be in memory on this wire, Limits.MaxMessage is %d", ErrTooLarge, size, c.cfg.limits.MaxMessage))
 		}
 		b := make([]byte, size)
 		if _, err := io.ReadFull(r, b); err != nil {
 			if err == io.EOF {
 				err = io.ErrUnexpectedEOF
 			}
-			return fmt.Errorf("parley: reading the message to send: %w", err)
+			return notSent(fmt.Errorf("parley: reading the message to send: %w", err))
 		}
 		return c.Send(ctx, Bytes(b))
 	}
 	c.lock()
 	defer c.unlock()
 	if err := c.takeTurn(ctx); err != nil {
-		return err
+		return notSent(err)
 	}
+	from := c.stats.BytesOut
 	c.owed()
 	before := len(c.out.tail)
-	out, sent, err := c.m.SendHead(c.out.tail, size)
+	out, sent, err := c.machine().SendHead(c.out.tail, size)
 	if err != nil {
 		c.releaseTurn()
-		return err
+		return notSent(err)
 	}
 	c.out.appended(out)
 	c.account(sent, len(out)-before)
@@ -61,10 +63,10 @@ func (c *Conn) SendStream(ctx context.Context, size int64, r io.Reader) error {
 	if sent.Body == wire.BodyNone {
 		c.releaseTurn()
 		c.flush(flushNow)
-		return c.life.failure()
+		return c.unsentSince(from, c.life.failure())
 	}
 	if err := c.sendBody(ctx, size, r); err != nil {
-		return err
+		return c.unsentSince(from, err)
 	}
 	c.bodySent()
 	c.releaseTurn()

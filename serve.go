@@ -42,11 +42,20 @@ func (s *Server) serveConn(nc net.Conn) (*Conn, error) {
 			nc = lc
 		}
 	}
-	c := newConn(s.cfg, nc, id)
+	c, err := newConn(s.cfg, nc, id)
+	if err != nil {
+		if s.cfg.logger != nil {
+			s.cfg.logger.Error("connection failed", "peer", nc.RemoteAddr(), "error", err)
+		}
+		s.forget(accepted)
+		nc.Close()
+		s.release(nc)
+		return nil, err
+	}
 	c.lock()
 	s.mu.Lock()
 	delete(s.starting, accepted)
-	err := ErrServerClosed
+	err = ErrServerClosed
 	if !s.closed {
 		err = s.begin(c, lc, began)
 	}

@@ -60,12 +60,10 @@ type Server struct {
 	// MaxConnsPerAddr is how many of them may come from one IP address;
 	// beyond that they are refused. Default 256, negative: no limit.
 	MaxConnsPerAddr int
-	// MaxBuffered is how many bytes the unfinished messages of all
-	// connections, and the received ones that wait for the program, may hold
-	// together; beyond it the connection that holds most is cut. From three
-	// quarters on nothing is read ahead of messages that wait. Default 512 MiB,
-	// negative: no limit.
+	// MaxBuffered is how many bytes all connections may hold together: see
+	// Budget, which it makes one of. Default 512 MiB, negative: no limit.
 	MaxBuffered int64
+	Budget      *Budget // instead of MaxBuffered, to share it with others
 	// WhenFull says what happens to a connection beyond MaxConns. On a wire that
 	// serves so many clients at a time (oneline) it always waits.
 	WhenFull Full
@@ -138,8 +136,10 @@ func (s *Server) init() error {
 			limits: s.Limits.withDefaults(), timeouts: s.Timeouts.withDefaults(t.Lockstep),
 			logger: guarded(s.Logger), trace: s.Trace, closed: s.connClosed,
 		}
-		if most := or(s.MaxBuffered, 512<<20); most > 0 {
-			s.cfg.budget = &budget{limit: most, by: make(map[*Conn]int64)}
+		if s.cfg.budget = s.Budget; s.Budget == nil {
+			if most := or(s.MaxBuffered, 512<<20); most > 0 {
+				s.cfg.budget = NewBudget(most)
+			}
 		}
 		s.cfg.setHandler(s.Handler)
 		s.cfg.stepwise = t.Lockstep && s.Handler == nil

@@ -52,7 +52,7 @@ func (c *Conn) ReceiveStream(ctx context.Context) (*Stream, error) {
 		if r.err != nil {
 			return nil, r.err
 		}
-		return c.memStream(r.msg)
+		return c.memStream(r)
 	}
 	if s := c.stream; s != nil {
 		if s.state != streamOffered {
@@ -72,14 +72,15 @@ func (c *Conn) ReceiveStream(ctx context.Context) (*Stream, error) {
 		s.accept()
 		return s, nil
 	}
-	return c.memStream(w.msg)
+	return c.memStream(received{msg: w.msg})
 }
 
 // memStream returns a stream of a message that is in memory. A number or an
 // object has no bytes to stream: it stays for Receive.
-func (c *Conn) memStream(m Message) (*Stream, error) {
+func (c *Conn) memStream(r received) (*Stream, error) {
+	m := r.msg
 	if m.Type() != TypeBytes && m.Type() != TypeText {
-		c.inbox.unpop(received{msg: m})
+		c.inbox.unpop(r)
 		return nil, fmt.Errorf("%w: the next message is an %v, which has no bytes to stream; use Receive", ErrNotRepresentable, m.Type())
 	}
 	return &Stream{c: c, typ: m.Type(), size: int64(m.Len()), mem: bytes.NewReader(m.Bytes()), state: streamDone}, nil
@@ -149,7 +150,7 @@ func (c *Conn) serveStream(gen int32, s *Stream) bool {
 // accept grants the offer. It is called with the lock held.
 func (s *Stream) accept() {
 	s.state = streamOpen
-	s.c.m.Accept()
+	s.c.machine().Accept()
 	s.c.out.owe()
 	s.c.flush(flushNow)
 }
@@ -232,7 +233,7 @@ func (s *Stream) fill(p []byte) (int, error) {
 	c.stats.got(n)
 	if errors.Is(err, io.EOF) {
 		// The reading goroutine will meet the end too, and end the connection.
-		s.finish(withPeer(c.m.ReceiveEOF(in.bytes(), c.event), c.peer()))
+		s.finish(withPeer(c.machine().ReceiveEOF(in.bytes(), c.event), c.peer()))
 		return 0, nil
 	}
 	if err != nil {
@@ -268,6 +269,8 @@ func (s *Stream) event(ev *wire.Event, err error) {
 	switch {
 	case err != nil:
 		s.finish(c.violated(err))
+	case ev.Kind == wire.EventData && int64(len(ev.Data)) > s.left, ev.Kind == wire.EventEnd && s.left > 0:
+		s.finish(c.machine().broke("event %v in a message of %d bytes, of which %d are to come", ev.Kind, s.size, s.left))
 	case ev.Kind == wire.EventData:
 		s.piece = ev.Data
 		s.left -= int64(len(ev.Data))
@@ -277,8 +280,14 @@ func (s *Stream) event(ev *wire.Event, err error) {
 	case ev.Kind == wire.EventLost:
 		c.more().lost++
 		s.finish(withPeer(ev.Err, c.peer()))
-	default:
+	case ev.Kind == wire.EventNone, ev.Kind == wire.EventConfirmed, ev.Kind == wire.EventGranted:
+		if err := c.machine().told(ev); err != nil {
+			s.finish(err)
+			return
+		}
 		c.control(ev)
+	default:
+		s.finish(c.machine().broke("event %v comes inside a message", ev.Kind))
 	}
 }
 

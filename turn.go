@@ -18,6 +18,7 @@ type sending struct {
 type held struct {
 	body   []byte
 	whole  []byte  // to give back to bufpool, or nil
+	pool   *pool   // where body is, or nil
 	stream bool    // the sender writes the body itself
 	w      *waiter // the sender, or nil
 }
@@ -58,9 +59,9 @@ func (s *sending) confirmed(n uint64) {
 }
 
 // post queues a message of Broadcast, for which nobody waits.
-func (s *sending) post(m Message) {
+func (s *sending) post(m Message, p *pool) {
 	s.posted += postCost(m)
-	s.turns.push(&waiter{msg: m})
+	s.turns.push(&waiter{msg: m, pool: p})
 }
 
 // popTurn takes the first sender whose turn it is.
@@ -85,13 +86,20 @@ func (s *sending) refuse(err error) {
 	s.turns = posts
 }
 
-// drop turns everybody away. notSent is for those whose message has not begun to
-// leave, err for the one whose body has not.
-func (s *sending) drop(notSent, err error) {
-	s.turns.all(notSent)
+// drop turns everybody away. early is for those whose message has not begun to leave,
+// err for the one whose body has not.
+func (s *sending) drop(out *output, early, err error) {
+	for !s.turns.empty() {
+		w := s.turns.pop()
+		out.part(w.pool)
+		w.signal(early)
+	}
 	s.posted = 0
-	if h := s.unhold(); h != nil && h.w != nil {
-		h.w.signal(err)
+	if h := s.unhold(); h != nil {
+		out.part(h.pool)
+		if h.w != nil {
+			h.w.signal(notSent(err))
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ type waiter struct {
 	stream *Stream       // likewise, if it is to be streamed
 	err    error         // why the wait ended without success
 	want   uint64        // for Confirm: the message that must be confirmed
+	pool   *pool         // of a message that nobody waits for: where its bytes are, or nil
 	claim  claim         // for a receiver; a Call's msg is its question until the answer comes
 	next   *waiter       // in its list, which is a ring; nil: in none
 }

@@ -101,10 +101,7 @@ func (c *Conn) strange() {
 		c.cut(c.reason)
 		return
 	}
-	hint := ""
-	if m, ok := c.m.(wire.Hinter); ok {
-		hint = m.Hint()
-	}
+	hint := c.machine().Hint()
 	if hint == "" {
 		hint = "is it a " + c.cfg.protocol.Name() + " peer?"
 	}
@@ -126,7 +123,7 @@ func (c *Conn) watchSome() {
 // worthWatching: there is something that must not take for ever.
 func (c *Conn) worthWatching() bool {
 	t := &c.cfg.timeouts
-	return c.partial && t.Progress > 0 || t.Idle > 0 || t.Answer > 0 && c.m.Awaiting() > 0
+	return c.partial && t.Progress > 0 || t.Idle > 0 || t.Answer > 0 && c.machine().Awaiting() > 0
 }
 
 // look compares the connection with what it was, cuts it if a limit has been
@@ -138,7 +135,7 @@ func (c *Conn) look(now time.Time) bool {
 		c.cut(&TimeoutError{Peer: c.peer(), Wait: fmt.Sprintf("a message that had begun brought only %d bytes in %v", got, t.Progress)})
 		return false
 	}
-	awaiting := c.m.Awaiting()
+	awaiting := c.machine().Awaiting()
 	owing := awaiting > 0 && t.Answer > 0
 	if w.answer.stuck(now, owing && c.canAnswer(), w.answers, t.Answer) {
 		why := fmt.Sprintf("%d answers the peer owes by the rules of %s, the oldest for %v", awaiting, c.cfg.protocol.Name(), t.Answer)
@@ -159,7 +156,7 @@ func (c *Conn) look(now time.Time) bool {
 
 // stalled says what it may mean that the peer does not answer, behind what is known.
 func (c *Conn) stalled() string {
-	if hint := wire.ExplainSilence(c.cfg.protocol); hint != "" && c.opened && c.m.Awaiting() > 0 {
+	if hint := wire.ExplainSilence(c.cfg.protocol); hint != "" && c.opened && c.machine().Awaiting() > 0 {
 		return "; " + hint
 	}
 	return ""

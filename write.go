@@ -33,7 +33,7 @@ func (c *Conn) owed() {
 }
 
 func (c *Conn) appendOwed() {
-	b := c.out.appendControl(c.m)
+	b := c.out.appendControl(c.machine())
 	c.stats.put(len(b))
 	if c.cfg.trace != nil && len(b) > 0 {
 		c.traceOut("answer", b, Message{})
@@ -43,7 +43,16 @@ func (c *Conn) appendOwed() {
 // queueBody puts b behind all output; w is told when it has left. whole, if
 // not nil, is given back to bufpool then.
 func (c *Conn) queueBody(b, whole []byte, w *waiter) {
-	c.out.push(b, whole, w)
+	c.queueShared(segment{b: b, whole: whole, w: w})
+}
+
+// queueShared is queueBody for bytes that may be in a pool.
+func (c *Conn) queueShared(s segment) {
+	b := s.b
+	c.out.push(s)
+	if cap(s.whole) >= budgetStep || s.pool != nil {
+		c.holds()
+	}
 	c.stats.put(len(b))
 	if c.cfg.trace != nil {
 		c.traceOut("body", b, Message{})
@@ -107,11 +116,13 @@ func (c *Conn) flush(mode flushMode) {
 		if n < len(b) {
 			c.goroutines++
 			go c.write()
+			c.holds()
 			return
 		}
 	}
 	if wrote {
 		c.out.end()
+		c.holdsLess()
 	}
 	c.watchSome()
 	c.checkDrained()
@@ -201,8 +212,10 @@ func (c *Conn) write() {
 			err = nil
 		}
 		c.wrote(n, err)
+		c.holdsLess()
 	}
 	c.out.end()
+	c.holdsLess()
 	if err := c.life.failure(); err != nil {
 		c.out.finish(err)
 	} else {
@@ -254,5 +267,5 @@ func (c *Conn) sever(err error) {
 	c.life.resets(&ConnError{Peer: c.peer(), Offset: int64(c.stats.BytesIn), Err: err})
 	c.out.mute()
 	c.out.drop(c.eofErr)
-	c.sending.drop(&notSentError{c.eofErr}, c.eofErr)
+	c.sending.drop(&c.out, &notSentError{c.eofErr, true}, c.eofErr)
 }

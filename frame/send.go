@@ -60,14 +60,19 @@ func (m *machine) SendHead(dst []byte, size int64) ([]byte, wire.Sent, error) {
 
 // Repeat implements wire.Repeater: a frame is the same on every connection.
 func (m *machine) Repeat(dst, form []byte, msg wire.Message) ([]byte, wire.Sent, error) {
+	out, same, sent, err := m.Share(dst, form, msg)
+	return append(out, same...), sent, err
+}
+
+// Share implements wire.Sharer.
+func (m *machine) Share(dst, form []byte, msg wire.Message) (out, same []byte, sent wire.Sent, err error) {
 	if m.left {
-		return dst, wire.Sent{}, wire.ErrLeft
+		return dst, nil, wire.Sent{}, wire.ErrLeft
 	}
-	var sent wire.Sent
 	if m.bodyFollows(msg.Len()) && (m.strip == Head || len(form) == 0) {
 		sent.Body = wire.BodyFollows
 	}
-	return append(dst, form...), sent, nil
+	return dst, form, sent, nil
 }
 
 // bodyFollows reports whether a payload of n bytes may be left to the driver.

@@ -51,12 +51,18 @@ func (m *machine) sentIn(mode uint8) wire.Sent {
 // Repeat implements wire.Repeater: a message is the same on every connection, but
 // for the change of mode that may stand before it.
 func (m *machine) Repeat(dst, form []byte, msg wire.Message) ([]byte, wire.Sent, error) {
+	out, same, sent, err := m.Share(dst, form, msg)
+	return append(out, same...), sent, err
+}
+
+// Share implements wire.Sharer.
+func (m *machine) Share(dst, form []byte, msg wire.Message) (out, same []byte, sent wire.Sent, err error) {
 	if m.left {
-		return dst, wire.Sent{}, wire.ErrLeft
+		return dst, nil, wire.Sent{}, wire.ErrLeft
 	}
 	mode, err := m.choose(&msg)
 	if err != nil {
-		return dst, wire.Sent{}, err
+		return dst, nil, wire.Sent{}, err
 	}
 	if form[0] == soh { // data begins with none
 		form = form[bytes.IndexByte(form, separator)+1:]
@@ -64,7 +70,7 @@ func (m *machine) Repeat(dst, form []byte, msg wire.Message) ([]byte, wire.Sent,
 	if mode != m.out {
 		dst = m.appendSetMode(dst, mode)
 	}
-	return append(dst, form...), m.sentIn(mode), nil
+	return dst, form, m.sentIn(mode), nil
 }
 
 // appendSetMode appends the command that says what follows is in the given

@@ -101,6 +101,14 @@ type Repeater interface {
 	Repeat(dst, form []byte, m Message) (out []byte, sent Sent, err error)
 }
 
+// Sharer is a Repeater whose connections need not hold a copy of the form each.
+type Sharer interface {
+	Repeater
+	// Share is Repeat, but leaves out of dst what it returns as same: a part of
+	// form, which must follow at once. All connections can share it.
+	Share(dst, form []byte, m Message) (out, same []byte, sent Sent, err error)
+}
+
 // Sent is what a driver must know about a message it has just sent.
 type Sent struct {
 	// Body says what of the message is not yet in the bytes Send returned.

@@ -42,6 +42,12 @@ func repeats(t *testing.T, p wire.Protocol, sample func(n int) []wire.Message) {
 				if err != nil || sent != wantSent || !bytes.Equal(got, append([]byte("before"), want...)) {
 					t.Fatalf("%v repeated: %q, %+v, %v; sent: %q, %+v", m, got, sent, err, want, wantSent)
 				}
+				if sharer, ok := fresh(at).(wire.Sharer); ok {
+					out, same, sent, err := sharer.Share([]byte("before"), form, m)
+					if err != nil || sent != wantSent || !bytes.Equal(append(out, same...), got) {
+						t.Fatalf("%v shared: %q and %q, %+v, %v; sent: %q, %+v", m, out, same, sent, err, want, wantSent)
+					}
+				}
 				if machine.Awaiting() != awaiting(t, fresh(at), m) {
 					t.Fatalf("%v repeated: %d answers are awaited", m, machine.Awaiting())
 				}

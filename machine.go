@@ -1,0 +1,245 @@
+package parley
+
+import (
+	"fmt"
+	"runtime/debug"
+
+	"github.com/parley-net/parley/wire"
+)
+
+// machine is a connection as the guard of its machine, which is somebody else's
+// code: if that panics or breaks wire.Machine's contract, it is not asked anything
+// more, and its connection ends. All methods are called with the lock held.
+type machine Conn
+
+// machine returns c's machine, guarded.
+func (c *Conn) machine() *machine { return (*machine)(c) }
+
+// mostEvents is how many events may come of no input, one after the other: a
+// machine tells no more than two or three of the same byte.
+const mostEvents = 1000
+
+// caught is deferred around a call of the machine.
+func (g *machine) caught(err *error) {
+	if r := recover(); r != nil {
+		*err = g.wrecked(fmt.Errorf("parley: panic in the machine of %s, serving %s: %v", g.cfg.protocol.Name(), (*Conn)(g).peer(), r))
+	}
+}
+
+// broke ends the connection of a machine that has broken its contract.
+func (g *machine) broke(format string, a ...any) error {
+	return g.wrecked(fmt.Errorf("parley: the machine of %s, serving %s, breaks the contract of wire.Machine: %s", g.cfg.protocol.Name(), (*Conn)(g).peer(), fmt.Sprintf(format, a...)))
+}
+
+// wrecked ends the connection because its machine can't be used any more.
+func (g *machine) wrecked(err error) error {
+	c := (*Conn)(g)
+	if c.cfg.logger != nil {
+		c.cfg.logger.Error("broken machine", "conn", c.id, "peer", c.peer(), "error", err, "stack", string(debug.Stack()))
+	}
+	c.m = wreck{err}
+	c.out.control = controlNone
+	c.cut(err)
+	return err
+}
+
+// Receive is the machine's.
+func (g *machine) Receive(p []byte, ev *wire.Event) (n int, err error) {
+	defer g.caught(&err)
+	n, err = g.m.Receive(p, ev)
+	if uint(n) > uint(len(p)) {
+		return 0, g.broke("Receive has consumed %d bytes of %d", n, len(p))
+	}
+	if n > 0 || ev.Kind == wire.EventNone || err != nil {
+		g.still = 0
+	} else if g.still++; g.still > mostEvents {
+		return 0, g.broke("Receive has told %d events without consuming a byte, the last is %v", g.still, ev.Kind)
+	}
+	return n, err
+}
+
+// told checks that the event may come now.
+func (g *machine) told(ev *wire.Event) error {
+	a := &g.asm
+	switch kind := ev.Kind; {
+	case kind == wire.EventOpen:
+		if g.opened {
+			return g.broke("a second EventOpen")
+		}
+		return nil
+	case kind == wire.EventBanner:
+		if g.opened {
+			return g.broke("EventBanner comes behind EventOpen")
+		}
+	case kind == wire.EventNone, kind == wire.EventLeave, kind == wire.EventShutdown:
+	case kind > wire.EventShutdown:
+		return g.broke("there is no event %d", kind)
+	case !g.opened && kind != wire.EventLost:
+		return g.broke("event %v comes before EventOpen", kind)
+	case kind == wire.EventMessage, kind == wire.EventOffer:
+		if !a.idle() {
+			return g.broke("event %v comes inside a message", kind)
+		}
+		if kind == wire.EventOffer && ev.N < -1 {
+			return g.broke("a message of %d bytes is offered", ev.N)
+		}
+	case kind == wire.EventData, kind == wire.EventEnd:
+		n := int64(len(a.buf) + len(ev.Data))
+		switch {
+		case a.idle():
+			return g.broke("event %v comes without an EventOffer", kind)
+		case a.lost != nil || a.size < 0:
+		case kind == wire.EventData && n > a.size:
+			return g.broke("a message of %d bytes brings more", a.size)
+		case kind == wire.EventEnd && int64(len(a.buf)) < a.size && ev.Message.Type() <= wire.TypeText:
+			return g.broke("a message of %d bytes ends after %d", a.size, len(a.buf))
+		}
+	case kind == wire.EventLost:
+		if ev.Err == nil && a.lost == nil {
+			return g.broke("EventLost without a reason")
+		}
+	case kind == wire.EventConfirmed:
+		if ev.N < 0 || uint64(ev.N) > g.sent-g.stats.Confirmed {
+			return g.broke("%d messages are confirmed, %d are to be", ev.N, g.sent-g.stats.Confirmed)
+		}
+	}
+	return nil
+}
+
+// ReceiveEOF is the machine's.
+func (g *machine) ReceiveEOF(rest []byte, ev *wire.Event) (err error) {
+	defer g.caught(&err)
+	if err = g.m.ReceiveEOF(rest, ev); err != nil || ev.Kind == wire.EventNone {
+		return err
+	}
+	if ev.Kind != wire.EventMessage {
+		return g.broke("ReceiveEOF tells event %v", ev.Kind)
+	}
+	return g.told(ev)
+}
+
+// Accept is the machine's; an error has ended the connection.
+func (g *machine) Accept() (err error) {
+	defer g.caught(&err)
+	g.m.Accept()
+	return nil
+}
+
+// Refuse is the machine's.
+func (g *machine) Refuse(reason error) (err error) {
+	defer g.caught(&err)
+	return g.m.Refuse(reason)
+}
+
+// Send is the machine's.
+func (g *machine) Send(dst []byte, m Message) (out []byte, sent wire.Sent, err error) {
+	out = dst
+	defer g.caught(&err)
+	appended, sent, err := g.m.Send(dst, m)
+	return g.checked("Send", dst, appended, sent, err)
+}
+
+// SendHead is the machine's.
+func (g *machine) SendHead(dst []byte, size int64) (out []byte, sent wire.Sent, err error) {
+	out = dst
+	defer g.caught(&err)
+	appended, sent, err := g.m.SendHead(dst, size)
+	return g.checked("SendHead", dst, appended, sent, err)
+}
+
+// Repeat is that of r, which is the machine.
+func (g *machine) Repeat(r wire.Repeater, dst, form []byte, m Message) (out []byte, sent wire.Sent, err error) {
+	out = dst
+	defer g.caught(&err)
+	appended, sent, err := r.Repeat(dst, form, m)
+	return g.checked("Repeat", dst, appended, sent, err)
+}
+
+// Share is that of s, which is the machine.
+func (g *machine) Share(s wire.Sharer, dst, form []byte, m Message) (out, same []byte, sent wire.Sent, err error) {
+	out = dst
+	defer g.caught(&err)
+	appended, same, sent, err := s.Share(dst, form, m)
+	out, sent, err = g.checked("Share", dst, appended, sent, err)
+	return out, same, sent, err
+}
+
+// checked checks what the machine has made of a message.
+func (g *machine) checked(name string, dst, out []byte, sent wire.Sent, err error) ([]byte, wire.Sent, error) {
+	g.still = 0 // what has been sent may be granted, or refused
+	switch {
+	case err != nil:
+		return dst, sent, err
+	case len(out) < len(dst), sent.Body > wire.BodyHeld:
+		return dst, wire.Sent{}, g.broke("%s returns %d bytes for %d, and body %d", name, len(out), len(dst), sent.Body)
+	}
+	return out, sent, nil
+}
+
+// BodySent is the machine's; an error has ended the connection.
+func (g *machine) BodySent() (err error) {
+	defer g.caught(&err)
+	g.m.BodySent()
+	return nil
+}
+
+// Output is the machine's.
+func (g *machine) Output(dst []byte) (out []byte) {
+	var err error
+	out = dst
+	defer g.caught(&err)
+	if out = g.m.Output(dst); len(out) < len(dst) {
+		g.broke("Output returns %d bytes for %d", len(out), len(dst))
+		return dst
+	}
+	return out
+}
+
+// Close is the machine's.
+func (g *machine) Close(dst []byte) (out []byte) {
+	var err error
+	out = dst
+	defer g.caught(&err)
+	if out = g.m.Close(dst); len(out) < len(dst) {
+		g.broke("Close returns %d bytes for %d", len(out), len(dst))
+		return dst
+	}
+	return out
+}
+
+// Hint is the machine's, if it has one.
+func (g *machine) Hint() (hint string) {
+	var err error
+	defer g.caught(&err)
+	if h, ok := g.m.(wire.Hinter); ok {
+		return h.Hint()
+	}
+	return ""
+}
+
+// Awaiting is the machine's.
+func (g *machine) Awaiting() (n int) {
+	var err error
+	defer g.caught(&err)
+	if n = g.m.Awaiting(); n < 0 {
+		g.broke("Awaiting returns %d", n)
+		return 0
+	}
+	return n
+}
+
+// wreck stands in for a machine that has broken its contract.
+type wreck struct{ err error }
+
+func (w wreck) Receive([]byte, *wire.Event) (int, error)              { return 0, w.err }
+func (w wreck) ReceiveEOF([]byte, *wire.Event) error                  { return w.err }
+func (wreck) Accept()                                                 {}
+func (w wreck) Refuse(error) error                                    { return w.err }
+func (w wreck) Send(dst []byte, _ Message) ([]byte, wire.Sent, error) { return dst, wire.Sent{}, w.err }
+func (w wreck) SendHead(dst []byte, _ int64) ([]byte, wire.Sent, error) {
+	return dst, wire.Sent{}, w.err
+}
+func (wreck) BodySent()                {}
+func (wreck) Output(dst []byte) []byte { return dst }
+func (wreck) Awaiting() int            { return 0 }
+func (wreck) Close(dst []byte) []byte  { return dst }
