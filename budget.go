@@ -23,6 +23,7 @@ import (
 type Budget struct {
 	limit int64
 	used  atomic.Int64
+	high  atomic.Int64 // the most that used has been since High
 
 	mu sync.Mutex // guards by
 	by map[*Conn]share
@@ -44,10 +45,22 @@ func (b *Budget) Limit() int64 { return b.limit }
 // Used returns how many bytes are held.
 func (b *Budget) Used() int64 { return b.used.Load() }
 
+// High returns the most that has been held since the last call of High.
+func (b *Budget) High() int64 { return max(b.high.Swap(b.used.Load()), b.used.Load()) }
+
+// add changes used.
+func (b *Budget) add(n int64) int64 {
+	used := b.used.Add(n)
+	for high := b.high.Load(); used > high && !b.high.CompareAndSwap(high, used); {
+		high = b.high.Load()
+	}
+	return used
+}
+
 // Reserve takes n bytes for the program itself, for instance for what it keeps of
 // the messages. It reports whether there was room: if not, nothing is taken.
 func (b *Budget) Reserve(n int64) bool {
-	if b.used.Add(n) > b.limit {
+	if b.add(n) > b.limit {
 		b.used.Add(-n)
 		return false
 	}
@@ -75,7 +88,7 @@ func (b *Budget) set(c *Conn, own, shared int64) (victims []*Conn) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	was := b.by[c]
-	used := b.used.Add(own - was.own)
+	used := b.add(own - was.own)
 	if own+shared == 0 {
 		delete(b.by, c)
 	} else {
@@ -112,7 +125,7 @@ type pool struct {
 // take notes one more user.
 func (p *pool) take() {
 	if p.users.Add(1) == 1 && p.budget != nil {
-		p.budget.used.Add(int64(cap(p.b)))
+		p.budget.add(int64(cap(p.b)))
 	}
 }
 

@@ -24,6 +24,7 @@ type Dialer struct {
 	Plugins   []Plugin
 	Limits    Limits
 	Timeouts  Timeouts
+	Budget    *Budget      // nil: only Limits bound memory
 	TLSConfig *tls.Config  // nil: plain; ServerName defaults to the host dialled
 	Logger    *slog.Logger // nil: silent; see Logs in the package's description
 	Trace     func(Trace)  // nil: off; called with a lock held, so it must not use the Conn's methods
@@ -147,6 +148,7 @@ func (d *Dialer) config() (*config, error) {
 		return nil, ErrNoPlugins
 	}
 	cfg := &config{
+		budget:   d.Budget,
 		epoch:    time.Now(),
 		protocol: d.Protocol, traits: t, role: wire.Dialing,
 		hooks: d.Hooks, plugins: d.Plugins,

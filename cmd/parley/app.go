@@ -36,10 +36,12 @@ type app struct {
 
 	tls    tlsFlags
 	limits limitFlags
+	memory *memory
 }
 
 // globalFlags are the flags of every command.
 func (a *app) globalFlags(root *cobra.Command) {
+	a.memory = new(memory)
 	f := root.PersistentFlags()
 	f.SortFlags = false
 	f.CountVarP(&a.verbose, "verbose", "v", "log connections to stderr; -vv: everything")

@@ -36,6 +36,7 @@ func (a *app) configure(d *parley.Dialer, e endpoint.Endpoint) (err error) {
 	d.Protocol = e.Protocol
 	d.Limits = a.limits.conn()
 	d.Timeouts = a.timeouts()
+	d.Budget = a.memory.budget()
 	d.Logger = a.log
 	d.Trace = a.tracer()
 	if _, port := e.Serial(); port {

@@ -36,6 +36,7 @@ func (a *app) server(e endpoint.Endpoint) (*parley.Server, error) {
 		Protocol:        e.Protocol,
 		Limits:          a.limits.conn(),
 		Timeouts:        a.timeouts(),
+		Budget:          a.memory.budget(),
 		MaxConns:        a.limits.maxConns,
 		MaxConnsPerAddr: a.limits.maxConnsOfAddr,
 		Logger:          a.log,
@@ -87,6 +88,7 @@ func (a *app) serve(ctx context.Context, ls []listening) error {
 		}
 	}
 	m.begin(ls)
+	defer a.memory.watch()()
 	ended := make(chan error, len(ls))
 	for _, l := range ls {
 		go func() { ended <- l.srv.Serve(l.port...) }()

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"os"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/parley-net/parley"
+)
+
+// memory is what all connections of the process may hold together, and how the
+// process itself keeps near that.
+type memory struct {
+	most size // --max-memory
+
+	once   sync.Once
+	shared *parley.Budget
+}
+
+const (
+	defaultMemory = 384 << 20
+	// memoryBesides is what the process may need besides: code, stacks, garbage.
+	memoryBesides = 160 << 20
+	// memoryWorth is the least peak behind which memory is given back at once.
+	memoryWorth = 4 << 20
+	memoryLooks = time.Second
+)
+
+// budget returns the budget of all connections. Near its limit the garbage
+// collector works harder, unless GOMEMLIMIT says otherwise.
+func (m *memory) budget() *parley.Budget {
+	m.once.Do(func() {
+		most := int64(m.most)
+		if most == 0 {
+			most = defaultMemory
+		}
+		m.shared = parley.NewBudget(most)
+		if os.Getenv("GOMEMLIMIT") == "" {
+			debug.SetMemoryLimit(most + memoryBesides)
+		}
+	})
+	return m.shared
+}
+
+// watch gives memory back to the system when the budget has fallen below a quarter
+// of its highest, until the function that it returns is called.
+func (m *memory) watch() (stop func()) {
+	b, quit := m.budget(), make(chan struct{})
+	go func() {
+		t := time.NewTicker(memoryLooks)
+		defer t.Stop()
+		for peak := int64(0); ; {
+			select {
+			case <-t.C:
+			case <-quit:
+				return
+			}
+			used := b.Used()
+			if peak = max(peak, b.High()); peak >= memoryWorth && used < peak/4 {
+				debug.FreeOSMemory()
+				peak = used
+			}
+		}
+	}()
+	return sync.OnceFunc(func() { close(quit) })
+}
