@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"time"
 )
 
 // events serves a target to those who only read: server-sent events, each with the frame
@@ -28,6 +29,7 @@ func (d *Door) events(w http.ResponseWriter, r *http.Request) {
 	}
 	defer d.leave(place)
 	flush := http.NewResponseController(w)
+	flush.SetWriteDeadline(time.Time{}) // it takes as long as the reader likes
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
 	frames := make(chan []byte)

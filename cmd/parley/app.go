@@ -30,7 +30,8 @@ type app struct {
 	profile    string
 	profileURL string // from the configuration
 
-	monitor string // where to show what servers do
+	monitor string  // where to show what servers do
+	member  *member // of rooms, or nil
 
 	family *program.Family // what serve --exec has started
 

@@ -7,6 +7,7 @@ require (
 	charm.land/bubbletea/v2 v2.0.9
 	charm.land/lipgloss/v2 v2.0.6
 	github.com/HdrHistogram/hdrhistogram-go v1.4.0
+	github.com/coder/websocket v1.8.15
 	github.com/gopacket/gopacket v1.7.5
 	github.com/parley-net/parley v0.1.0
 	github.com/pelletier/go-toml/v2 v2.4.3
@@ -53,9 +54,12 @@ require (
 	github.com/lucasb-eyer/go-colorful v1.4.1 // indirect
 	github.com/mattn/go-runewidth v0.0.31 // indirect
 	github.com/muesli/cancelreader v0.2.2 // indirect
+	github.com/parley-net/parley/bus v0.1.0
+	github.com/parley-net/parley/cluster v0.1.0
 	github.com/parley-net/parley/serial v0.1.0
 	github.com/parley-net/parley/store v0.1.0
 	github.com/parley-net/parley/store/sqlite v0.1.0
+	github.com/parley-net/parley/web v0.1.0
 	github.com/rivo/uniseg v0.4.7 // indirect
 	github.com/russross/blackfriday/v2 v2.1.0 // indirect
 	github.com/xo/terminfo v0.0.0-20220910002029-abceb7e1c41e // indirect

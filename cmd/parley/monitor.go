@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/parley-net/parley/cmd/parley/internal/monitor"
+	"github.com/parley-net/parley/web"
 )
 
 // monitoring is what --monitor asks for. The zero value does nothing.
@@ -19,6 +20,7 @@ type monitoring struct {
 	l       net.Listener
 	http    *http.Server
 	stop    context.CancelFunc
+	door    *web.Door // or nil
 }
 
 // newMonitoring watches servers that do not listen yet, and takes the address.
@@ -66,8 +68,38 @@ func (m *monitoring) begin(ls []listening) {
 	var ctx context.Context
 	ctx, m.stop = context.WithCancel(context.Background())
 	go m.m.Run(ctx)
-	m.http = &http.Server{Handler: m.m.Handler(), ReadTimeout: 10 * time.Second, WriteTimeout: time.Minute, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
+	m.http = &http.Server{Handler: m.handler(), ReadTimeout: 10 * time.Second, WriteTimeout: time.Minute, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
 	go m.http.Serve(m.l)
+}
+
+// handler is the monitor's pages, and the door to the rooms that the servers are in, where
+// only this machine can come.
+func (m *monitoring) handler() http.Handler {
+	if m.a.member == nil || !isLoopbackAddr(m.l.Addr()) {
+		return m.m.Handler()
+	}
+	var targets []web.Target
+	for _, r := range m.a.member.rooms {
+		targets = append(targets, web.NewRoom(r))
+	}
+	door, err := web.New(web.Options{Targets: targets, Logger: m.a.log})
+	if err != nil {
+		panic(err) // the names of rooms differ
+	}
+	m.door = door
+	mux := http.NewServeMux()
+	pages := door.Handler()
+	for _, path := range []string{"/ws", "/ticket", "/events", "/targets", "/parley.js"} {
+		mux.Handle(path, pages)
+	}
+	mux.Handle("/", m.m.Handler())
+	return mux
+}
+
+// isLoopbackAddr reports whether only this machine can connect to addr.
+func isLoopbackAddr(addr net.Addr) bool {
+	t, ok := addr.(*net.TCPAddr)
+	return ok && t.IP.IsLoopback()
 }
 
 // tell says where.
@@ -86,6 +118,11 @@ func (m *monitoring) draining() {
 
 // close ends it.
 func (m *monitoring) close() {
+	if m.door != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		m.door.Close(ctx)
+		cancel()
+	}
 	if m.http != nil {
 		m.stop()
 		m.http.Close()

@@ -29,6 +29,7 @@ var commands = []func(*app) *cobra.Command{
 	verifyCmd,
 	bridgeCmd,
 	topCmd,
+	webCmd,
 	benchCmd,
 	imageCmd,
 	certCmd,

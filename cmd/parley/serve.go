@@ -15,6 +15,7 @@ import (
 // serveOptions are the flags of serve.
 type serveOptions struct {
 	echo, relay   bool
+	room          string
 	closeSlow     bool
 	exec          execOptions
 	replies       repliesOptions
@@ -88,7 +89,7 @@ only this machine can connect, on loopback and Unix sockets, elsewhere only with
 			if err != nil {
 				return err
 			}
-			mode, err := a.serveMode(o, places)
+			mode, err := a.serveMode(cmd.Context(), o, places)
 			if err != nil {
 				return err
 			}
@@ -99,6 +100,7 @@ only this machine can connect, on loopback and Unix sockets, elsewhere only with
 	f.SortFlags = false
 	f.BoolVar(&o.echo, "echo", false, "send every message back")
 	f.BoolVar(&o.relay, "relay", false, "send every message to all other connections, of all URLs")
+	f.StringVar(&o.room, "room", "", "with --relay: they are in the room `NAME`, which pages of --monitor can enter")
 	f.StringVar(&o.exec.command, "exec", "", "run `'CMD ARGS'` for each connection")
 	o.replies.add(cmd)
 	f.StringVar(&o.files.dir, "files", "", "serve the files of `DIR`")
@@ -130,11 +132,20 @@ func (a *app) targets(cmd *cobra.Command, args []string) ([]endpoint.Endpoint, e
 }
 
 // serveMode returns the way to serve that the flags choose.
-func (a *app) serveMode(o serveOptions, places []endpoint.Endpoint) (serveMode, error) {
+func (a *app) serveMode(ctx context.Context, o serveOptions, places []endpoint.Endpoint) (serveMode, error) {
 	if o.replies.file == "" && o.replies != (repliesOptions{}) {
 		return serveMode{}, usagef("--device, --fault and --watch are for --replies")
 	}
 	switch {
+	case o.room != "" && !o.relay:
+		return serveMode{}, usagef("--room is for --relay")
+	case o.room != "":
+		m, err := a.join(ctx, []string{o.room})
+		if err != nil {
+			return serveMode{}, err
+		}
+		a.member = m
+		return a.roomMode(m, o.closeSlow), nil
 	case o.relay:
 		r := &relay{closeSlow: o.closeSlow}
 		return serveMode{serve: r.serve}, nil

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/bus"
+	"github.com/parley-net/parley/cluster"
+	"github.com/parley-net/parley/cmd/parley/internal/bridge"
+	"github.com/parley-net/parley/cmd/parley/internal/endpoint"
+)
+
+// member is this process in its rooms.
+type member struct {
+	bus   bus.Bus
+	node  *cluster.Node
+	rooms []*cluster.Room
+}
+
+// join enters rooms.
+func (a *app) join(ctx context.Context, names []string) (*member, error) {
+	for i, name := range names {
+		for _, other := range names[:i] {
+			if name == other {
+				return nil, usagef("--room %s is there twice", name)
+			}
+		}
+	}
+	m := &member{bus: new(bus.Memory).Connect()}
+	var err error
+	if m.node, err = cluster.Start(ctx, m.bus, cluster.Options{Version: version(), Logger: a.log}); err != nil {
+		m.bus.Close()
+		return nil, err
+	}
+	for _, name := range names {
+		r, err := m.node.Room(name, cluster.RoomOptions{})
+		if err != nil {
+			m.close()
+			return nil, usageError{err}
+		}
+		m.rooms = append(m.rooms, r)
+	}
+	return m, nil
+}
+
+// close leaves the rooms.
+func (m *member) close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	return errors.Join(m.node.Close(ctx), m.bus.Close())
+}
+
+// roomMode is the mode in which servers are part of a room.
+func (a *app) roomMode(m *member, closeSlow bool) serveMode {
+	from := make(map[string]parley.Protocol) // the wires that are served here, by name
+	return serveMode{
+		serve: func(e *endpoint.Endpoint, srv *parley.Server) error {
+			if e.Protocol.Traits().Clients == 1 {
+				return usagef("--room: a %s server serves one client at a time, so there is nobody to relay to", e.Protocol.Name())
+			}
+			asIs(e, srv)
+			if closeSlow {
+				srv.WhenSlow = parley.SlowCut
+			}
+			from[e.Protocol.Name()] = e.Protocol
+			m.rooms[0].Attach(srv, cluster.Attachment{Convert: func(msg parley.Message, proto string) (parley.Message, error) {
+				source := from[proto]
+				if source == nil && proto != "" {
+					if other, err := endpoint.Parse(proto + "://localhost:1"); err == nil {
+						source = other.Protocol
+					}
+				}
+				return bridge.Carry(msg, source, e.Protocol)
+			}})
+			return nil
+		},
+		end: m.close,
+	}
+}

@@ -1,0 +1,248 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/cmd/parley/internal/endpoint"
+	"github.com/parley-net/parley/web"
+)
+
+// webOptions are the flags of web.
+type webOptions struct {
+	listen   string
+	targets  []string
+	rooms    []string
+	users    string
+	hosts    []string
+	origins  []string
+	insecure bool
+}
+
+func webCmd(a *app) *cobra.Command {
+	var o webOptions
+	cmd := &cobra.Command{
+		Use:   "web --listen [HOST:]PORT (--target NAME=URL | --room NAME)…",
+		Short: "Let browsers talk to instruments and rooms",
+		Long: `Serves pages, and one WebSocket for each page, through which it reaches the
+targets that are named here and nothing else: instruments and servers, by URL,
+and rooms. A page needs no library:
+
+  const t = await (await fetch("/ticket", {method: "POST"})).json()
+  const ws = new WebSocket(location.origin.replace("http", "ws") + "/ws", "parley.v1")
+  ws.onopen = () => {
+    ws.send(JSON.stringify({op: "hello", ticket: t.ticket}))
+    ws.send(JSON.stringify({op: "call", ref: 1, to: "psu1", text: "*IDN?"}))
+  }
+  ws.onmessage = e => console.log(e.data)
+
+docs/protocol/web.md has every frame; /parley.js does it with reconnecting.
+
+HOST is 127.0.0.1 unless given: whoever is on this machine may do everything.
+Elsewhere the door wants TLS (--cert, --key) and --users, or --insecure. Pages of
+other sites may not come in unless their origin is listed. A target that is down
+is no reason not to start.`,
+		Example: `  parley web --listen 8080 --target psu1=scpi://10.0.0.7:5025 --room cam1
+  parley web --listen 0.0.0.0:8443 --target cam=serpy2://camera:5005 --cert lab.pem --key lab.key --users users
+  parley web token anna --scope read --target cam >> users`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.insecure, a.tls.insecure = a.tls.insecure, false
+			return a.web(cmd.Context(), o)
+		},
+	}
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.StringVar(&o.listen, "listen", "", "serve at `[HOST:]PORT`; port 0 takes a free one")
+	f.StringArrayVar(&o.targets, "target", nil, "let pages reach `NAME=URL`; again for more")
+	f.StringArrayVar(&o.rooms, "room", nil, "let pages enter the room `NAME`; again for more")
+	f.StringVar(&o.users, "users", "", "those who may come in, from `FILE`; parley web token makes its lines")
+	f.StringSliceVar(&o.hosts, "host", nil, "the door is also reached under `HOST`")
+	f.StringSliceVar(&o.origins, "origin", nil, "pages of `https://HOST` may come in too")
+	a.dialFlags(cmd)
+	f.Lookup("insecure").Usage = "serve others than this machine without TLS and without users" // not what it means where one connects
+	a.ownCertFlags(cmd)
+	cmd.AddCommand(webTokenCmd(a))
+	return cmd
+}
+
+func webTokenCmd(a *app) *cobra.Command {
+	var scope string
+	var targets []string
+	cmd := &cobra.Command{
+		Use:   "token NAME",
+		Short: "Make a token for somebody who may come in",
+		Long: `Prints the line for the file of --users, and the token itself on standard error:
+it is shown once. A program sends it as "Authorization: Bearer TOKEN".`,
+		Example: `  parley web token anna --scope read,send --target cam1 >> users`,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := web.ParseScope(scope)
+			if err != nil {
+				return usagef("--scope: %w", err)
+			}
+			if strings.ContainsAny(args[0], " \t\n#") || args[0] == "" {
+				return usagef("a name has no blanks: %q", args[0])
+			}
+			g := web.Grant{}
+			for _, t := range targets {
+				if strings.ContainsAny(t, " \t\n=") || t == "" {
+					return usagef("--target %q: a target's name, or *", t)
+				}
+				g[t] = s
+			}
+			token, u := web.NewToken(args[0], g)
+			fmt.Fprintln(a.stderr, token)
+			fmt.Fprintln(a.stdout, u)
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&scope, "scope", "read", "what it may do: read, send, kill, admin; several by commas")
+	cmd.Flags().StringSliceVar(&targets, "target", []string{"*"}, "with which `TARGETS`")
+	return cmd
+}
+
+// web serves pages until ctx ends.
+func (a *app) web(ctx context.Context, o webOptions) (err error) {
+	if o.listen == "" {
+		return usagef("--listen is missing: the port to serve at, such as --listen 8080")
+	}
+	if len(o.targets)+len(o.rooms) == 0 {
+		return usagef("--target NAME=URL or --room NAME is missing: what pages may reach")
+	}
+	addr, err := monitorAddr(o.listen)
+	if err != nil {
+		return usagef("--listen %s: %w", o.listen, err)
+	}
+	config, users, err := a.webSecurity(addr, o)
+	if err != nil {
+		return err
+	}
+	targets, closeTargets, err := a.webTargets(o.targets)
+	if err != nil {
+		return err
+	}
+	defer closeTargets()
+	m, err := a.join(ctx, o.rooms)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, m.close()) }()
+	for _, r := range m.rooms {
+		targets = append(targets, web.NewRoom(r))
+	}
+	door, err := web.New(web.Options{Targets: targets, Users: users, Hosts: o.hosts, Origins: o.origins, Logger: a.log})
+	if err != nil {
+		return usageError{err}
+	}
+	l, err := net.Listen(tcpOf(addr), addr)
+	if err != nil {
+		return &fault{code: exitConnect, err: fmt.Errorf("can't listen on %s: %w", addr, listenCause(err)), hint: listenHint(err, false)}
+	}
+	scheme := "http"
+	if config != nil {
+		l, scheme = tls.NewListener(l, config), "https"
+	}
+	srv := webServer(door.Handler(), a.log)
+	ended := make(chan error, 1)
+	go func() { ended <- srv.Serve(l) }()
+	fmt.Fprintf(a.stderr, "listening on %s://%s\n", scheme, l.Addr())
+	select {
+	case <-ctx.Done():
+	case err := <-ended:
+		return err
+	}
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	door.Close(stop)
+	return srv.Shutdown(stop)
+}
+
+// webServer serves pages: with bounds for everything that a client could hold up. Sockets
+// and events are not bounded in time.
+func webServer(h http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: time.Minute,
+		IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
+}
+
+// webSecurity returns the TLS configuration and the users that the flags give, and refuses
+// to serve others without them.
+func (a *app) webSecurity(addr string, o webOptions) (*tls.Config, web.Users, error) {
+	var config *tls.Config
+	var users web.Users
+	if a.tls.cert != "" {
+		var err error
+		if config, err = a.tls.server(); err != nil {
+			return nil, nil, err
+		}
+	}
+	if o.users != "" {
+		f, err := os.Open(o.users)
+		if err != nil {
+			return nil, nil, usagef("--users: %w", err)
+		}
+		defer f.Close()
+		if users, err = web.ReadUsers(o.users, f); err != nil {
+			return nil, nil, usagef("--users: %w", err)
+		}
+		if len(users) == 0 {
+			return nil, nil, usagef("--users: there is nobody in %s; parley web token makes its lines", o.users)
+		}
+	}
+	host, _, _ := net.SplitHostPort(addr)
+	ip := net.ParseIP(host)
+	alone := host == "localhost" || ip != nil && ip.IsLoopback()
+	switch {
+	case alone || o.insecure:
+	case config == nil:
+		return nil, nil, usagef("--listen %s: others can reach it, so it wants TLS: --cert and --key (parley cert makes them), or --insecure", o.listen)
+	case users == nil:
+		return nil, nil, usagef("--listen %s: others can reach it, so it wants to know who they are: --users FILE (parley web token makes its lines), or --insecure", o.listen)
+	}
+	return config, users, nil
+}
+
+// webTargets returns the devices of --target, and what closes them. They connect when
+// they are first used.
+func (a *app) webTargets(args []string) (targets []web.Target, closeAll func(), err error) {
+	var clients []*parley.Client
+	closeAll = func() {
+		for _, c := range clients {
+			c.Close()
+		}
+	}
+	var names []string
+	for _, arg := range args {
+		name, url, ok := strings.Cut(arg, "=")
+		if !ok || name == "" || strings.ContainsAny(name, " :/") {
+			return nil, nil, usagef("--target %q: want NAME=URL, such as psu1=scpi://10.0.0.7:5025", arg)
+		}
+		if slices.Contains(names, name) {
+			return nil, nil, usagef("--target %s is there twice", name)
+		}
+		names = append(names, name)
+		e, err := endpoint.Parse(url)
+		if err != nil {
+			return nil, nil, usagef("--target %s: %w", name, err)
+		}
+		c := a.client(e)
+		if err := a.configure(&c.Dialer, e); err != nil {
+			return nil, nil, err
+		}
+		targets = append(targets, web.NewDevice(name, c))
+		clients = append(clients, c)
+	}
+	return targets, closeAll, nil
+}
