@@ -35,6 +35,7 @@ func TestStructure(t *testing.T) {
 		{"fields of Conn, and of what it holds, that are a bool or flags", len(h.flags()), 14, 8, h.flags()},
 		{"files that call each other in a circle", len(h.circle()), 28, 8, h.circle()},
 		{"lines of the longest file", h.longest(), 400, 400, nil},
+		{"places outside lock.go that touch a connection's lock", len(h.backDoors()), 0, 0, h.backDoors()},
 		{"fields of a part that are written outside its file", len(h.foreign()), 30, 0, h.foreign()},
 	} {
 		t.Logf("%4d  %s (at most %d; goal %d)", m.value, m.what, m.bound, m.goal)
@@ -272,6 +273,26 @@ func (h *house) foreign() []string {
 		lines = append(lines, fmt.Sprint(name, ": ", strings.Join(slices.Sorted(maps.Keys(files[name])), " ")))
 	}
 	return lines
+}
+
+// backDoors returns where a connection's lock is touched beside its door.
+func (h *house) backDoors() (places []string) {
+	lock := h.held()["Conn"]
+	for _, f := range h.files {
+		ast.Inspect(f, func(n ast.Node) bool {
+			s, ok := n.(*ast.SelectorExpr)
+			if !ok || h.info.Selections[s] == nil || h.file(s.Pos()) == "lock.go" {
+				return true
+			}
+			for field := range lock.Fields() {
+				if field.Name() == "mu" && h.info.Selections[s].Obj() == field {
+					places = append(places, h.fset.Position(s.Pos()).String())
+				}
+			}
+			return true
+		})
+	}
+	return places
 }
 
 // circle returns the largest set of files each of which calls, directly or not,
