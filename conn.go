@@ -209,10 +209,11 @@ func (c *Conn) peer() string {
 // cut ends the connection now: err is the reason, unless there is one
 // already. It is called with the lock held.
 func (c *Conn) cut(err error) {
-	if !c.life.close(err) {
+	if c.life.closed() {
 		return
 	}
-	c.over.Store(true)
+	c.over.Store(true) // before Done is closed: who has seen that asks for Err
+	c.life.close(err)
 	hangUp(c.nc)
 	c.watch.off()
 	c.stopLate()

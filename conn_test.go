@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -312,4 +313,31 @@ func TestHandlerFails(t *testing.T) {
 			t.Errorf("OnClose: %v, want the panic", err)
 		}
 	})
+}
+
+// Whoever sees that a connection's context is done finds why: package context relies on
+// it, and panics otherwise.
+func TestContextEndsWithItsError(t *testing.T) {
+	addr := newServer(t, &parley.Server{Protocol: tinyproto.Protocol{}, Handler: parley.HandlerFunc(
+		func(context.Context, *parley.Conn, parley.Message) error { return nil })})
+	for range 300 {
+		c, err := parley.Dial(newContext(t), tinyproto.Protocol{}, addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen := make(chan error)
+		for range 4 {
+			go func() {
+				<-c.Context().Done()
+				seen <- c.Context().Err()
+			}()
+		}
+		runtime.Gosched()
+		c.CloseNow()
+		for range 4 {
+			if err := <-seen; err == nil {
+				t.Fatal("the context is done and has no error")
+			}
+		}
+	}
 }

@@ -45,7 +45,7 @@ func TestSpecial(t *testing.T) {
 		"a server of oneline that speaks first": {
 			oneline.Protocol{},
 			[]step{{"<", "welcome, this is more than pong\nready> "}, {">", "*IDN?\n"}},
-			`<stopped: parley: oneline protocol error, at byte 0: the answer to the opening "ping" is "welcome, this is more than pong", not "pong": the peer does not speak oneline; `,
+			`<stopped: parley: oneline protocol error, at byte 0: the answer to the opening "ping" is "welcome, this is more than pong", not "pong": the peer does not speak oneline; a plain device that ends its lines speaks line://; `,
 		},
 		"a server of oneline that prompts": {
 			oneline.Protocol{},
