@@ -371,6 +371,10 @@ func TestOrder(t *testing.T) {
 func TestDrain(t *testing.T) {
 	r := start(t, "tcp", &Proxy{}, nil)
 	client, server := r.dial()
+	io.WriteString(client, "!")
+	if _, err := io.ReadFull(server, make([]byte, 1)); err != nil { // what is being dialled at the end is given up
+		t.Fatal(err)
+	}
 	io.WriteString(client, "on its way")
 	r.end()
 	if got, err := io.ReadAll(server); string(got) != "on its way" || err != nil {
