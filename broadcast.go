@@ -12,15 +12,27 @@ const flushGroup = 64
 // as WhenSlow says. It returns how many took it. An error says that m can't
 // be sent on this wire at all.
 func (s *Server) Broadcast(m Message, except ...*Conn) (int, error) {
+	cs := s.all()
+	if len(except) > 0 {
+		cs = slices.DeleteFunc(cs, func(c *Conn) bool { return slices.Contains(except, c) })
+	}
+	return s.BroadcastTo(m, cs)
+}
+
+// BroadcastTo is Broadcast to the given connections: those in a room. Its cost is
+// that of these, however many others the server has. Those that have ended are
+// left out.
+func (s *Server) BroadcastTo(m Message, conns []*Conn) (int, error) {
 	n := 0
-	b := broadcast{m: m}
+	own := broadcast{m: m}
 	var group []*Conn
 	defer func() { flushAll(group) }()
-	for _, c := range s.all() {
-		if slices.Contains(except, c) {
-			continue
+	for _, c := range conns {
+		b := &own
+		if c.cfg != s.cfg { // another server's: its machines may have another form
+			b = &broadcast{m: m}
 		}
-		flush, err := c.offer(&b)
+		flush, err := c.offer(b)
 		if flush {
 			if group = append(group, c); len(group) == flushGroup {
 				flushAll(group)

@@ -148,7 +148,8 @@ func (c *Conn) RemoteAddr() net.Addr { return c.nc.RemoteAddr() }
 // Server.EventLoops it is no *net.TCPConn, but a syscall.Conn all the same.
 func (c *Conn) NetConn() net.Conn { return c.nc }
 
-// Context returns a context that ends when the connection does.
+// Context returns a context that ends when the connection does; context.Cause
+// then says why, as Err does.
 func (c *Conn) Context() context.Context { return connContext{c} }
 
 // Done returns a channel that is closed when the connection has ended, its
@@ -291,7 +292,18 @@ func (x connContext) Value(key any) any {
 	if key == (handlerOf{}) {
 		return x.c
 	}
+	if x.c.over.Load() {
+		return causeOf(x.c.err).Value(key)
+	}
 	return nil
+}
+
+// causeOf returns a context that has ended with err. Its values have the one by
+// which context.Cause finds that.
+func causeOf(err error) context.Context {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	cancel(err)
+	return ctx
 }
 
 // handlerOf is the context key of the connection whose handler runs.

@@ -10,7 +10,7 @@ import (
 //
 // m's bytes are borrowed: they are valid until ServeMessage returns; m.Clone()
 // can be kept. ServeMessage may Send any amount, Confirm, Call or Receive on c.
-// ctx ends when the connection ends. An error ends the connection and reaches
+// ctx ends when the connection ends, and context.Cause(ctx) is the reason. An error ends the connection and reaches
 // OnClose; so does a panic, and runtime.Goexit, which t.Fatal calls: either costs
 // this connection only.
 type Handler interface {

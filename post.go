@@ -28,16 +28,23 @@ func (b *broadcast) own(budget *Budget) Message {
 func (c *Conn) offer(b *broadcast) (flush bool, err error) {
 	c.lock()
 	defer c.unlock()
+	if !c.opened && !c.life.ending() {
+		return false, ErrClosed
+	}
+	posted, err := c.tryPost(b)
+	return posted && c.flushesAside(), err
+}
+
+// tryPost hands b's message to the machine, or queues it if its turn has not come
+// yet. It does not wait.
+func (c *Conn) tryPost(b *broadcast) (posted bool, err error) {
 	if err := c.sendable(); err != nil {
 		return false, err
-	}
-	if !c.opened {
-		return false, ErrClosed
 	}
 	if c.turns.empty() && c.mayTurn() {
 		err := c.post(b)
 		c.passTurn()
-		return c.flushesAside(), err
+		return true, err
 	}
 	if c.out.pending()+c.posted+postCost(b.m) > c.cfg.limits.MaxOutput || c.filled() {
 		return false, ErrSlowConsumer
