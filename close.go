@@ -114,7 +114,7 @@ func (c *Conn) leave() {
 // Timeouts.Write.
 func (c *Conn) waitTaken(ctx context.Context) error {
 	err := c.waitDrained(ctx, c.sent)
-	for c.draining && errors.Is(err, context.DeadlineExceeded) && c.out.pending()+poller.Unsent(c.nc) > 0 {
+	for (c.draining || c.life.ended()) && errors.Is(err, context.DeadlineExceeded) && c.out.pending()+poller.Unsent(c.nc) > 0 {
 		taken := c.taken()
 		longer, cancel := boundedBy(c.cfg.timeouts.Write)
 		err = c.waitDrained(longer, c.sent)
@@ -282,6 +282,7 @@ func (c *Conn) readFailed(gen int32, err error) bool {
 			return false
 		}
 		c.life.peerEnds()
+		c.life.tellLeft()
 		if c.cfg.trace != nil {
 			c.traceNote("end of stream")
 		}
@@ -345,40 +346,6 @@ func (c *Conn) lastMessage(gen int32) bool {
 // lock held.
 func (c *Conn) netFailed(err error) {
 	c.cut(&ConnError{Peer: c.peer(), Offset: int64(c.stats.BytesIn), Err: err})
-}
-
-// ended finishes a connection whose peer has ended its stream, once all that
-// was received has been served. It is called with the lock held.
-func (c *Conn) ended() {
-	c.checkDrained()
-	if !c.life.ended() || c.err != nil || c.reader != readerGone {
-		return
-	}
-	why := c.life.whyEnded()
-	c.confirms.all(why) // none can come any more
-	if c.held != nil {
-		c.end(why)
-		return
-	}
-	if c.handling {
-		if c.awaited() {
-			c.life.tellEnd()
-		}
-		c.ready.all(why) // nor a message; but the handler may still answer
-		return
-	}
-	if c.cfg.handler == nil && !c.life.ending() && (c.inbox.missed() || c.answerable()) {
-		c.ready.all(why) // a Call gets no answer any more
-		return           // Receive comes for it
-	}
-	c.end(why)
-}
-
-// answerable: the peer has closed its direction, but a program that receives
-// may still have to answer what it has just received; its next Receive ends
-// the connection.
-func (c *Conn) answerable() bool {
-	return c.cfg.role == wire.Accepting && c.stats.MessagesIn > 0 && !c.awaited() && !c.endTold
 }
 
 // boundedBy returns a context that ends after d, or never if d is negative.

@@ -152,6 +152,18 @@ func (c *Conn) NetConn() net.Conn { return c.nc }
 // then says why, as Err does.
 func (c *Conn) Context() context.Context { return connContext{c} }
 
+// PeerClosed returns a channel that is closed as soon as the peer has ended its
+// stream, or the connection has ended. The end of the stream may be a half-close, on
+// every wire: the peer says nothing more, but may still read. Who asks for the
+// channel, best in OnOpen, may answer later than its handler returns: the connection
+// stays open until it is closed, or Timeouts.HalfClose has passed. A farewell of the
+// wire (oneline's disconnect) is no half-close: it ends the connection.
+func (c *Conn) PeerClosed() <-chan struct{} {
+	c.lock()
+	defer c.unlock()
+	return c.life.whenLeft()
+}
+
 // Done returns a channel that is closed when the connection has ended, its
 // handler has returned and OnClose has run.
 func (c *Conn) Done() <-chan struct{} {
@@ -287,7 +299,19 @@ func (c *Conn) exit() {
 type connContext struct{ c *Conn }
 
 func (x connContext) Deadline() (time.Time, bool) { return time.Time{}, false }
-func (x connContext) Done() <-chan struct{}       { return x.c.ending() }
+
+// Done is called by whoever is going to wait. Where answers keep the order of the
+// messages nothing can be read ahead of the handler's.
+func (x connContext) Done() <-chan struct{} {
+	c := x.c
+	c.lock()
+	defer c.unlock()
+	if c.reader == readerInHandler && !c.cfg.traits.Lockstep {
+		c.ensureReader()
+	}
+	return c.life.whenClosed()
+}
+
 func (x connContext) Value(key any) any {
 	if key == (handlerOf{}) {
 		return x.c

@@ -1,5 +1,7 @@
 package parley
 
+import "time"
+
 // life is where a connection stands, and why.
 type life struct {
 	state
@@ -9,6 +11,8 @@ type life struct {
 	opens  waitList      // Dial, until the handshake is done
 	dead   chan struct{} // closed when err is set, if anybody asked
 	done   chan struct{} // closed in phaseDone, if anybody asked
+	left   chan struct{} // closed when the peer's stream has ended, if anybody asked
+	late   *time.Timer   // ends a connection whose peer has ended its stream
 
 	draining bool  // the server shuts down
 	mark     int64 // of the peer's bytes, those that had been read when draining began
@@ -19,7 +23,7 @@ type life struct {
 // and nobody waits for anything else.
 func (l *life) idle() bool {
 	return l.state == (state{phaseOpen, peerSending}) && !l.draining && !l.endTold &&
-		l.opens.empty() && l.dead == nil && l.done == nil
+		l.opens.empty() && l.dead == nil && l.done == nil && l.left == nil
 }
 
 // beginClose begins the end, and reports whether it had not begun.
@@ -41,6 +45,10 @@ func (l *life) close(err error) bool {
 		close(l.dead)
 	}
 	l.opens.all(err)
+	l.tellLeft()
+	if l.late != nil {
+		l.late.Stop()
+	}
 	return true
 }
 
@@ -54,6 +62,20 @@ func (l *life) finish() {
 
 // whenClosed returns a channel that is closed when the connection is.
 func (l *life) whenClosed() <-chan struct{} { return closedChan(&l.dead, l.closed()) }
+
+// whenLeft returns a channel that is closed when the peer's stream has ended.
+func (l *life) whenLeft() <-chan struct{} { return closedChan(&l.left, l.ended() || l.closed()) }
+
+// tellLeft tells who has asked that the peer's stream has ended.
+func (l *life) tellLeft() {
+	if l.left != nil {
+		select {
+		case <-l.left:
+		default:
+			close(l.left)
+		}
+	}
+}
 
 // whenDone returns a channel that is closed when nothing of the connection runs any
 // more.

@@ -69,6 +69,11 @@ type Timeouts struct {
 	// that what is under way is not cut by a reset; one that still sends, or has
 	// not taken all that was sent, is given up to Close. Default 1 s.
 	Linger time.Duration
+	// HalfClose bounds how long a connection whose peer has ended its stream stays
+	// open for answers: while its handler runs, while a program that receives has
+	// not answered, and where Conn.PeerClosed has been asked for. Then its context
+	// ends. What has been sent until then leaves. Default 30 s.
+	HalfClose time.Duration
 	// KeepAlive is after how long a silence the kernel asks a TCP peer whether
 	// it is still there, and how often it then asks; after four questions
 	// without an answer the connection ends. It does not apply to connections
@@ -102,6 +107,7 @@ func (t Timeouts) withDefaults(lockstep bool) Timeouts {
 	t.Close = or(t.Close, 5*time.Second)
 	t.Settle = or(t.Settle, time.Second)
 	t.Linger = or(t.Linger, time.Second)
+	t.HalfClose = or(t.HalfClose, 30*time.Second)
 	t.KeepAlive = or(t.KeepAlive, 15*time.Second)
 	return t
 }

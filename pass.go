@@ -179,11 +179,12 @@ func (c *Conn) passed(gen int32, own *input) {
 		c.unequip()
 		c.reader = readerGone
 		c.ended()
-		if c.err == nil && !c.life.ended() {
+		if c.err == nil && !(c.life.ended() && c.life.ending()) {
 			c.goroutines++
 			go func() {
 				c.lock()
 				c.discard()
+				c.awaitReset()
 				c.exit()
 			}()
 		}

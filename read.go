@@ -60,6 +60,7 @@ func (c *Conn) readOn(gen int32, more bool) {
 		c.reader = readerGone
 		c.ended()
 		c.discard()
+		c.awaitReset()
 	}
 	c.exit()
 }

@@ -29,7 +29,7 @@ func (a *app) connLimitFlags(cmd *cobra.Command) {
 	}
 	f.Var(&a.limits.maxMessage, "max-message", "largest message taken, `SIZE` in bytes or like 64K, 1.5M, 2G (default 64M)")
 	f.Var(&a.limits.maxOutput, "max-output", "most output that waits for a slow peer, `SIZE` (default 8M)")
-	f.Var(&a.memory.most, "max-memory", "most that messages and output of all connections hold together, `SIZE` (default 384M)")
+	f.Var(&a.memory.most, "max-memory", "most that messages and output of all connections hold together, `SIZE` (default 256M)")
 	f.DurationVar(&a.limits.idle, "idle", 0, "end connections without traffic for `TIME` (default never)")
 }
 

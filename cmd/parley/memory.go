@@ -19,12 +19,13 @@ type memory struct {
 }
 
 const (
-	defaultMemory = 384 << 20
+	defaultMemory = 256 << 20
 	// memoryBesides is what the process may need besides: code, stacks, garbage.
 	memoryBesides = 160 << 20
 	// memoryWorth is the least peak behind which memory is given back at once.
 	memoryWorth = 4 << 20
 	memoryLooks = time.Second
+	memoryAgain = 5
 )
 
 // budget returns the budget of all connections. Near its limit the garbage
@@ -50,6 +51,7 @@ func (m *memory) watch() (stop func()) {
 	go func() {
 		t := time.NewTicker(memoryLooks)
 		defer t.Stop()
+		again := 0 // looks until memory is given back once more, as what has just ended lets go of it late
 		for peak := int64(0); ; {
 			select {
 			case <-t.C:
@@ -58,10 +60,20 @@ func (m *memory) watch() (stop func()) {
 			}
 			used := b.Used()
 			if peak = max(peak, b.High()); peak >= memoryWorth && used < peak/4 {
-				debug.FreeOSMemory()
-				peak = used
+				peak, again = used, memoryAgain
+				giveBack()
+			} else if again > 0 {
+				if again--; again == 0 {
+					giveBack()
+				}
 			}
 		}
 	}()
 	return sync.OnceFunc(func() { close(quit) })
+}
+
+// giveBack gives back what is free. Pools of buffers survive one collection.
+func giveBack() {
+	debug.FreeOSMemory()
+	debug.FreeOSMemory()
 }

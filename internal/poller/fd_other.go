@@ -16,3 +16,6 @@ func Read(uintptr, []byte) (int, bool, error) { return 0, false, syscall.EINVAL 
 
 // Write is never called, as there is no Raw.
 func Write(uintptr, []byte) (int, error) { return 0, syscall.EINVAL }
+
+// Broken would report a reset.
+func Broken(uintptr) bool { return false }

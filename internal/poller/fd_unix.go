@@ -6,6 +6,8 @@ import (
 	"net"
 	"os"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // Raw returns nc's raw connection if nc is a bare stream socket, else nil.
@@ -17,6 +19,14 @@ func Raw(nc net.Conn) syscall.RawConn {
 		}
 	}
 	return nil
+}
+
+// Broken reports whether the peer has reset the connection, or both sides have ended
+// it.
+func Broken(fd uintptr) bool {
+	p := []unix.PollFd{{Fd: int32(fd)}}
+	n, err := unix.Poll(p, 0)
+	return err == nil && n > 0 && p[0].Revents&(unix.POLLERR|unix.POLLHUP|unix.POLLNVAL) != 0
 }
 
 // Read reads from a non-blocking descriptor; again says that there is

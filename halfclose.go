@@ -1,0 +1,77 @@
+package parley
+
+import (
+	"fmt"
+	"syscall"
+	"time"
+
+	"github.com/parley-net/parley/internal/poller"
+	"github.com/parley-net/parley/wire"
+)
+
+// The end of the peer's stream may be a half-close, on every wire: it says nothing
+// more, and may still read. Nobody can tell that from a peer that has gone before
+// something is written to it, so the connection stays open where an answer may be due,
+// and not for ever.
+
+// ended finishes a connection whose peer has ended its stream, once all that
+// was received has been served. It is called with the lock held.
+func (c *Conn) ended() {
+	c.checkDrained()
+	if !c.life.ended() || c.err != nil || c.reader != readerGone {
+		return
+	}
+	why := c.life.whyEnded()
+	c.confirms.all(why) // none can come any more
+	switch {
+	case c.held != nil:
+		c.end(why)
+	case c.handling:
+		if c.awaited() {
+			c.life.tellEnd()
+		}
+		c.ready.all(why) // nor a message; but the handler may still answer
+		c.stayOpen()
+	case c.cfg.handler == nil && !c.life.ending() && (c.inbox.missed() || c.answerable()):
+		c.ready.all(why) // a Call gets no answer any more
+		c.stayOpen()     // Receive comes for it
+	case c.life.left != nil && why == ErrPeerClosed && !c.life.ending():
+		c.ready.all(why)
+		c.stayOpen() // who has asked for PeerClosed may still answer
+	default:
+		c.end(why)
+	}
+}
+
+// stayOpen bounds how long a peer that has ended its stream can still be answered.
+func (c *Conn) stayOpen() {
+	if limit := c.cfg.timeouts.HalfClose; limit > 0 && c.life.late == nil && !c.life.ending() {
+		c.life.late = time.AfterFunc(limit, func() {
+			c.lock()
+			defer c.unlock()
+			c.end(c.life.whyEnded())
+		})
+	}
+}
+
+// answerable: the peer has closed its direction, but a program that receives
+// may still have to answer what it has just received; its next Receive ends
+// the connection.
+func (c *Conn) answerable() bool {
+	return c.cfg.role == wire.Accepting && c.stats.MessagesIn > 0 && !c.awaited() && !c.endTold
+}
+
+// awaitReset ends a connection that stays open behind the end of the peer's stream as
+// soon as the peer has gone for good. It waits for that, on systems that tell.
+func (c *Conn) awaitReset() {
+	raw := poller.Raw(c.nc)
+	if c.err != nil || c.life.ending() || raw == nil {
+		return
+	}
+	c.unlock()
+	err := raw.Read(func(fd uintptr) bool { return poller.Broken(fd) })
+	c.lock()
+	if err == nil && !c.life.ending() {
+		c.netFailed(fmt.Errorf("the peer has gone: %w", syscall.ECONNRESET))
+	}
+}
