@@ -171,8 +171,9 @@ func TestFlawedMachine(t *testing.T) {
 				Hooks: parley.Hooks{OnClose: func(_ *parley.Conn, err error) { reasons <- err }}}
 			addr := newServer(t, srv)
 			peer := bareDial(t, addr)
-			peer.say(tinyHello + tiny("first"))
+			peer.say(tinyHello)
 			peer.hear(tinyHello)
+			io.WriteString(peer, tiny("first"))
 			switch more := tinyOK + tiny("second"); flaw.then {
 			case half:
 				io.WriteString(peer, more)
