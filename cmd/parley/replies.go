@@ -14,6 +14,8 @@ import (
 	"github.com/parley-net/parley"
 	"github.com/parley-net/parley/cmd/parley/internal/device"
 	"github.com/parley-net/parley/cmd/parley/internal/endpoint"
+	"github.com/parley-net/parley/line"
+	"github.com/parley-net/parley/wire"
 )
 
 // repliesOptions are the flags of serve --replies.
@@ -125,7 +127,7 @@ func (s *simulator) fits(def *device.Definition) error {
 
 // serve makes srv answer as the device.
 func (s *simulator) serve(e *endpoint.Endpoint, srv *parley.Server) error {
-	if err := s.suits(e); err != nil {
+	if err := s.suits(e, srv); err != nil {
 		return err
 	}
 	srv.Hooks.OnOpen = func(ctx context.Context, c *parley.Conn) error {
@@ -156,14 +158,38 @@ func (s *simulator) serve(e *endpoint.Endpoint, srv *parley.Server) error {
 	return nil
 }
 
-// suits reports whether the device can be what the wire's clients expect.
-func (s *simulator) suits(e *endpoint.Endpoint) error {
+// suits gives the wire what the file says about it, and reports what it can't
+// do.
+func (s *simulator) suits(e *endpoint.Endpoint, srv *parley.Server) error {
 	if e.Protocol.Traits().Lockstep && s.def.SpeaksFirst() {
 		return usagef("--replies %s: the device says something that nobody has asked for (greeting, prompt, every), which a %s server can't", s.o.file, e.Protocol.Name())
 	}
-	if s.def.HasPrompt() {
-		return usagef("--replies %s: a prompt has no line end: serve it on line:// or scpi://", s.o.file)
+	p, isLine := e.Protocol.(line.Protocol)
+	if !isLine {
+		switch {
+		case s.def.HasPrompt():
+			return usagef("--replies %s: a prompt has no line end: serve it on line:// or scpi://", s.o.file)
+		case s.def.MaxClients() > 0 && e.Protocol.Traits().Clients != s.def.MaxClients():
+			return usagef("--replies %s: clients.max is for line:// and scpi://; --max-conns refuses those that are too many", s.o.file)
+		}
+		return nil
 	}
+	if p.Clients == 0 {
+		p.Clients = s.def.MaxClients()
+	}
+	if request, answer, ok := s.def.Ends(); ok {
+		if p.End == (line.End{}) {
+			p.End = line.Ends(request)
+		}
+		if p.Send == "" {
+			p.Send = answer
+		}
+		p.Blocks = false // pyvisa-sim looks for the end alone
+	}
+	if err := p.Validate(wire.Accepting); err != nil {
+		return usagef("--replies %s: %w", s.o.file, err)
+	}
+	e.Protocol, srv.Protocol = p, p
 	return nil
 }
 
@@ -186,7 +212,11 @@ func (s *simulator) send(ctx context.Context, c *parley.Conn, answers []device.A
 		if a.Err != nil {
 			return a.Err
 		}
-		if err := c.Send(ctx, a.Message); err != nil {
+		m := a.Message
+		if a.Open {
+			m = line.Verbatim(m)
+		}
+		if err := c.Send(ctx, m); err != nil {
 			return err
 		}
 	}

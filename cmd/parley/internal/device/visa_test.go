@@ -42,7 +42,7 @@ devices:
         specs: {min: 1, max: 6, type: float}
       count:
         default: 3
-        getter: {q: "N?", r: "{:05d}|{0:>4}"}
+        getter: {q: "N?", r: "{0:05d}|{0:>4}"}
         setter: {q: "N {:d}"}
         specs: {valid: [3, 4], type: int}
       any:

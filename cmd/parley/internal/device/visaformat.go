@@ -70,7 +70,7 @@ func pyFormat(format string, value any, id string) (string, error) {
 		return "", noAnswer("%v", err)
 	}
 	var b strings.Builder
-	number := 0
+	counted, named := 0, 0 // {} and {0} do not go together
 	for _, p := range pieces {
 		b.WriteString(p.literal)
 		if !p.isField {
@@ -80,9 +80,10 @@ func pyFormat(format string, value any, id string) (string, error) {
 		switch {
 		case value == nil && p.field == "ch_id":
 			v = id
-		case value != nil && p.field == "" && number == 0:
-			number++
-		case value != nil && p.field == "0":
+		case value != nil && p.field == "" && counted+named == 0:
+			counted++
+		case value != nil && p.field == "0" && counted == 0:
+			named++
 		default:
 			return "", noAnswer("%q has nothing for {%s}", short(format), p.field)
 		}
