@@ -17,6 +17,7 @@ import (
 	"github.com/parley-net/parley"
 	"github.com/parley-net/parley/cmd/parley/internal/endpoint"
 	"github.com/parley-net/parley/cmd/parley/internal/tap"
+	"github.com/parley-net/parley/line"
 	"github.com/parley-net/parley/serial"
 )
 
@@ -51,7 +52,8 @@ tap. The messages are decoded from a copy. If that fails, or falls more than
 64 MiB behind, a line on standard error says so and the traffic goes on.
 
 TARGET is a URL of the same protocol, or HOST:PORT. URL and TARGET may differ in
-+tls and +unix. The options in URL, such as ?eol=cr, are for the decoding.
++tls and +unix. The options in URL, such as ?eol=cr, are for the decoding; prompt,
+skip and echo of line and scpi stand in TARGET's, as a device has them.
 
 --record keeps the session in a file for "parley replay", see "parley help
 recordings". --store keeps it in a store, where "parley find" finds it again and
@@ -119,6 +121,7 @@ func (a *app) tapPlaces(cmd *cobra.Command, args []string) (at, target endpoint.
 	if at.Protocol.Name() != target.Protocol.Name() {
 		return at, target, usagef("%s and %s: tap passes bytes on as they are, so both must be of one protocol; \"parley bridge\" translates", at, target)
 	}
+	at.Protocol = withDialog(at.Protocol, target.Protocol)
 	if !reflect.DeepEqual(at.Protocol, target.Protocol) {
 		return at, target, usagef("%s and %s have different options: one of them is enough", at, target)
 	}
@@ -146,6 +149,17 @@ func shareProtocol(from, to string) (string, string) {
 		from += "?" + ot
 	}
 	return from, to
+}
+
+// withDialog returns the protocol of a listener with what only a target can have:
+// its prompt, its banner and its echo.
+func withDialog(at, target parley.Protocol) parley.Protocol {
+	a, ok := at.(line.Protocol)
+	if t, both := target.(line.Protocol); ok && both {
+		a.Prompt, a.Skip, a.Echo = t.Prompt, t.Skip, t.Echo
+		return a
+	}
+	return at
 }
 
 // tapBehind is how much the decoding may fall behind.

@@ -50,6 +50,7 @@ type tapped struct {
 	peer    string       // the client's address
 	now     time.Time    // of the event that is being looked at
 	said    [2]time.Time // when each side has last said a message
+	banner  []byte       // what the server greets people with
 	over    [2]bool      // each side has ended, or there was a reset
 	ending  bool         // the decoder is just being told of an end
 	cutOff  string       // what is wrong with it
@@ -268,8 +269,13 @@ func (w *tapWatch) item(t *tapped, i tap.Item) {
 	log := t.log.With("from", sideName(i.From))
 	e := &recording.Entry{Dir: dirOf(i.From)}
 	switch i.Kind {
+	case tap.Banner:
+		log.Debug("banner", "line", cut(string(payload(i.Message)), 256))
+		t.greet(payload(i.Message))
+		return
 	case tap.Open:
-		e.Dir, e.Event, e.Proto = "", recording.Open, w.at.Protocol.Name()
+		e.Dir, e.Event, e.Proto, e.Note = "", recording.Open, w.at.Protocol.Name(), string(t.banner)
+		t.banner = nil
 	case tap.Message:
 		if w.record != nil || w.store != nil {
 			e.Value = recording.Recorded(i.Message)
@@ -297,6 +303,20 @@ func (w *tapWatch) item(t *tapped, i tap.Item) {
 		e.Event, e.Error = recording.Stopped, i.Err.Error()
 	}
 	w.write(e, t)
+}
+
+// longestNote bounds what is recorded of a banner.
+const longestNote = 64 << 10
+
+// greet keeps a line of the banner for the recording.
+func (t *tapped) greet(line []byte) {
+	if len(t.banner) > 0 {
+		t.banner = append(t.banner, '\n')
+	}
+	t.banner = append(t.banner, line...)
+	if len(t.banner) > longestNote {
+		t.banner = append(t.banner[:longestNote], "…"...)
+	}
 }
 
 // write records an entry of t.

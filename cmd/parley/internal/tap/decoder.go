@@ -1,6 +1,9 @@
 package tap
 
 import (
+	"unicode/utf8"
+
+	"github.com/parley-net/parley/line"
 	"github.com/parley-net/parley/oneline"
 	"github.com/parley-net/parley/serpy"
 	"github.com/parley-net/parley/tinyproto"
@@ -13,8 +16,12 @@ type Kind string
 // The kinds of items.
 const (
 	// Open: both sides have said the wire's greeting, or the first message
-	// came before that. It comes once, before any other item but Stopped.
+	// came before that. It comes once, before any other item but Banner, Stopped
+	// and the Lost of a stream that has ended too early.
 	Open Kind = "open"
+	// Banner: a line with which a server greets people; its text is the Message.
+	// It comes before Open.
+	Banner Kind = "banner"
 	// Message: a whole message.
 	Message Kind = "message"
 	// Lost: a message that can't be shown; Err says why. The decoding goes on.
@@ -46,13 +53,15 @@ type Item struct {
 // a machine has to know what its own side has said: an OK of tinyproto answers
 // a header, an acknowledgement of serpy a message. So each message is told to
 // the machine that listens to the other side, as one that has been sent. (It is
-// told as an empty message: only their number counts.)
+// told as an empty message: only their number counts. With echo it is told as it
+// was said.)
 type Decoder struct {
 	emit    func(Item)
 	traits  wire.Traits
 	max     int64
 	halves  [2]half // by who speaks
 	oneline *onelineRules
+	echoes  bool // the server repeats what the client says
 	opened  bool
 	stopped bool
 	ev      wire.Event
@@ -96,6 +105,8 @@ func NewDecoder(p wire.Protocol, max int64, emit func(Item)) *Decoder {
 		own.NoPickle = true
 		own.ForceMode = false // or an empty message could not be told
 		p = own
+	case line.Protocol:
+		d.echoes = own.Echo
 	}
 	d.traits = p.Traits()
 	for _, from := range []wire.Role{wire.Dialing, wire.Accepting} {
@@ -198,6 +209,12 @@ func (d *Decoder) handle(h *half, ev *wire.Event) {
 		if d.halves[wire.Dialing].opened && d.halves[wire.Accepting].opened {
 			d.open()
 		}
+	case wire.EventBanner:
+		m := wire.Bytes(ev.Data)
+		if utf8.Valid(ev.Data) {
+			m = wire.TextBytes(ev.Data)
+		}
+		d.emit(Item{From: h.from, Kind: Banner, Message: m})
 	case wire.EventMessage:
 		d.tell(h, ev.Message)
 		d.item(Item{From: h.from, Kind: Message, Message: ev.Message})
@@ -257,8 +274,12 @@ func (d *Decoder) end(h *half, m wire.Message) {
 }
 
 // tell lets the machine that listens to the other side know of a message that
-// the other side has to confirm.
+// the other side has to confirm, or will repeat.
 func (d *Decoder) tell(h *half, m wire.Message) {
+	if d.echoes && h.from == wire.Dialing {
+		d.sent(h, m) // one that can't be said again has no echo that is known
+		return
+	}
 	if !d.traits.Confirms {
 		return
 	}
@@ -266,14 +287,20 @@ func (d *Decoder) tell(h *half, m wire.Message) {
 		return // serpy acknowledges the odd modes
 	}
 	h.said++
+	if err := d.sent(h, wire.Bytes(nil).WithConfirm()); err != nil {
+		d.Stop(h.from, err)
+	}
+}
+
+// sent lets the machine that plays h's side send m.
+func (d *Decoder) sent(h *half, m wire.Message) error {
 	other := d.halves[h.from.Peer()].m
 	d.scratch = other.Output(d.scratch[:0])
-	out, _, err := other.Send(d.scratch[:0], wire.Bytes(nil).WithConfirm())
-	if err != nil {
-		d.Stop(h.from, err)
-		return
+	out, _, err := other.Send(d.scratch[:0], m)
+	if err == nil {
+		d.scratch = out
 	}
-	d.scratch = out
+	return err
 }
 
 // waits reports whether h has announced a message that is not accepted.

@@ -72,6 +72,8 @@ func (l *log) String() string {
 			b.WriteString("open; ")
 		case Message:
 			fmt.Fprintf(&b, "%s%s; ", arrows[i.From], wire.Describe(l.protocol, i.Message))
+		case Banner:
+			fmt.Fprintf(&b, "%sbanner %q; ", arrows[i.From], i.Message.Bytes())
 		case Confirmed:
 		case Lost, Stopped:
 			fmt.Fprintf(&b, "%s%s: %v; ", arrows[i.From], i.Kind, i.Err)

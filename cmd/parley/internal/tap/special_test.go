@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/parley-net/parley/line"
 	"github.com/parley-net/parley/oneline"
 	"github.com/parley-net/parley/serpy"
 	"github.com/parley-net/parley/serpy2"
@@ -108,6 +109,75 @@ func TestSpecial(t *testing.T) {
 	}
 }
 
+// What a device says besides its answers: the banner is told, prompt and echo are
+// not, whoever is faster.
+func TestDialog(t *testing.T) {
+	shell := []step{
+		{"<", "ACME console 2.1\r\nready\r\ndev> "},
+		{">", "meas?\n"}, {"<", "meas?\r\n1.0\r\n2.0\r\ndev> "},
+		{">", "a\nb\n"}, {"<", "a\r\ndev> b\r\n\xff\r\ndev> "},
+	}
+	for name, c := range map[string]struct {
+		protocol wire.Protocol
+		steps    []step
+		want     string
+	}{
+		"banner, prompt and echo": {
+			line.Protocol{Prompt: "dev> ", Echo: true}, shell,
+			`<banner "ACME console 2.1"; <banner "ready"; open; >text[5] "meas?"; <text[8] "1.0\r\n2.0"; ` +
+				`>text[1] "a"; >text[1] "b"; <text[0] ""; <bytes[1] ff; `,
+		},
+		"without their options all is data": {
+			line.Protocol{}, shell[:2],
+			`open; <text[16] "ACME console 2.1"; <text[5] "ready"; >text[5] "meas?"; `,
+		},
+		"echo alone": {
+			line.Protocol{Echo: true},
+			[]step{{">", "A? \r\n"}, {">", "B?\r"}, {"<", "A?\r\n1\r\nB?\r\n"}, {"<", "A?\r\n"}},
+			`open; >text[3] "A? "; >text[2] "B?"; <text[1] "1"; <text[2] "A?"; `,
+		},
+		"an echo of latin-1": {
+			line.Protocol{Echo: true, Charset: line.Latin1},
+			[]step{{">", "gr\xfcn\n"}, {"<", "gr\xfcn\nok\n"}},
+			`open; >text[5] "grün"; <text[2] "ok"; `,
+		},
+		"an echo that is no text": {
+			line.Protocol{Echo: true},
+			[]step{{">", "\xff\xfe\n"}, {"<", "\xff\xfe\nok\n"}},
+			`open; >bytes[2] fffe; <text[2] "ok"; `,
+		},
+		"skipped lines": {
+			line.Protocol{Skip: 2},
+			[]step{{"<", "one\ntwo\n"}, {">", "x"}, {"<", "three\n"}, {">", "EOF"}},
+			`<banner "one"; <banner "two"; open; <text[5] "three"; >text[1] "x"; `,
+		},
+		"a banner that is cut off": {
+			line.Protocol{Skip: 2},
+			[]step{{"<", "one\ntw"}, {"<", "EOF"}},
+			`<banner "one"; <lost: parley: line protocol error, at byte 6: the stream ended while 1 more lines of the banner were awaited (option Skip); 1 lines had come, the last "one", and "tw" behind it: unexpected EOF; `,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			whole, bytewise := newLog(c.protocol), newLog(c.protocol)
+			whole.play(c.steps...)
+			for _, s := range c.steps {
+				pieces := strings.Split(s.bytes, "")
+				if s.bytes == "EOF" {
+					pieces = []string{s.bytes}
+				}
+				for _, p := range pieces {
+					bytewise.play(step{s.side, p})
+				}
+			}
+			for _, l := range []*log{whole, bytewise} {
+				if got := l.String(); got != c.want {
+					t.Errorf("overheard\n  %s\nwant\n  %s", got, c.want)
+				}
+			}
+		})
+	}
+}
+
 // A message above the limit costs itself, and no memory.
 func TestTooLarge(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -157,7 +227,9 @@ func FuzzDecoder(f *testing.F) {
 	f.Add(uint8(1), []byte("\x05\xff\x00\x02\x00\x00\x85\xff\x00\x02\x00\x00\x02\xff\xff\x82\xff\xff"))
 	f.Add(uint8(2), []byte("\x10\x01SETMODE3\x1fVPa!s\x04\x1f\x94\x01ACKMODCG\x1f\x01ACKEOT!!\x1f"))
 	f.Add(uint8(3), []byte("\x0f\xde\xca\xfe\xca\xfe\x21\x61\x00\x00\x00\x01\x00\x00\x00a"))
-	protocols := []wire.Protocol{oneline.Protocol{}, tinyproto.Protocol{}, serpy.Protocol{}, serpy2.Protocol{}, oneline.Protocol{EOL: "\r\n"}}
+	protocols := []wire.Protocol{oneline.Protocol{}, tinyproto.Protocol{}, serpy.Protocol{}, serpy2.Protocol{}, oneline.Protocol{EOL: "\r\n"}, line.Protocol{Prompt: ">", Echo: true}, line.SCPI()}
+	f.Add(uint8(5), []byte("\x83\x41\n>\x03ab\n\x88ab\nc\r\n>"))
+	f.Add(uint8(6), []byte("\x05#13\n\n\n\x02a\n\x86#9999\n"))
 	f.Fuzz(func(t *testing.T, which uint8, script []byte) {
 		fed, said, stopped := 0, 0, 0
 		d := NewDecoder(protocols[int(which)%len(protocols)], 1<<16, func(i Item) {
