@@ -108,7 +108,7 @@ func uses(line string, f *pflag.Flag) bool {
 // it is enough that the scripts of send and serve use these.
 func isShared(f *pflag.Flag) bool {
 	shared := new(cobra.Command)
-	a := &app{}
+	a := &app{memory: new(memory)}
 	a.dialFlags(shared)
 	a.listenFlags(shared)
 	new(outputFlags).add(shared)
@@ -131,7 +131,7 @@ func TestSharedFlagsAreTried(t *testing.T) {
 		all.Write(b)
 	}
 	shared := new(cobra.Command)
-	a := &app{}
+	a := &app{memory: new(memory)}
 	a.dialFlags(shared)
 	a.listenFlags(shared)
 	new(outputFlags).add(shared)
