@@ -68,8 +68,9 @@ func (m *monitoring) begin(ls []listening) {
 	var ctx context.Context
 	ctx, m.stop = context.WithCancel(context.Background())
 	go m.m.Run(ctx)
-	m.http = &http.Server{Handler: m.handler(), ReadTimeout: 10 * time.Second, WriteTimeout: time.Minute, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
-	go m.http.Serve(m.l)
+	started := make(chan *http.Server)
+	go monitor.Serve(m.l, m.handler(), func(s *http.Server) { started <- s })
+	m.http = <-started
 }
 
 // handler is the monitor's pages, and the door to the rooms that the servers are in, where
