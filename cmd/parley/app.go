@@ -33,7 +33,8 @@ type app struct {
 	monitor string  // where to show what servers do
 	member  *member // of rooms, or nil
 
-	family *program.Family // what serve --exec has started
+	family  *program.Family // what serve --exec has started
+	signals *signals
 
 	tls    tlsFlags
 	limits limitFlags

@@ -66,6 +66,7 @@ func (a *app) repliesMode(o repliesOptions, places []endpoint.Endpoint) (serveMo
 		}
 	}
 	s.dev = device.New(s.def, device.Config{Seed: seed, Faults: faults, Began: time.Now(), Typed: typedMessage})
+	a.signals.reloads.Store(true)
 	if s.reload, err = newReloader(s.again, s.def.Files(), o.watch); err != nil {
 		return serveMode{}, usagef("--watch: %w", err)
 	}

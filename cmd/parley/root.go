@@ -92,14 +92,27 @@ func (a *app) checked(cmd *cobra.Command) *cobra.Command {
 
 // run runs the command line and returns the exit code.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	a := &app{stdin: stdin, stdout: stdout, stderr: stderr, family: new(program.Family)}
+	return newApp(stdin, stdout, stderr).run(ctx, args)
+}
+
+// newApp returns the command with its streams.
+func newApp(stdin io.Reader, stdout, stderr io.Writer) *app {
+	return &app{stdin: stdin, stdout: stdout, stderr: stderr, family: new(program.Family), signals: new(signals)}
+}
+
+// run runs the command line and returns the exit code.
+func (a *app) run(ctx context.Context, args []string) int {
+	stderr := a.stderr
 	root := rootCmd(a)
 	root.SetArgs(args)
-	root.SetIn(stdin)
-	root.SetOut(stdout)
+	root.SetIn(a.stdin)
+	root.SetOut(a.stdout)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
 	flushLog(a.log)
+	if a.signals.isPiped(err) {
+		return exitPipe
+	}
 	if err == nil {
 		return exitOK
 	}

@@ -279,9 +279,9 @@ func scriptHear(ts *testscript.TestScript, neg bool, args []string) {
 // signal NAME INT|TERM|KILL sends a signal.
 func scriptSignal(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
-		ts.Fatalf("usage: signal name INT|TERM|KILL")
+		ts.Fatalf("usage: signal name INT|TERM|KILL|HUP|QUIT")
 	}
-	s, ok := map[string]syscall.Signal{"INT": syscall.SIGINT, "TERM": syscall.SIGTERM, "KILL": syscall.SIGKILL}[args[1]]
+	s, ok := map[string]syscall.Signal{"INT": syscall.SIGINT, "TERM": syscall.SIGTERM, "KILL": syscall.SIGKILL, "HUP": syscall.SIGHUP, "QUIT": syscall.SIGQUIT}[args[1]]
 	if !ok {
 		ts.Fatalf("signal %s is not known", args[1])
 	}

@@ -39,8 +39,10 @@ func serveCmd(a *app) *cobra.Command {
 		Short: "Serve clients: echo, relay, a program, a simulated device, or files",
 		Long: `Listens on every URL and serves the clients as one of these flags says. Port 0
 takes a free port; "listening on URL" on standard error tells which, when the
-server is ready. SIGINT and SIGTERM let everything under way end, then serve
-ends; a second one ends it at once.
+server is ready. SIGINT, SIGTERM and SIGHUP let everything under way end, then serve
+ends; a second one, or SIGQUIT, ends it at once. With --replies SIGHUP reads the
+file again. What nohup has started hears no SIGHUP. Whatever ends it, the programs
+that it has started end with it.
 
 --exec runs a program for each connection. Each message is a line on its
 standard input, each line of its standard output is a message back; on oneline

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// exitPipe and exitQuit are what a shell reports of a program that SIGPIPE or
+// SIGQUIT has ended.
+const (
+	exitPipe = 128 + 13
+	exitQuit = 128 + 3
+)
+
+// signals is what the process makes of signals:
+//
+//   - SIGINT, SIGTERM and SIGHUP end it in an orderly way; a second one at once;
+//   - SIGHUP reads again what can be read again, and ends nothing then;
+//   - SIGQUIT ends it at once, without the stack traces of a Go program;
+//   - SIGPIPE ends it in an orderly way when nobody reads its standard output any
+//     more, and is nothing otherwise: a log that nobody reads ends no server;
+//   - SIGTSTP stops what it has started with it, SIGCONT lets it go on.
+//
+// Whatever ends it, what it has started ends with it. A signal that was ignored
+// when it began (nohup, a shell's background) stays so.
+type signals struct {
+	a         *app
+	interrupt context.CancelFunc
+	caught    chan os.Signal
+	reloads   atomic.Bool // SIGHUP has a meaning of its own
+	piped     atomic.Bool // ended because nobody reads standard output
+}
+
+// handleSignals begins to handle signals; interrupt makes the command end.
+func (a *app) handleSignals(interrupt context.CancelFunc) {
+	a.signals.a, a.signals.interrupt = a, interrupt
+	a.signals.caught = make(chan os.Signal, 16)
+	for _, s := range append(moreSignals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT) {
+		if !signal.Ignored(s) {
+			signal.Notify(a.signals.caught, s)
+		}
+	}
+	go a.signals.run()
+}
+
+func (s *signals) run() {
+	ending := false
+	for sig := range s.caught {
+		switch {
+		case s.other(sig), sig == syscall.SIGHUP && s.reloads.Load():
+		case sig == syscall.SIGQUIT:
+			s.a.family.Kill()
+			os.Exit(exitQuit)
+		case ending:
+			s.a.family.Kill()
+			die(sig)
+		default:
+			ending = true
+			s.interrupt()
+		}
+	}
+}
+
+// die ends the process as the signal does with one that does not handle it.
+func die(sig os.Signal) {
+	signal.Reset(sig)
+	if p, err := os.FindProcess(os.Getpid()); err == nil && p.Signal(sig) == nil {
+		time.Sleep(time.Second)
+	}
+	os.Exit(exitInterrupted)
+}
