@@ -94,22 +94,26 @@ func (b *Budget) set(c *Conn, own, shared int64) (victims []*Conn) {
 	} else {
 		b.by[c] = share{own, shared, was.doomed}
 	}
+	most := b.limit
+	if used > b.limit/2*3 { // who has to go takes a moment, in which others have grown
+		most /= 2
+	}
 	for used > b.limit {
 		var victim *Conn
-		var most share
+		var largest share
 		free := used
 		for other, s := range b.by {
 			if s.doomed {
 				free -= s.own // it will be gone soon
-			} else if victim == nil || s.own+s.shared > most.own+most.shared {
-				victim, most = other, s
+			} else if victim == nil || s.own+s.shared > largest.own+largest.shared {
+				victim, largest = other, s
 			}
 		}
-		if free <= b.limit || victim == nil {
+		if free <= most || victim == nil {
 			break
 		}
-		most.doomed = true
-		b.by[victim] = most
+		largest.doomed = true
+		b.by[victim] = largest
 		victims = append(victims, victim)
 	}
 	return victims
