@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Budget bounds what many connections hold in memory together: unfinished
@@ -170,6 +171,15 @@ func (c *Conn) settleUp() {
 	if victims := c.weigh(); victims != nil {
 		c.unlock()
 		c.cfg.budget.cut(victims)
+		c.lock()
+	}
+	// Who holds much reads on when there is room again. A loop has others to serve.
+	for range 100 {
+		if b := c.cfg.budget; b == nil || b.Used() <= b.limit || c.holding < readSize || c.runner != nil || c.err != nil {
+			return
+		}
+		c.unlock()
+		time.Sleep(5 * time.Millisecond)
 		c.lock()
 	}
 }
