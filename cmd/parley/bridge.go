@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -33,7 +34,7 @@ bytes that are text become text. What can't be carried is an error to its
 sender: an error line to a oneline client, to others the end of the connection,
 with the reason in the log. docs/bridge.md has the whole table.
 
-oneline carries text only and tinyproto bytes only. With --typed their messages
+oneline, line and scpi carry text only, tinyproto and frame bytes only. With --typed their messages
 may have their types in front, as those of "parley send" do (int:5, float:1.5,
 b64:AP8=, json:[1]), and what comes for them is written so.
 
@@ -56,7 +57,7 @@ it, at most as long as --timeout.
 A oneline client's "shutdown" ends the bridge, as "parley serve" would end; it is
 not passed on.`,
 		Example: `  parley bridge oneline://:5001 serpy2://camera:8000 --typed --answers 1
-  parley bridge tinyproto://:8088 oneline://psu:5025 --reconnect
+  parley bridge tinyproto://:8088 scpi://psu:5025 --reconnect
   parley bridge serpy+tls://:6001 serpy://127.0.0.1:6000 --cert cert.pem --key key.pem`,
 		ValidArgsFunction: a.completeURLs,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -75,7 +76,7 @@ not passed on.`,
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
-	f.BoolVar(&o.typed, "typed", false, "oneline and tinyproto: read and write types in front of values")
+	f.BoolVar(&o.typed, "typed", false, "oneline, tinyproto, line, scpi and frame: read and write types in front of values")
 	f.IntVar(&o.answers, "answers", bridge.AnyAnswers, "each command of a oneline client has `N` answers")
 	f.Lookup("answers").DefValue = "0"
 	f.StringVar(&o.unsolicited, "unsolicited", "close", "what a oneline client has not asked for: close, drop or queue")
@@ -107,7 +108,7 @@ func (a *app) bridge(ctx context.Context, cmd *cobra.Command, from, to endpoint.
 	case o.answers < bridge.AnyAnswers, o.answers == bridge.AnyAnswers && cmd.Flags().Changed("answers"):
 		return usagef("--answers %d: want 0 or more", o.answers)
 	case o.typed && !untyped(from) && !untyped(to):
-		return usagef("--typed is for oneline and tinyproto: %s and %s have types", from.Protocol.Name(), to.Protocol.Name())
+		return usagef("--typed is for oneline, tinyproto, line, scpi and frame: %s and %s have types", from.Protocol.Name(), to.Protocol.Name())
 	}
 	srv, err := a.server(from)
 	if err != nil {
@@ -159,5 +160,5 @@ func (a *app) bridge(ctx context.Context, cmd *cobra.Command, from, to endpoint.
 // untyped reports whether a wire has one type only.
 func untyped(e endpoint.Endpoint) bool {
 	name := e.Protocol.Name()
-	return name == "oneline" || name == "tinyproto"
+	return slices.Contains([]string{"oneline", "tinyproto", "line", "scpi", "frame"}, name)
 }

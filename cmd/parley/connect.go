@@ -48,7 +48,7 @@ closed, as send does. For text that may look like a type or a command, use
 "parley send --lines".`,
 		Example: `  parley connect oneline://localhost:5001
   parley connect 'serpy://localhost:6001?encoding=utf-8&mode=1' --rtt
-  printf '*RST\n*IDN?\n' | parley connect oneline://bench.local:5025 --count 1`,
+  printf '*RST\n*IDN?\n' | parley connect scpi://bench.local --count 1`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			e, rest, err := a.target(cmd, args)
@@ -146,6 +146,9 @@ func (a *app) reach(ctx context.Context, e endpoint.Endpoint, o sendOptions, onS
 	}
 	if err := sayFirst(d, o.preamble, o.in.kind); err != nil {
 		return nil, nil, err
+	}
+	d.Hooks.OnBanner = func(_ *parley.Conn, line []byte) { // it is for people, as all of stderr
+		visibleWriter{a.stderr}.Write(append(line[:len(line):len(line)], '\n'))
 	}
 	if o.reconnect {
 		client.Start()

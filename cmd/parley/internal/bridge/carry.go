@@ -6,13 +6,14 @@ import (
 
 	"github.com/parley-net/parley"
 	"github.com/parley-net/parley/internal/ascii"
+	"github.com/parley-net/parley/line"
 	"github.com/parley-net/parley/oneline"
 	"github.com/parley-net/parley/serpy"
 	"github.com/parley-net/parley/wire"
 )
 
 // Forms writes typed values as text, for wires that have one type only: text
-// on oneline, bytes on tinyproto. What is of this native type is written as it
+// on oneline, line and scpi, bytes on tinyproto and frame. What is of this native type is written as it
 // is, unless it looks like something else. Both functions return an error for
 // what they can't read or write.
 type Forms struct {
@@ -25,7 +26,12 @@ func native(p parley.Protocol) (t parley.Type, only bool) {
 	switch p.Name() {
 	case "oneline":
 		return parley.TypeText, true
-	case "tinyproto":
+	case "tinyproto", "frame":
+		return parley.TypeBytes, true
+	case "line", "scpi":
+		if p.Traits().Types.Has(parley.TypeText) {
+			return parley.TypeText, true
+		}
 		return parley.TypeBytes, true
 	}
 	return 0, false
@@ -45,11 +51,11 @@ func (b *Bridge) carry(m parley.Message, from, to parley.Protocol, role wire.Rol
 	}
 	switch to := to.(type) {
 	case oneline.Protocol:
-		return line(m, from, to, role)
+		return forOneline(m, from, to, role)
 	case serpy.Protocol:
 		return forSerpy(m, from, to), nil
 	}
-	if t := m.Type(); to.Name() == "tinyproto" && (t == parley.TypeInt || t == parley.TypeFloat) {
+	if t := m.Type(); (to.Name() == "tinyproto" || to.Name() == "frame") && (t == parley.TypeInt || t == parley.TypeFloat) {
 		return parley.Bytes(m.AppendText(nil)), nil
 	}
 	return m, nil // the wire has the type, or refuses it
@@ -78,8 +84,8 @@ func (b *Bridge) reform(m parley.Message, from, to parley.Protocol) (parley.Mess
 	return parley.Text(text), err
 }
 
-// line returns m as a line of oneline.
-func line(m parley.Message, from parley.Protocol, to oneline.Protocol, role wire.Role) (parley.Message, error) {
+// forOneline returns m as a line of oneline.
+func forOneline(m parley.Message, from parley.Protocol, to oneline.Protocol, role wire.Role) (parley.Message, error) {
 	var text []byte
 	switch m.Type() {
 	case parley.TypeInt, parley.TypeFloat:
@@ -125,4 +131,34 @@ func forSerpy(m parley.Message, from parley.Protocol, to serpy.Protocol) parley.
 		return parley.Object(m.Float())
 	}
 	return m
+}
+
+// lines returns the lines of an answer that ended with the target's prompt; none of
+// any other message.
+func (b *Bridge) lines(m parley.Message) (all []parley.Message) {
+	from, ok := b.target.(line.Protocol)
+	if !ok || from.Prompt == "" {
+		return nil
+	}
+	if _, block := line.Block(m); from.Blocks && block {
+		return nil // its data is no lines
+	}
+	reader := line.Protocol{End: from.End, Max: int64(m.Len()) + 1}.New(wire.Accepting, wire.Limits{})
+	rest, ev := m.Bytes(), wire.Event{}
+	for {
+		n, err := reader.Receive(rest, &ev)
+		if err != nil {
+			return nil
+		}
+		rest = rest[n:]
+		switch ev.Kind {
+		case wire.EventMessage:
+			all = append(all, ev.Message.Clone())
+		case wire.EventNone:
+			if reader.ReceiveEOF(rest, &ev) == nil && ev.Kind == wire.EventMessage {
+				all = append(all, ev.Message.Clone())
+			}
+			return all
+		}
+	}
 }

@@ -13,7 +13,9 @@ import (
 	"time"
 
 	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/frame"
 	"github.com/parley-net/parley/internal/leak"
+	"github.com/parley-net/parley/line"
 	"github.com/parley-net/parley/oneline"
 	"github.com/parley-net/parley/serpy"
 	"github.com/parley-net/parley/serpy2"
@@ -24,12 +26,14 @@ func TestMain(m *testing.M) { leak.Main(m) }
 
 // The wires.
 var (
-	one   = oneline.Protocol{}
-	tiny  = tinyproto.Protocol{}
-	ser   = serpy.Protocol{}
-	ser1  = serpy.Protocol{Mode: 1}
-	ser2  = serpy2.Protocol{}
-	wires = []parley.Protocol{one, tiny, ser, ser2}
+	one    = oneline.Protocol{}
+	tiny   = tinyproto.Protocol{}
+	ser    = serpy.Protocol{}
+	ser1   = serpy.Protocol{Mode: 1}
+	ser2   = serpy2.Protocol{}
+	lined  = line.Protocol{}
+	frames = frame.Protocol{Size: frame.U32BE, Strip: frame.Head}
+	wires  = []parley.Protocol{one, tiny, ser, ser2, lined, line.SCPI(), frames}
 )
 
 type handle = func(ctx context.Context, c *parley.Conn, m parley.Message) error

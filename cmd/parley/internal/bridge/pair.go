@@ -235,14 +235,28 @@ func (p *pair) down(c *parley.Conn, m parley.Message) error {
 		}
 		defer p.desk.answered()
 	}
-	out, err := p.b.carry(m, p.b.target, p.b.clients, wire.Accepting)
-	if err == nil {
-		err = p.pass(m, c, out, p.client)
+	err := p.answer(c, m)
+	if errors.Is(err, parley.ErrNotRepresentable) {
+		if lines := p.b.lines(m); len(lines) > 1 { // one by one
+			err = nil
+			for i := 0; i < len(lines) && err == nil; i++ {
+				err = p.answer(c, lines[i])
+			}
+		}
 	}
 	if err != nil && p.desk != nil && isSenders(err) {
 		p.tell(fmt.Errorf("the answer can't be carried: %w", err))
 	}
 	return err
+}
+
+// answer carries m, which has come on c, to the client as one message.
+func (p *pair) answer(c *parley.Conn, m parley.Message) error {
+	out, err := p.b.carry(m, p.b.target, p.b.clients, wire.Accepting)
+	if err != nil {
+		return err
+	}
+	return p.pass(m, c, out, p.client)
 }
 
 // pass sends out, which is what m becomes, and, where m's wire lets us, tells

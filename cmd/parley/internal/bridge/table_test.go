@@ -33,7 +33,7 @@ func TestDocumentedTable(t *testing.T) {
 		wire  parley.Protocol
 	}{
 		{"oneline client", nil}, {"oneline server", one}, {"oneline server, `?utf8=1`", oneline.Protocol{UTF8: true}},
-		{"tinyproto", tiny}, {"serpy", ser}, {"serpy, `?mode=4`", serpy.Protocol{Mode: 4}}, {"serpy2", ser2},
+		{"tinyproto", tiny}, {"serpy", ser}, {"serpy, `?mode=4`", serpy.Protocol{Mode: 4}}, {"serpy2", ser2}, {"line, scpi", lined}, {"frame", frames},
 	}
 	huge := new(big.Int).Lsh(big.NewInt(1), 70)
 	rows := []struct {
