@@ -312,10 +312,14 @@ func (m *machine) ReceiveEOF(rest []byte, ev *wire.Event) error {
 	if len(rest) == 0 && m.lost == nil {
 		return nil
 	}
+	rule := "the stream ended inside a message; the peer must end its blocks with 1F, and messages in modes 1, 3 and 5 with 04 as well"
+	if m.offset == 0 && bytes.ContainsAny(rest, "\r\n") {
+		rule += "; if it ends its lines it is a plain device, which speaks line://"
+	}
 	return &wire.ProtocolError{
 		Protocol: name,
 		Offset:   m.offset + int64(len(rest)),
-		Rule:     "the stream ended inside a message; the peer must end its blocks with 1F, and messages in modes 1, 3 and 5 with 04 as well",
+		Rule:     rule,
 		Err:      io.ErrUnexpectedEOF,
 	}
 }

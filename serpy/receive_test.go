@@ -348,3 +348,18 @@ func TestConfirmations(t *testing.T) {
 		t.Errorf("events are %s", got)
 	}
 }
+
+// A plain device, which ends its lines, is named as one.
+func TestPlainDevice(t *testing.T) {
+	var ev wire.Event
+	m := Protocol{}.New(wire.Dialing, wire.Limits{})
+	m.Receive(nil, &ev)
+	device := []byte("ERR: unknown command\r\n")
+	n, err := m.Receive(device, &ev)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.ReceiveEOF(device[n:], &ev); err == nil || !strings.Contains(err.Error(), "plain device") || !strings.Contains(err.Error(), "line://") {
+		t.Error(err)
+	}
+}

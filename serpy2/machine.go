@@ -74,6 +74,9 @@ func (m *machine) ReceiveEOF(rest []byte, ev *wire.Event) error {
 	switch {
 	case m.state == garbage:
 		rule = fmt.Sprintf("the stream ended in garbage, %d bytes that belong to no block", m.read-m.start+n)
+		if m.start == 0 {
+			rule += ": the peer does not speak serpy2; a plain device that ends its lines speaks line://"
+		}
 	case m.state == offered || m.state == skipping:
 		rule = fmt.Sprintf("the stream ended inside a block, %d of its %d bytes are missing; that message is lost", m.rest, m.block.length)
 	case n > 0:
