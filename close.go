@@ -98,7 +98,11 @@ func (c *Conn) leave() {
 	if c.err == nil && late == nil && !c.life.ended() && !c.life.reset() {
 		c.giveTime()
 	}
-	if c.err == nil && late == nil {
+	switch {
+	case c.err != nil || late != nil:
+	case c.queueing():
+		c.stayInQueue()
+	default:
 		c.linger()
 	}
 	if errors.Is(late, context.DeadlineExceeded) && c.reason == ErrClosed {
@@ -211,6 +215,9 @@ func (c *Conn) isDrained(n uint64) bool {
 	}
 	if c.held != nil || c.posted > 0 {
 		return false
+	}
+	if c.queueing() {
+		return true // the answer to our first words comes when the server has come to us
 	}
 	// A peer whose messages we drop may be closing too, and waiting for us.
 	return c.out.control == controlMuted || c.stats.Confirmed >= n && c.machine().Awaiting() == 0

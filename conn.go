@@ -26,6 +26,7 @@ type config struct {
 	plugins  []Plugin
 	limits   Limits
 	timeouts Timeouts
+	queue    queue        // that of the server, for who dials
 	logger   *slog.Logger // nil: silent
 	trace    func(Trace)
 	budget   *Budget     // nil: none

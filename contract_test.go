@@ -235,7 +235,7 @@ func (m *greetingMachine) Receive(p []byte, ev *wire.Event) (n int, err error) {
 	return 0, nil
 }
 
-func (m *greetingMachine) Hint() string { return "no second line has come" }
+func (m *greetingMachine) Hint([]byte) string { return "no second line has come" }
 
 // Verifies: WIRE-05
 func TestBanner(t *testing.T) {

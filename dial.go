@@ -153,6 +153,7 @@ func (d *Dialer) config() (*config, error) {
 		protocol: d.Protocol, traits: t, role: wire.Dialing,
 		hooks: d.Hooks, plugins: d.Plugins,
 		limits: d.Limits.withDefaults(), timeouts: d.Timeouts.withDefaults(t.Lockstep),
+		queue:  queueOf(t, d.Timeouts),
 		logger: d.log(), trace: d.Trace,
 	}
 	cfg.setHandler(d.Handler)
@@ -217,8 +218,8 @@ func (d *Dialer) open(ctx context.Context, cfg *config, nc net.Conn, began time.
 	c.watchHandshake(began)
 	c.start()
 	if err := c.await(ctx, &c.opens, w); err != nil {
-		c.cut(err)
-		return nil, err
+		c.forsake(err)
+		return nil, c.strangerError(err)
 	}
 	return c, nil
 }

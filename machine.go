@@ -208,11 +208,11 @@ func (g *machine) Close(dst []byte) (out []byte) {
 }
 
 // Hint is the machine's, if it has one.
-func (g *machine) Hint() (hint string) {
+func (g *machine) Hint(first []byte) (hint string) {
 	var err error
 	defer g.caught(&err)
 	if h, ok := g.m.(wire.Hinter); ok {
-		return h.Hint()
+		return h.Hint(first)
 	}
 	return ""
 }

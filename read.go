@@ -49,6 +49,9 @@ func (c *Conn) readOn(gen int32, more bool) {
 		c.lock()
 		c.partial = false
 		c.stats.got(n)
+		if !c.opened {
+			c.note()
+		}
 		if direct != nil && n > 0 && !c.processDirect(gen, direct[:n]) {
 			break
 		}
@@ -226,6 +229,7 @@ func (c *Conn) open(gen int32) bool {
 		return true // too late
 	}
 	c.opened = true
+	c.first = nil
 	c.life.advance(phaseOpen)
 	if c.cfg.traits.TakesTurns {
 		c.heardTalk(false)

@@ -36,6 +36,7 @@ type reading struct {
 	consumed int64  // bytes of the peer that the machine has consumed
 	began    int64  // of these, those before the last message
 	seen     []byte // for the trace: the input as it has arrived
+	first    []byte // until the handshake is done: how the peer's stream begins
 }
 
 // idle reports whether nothing has arrived that is not consumed.

@@ -28,7 +28,7 @@ func TestHandshakeTimeout(t *testing.T) {
 		limit    time.Duration
 		timeouts parley.Timeouts
 	}{
-		{oneline.Protocol{}, 3 * time.Second, parley.Timeouts{}},
+		{oneline.Protocol{}, 3 * time.Second, parley.Timeouts{Handshake: 3 * time.Second, Close: time.Nanosecond}},
 		{tinyproto.Protocol{}, 5 * time.Second, parley.Timeouts{}},
 		{tinyproto.Protocol{}, time.Minute, parley.Timeouts{Handshake: time.Minute}},
 	}
@@ -39,6 +39,7 @@ func TestHandshakeTimeout(t *testing.T) {
 			go io.Copy(io.Discard, theirs)
 			_, err := (&parley.Dialer{Protocol: d.protocol, Timeouts: d.timeouts}).NewConn(t.Context(), ours)
 			wantTimeout(t, err, "the handshake of "+d.protocol.Name(), time.Since(start), d.limit)
+			time.Sleep(time.Millisecond) // where there is a farewell, it is said first
 			if _, err := theirs.Write([]byte("late")); err == nil {
 				t.Error("the connection was left open")
 			}

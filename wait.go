@@ -65,7 +65,9 @@ func (c *Conn) ctxErr(ctx context.Context) error {
 	err := context.Cause(ctx)
 	if errors.Is(err, context.DeadlineExceeded) {
 		wait := "the context's deadline has passed"
-		if n := c.machine().Awaiting(); c.stalled() != "" {
+		if !c.opened {
+			wait += "; " + c.hint()
+		} else if n := c.machine().Awaiting(); c.stalled() != "" {
 			wait += fmt.Sprintf(", and the peer owes %d answers by the rules of %s%s", n, c.cfg.protocol.Name(), c.stalled())
 		}
 		return &TimeoutError{Peer: c.peer(), Wait: wait}

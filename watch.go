@@ -27,6 +27,7 @@ type watchState uint8
 const (
 	watchOff       watchState = iota
 	watchHandshake            // until EventOpen
+	watchQueue                // likewise, where the server may be serving others first
 	watchOpen                 // the trackers, at each tick
 )
 
@@ -79,6 +80,12 @@ func (a *activity) onWatch() {
 	case w.state == watchOff:
 	case w.state == watchHandshake:
 		c.strange()
+	case w.state == watchQueue:
+		if !c.lookAtQueue(time.Now()) {
+			c.strange()
+			break
+		}
+		c.arm(w.tick)
 	case c.look(time.Now()):
 		c.arm(w.tick)
 	default:
@@ -89,6 +96,10 @@ func (a *activity) onWatch() {
 // watchHandshake bounds the wait for EventOpen. The handshake, with that of TLS
 // before it, has begun at the given time.
 func (c *Conn) watchHandshake(began time.Time) {
+	if c.cfg.queue.known && c.err == nil {
+		c.watchQueue(began)
+		return
+	}
 	if limit := c.cfg.timeouts.Handshake; limit > 0 && c.err == nil {
 		c.watch.state = watchHandshake
 		c.arm(limit - time.Since(began))
@@ -101,11 +112,7 @@ func (c *Conn) strange() {
 		c.cut(c.reason)
 		return
 	}
-	hint := c.machine().Hint()
-	if hint == "" {
-		hint = "is it a " + c.cfg.protocol.Name() + " peer?"
-	}
-	c.cut(&TimeoutError{Peer: c.peer(), Wait: fmt.Sprintf("the handshake of %s was not done within %v; %s", c.cfg.protocol.Name(), c.cfg.timeouts.Handshake, hint)})
+	c.forsake(&TimeoutError{Peer: c.peer(), Wait: fmt.Sprintf("the handshake of %s was not done within %v; %s", c.cfg.protocol.Name(), c.cfg.timeouts.Handshake, c.hint())})
 }
 
 // watchSome starts the watch if somebody is about to wait for something that must

@@ -158,7 +158,7 @@ func (m *machine) awaited() string {
 }
 
 // Hint says what was awaited and what has come.
-func (m *machine) Hint() string {
+func (m *machine) Hint([]byte) string {
 	if !m.greeted() {
 		return ""
 	}

@@ -14,7 +14,7 @@ import (
 // Verifies: WIRE-06
 func TestPlainDevice(t *testing.T) {
 	m := oneline.Protocol{}.New(wire.Dialing, wire.Limits{})
-	if hint := m.(wire.Hinter).Hint(); !strings.Contains(hint, "line://") {
+	if hint := m.(wire.Hinter).Hint(nil); !strings.Contains(hint, "line://") {
 		t.Error(hint)
 	}
 	d := wiretest.NewDriver(t, oneline.Protocol{}, wire.Dialing, wire.Limits{})
@@ -22,7 +22,7 @@ func TestPlainDevice(t *testing.T) {
 	if d.Err == nil || !strings.Contains(d.Err.Error(), "line://") {
 		t.Error(d.Err)
 	}
-	if hint := newServer(t, oneline.Protocol{}).Machine.(wire.Hinter).Hint(); hint != "" {
+	if hint := newServer(t, oneline.Protocol{}).Machine.(wire.Hinter).Hint(nil); hint != "" {
 		t.Error(hint)
 	}
 }

@@ -163,9 +163,29 @@ func (m *machine) ReceiveEOF(rest []byte, ev *wire.Event) error {
 }
 
 // Hint says what a server that has not said its pong may be.
-func (m *machine) Hint() string {
-	if m.role == wire.Accepting || m.open {
+func (m *machine) Hint(first []byte) string {
+	switch {
+	case m.role == wire.Accepting || m.open:
 		return ""
+	case len(first) == 0:
+		return fmt.Sprintf("not a byte has answered the opening %q: a oneline server serves one client at a time, the others wait; or it is a plain device that ends its lines, which speaks line://", ping)
 	}
-	return fmt.Sprintf("no %q has answered the opening %q: another client may be served, or it is a plain device, which speaks line://", pong, ping)
+	missing := "newline"
+	switch m.eol {
+	case "\r":
+		missing = "carriage return"
+	case "\r\n":
+		missing = "carriage return and newline"
+	}
+	end, what := first[len(first)-1], "the line has no end"
+	switch {
+	case end == '\r' && m.eol == "\n":
+		what = `the peer may end its lines with CR: set EOL to "\r"`
+	case end == '\n':
+		what = `the peer may end its lines with LF: set EOL to "\n"`
+	}
+	if !strings.HasPrefix(pong, string(trimSpace(first))) {
+		what += "; a plain device that ends its lines speaks line://"
+	}
+	return fmt.Sprintf("%q has come and no %s: %s", first, missing, what)
 }

@@ -87,8 +87,9 @@ type Hinter interface {
 	Machine
 	// Hint is asked before EventOpen, when the handshake has taken too long. It
 	// says in a few words what was waited for, what has come instead, and what may
-	// help; or "".
-	Hint() string
+	// help; or "". first is how the peer's stream begins, at most MaxFirst bytes,
+	// and not to be kept.
+	Hint(first []byte) string
 }
 
 // Repeater is a machine that can send again, at less cost, what another one has

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -200,23 +199,7 @@ func unconfirmed(c *parley.Conn) string {
 // speaks guesses what a peer speaks from the first bytes it has sent, or
 // returns "".
 func speaks(first []byte) string {
-	switch {
-	case len(first) >= 3 && (first[0] == 0x15 || first[0] == 0x16) && first[1] == 3 && first[2] <= 4:
-		return "TLS"
-	case bytes.HasPrefix(first, []byte{0xDE, 0xCA, 0xFE, 0xCA, 0xFE}):
-		return "serpy2"
-	case len(first) > 0 && first[0] == 0xFF:
-		return "tinyproto"
-	case bytes.HasPrefix(first, []byte("\x01SETMODE")):
-		return "serpy"
-	case bytes.HasPrefix(first, []byte("ping\n")), bytes.HasPrefix(first, []byte("pong\n")):
-		return "oneline"
-	case bytes.HasPrefix(first, []byte("HTTP/")):
-		return "HTTP"
-	case bytes.HasPrefix(first, []byte("SSH-")):
-		return "SSH"
-	}
-	return ""
+	return wire.Recognize(first)
 }
 
 // unfinished describes a oneline line that has begun and not ended, or returns

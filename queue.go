@@ -1,0 +1,94 @@
+package parley
+
+import (
+	"time"
+
+	"github.com/parley-net/parley/wire"
+)
+
+// A wire that serves so many clients at a time (Traits.Clients) has a queue: who is
+// not served yet is not heard either, and can only wait. To leave that queue by
+// closing harms the server, which finds our first words later, answers them and
+// meets a reset: an original oneline server ends of it, and spins for ever when our
+// stream just ends. So whoever leaves says the farewell at once, and keeps the
+// connection until the server has come to it.
+
+const (
+	// queueNotice is after how long a silence the log tells of the queue.
+	queueNotice = time.Second
+	// queueStay is how long a connection that has left the queue waits for the
+	// server, unless Timeouts.Close is set.
+	queueStay = 10 * time.Minute
+)
+
+// queue is what a Dialer decides about the queue of its servers.
+type queue struct {
+	known     bool          // the wire has one
+	unbounded bool          // Timeouts.Handshake was not set: it counts from the first byte on
+	stay      time.Duration // see queueStay; negative: for ever
+}
+
+// queueOf returns what t asks for on a wire with the given traits.
+func queueOf(traits wire.Traits, t Timeouts) queue {
+	return queue{
+		known:     traits.Clients > 0,
+		unbounded: t.Handshake == 0,
+		stay:      or(t.Close, queueStay),
+	}
+}
+
+// queueing reports whether c's handshake waits for a server that may be serving
+// others first.
+func (c *Conn) queueing() bool { return c.cfg.queue.known && !c.opened }
+
+// watchQueue is watchHandshake for a wire that has a queue.
+func (c *Conn) watchQueue(began time.Time) {
+	w := &c.watch
+	w.state, w.tick = watchQueue, queueNotice/4
+	if limit := c.cfg.timeouts.Handshake; limit > 0 {
+		w.tick = shortest(min(limit, queueNotice)) / 4
+	}
+	w.idle = tracker{since: began} // the whole wait
+	c.arm(w.tick)
+}
+
+// lookAtQueue tells that c waits in the queue, once, and reports whether it may go
+// on waiting.
+func (c *Conn) lookAtQueue(now time.Time) bool {
+	w, limit := &c.watch, c.cfg.timeouts.Handshake
+	silent := c.stats.BytesIn == 0
+	if silent && w.idle.mark == 0 && now.Sub(w.idle.since) >= queueNotice {
+		w.idle.mark = 1
+		if c.cfg.logger != nil {
+			c.cfg.logger.Warn("waiting in the queue of the server", "conn", c.id, "peer", c.peer(), "hint", c.hint())
+		}
+	}
+	if c.cfg.queue.unbounded {
+		return !w.answer.stuck(now, !silent, 0, limit)
+	}
+	return limit < 0 || now.Sub(w.idle.since) < limit
+}
+
+// forsake ends a connection that Dial gives up, because of err.
+func (c *Conn) forsake(err error) {
+	if !c.cfg.queue.known {
+		c.cut(err)
+		return
+	}
+	c.watch.off()
+	c.end(err)
+	c.opens.all(err)
+}
+
+// stayInQueue waits until the server has come to our farewell and closed.
+func (c *Conn) stayInQueue() {
+	if w, ok := c.nc.(interface{ CloseWrite() error }); ok {
+		c.unlock()
+		w.CloseWrite() // who does not know the farewell knows this
+		c.lock()
+	}
+	c.life.advance(phaseHalfClosed)
+	if c.err == nil && !c.life.ended() {
+		c.pause(c.cfg.queue.stay)
+	}
+}
