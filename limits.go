@@ -37,7 +37,8 @@ type Timeouts struct {
 	// Dial bounds connecting. Default 5 s.
 	Dial time.Duration
 	// Handshake bounds TLS and the wire's own greeting. Default 5 s, on
-	// oneline 3 s as in the original.
+	// oneline 3 s as in the original, and there, unless it is set, a client counts
+	// from the first byte on: before that it waits in the queue of the server.
 	Handshake time.Duration
 	// Answer bounds the wait for an answer the peer owes by the rules of the
 	// wire (an OK, a mode acknowledgement) while nothing at all is answered.
