@@ -19,6 +19,7 @@ type activity struct {
 	ready   waitList // receivers; none waits while the inbox has something
 	room    waitList // the reader, while the inbox is full or a stream is open
 	holding int64    // what the budget knows of
+	inHeld  int      // what in held when the reader last looked
 	sharing int64    // likewise, of what others hold too
 	lent    int64    // what the handler that runs borrows, besides in
 	still   int      // events that the machine has told without consuming a byte

@@ -168,6 +168,7 @@ func (c *Conn) holdsLess() {
 // settleUp is holds for the reader before it waits, which releases the lock for it:
 // nobody reads on while others have to go.
 func (c *Conn) settleUp() {
+	c.inHeld = c.in.kept() // nobody else may look at it while it is being read into
 	if victims := c.weigh(); victims != nil {
 		c.unlock()
 		c.cfg.budget.cut(victims)
@@ -190,7 +191,7 @@ func (c *Conn) weigh() (victims []*Conn) {
 	if b == nil {
 		return nil
 	}
-	own := int64(cap(c.asm.buf)+c.in.kept()) + c.out.held() + c.inbox.held + c.lent
+	own := int64(cap(c.asm.buf)+c.inHeld) + c.out.held() + c.inbox.held + c.lent
 	shared := c.out.pooled
 	if own < budgetStep || c.err != nil && c.goroutines == 0 {
 		own = 0

@@ -275,6 +275,7 @@ func (c *Conn) exit() {
 	opened, err := c.opened, c.err
 	if last {
 		c.in.release()
+		c.inHeld = 0
 		c.asm.drop()
 		c.holds()
 	}
