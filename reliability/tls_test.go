@@ -129,7 +129,7 @@ func TestTLSRefusals(t *testing.T) {
 	const limit = 5 * time.Second
 	eachDriver(t, func(t *testing.T, d driver) {
 		together(t)
-		for _, w := range []form{formOf("oneline"), formOf("tinyproto"), formOf("serpy"), formOf("serpy2"), formOf("frame")} {
+		for _, w := range []form{formOf("oneline"), formOf("tinyproto"), formOf("serpy"), formOf("serpy2"), formOf("line"), formOf("frame")} {
 			for _, c := range cases {
 				t.Run(w.name+"/"+c.name, func(t *testing.T) {
 					together(t)
