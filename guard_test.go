@@ -47,7 +47,6 @@ func TestFaultCostsItsConnection(t *testing.T) {
 	type config struct {
 		srv  *parley.Server
 		talk func(*testing.T, *parley.Conn) // the first client's part
-		hush bool                           // its connection has not opened: OnClose is not called
 	}
 	send := func(messages ...string) func(*testing.T, *parley.Conn) {
 		return func(t *testing.T, c *parley.Conn) {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/netip"
 	"sync"
@@ -314,11 +313,4 @@ func short(s string) string {
 		s = s[:len(s)-n]
 	}
 	return s
-}
-
-// local reports whether addr is on this machine.
-func local(addr string) bool {
-	host, _, err := net.SplitHostPort(addr)
-	ip := net.ParseIP(host)
-	return err == nil && ip != nil && ip.IsLoopback()
 }

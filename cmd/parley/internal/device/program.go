@@ -48,7 +48,6 @@ type periodic struct {
 type rule struct {
 	// One of these.
 	request *string
-	prefix  *string
 	pattern *regexp.Regexp
 	header  *header
 	auto    *variable // with header: the rule sets or tells this variable,

@@ -2,8 +2,6 @@ package device
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 )
 
 // state is what changes in a device: the values of its variables, the turns of
@@ -91,6 +89,3 @@ func (s *state) present() int {
 func (s *state) get(r ref) any        { return s.cells[r.v.name][r.ch-r.v.lo] }
 func (s *state) set(r ref, value any) { s.cells[r.v.name][r.ch-r.v.lo] = value }
 func (s *state) show(r ref) string    { return r.v.show(s.get(r)) }
-
-// names returns the names of the variables, sorted.
-func (p *program) names() []string { return slices.Sorted(maps.Keys(p.variables)) }
