@@ -101,6 +101,7 @@ func (a *app) connectTo(ctx context.Context, e endpoint.Endpoint, o connectOptio
 		}
 		return a.connectAt(ctx, keyboard, screen, e, o, c)
 	}
+	o.untilSilence = true
 	o.in.lines = true // standard input is not waited for when the peer has gone
 	s := &sending{a: a, o: o.sendOptions, at: e, in: &scripted{console: c, lines: bufio.NewReader(a.stdin)}}
 	c.tell = func(text string) { fmt.Fprintln(a.stderr, text) }

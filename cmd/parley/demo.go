@@ -178,8 +178,8 @@ func (s *stage) dial(ctx context.Context, d *parley.Dialer, addr, who string) (*
 	}
 }
 
-// ask sends a question and checks the answer.
-func ask(ctx context.Context, c *parley.Conn, question, want parley.Message) error {
+// asked sends a question and checks the answer.
+func asked(ctx context.Context, c *parley.Conn, question, want parley.Message) error {
 	got, err := c.Call(ctx, question)
 	if err != nil {
 		return err
@@ -232,9 +232,9 @@ func demoOneline(ctx context.Context, s *stage) error {
 		return err
 	}
 	if err := steps(
-		func() error { return ask(ctx, one, parley.Text("ping"), parley.Text("pong")) },
-		func() error { return ask(ctx, one, parley.Text("cmd01"), parley.Text("ack")) },
-		func() error { return ask(ctx, one, parley.Text("junk"), parley.Text("nak - unknown cmd")) },
+		func() error { return asked(ctx, one, parley.Text("ping"), parley.Text("pong")) },
+		func() error { return asked(ctx, one, parley.Text("cmd01"), parley.Text("ack")) },
+		func() error { return asked(ctx, one, parley.Text("junk"), parley.Text("nak - unknown cmd")) },
 		one.Close,
 	); err != nil {
 		return err
@@ -244,7 +244,7 @@ func demoOneline(ctx context.Context, s *stage) error {
 		return err
 	}
 	return steps(
-		func() error { return ask(ctx, two, parley.Text("ping"), parley.Text("pong")) },
+		func() error { return asked(ctx, two, parley.Text("ping"), parley.Text("pong")) },
 		func() error { return two.Send(ctx, parley.Text("shutdown")) },
 		two.Close,
 		wait,

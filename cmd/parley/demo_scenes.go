@@ -47,10 +47,12 @@ func demoTinyproto(ctx context.Context, s *stage) error {
 		return err
 	}
 	if err := steps(
-		func() error { return ask(ctx, one, parley.Text("hello"), parley.Text("Echo back: hello")) },
+		func() error { return asked(ctx, one, parley.Text("hello"), parley.Text("Echo back: hello")) },
 		func() error { return one.Confirm(ctx, parley.Text("QUIT")) },
 		func() error { return ended(ctx, one) },
-		func() error { return ask(ctx, two, parley.Text("still here?"), parley.Text("Echo back: still here?")) },
+		func() error {
+			return asked(ctx, two, parley.Text("still here?"), parley.Text("Echo back: still here?"))
+		},
 		func() error { return two.Send(ctx, parley.Text("SRVQUIT")) },
 		func() error { return ended(ctx, two) },
 		wait,
@@ -179,7 +181,7 @@ func demoSerpy2(ctx context.Context, s *stage) error {
 		return err
 	}
 	for _, m := range []parley.Message{parley.Int(-42), parley.Float(math.Pi), parley.Text("grüß dich"), parley.Bytes([]byte{0xde, 0xca, 0xfe})} {
-		if err := ask(ctx, c, m, m); err != nil {
+		if err := asked(ctx, c, m, m); err != nil {
 			return err
 		}
 	}

@@ -140,6 +140,9 @@ func looksLikeURL(arg string) bool {
 	if endpoint.IsVISA(arg) {
 		return true
 	}
+	if endpoint.IsVISA(arg) {
+		return true
+	}
 	scheme, _, ok := strings.Cut(arg, "://")
 	name, _, _ := strings.Cut(scheme, "+")
 	return ok && slices.Contains(endpoint.Names(), name)

@@ -26,6 +26,7 @@ import (
 // outputFlags say how messages are printed.
 type outputFlags struct {
 	json, hex, raw   bool
+	block            bool // the first block of a message
 	time, delta, rtt bool
 	filter           []string
 	grep             string
@@ -57,7 +58,7 @@ func (o *outputFlags) addTimes(cmd *cobra.Command) {
 
 // given reports whether any of the flags is.
 func (o *outputFlags) given() bool {
-	return o.json || o.hex || o.raw || o.time || o.delta || o.rtt || len(o.filter) > 0 ||
+	return o.json || o.hex || o.raw || o.block || o.time || o.delta || o.rtt || len(o.filter) > 0 ||
 		o.grep != "" || o.translate != "" || o.dump != ""
 }
 
@@ -89,8 +90,12 @@ type printer struct {
 // printer returns a printer for the flags.
 func (a *app) printer(o outputFlags) (*printer, error) {
 	p := &printer{a: a, o: o, escape: isTerminal(a.stdout), text: payload}
-	if o.raw && (o.time || o.delta || o.rtt) {
-		return nil, usagef("--raw prints bytes and nothing else: leave out -t, -d and --rtt")
+	if (o.raw || o.block && !o.hex && !o.json) && (o.time || o.delta || o.rtt) {
+		name := "--raw"
+		if o.block {
+			name = "--block"
+		}
+		return nil, usagef("%s prints bytes and nothing else: leave out -t, -d and --rtt", name)
 	}
 	for _, f := range o.filter {
 		if !slices.Contains(filters, f) {
@@ -158,8 +163,14 @@ func (p *printer) print(ctx context.Context, at time.Time, conn uint64, dir, pro
 	return true, err
 }
 
-// shaped does what --dump and --translate ask for.
+// shaped does what --block, --dump and --translate ask for.
 func (p *printer) shaped(ctx context.Context, m parley.Message) (parley.Message, error) {
+	if p.o.block {
+		var err error
+		if m, err = blockOf(m); err != nil {
+			return m, err
+		}
+	}
 	if p.o.dump != "" {
 		p.n++
 		if err := os.WriteFile(filepath.Join(p.o.dump, fmt.Sprintf("%06d.bin", p.n)), payload(m), 0o666); err != nil {
@@ -225,16 +236,16 @@ func (o *outputFlags) prefix(dst []byte, at time.Time, delta, rtt time.Duration)
 
 // body appends the message itself.
 func (p *printer) body(m parley.Message) {
-	b := payload(m)
+	b, alone := payload(m), p.o.raw || p.o.block
 	switch {
-	case p.o.raw && p.escape:
-		p.buf = appendVisible(p.buf, b)
-		return
-	case p.o.raw:
-		p.buf = append(p.buf, b...)
-		return
 	case p.o.hex:
 		p.buf = hex.AppendEncode(p.buf, b)
+	case alone && p.escape:
+		p.buf = appendVisible(p.buf, b)
+		return
+	case alone:
+		p.buf = append(p.buf, b...)
+		return
 	case p.escape:
 		p.buf = appendVisible(p.buf, p.text(m))
 	default:

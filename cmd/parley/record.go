@@ -52,7 +52,12 @@ func (r record) appendLine(dst []byte) ([]byte, error) {
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	err := e.Encode(r)
-	for _, c := range b.String() {
+	return appendHarmless(dst, b.String()), err
+}
+
+// appendHarmless appends JSON with what could act on a terminal as \u.
+func appendHarmless(dst []byte, text string) []byte {
+	for _, c := range text {
 		if c == '\n' || unicode.IsPrint(c) {
 			dst = utf8.AppendRune(dst, c)
 			continue
@@ -61,7 +66,7 @@ func (r record) appendLine(dst []byte) ([]byte, error) {
 			dst = fmt.Appendf(dst, `\u%04x`, unit)
 		}
 	}
-	return dst, err
+	return dst
 }
 
 // parseRecord reads a line that newRecord could have made, or a shorter one:

@@ -14,6 +14,7 @@ import (
 // commands makes every command. To add one, write a function like these in a
 // file of its own and name it here.
 var commands = []func(*app) *cobra.Command{
+	askCmd,
 	sendCmd,
 	connectCmd,
 	chatCmd,

@@ -12,7 +12,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/cmd/parley/internal/ask"
 	"github.com/parley-net/parley/cmd/parley/internal/endpoint"
+	"github.com/parley-net/parley/line"
 )
 
 // sendOptions are the flags of send.
@@ -27,6 +29,8 @@ type sendOptions struct {
 	reconnect bool
 	ahead     bool
 	preamble  []string
+
+	untilSilence bool // how many answers are due does not matter
 }
 
 func sendCmd(a *app) *cobra.Command {
@@ -44,12 +48,15 @@ input is never searched for types: --type says what it is.
 
 When all is sent it goes on reading until nothing has come for --wait, or
 --count messages have been printed, or the peer has closed. With --count each
-of them may take as long as --timeout. See "parley help end-of-input".
+of them may take as long as --timeout. Where it is known how many answers there
+are (oneline, scpi, line with a prompt) it ends when they have come, unless
+--wait is given. See "parley help end-of-input"; "parley ask" asks one question
+at a time.
 
 An original tinyproto peer does not survive that its message meets one of ours.
 So on tinyproto the next message leaves when the last one is confirmed and its
 answer has come, or nothing has come for 50 ms; --ahead sends without waiting.`,
-		Example: `  parley send oneline://localhost:5001 '*IDN?'
+		Example: `  parley send scpi://scope '*RST' 'VOLT 1.5' '*IDN?'
   parley send serpy2://localhost:6000 int:3 --count 1 --raw > image.f32
   parley send tinyproto://localhost:8088 - --type bytes --confirm < photo.jpg
   tail -f log | parley send serpy://localhost:6001 --lines --hold`,
@@ -61,6 +68,7 @@ answer has come, or nothing has come for 50 ms; --ahead sends without waiting.`,
 			if err := takeTurns(o.ahead, &e); err != nil {
 				return err
 			}
+			o.untilSilence = o.hold || o.count >= 0 || cmd.Flags().Changed("wait")
 			return a.send(cmd.Context(), e, rest, o)
 		},
 		ValidArgsFunction: a.completeURL,
@@ -78,8 +86,10 @@ answer has come, or nothing has come for 50 ms; --ahead sends without waiting.`,
 	f.StringArrayVar(&o.preamble, "preamble", nil, "send `MSG` first, after each connect")
 	aheadFlag(cmd, &o.ahead)
 	o.out.add(cmd)
+	o.out.addBlock(cmd)
 	a.dialFlags(cmd)
 	cmd.MarkFlagsMutuallyExclusive("hold", "wait")
+	cmd.MarkFlagsMutuallyExclusive("block", "raw")
 	return cmd
 }
 
@@ -107,6 +117,8 @@ type sending struct {
 	conn   *parley.Conn // nil with --reconnect
 	at     endpoint.Endpoint
 
+	due      int // answers to what was sent; sendAll counts them
+	came     int // messages that have come, or are lost
 	printed  int
 	failed   error // the first error, which is returned in the end
 	mismatch error // the last message that is not what --expect wants
@@ -199,6 +211,7 @@ func (s *sending) run(ctx context.Context) error {
 			allSent = true
 			s.fail(err)
 		case r := <-arrived:
+			s.came++
 			if r.err == nil {
 				if !s.complete() {
 					s.fail(s.print(ctx, r.m))
@@ -228,7 +241,7 @@ func (s *sending) run(ctx context.Context) error {
 		if !allSent {
 			continue
 		}
-		if s.failed != nil && !errors.As(s.failed, new(*parley.MessageError)) || s.complete() {
+		if s.failed != nil && !errors.As(s.failed, new(*parley.MessageError)) || s.complete() || s.answered() {
 			return s.verdict("")
 		}
 		if !s.o.hold {
@@ -279,7 +292,28 @@ func (s *sending) sendAll(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("message %d was not sent: %w", n, bare(err))
 		}
+		if s.answers(m) {
+			s.due++
+		}
 	}
+}
+
+// answers reports whether m has an answer, on a wire that answersKnown.
+func (s *sending) answers(m parley.Message) bool {
+	return s.at.Protocol.Name() != "scpi" || ask.IsQuery(m.Bytes())
+}
+
+// answered reports whether all answers that are due have come, as far as the wire
+// tells how many there are. All is sent.
+func (s *sending) answered() bool {
+	return !s.o.untilSilence && answersKnown(s.at.Protocol) && s.came >= s.due
+}
+
+// answersKnown reports whether a message of the wire has one answer, or none that
+// can be told by the message.
+func answersKnown(p parley.Protocol) bool {
+	l, ok := p.(line.Protocol)
+	return p.Traits().Lockstep || p.Name() == "scpi" || ok && l.Prompt != ""
 }
 
 // unsent says what the peer's end has kept from being sent. Standard input
