@@ -20,8 +20,18 @@ type batch struct {
 	ev      *wire.Event
 	err     error
 	found   bool // by serve: what ev and err say, and nothing has happened since
-	calling bool // the handler runs
+	calling callee
 }
+
+// callee is somebody else's code that a batch calls, and that may panic.
+type callee uint8
+
+const (
+	callingNobody       callee = iota
+	callingHandler             // without the lock
+	callingMachine             // by next
+	callingMachineAgain        // by serve, behind the handler
+)
 
 // process runs the machine over the input at hand. It returns false when the
 // goroutine has lost the reader's role or the connection has ended. It is
@@ -57,17 +67,27 @@ func (c *Conn) process(gen int32) (more bool) {
 	return false
 }
 
-// caught goes on behind a handler that has panicked, or ended its goroutine.
+// caught goes on behind a handler, or ends the connection behind a machine, that has
+// panicked. A handler may also have ended its goroutine.
 func (b *batch) caught(more *bool) {
-	if !b.calling {
+	if b.calling == callingNobody {
 		return
 	}
-	if r := recover(); r != nil {
-		err := b.c.failed(&fault{r, debug.Stack()})
-		b.c.lock()
-		*more = b.c.handled(b.gen, b.in, err)
-	} else {
-		b.c.succeeded(b.gen, b.in)
+	c, r := b.c, recover()
+	switch {
+	case b.calling == callingMachine && r != nil:
+		c.violated(c.machine().panicked(r))
+	case b.calling == callingMachineAgain && r != nil:
+		c.exclusive = false
+		c.machine().panicked(r)
+		c.handled(b.gen, b.in, nil)
+	case b.calling != callingHandler: // ended by the machine: nobody can tell in what state it is
+	case r != nil:
+		err := c.failed(&fault{r, debug.Stack()})
+		c.lock()
+		*more = c.handled(b.gen, b.in, err)
+	default:
+		c.succeeded(b.gen, b.in)
 	}
 }
 
@@ -79,7 +99,9 @@ func (b *batch) next() {
 	}
 	b.in = b.c.in
 	var n int
-	n, b.err = b.c.receive(b.in.bytes(), b.ev)
+	b.calling = callingMachine
+	n, b.err = b.c.receive(b.in.bytes(), b.ev, true)
+	b.calling = callingNobody
 	b.in.consume(n)
 }
 
@@ -129,17 +151,19 @@ func (b *batch) serve() (more bool) {
 	c.exclusive = c.plain()
 	for {
 		m := ev.Message // under the lock: another may take the reader's role, and the event
-		b.calling = true
+		b.calling = callingHandler
 		c.letGo() // it is not at rest, nor will it be before handled
 		err := c.cfg.serve(connContext{c}, c, m)
-		b.calling = false
+		b.calling = callingNobody
 		c.hold()
 		if !c.exclusive || !c.deferFlush || err != nil {
 			c.exclusive = false
 			return c.handled(b.gen, in, err)
 		}
 	next:
-		n, err := c.receive(in.bytes(), ev)
+		b.calling = callingMachineAgain
+		n, err := c.receive(in.bytes(), ev, true)
+		b.calling = callingNobody
 		in.consume(n)
 		switch {
 		case ev.Kind == wire.EventMessage && err == nil:

@@ -22,8 +22,13 @@ const mostEvents = 1000
 // caught is deferred around a call of the machine.
 func (g *machine) caught(err *error) {
 	if r := recover(); r != nil {
-		*err = g.wrecked(fmt.Errorf("parley: panic in the machine of %s, serving %s: %v", g.cfg.protocol.Name(), (*Conn)(g).peer(), r))
+		*err = g.panicked(r)
 	}
+}
+
+// panicked ends the connection of a machine that has panicked.
+func (g *machine) panicked(r any) error {
+	return g.wrecked(fmt.Errorf("parley: panic in the machine of %s, serving %s: %v", g.cfg.protocol.Name(), (*Conn)(g).peer(), r))
 }
 
 // broke ends the connection of a machine that has broken its contract.
@@ -46,6 +51,11 @@ func (g *machine) wrecked(err error) error {
 // Receive is the machine's.
 func (g *machine) Receive(p []byte, ev *wire.Event) (n int, err error) {
 	defer g.caught(&err)
+	return g.receive(p, ev)
+}
+
+// receive is Receive for a caller that catches a panic itself.
+func (g *machine) receive(p []byte, ev *wire.Event) (n int, err error) {
 	n, err = g.m.Receive(p, ev)
 	if uint(n) > uint(len(p)) {
 		return 0, g.broke("Receive has consumed %d bytes of %d", n, len(p))

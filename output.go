@@ -123,7 +123,7 @@ func (o *output) owe() {
 func (o *output) mute() { o.control = controlMuted }
 
 // appendControl appends what the machine owes, and returns that.
-func (o *output) appendControl(m *machine) []byte {
+func (o *output) appendControl(m interface{ Output([]byte) []byte }) []byte {
 	o.control = controlNone
 	o.grow(64)
 	before := len(o.tail)

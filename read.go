@@ -125,11 +125,15 @@ func (c *Conn) mustPark() bool {
 	return (ahead || tight || c.inbox.full(c.cfg.limits, slack) || c.tooLate() && c.deaf()) && !c.awaited() && !c.life.ending()
 }
 
-// receive runs the machine over p, and accounts for what it has made of it.
-func (c *Conn) receive(p []byte, ev *wire.Event) (n int, err error) {
-	if c.watch.answer.on() || c.cfg.trace != nil {
+// receive runs the machine over p, and accounts for what it has made of it. A caller
+// that catches a panic of the machine itself says so.
+func (c *Conn) receive(p []byte, ev *wire.Event, catches bool) (n int, err error) {
+	switch {
+	case c.watch.answer.on() || c.cfg.trace != nil:
 		n, err = c.receiveWatched(p, ev)
-	} else {
+	case catches:
+		n, err = c.machine().receive(p, ev)
+	default:
 		n, err = c.machine().Receive(p, ev)
 	}
 	if ev.Owes || err != nil {

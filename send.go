@@ -19,24 +19,29 @@ import (
 // possibly wrapped, the connection is unharmed, unless it had ended before (Err
 // tells). If ctx ends before the message's turn has come, nothing was sent; if it
 // ends when a part of the message has left, the connection ends too.
-func (c *Conn) Send(ctx context.Context, m Message) error {
+func (c *Conn) Send(ctx context.Context, m Message) (err error) {
+	asking := false // the machine runs
 	c.hold()
-	defer c.unlock()
+	defer c.sendEnds(&asking, &err)
 	if !c.exclusive || c.filled() || !c.outlives(ctx) {
 		c.entered()
 		_, _, err := c.send(ctx, m, nil, false)
 		return err
 	}
 	// In a batch nothing is in the way. This is hand and took, without what batch has
-	// asked.
+	// asked. A panic of the machine is caught by sendEnds.
 	from := c.stats.BytesOut
 	c.out.grow(c.formSize(m))
 	before := len(c.out.tail)
+	asking = true
 	if c.out.control == controlOwed {
 		c.out.appendControl(c.machine())
 	}
-	out, sent, err := c.machine().Send(c.out.tail, m)
-	if err != nil {
+	out, sent, err := c.m.Send(c.out.tail, m)
+	asking = false
+	c.still = 0 // see checked
+	if err != nil || len(out) < len(c.out.tail) || sent.Body > wire.BodyHeld {
+		_, _, err = c.machine().checked("Send", c.out.tail, out, sent, err)
 		c.stats.put(len(c.out.tail) - before)
 		c.flush(flushDeferred)
 		return notSent(err)
@@ -52,6 +57,16 @@ func (c *Conn) Send(ctx context.Context, m Message) error {
 	c.exclusive = false
 	c.take()
 	return c.handed(ctx, m, sent, from, nil, false)
+}
+
+// sendEnds is deferred by Send: it releases the lock, and catches a panic of the machine.
+func (c *Conn) sendEnds(asking *bool, err *error) {
+	if *asking {
+		if r := recover(); r != nil {
+			*err = notSent(c.machine().panicked(r))
+		}
+	}
+	c.unlock()
 }
 
 // Confirm sends m and waits until the peer has confirmed it in the wire's own

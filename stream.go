@@ -193,7 +193,7 @@ func (s *Stream) Read(p []byte) (int, error) {
 			s.piece = s.piece[n:]
 			return n, nil
 		}
-		n, err := c.receive(c.in.bytes(), ev)
+		n, err := c.receive(c.in.bytes(), ev, false)
 		c.in.consume(n)
 		if err == nil && ev.Kind == wire.EventNone {
 			if n, err := s.fill(p); n > 0 || err != nil {
@@ -248,7 +248,7 @@ func (s *Stream) fill(p []byte) (int, error) {
 	got := 0
 	ev := c.event
 	for rest := direct[:n]; len(rest) > 0; {
-		used, err := c.receive(rest, ev)
+		used, err := c.receive(rest, ev, false)
 		if ev.Kind == wire.EventData && err == nil {
 			s.left -= int64(len(ev.Data))
 			got += copy(p[got:], ev.Data)
