@@ -74,3 +74,39 @@ func (c *Conn) ctxErr(ctx context.Context) error {
 	}
 	return err
 }
+
+// awaitSegment flushes and waits for w's segment. The message has begun to
+// leave: if ctx ends first, the connection ends.
+func (c *Conn) awaitSegment(ctx context.Context, w *waiter) error {
+	c.flush(flushNow)
+	if !w.enlisted() { // it has left: a loop need not be given away
+		<-w.ch
+		return w.err
+	}
+	if !c.cfg.traits.Lockstep {
+		c.ensureReader()
+	}
+	c.unlockToWait(ctx)
+	select {
+	case <-w.ch:
+	case <-ctx.Done():
+		c.lock()
+		if w.enlisted() {
+			c.givenUp(ctx)
+			c.unlock()
+			<-w.ch
+			c.lock()
+			return c.err // as it is, as Err says
+		}
+		c.unlock()
+		<-w.ch
+	}
+	c.lock()
+	return w.err
+}
+
+// givenUp ends the connection because ctx has, when a part of a message had left.
+// It is called with the lock held.
+func (c *Conn) givenUp(ctx context.Context) {
+	c.cut(fmt.Errorf("parley: sending was cancelled in the middle of a message: %w", c.ctxErr(ctx)))
+}
