@@ -35,6 +35,7 @@ type app struct {
 
 	family  *program.Family // what serve --exec has started
 	signals *signals
+	managed *managed
 
 	tls    tlsFlags
 	limits limitFlags

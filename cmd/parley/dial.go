@@ -33,6 +33,9 @@ func (a *app) dialer(e endpoint.Endpoint) (*parley.Dialer, error) {
 // configure sets the fields of a dialer that the flags decide: that of a
 // parley.Client, for instance.
 func (a *app) configure(d *parley.Dialer, e endpoint.Endpoint) (err error) {
+	if name, ok := e.Inherited(); ok {
+		return usagef("%s: a socket that was inherited is for listening; write the address to connect with in the place of +fd and %s", e, name)
+	}
 	d.Protocol = e.Protocol
 	d.Limits = a.limits.conn()
 	d.Timeouts = a.timeouts()

@@ -56,13 +56,13 @@ type listening struct {
 	at   endpoint.Endpoint
 	srv  *parley.Server
 	note string
-	port []net.Listener // of a serial port, which srv can't open itself
+	own  []net.Listener // that srv can't open itself: a serial port, an inherited socket
 }
 
 // place is where it listens.
 func (l *listening) place() endpoint.Endpoint {
-	if l.port != nil {
-		return l.at
+	if l.own != nil {
+		return l.at.At(l.own[0].Addr())
 	}
 	return l.at.At(l.srv.Addrs()[0])
 }
@@ -77,21 +77,26 @@ func (a *app) serve(ctx context.Context, ls []listening) error {
 	}
 	defer m.close()
 	for i := range ls {
-		if err := ls[i].listen(); err != nil {
-			for _, l := range ls[:i] {
-				l.srv.Close()
-				for _, p := range l.port {
-					p.Close()
-				}
-			}
+		if err := ls[i].listen(a); err != nil {
+			closeAll(ls[:i])
 			return err
 		}
 	}
+	end, err := a.ready(places(ls), func() {
+		for _, l := range ls {
+			l.srv.Addrs() // waits for what a server that hangs holds
+		}
+	})
+	if err != nil {
+		closeAll(ls)
+		return err
+	}
+	defer end()
 	m.begin(ls)
 	defer a.memory.watch()()
 	ended := make(chan error, len(ls))
 	for _, l := range ls {
-		go func() { ended <- l.srv.Serve(l.port...) }()
+		go func() { ended <- l.srv.Serve(l.own...) }()
 	}
 	for _, l := range ls {
 		fmt.Fprintln(a.stderr, "listening on "+l.place().String()+l.note)
@@ -104,6 +109,7 @@ func (a *app) serve(ctx context.Context, ls []listening) error {
 	case err = <-ended:
 		left--
 	}
+	a.stopping()
 	m.draining()
 	dctx, cancel := bounded(context.WithoutCancel(ctx), a.limits.drain, 10*time.Second)
 	defer cancel()
@@ -122,15 +128,37 @@ func (a *app) serve(ctx context.Context, ls []listening) error {
 	return err
 }
 
+// places are the URLs at which servers listen.
+func places(ls []listening) (urls []string) {
+	for _, l := range ls {
+		urls = append(urls, l.place().String())
+	}
+	return urls
+}
+
+// closeAll closes what listens and does not serve.
+func closeAll(ls []listening) {
+	for _, l := range ls {
+		l.srv.Close()
+		for _, o := range l.own {
+			o.Close()
+		}
+	}
+}
+
 // listen opens the place.
-func (l *listening) listen() error {
+func (l *listening) listen(a *app) error {
 	if _, port := l.at.Serial(); port {
 		p, err := serial.Listen(l.at.Addr)
 		if err != nil {
 			return &fault{code: exitConnect, err: fmt.Errorf("can't listen on %s: %w", l.at, err)}
 		}
-		l.port = []net.Listener{p}
+		l.own = []net.Listener{p}
 		return nil
+	}
+	if s, err := a.inherited(l.at.Addr); s != nil || err != nil {
+		l.own = []net.Listener{s}
+		return err
 	}
 	path, unix := l.at.Unix()
 	err := l.srv.Listen(l.at.Addr)

@@ -6,6 +6,8 @@ package main
 import (
 	"context"
 	"os"
+
+	"github.com/parley-net/parley/cmd/parley/internal/service"
 )
 
 //go:generate go run -tags man . ../../dist/man
@@ -13,6 +15,7 @@ import (
 func main() {
 	ctx, interrupt := context.WithCancel(context.Background())
 	a := newApp(os.Stdin, os.Stdout, os.Stderr)
+	a.managed.manager = service.FromEnvironment()
 	a.handleSignals(interrupt)
 	os.Exit(a.run(ctx, os.Args[1:]))
 }

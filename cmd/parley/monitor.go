@@ -36,8 +36,8 @@ func (a *app) newMonitoring(ls []listening) (*monitoring, error) {
 	for _, l := range ls {
 		m.watched = append(m.watched, m.m.Watch(l.srv))
 	}
-	if m.l, err = net.Listen(tcpOf(addr), addr); err != nil {
-		return nil, &fault{code: exitConnect, err: fmt.Errorf("--monitor: can't listen on %s: %w", addr, listenCause(err)), hint: listenHint(err, false)}
+	if m.l, err = a.listenTCP("--monitor: ", addr); err != nil {
+		return nil, err
 	}
 	return m, nil
 }

@@ -67,7 +67,10 @@ func (a *app) repliesMode(o repliesOptions, places []endpoint.Endpoint) (serveMo
 	}
 	s.dev = device.New(s.def, device.Config{Seed: seed, Faults: faults, Began: time.Now(), Typed: typedMessage})
 	a.signals.reloads.Store(true)
-	if s.reload, err = newReloader(s.again, s.def.Files(), o.watch); err != nil {
+	if s.reload, err = newReloader(func() (files []string) {
+		a.reloading(func() { files = s.again() })
+		return files
+	}, s.def.Files(), o.watch); err != nil {
 		return serveMode{}, usagef("--watch: %w", err)
 	}
 	return serveMode{serve: s.serve, end: s.reload.end}, nil

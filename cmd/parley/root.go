@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/parley-net/parley/cmd/parley/internal/program"
+	"github.com/parley-net/parley/cmd/parley/internal/service"
 )
 
 // commands makes every command. To add one, write a function like these in a
@@ -98,7 +99,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 
 // newApp returns the command with its streams.
 func newApp(stdin io.Reader, stdout, stderr io.Writer) *app {
-	return &app{stdin: stdin, stdout: stdout, stderr: stderr, family: new(program.Family), signals: new(signals)}
+	return &app{stdin: stdin, stdout: stdout, stderr: stderr, family: new(program.Family), signals: new(signals),
+		managed: &managed{manager: new(service.Manager)}}
 }
 
 // run runs the command line and returns the exit code.

@@ -187,15 +187,24 @@ func (a *app) tap(ctx context.Context, at, target endpoint.Endpoint, o tapOption
 	if err := w.open(); err != nil {
 		return err
 	}
-	l, err := listenAt(at)
+	l, err := a.listenAt(at)
 	if err != nil {
 		w.close()
 		return err
 	}
 	arrivals(a.log, p.Arrived)
-	fmt.Fprintln(a.stderr, "listening on "+at.At(l.Addr()).String())
+	place := at.At(l.Addr()).String()
+	end, err := a.ready([]string{place}, func() {})
+	if err != nil {
+		l.Close()
+		return errors.Join(err, w.close())
+	}
+	defer end()
+	fmt.Fprintln(a.stderr, "listening on "+place)
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	told := make(chan struct{})
+	context.AfterFunc(ctx, func() { a.stopping(); close(told) })
+	defer func() { cancel(); <-told }()
 	w.enough = cancel
 	served := make(chan error, 1)
 	go func() { served <- p.Serve(ctx, l) }()
@@ -252,13 +261,16 @@ func tcpOf(addr string) string {
 }
 
 // listenAt listens where no parley.Server does.
-func listenAt(e endpoint.Endpoint) (net.Listener, error) {
+func (a *app) listenAt(e endpoint.Endpoint) (net.Listener, error) {
 	if _, port := e.Serial(); port {
 		l, err := serial.Listen(e.Addr)
 		if err != nil {
 			return nil, &fault{code: exitConnect, err: fmt.Errorf("can't listen on %s: %w", e, err)}
 		}
 		return l, nil
+	}
+	if l, err := a.inherited(e.Addr); l != nil || err != nil {
+		return l, err
 	}
 	network, addr := tcpOf(e.Addr), e.Addr
 	path, unix := e.Unix()

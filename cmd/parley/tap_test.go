@@ -186,7 +186,7 @@ func TestListenAtIPv4Only(t *testing.T) {
 			t.Errorf("%s: %s, want %s", addr, got, want)
 		}
 	}
-	l, err := listenAt(endpoint.Endpoint{Addr: "0.0.0.0:0"})
+	l, err := newApp(nil, io.Discard, io.Discard).listenAt(endpoint.Endpoint{Addr: "0.0.0.0:0"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -147,20 +147,28 @@ func (a *app) web(ctx context.Context, o webOptions) (err error) {
 	if err != nil {
 		return usageError{err}
 	}
-	l, err := net.Listen(tcpOf(addr), addr)
+	l, err := a.listenTCP("", addr)
 	if err != nil {
-		return &fault{code: exitConnect, err: fmt.Errorf("can't listen on %s: %w", addr, listenCause(err)), hint: listenHint(err, false)}
+		return err
 	}
 	scheme := "http"
 	if config != nil {
 		l, scheme = tls.NewListener(l, config), "https"
 	}
+	place := fmt.Sprintf("%s://%s", scheme, l.Addr())
+	end, err := a.ready([]string{place}, func() {})
+	if err != nil {
+		l.Close()
+		return err
+	}
+	defer end()
 	srv := webServer(door.Handler(), a.log)
 	ended := make(chan error, 1)
 	go func() { ended <- srv.Serve(l) }()
-	fmt.Fprintf(a.stderr, "listening on %s://%s\n", scheme, l.Addr())
+	fmt.Fprintln(a.stderr, "listening on "+place)
 	select {
 	case <-ctx.Done():
+		a.stopping()
 	case err := <-ended:
 		return err
 	}

@@ -22,7 +22,8 @@ type Endpoint struct {
 	Protocol parley.Protocol // with its options
 	TLS      bool
 	// Addr is the address as package parley takes it: "host:port" or
-	// "unix:/path"; of a serial port as package serial does: see Serial.
+	// "unix:/path"; of a serial port as package serial does: see Serial; of an
+	// inherited socket "fd:NAME".
 	Addr string
 
 	query string // the options as they were written
@@ -63,7 +64,7 @@ func parse(s string) (Endpoint, error) {
 		return Endpoint{}, fmt.Errorf("there is no protocol %q: use %s", name, strings.Join(Names(), ", "))
 	}
 	var e Endpoint
-	unix, port := false, false
+	unix, port, fd := false, false, false
 	for suffix := range strings.SplitSeq(suffixes, "+") {
 		switch suffix {
 		case "":
@@ -73,18 +74,24 @@ func parse(s string) (Endpoint, error) {
 			unix = true
 		case "serial":
 			port = true
+		case "fd":
+			fd = true
 		default:
-			return Endpoint{}, fmt.Errorf("+%s is not known behind a protocol: use +tls, +unix or +serial", suffix)
+			return Endpoint{}, fmt.Errorf("+%s is not known behind a protocol: use +tls, +unix, +serial or +fd", suffix)
 		}
 	}
 	place, query, _ := strings.Cut(rest, "?")
 	own := query // the protocol's options
 	var err error
 	switch {
-	case port && (unix || e.TLS):
+	case port && (unix || fd || e.TLS):
 		err = errors.New("a serial line has neither TLS nor sockets: write +serial alone")
 	case port:
 		e.Addr, own, err = serialAddr(name, place, query)
+	case fd && unix:
+		err = errors.New("an inherited socket is of TCP or Unix as it comes: write +fd without +unix")
+	case fd:
+		e.Addr, err = inherited(place)
 	case unix:
 		e.Addr, err = path(place)
 	default:
@@ -111,6 +118,18 @@ func path(place string) (string, error) {
 		return "", errors.New("the path of the socket is missing: write PROTOCOL+unix:///PATH")
 	}
 	return "unix:" + p, nil
+}
+
+// inherited returns the address of a socket that the service manager has opened.
+func inherited(place string) (string, error) {
+	name, err := url.PathUnescape(strings.TrimSuffix(place, "/"))
+	switch {
+	case err != nil:
+		return "", err
+	case name == "":
+		return "", errors.New("the name or number of the socket is missing: write PROTOCOL+fd://NAME")
+	}
+	return "fd:" + name, nil
 }
 
 // hostPort returns the address host:port. port is used where the URL has
@@ -171,6 +190,10 @@ func (e Endpoint) CheckListen() error {
 // Unix returns the path of a Unix socket, and whether the endpoint is one.
 func (e Endpoint) Unix() (path string, ok bool) { return strings.CutPrefix(e.Addr, "unix:") }
 
+// Inherited returns the name of a socket that the service manager has opened, and
+// whether the endpoint is one.
+func (e Endpoint) Inherited() (name string, ok bool) { return strings.CutPrefix(e.Addr, "fd:") }
+
 // Scheme is what stands before :// in the URL.
 func (e Endpoint) Scheme() string {
 	s := e.Protocol.Name()
@@ -182,6 +205,9 @@ func (e Endpoint) Scheme() string {
 	}
 	if _, ok := e.Serial(); ok {
 		s += "+serial"
+	}
+	if _, ok := e.Inherited(); ok {
+		s += "+fd"
 	}
 	return s
 }
@@ -196,6 +222,9 @@ func (e Endpoint) String() string {
 		place = (&url.URL{Path: port}).EscapedPath()
 	}
 	s := e.Scheme() + "://" + place
+	if name, ok := e.Inherited(); ok {
+		place = url.PathEscape(name)
+	}
 	if e.query != "" {
 		s += "?" + e.query
 	}

@@ -28,6 +28,8 @@ func TestParse(t *testing.T) {
 		shown    string // "" is url
 	}{
 		{url: "oneline://localhost:5001", protocol: oneline.Protocol{EOL: "\n"}, addr: "localhost:5001"},
+		{url: "oneline+fd://psu", protocol: oneline.Protocol{EOL: "\n"}, addr: "fd:psu"},
+		{url: "oneline+fd+tls://a%20b", protocol: oneline.Protocol{EOL: "\n"}, tls: true, addr: "fd:a b", shown: "oneline+tls+fd://a%20b"},
 		{url: "oneline://:0", protocol: oneline.Protocol{EOL: "\n"}, addr: ":0"},
 		{url: "oneline://h:5001/", protocol: oneline.Protocol{EOL: "\n"}, addr: "h:5001", shown: "oneline://h:5001"},
 		{url: "oneline://h:05001", protocol: oneline.Protocol{EOL: "\n"}, addr: "h:5001", shown: "oneline://h:5001"},
