@@ -162,8 +162,11 @@ func TestFlawedMachine(t *testing.T) {
 			p := flawed{tinyproto.Protocol{}, new(atomic.Int32), func(m wire.Machine) wire.Machine { f := flaw.f; f.Machine = m; return &f }}
 			srv := &parley.Server{Protocol: p, MaxConns: 1, WhenFull: parley.FullWait,
 				Handler: parley.HandlerFunc(func(ctx context.Context, c *parley.Conn, m parley.Message) error {
-					if m.Text() == "end" {
+					switch m.Text() {
+					case "end":
 						go c.Close()
+						return nil
+					case "x": // without end, and the peer reads no answers
 						return nil
 					}
 					return c.Send(ctx, m)

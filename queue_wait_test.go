@@ -76,6 +76,7 @@ func TestStaysInTheQueue(t *testing.T) {
 		if err := <-got; err != nil {
 			t.Error(err)
 		}
+		synctest.Wait()
 		if s := log.String(); strings.Count(s, "waiting in the queue of the server") != 1 || !strings.Contains(s, "line://") {
 			t.Errorf("the log says %s", s)
 		}
