@@ -103,7 +103,7 @@ func talkTo(t *testing.T, d *parley.Dialer, run func(original) error) *parley.Co
 // Fifty messages at once to an original that echoes: none is lost. Nor is one
 // where many call at the same time.
 //
-// Verifies: RUNTIME-63
+// Verifies: RUNTIME-63, TINYPROTO-25
 func TestTurnsWithAnOriginal(t *testing.T) {
 	bubble(t, "in a row", func(t *testing.T) {
 		c := talkTo(t, &parley.Dialer{}, func(o original) error { return o.echo(1) })
@@ -236,7 +236,7 @@ func TestTurnTime(t *testing.T) {
 
 // What is broadcast takes turns too, and a server's pushes.
 //
-// Verifies: RUNTIME-63
+// Verifies: RUNTIME-63, TINYPROTO-25
 func TestTurnsOfAServer(t *testing.T) {
 	bubble(t, "broadcast", func(t *testing.T) {
 		l := newMemory()
