@@ -221,10 +221,10 @@ func (e Endpoint) String() string {
 	if port, ok := e.Serial(); ok {
 		place = (&url.URL{Path: port}).EscapedPath()
 	}
-	s := e.Scheme() + "://" + place
 	if name, ok := e.Inherited(); ok {
 		place = url.PathEscape(name)
 	}
+	s := e.Scheme() + "://" + place
 	if e.query != "" {
 		s += "?" + e.query
 	}
