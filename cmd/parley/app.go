@@ -69,6 +69,9 @@ func (a *app) setup(cmd *cobra.Command) error {
 	if a.timeout < 0 {
 		return usagef("--timeout %v: want more than 0", a.timeout)
 	}
+	if f := cmd.Flags().Lookup("half-close"); f != nil && a.limits.halfClose <= 0 {
+		return usagef("--half-close %v: want more than 0", a.limits.halfClose)
+	}
 	a.log = newLogger(a.stderr, a.verbose)
 	return nil
 }

@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -42,7 +41,7 @@ func (o *execOptions) add(cmd *cobra.Command) {
 	f.StringVar(&o.format, "format", "lines", "with --exec: how messages are written, `FORMAT`: lines, jsonl")
 	f.IntVar(&o.maxProcs, "max-procs", 64, "with --exec: at most `N` programs at a time")
 	f.IntVar(&o.maxProcsOfAddr, "max-procs-per-addr", 0, "with --exec: at most `N` of them for one address (default half of --max-procs)")
-	f.DurationVar(&o.grace, "grace", 2*time.Second, "with --exec: give a program `TIME` to end by itself when its input has ended, before SIGTERM, and at most 0.6s more before SIGKILL")
+	f.DurationVar(&o.grace, "grace", 2*time.Second, "with --exec: give a program `TIME` to end by itself when its client has gone or the server ends, before SIGTERM, and at most 0.6s more before SIGKILL")
 	f.StringArrayVar(&o.env, "env", nil, "with --exec: hand on the environment variable `NAME`, or set NAME=VALUE")
 	cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{"lines", "jsonl"}, cobra.ShellCompDirectiveNoFileComp))
 }
@@ -67,10 +66,12 @@ type executor struct {
 	slots *program.Slots
 	says  program.Stderr
 	quiet sync.Once // one warning is enough
+	// ending is closed when the server begins to end.
+	ending <-chan struct{}
 }
 
 // execMode returns the mode of serve --exec.
-func (a *app) execMode(o execOptions) (serveMode, error) {
+func (a *app) execMode(ctx context.Context, o execOptions) (serveMode, error) {
 	words, err := splitWords(o.command)
 	if err != nil {
 		return serveMode{}, usagef("--exec: %w", err)
@@ -90,7 +91,7 @@ func (a *app) execMode(o execOptions) (serveMode, error) {
 	case o.grace < 0:
 		return serveMode{}, usagef("--grace %v: want 0 or more", o.grace)
 	}
-	x := &executor{a: a, o: o, words: words, env: environment(o.env), slots: program.NewSlots(o.maxProcs, o.maxProcsOfAddr)}
+	x := &executor{a: a, o: o, words: words, env: environment(o.env), slots: program.NewSlots(o.maxProcs, o.maxProcsOfAddr), ending: ctx.Done()}
 	if o.shared {
 		s := &sharedExecutor{executor: x}
 		return serveMode{serve: s.serve, end: s.end}, nil
@@ -124,14 +125,6 @@ func environment(more []string) []string {
 	return env // of two values of a name the later one counts
 }
 
-// client is the program of a connection, with what has been written to it.
-type client struct {
-	*program.Program
-	source *program.Source
-	fed    atomic.Uint64 // messages
-	all    atomic.Uint64 // so many there are, once the client's stream has ended; 0: it has not
-}
-
 // open starts the program of a new connection.
 func (x *executor) open(c *parley.Conn, url string) error {
 	if err := x.slots.Take(c.RemoteAddr()); err != nil {
@@ -149,7 +142,9 @@ func (x *executor) open(c *parley.Conn, url string) error {
 		x.slots.Give(c.RemoteAddr())
 		return err
 	}
-	c.SetValue(&client{Program: p, source: p.Input.NewSource()})
+	cl := &client{Program: p, source: p.Input.NewSource()}
+	c.SetValue(cl)
+	go x.follow(c, cl, c.PeerClosed())
 	return nil
 }
 
@@ -194,7 +189,14 @@ func (x *executor) ServeMessage(ctx context.Context, c *parley.Conn, m parley.Me
 	if err != nil {
 		return err
 	}
-	return c.Value().(*client).source.Put(ctx, line, x.a.timeout)
+	p := c.Value().(*client)
+	if err := p.source.Put(ctx, line, x.a.timeout); err != nil {
+		return err
+	}
+	if p.feed.message() {
+		p.Input.CloseAfter()
+	}
+	return nil
 }
 
 // lineOf returns the line that tells the program of m.

@@ -34,11 +34,16 @@ const markEnv = "PARLEY_TEST_MARK"
 
 func startExecServer(t *testing.T, grace time.Duration, script string, more ...string) *execServer {
 	t.Helper()
+	return startExecServerAt(t, "tinyproto://127.0.0.1:0", grace, script, more...)
+}
+
+func startExecServerAt(t *testing.T, url string, grace time.Duration, script string, more ...string) *execServer {
+	t.Helper()
 	file := filepath.Join(t.TempDir(), "script")
 	if err := os.WriteFile(file, []byte(script), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	s := &execServer{t: t, mark: file, cmd: exec.Command("parley", "serve", "tinyproto://127.0.0.1:0", "--exec", "sh "+file, "--grace", grace.String(), "--max-message", "1M", "--max-output", "1M", "--env", markEnv+"="+file)}
+	s := &execServer{t: t, mark: file, cmd: exec.Command("parley", "serve", url, "--exec", "sh "+file, "--grace", grace.String(), "--max-message", "1M", "--max-output", "1M", "--env", markEnv+"="+file)}
 	s.cmd.Args = append(s.cmd.Args, more...)
 	stderr, err := s.cmd.StderrPipe()
 	if err == nil {
@@ -53,7 +58,7 @@ func startExecServer(t *testing.T, grace time.Duration, script string, more ...s
 		if err != nil {
 			t.Fatal(err)
 		}
-		if m := regexp.MustCompile(`^listening on tinyproto://(\S+)`).FindStringSubmatch(line); m != nil {
+		if m := regexp.MustCompile(`^listening on \w+://(\S+)`).FindStringSubmatch(line); m != nil {
 			s.addr = m[1]
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/cmd/parley/internal/due"
 	"github.com/parley-net/parley/cmd/parley/internal/endpoint"
 	"github.com/parley-net/parley/cmd/parley/internal/program"
 )
@@ -26,6 +27,16 @@ type sharedExecutor struct {
 	conns map[uint64]*parley.Conn
 }
 
+// sharer is a connection of a shared program.
+type sharer struct {
+	source *program.Source
+	feed   feed
+	due    due.Answers
+
+	mu   sync.Mutex // so that the program is told in order
+	gone bool       // the connection has ended
+}
+
 func (s *sharedExecutor) serve(e *endpoint.Endpoint, srv *parley.Server) error {
 	if s.srv != nil {
 		return usagef("--shared serves one URL: connections of several could not be told apart")
@@ -36,7 +47,15 @@ func (s *sharedExecutor) serve(e *endpoint.Endpoint, srv *parley.Server) error {
 		if err != nil {
 			return err
 		}
-		return c.Value().(*program.Source).Put(ctx, line, s.a.timeout)
+		sh := c.Value().(*sharer)
+		sh.due.Asked()
+		if err := sh.source.Put(ctx, line, s.a.timeout); err != nil {
+			return err
+		}
+		if sh.feed.message() {
+			s.ended(c, sh)
+		}
+		return nil
 	})
 	srv.Hooks.OnOpen = s.opened
 	srv.Hooks.OnClose = func(c *parley.Conn, _ error) { s.closed(c) }
@@ -79,27 +98,54 @@ func (s *sharedExecutor) opened(ctx context.Context, c *parley.Conn) error {
 	if err != nil {
 		return err
 	}
-	source := s.p.Input.NewSource()
-	c.SetValue(source)
+	sh := &sharer{source: s.p.Input.NewSource()}
+	c.SetValue(sh)
 	s.mu.Lock()
 	s.conns[c.ID()] = c
 	s.mu.Unlock()
-	if err = source.Put(ctx, line, s.a.timeout); err != nil {
+	if err = sh.source.Put(ctx, line, s.a.timeout); err != nil {
 		s.forget(c)
 		c.SetValue(nil)
+		return err
 	}
-	return err
+	go s.follow(c, sh, c.PeerClosed())
+	return nil
+}
+
+// follow waits until the client has ended its stream.
+func (s *sharedExecutor) follow(c *parley.Conn, sh *sharer, left <-chan struct{}) {
+	<-left
+	if sh.feed.end(c.Stats().MessagesIn) {
+		s.ended(c, sh)
+	}
+}
+
+// ended tells the program that it has all that a client had to say. The connection
+// stays until the client has been answered, or the program wants it closed.
+func (s *sharedExecutor) ended(c *parley.Conn, sh *sharer) {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if sh.gone {
+		return
+	}
+	if line, err := s.event(c, "end"); err == nil {
+		sh.source.PutAtOnce(line)
+	}
+	sh.due.End(c.Stats().MessagesIn, func() { s.answers.Close(c) })
 }
 
 // closed tells the program that a connection has ended.
 func (s *sharedExecutor) closed(c *parley.Conn) {
 	s.forget(c)
-	source, ok := c.Value().(*program.Source)
+	sh, ok := c.Value().(*sharer)
 	if !ok {
 		return // it was not told of it
 	}
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	sh.gone = true
 	if line, err := s.event(c, "close"); err == nil {
-		source.PutAtOnce(line)
+		sh.source.PutAtOnce(line)
 	}
 }
 
@@ -109,41 +155,65 @@ func (s *sharedExecutor) forget(c *parley.Conn) {
 	delete(s.conns, c.ID())
 }
 
-// event is the line that tells the program that a connection opens or closes.
+// event is the line that tells the program that a connection opens or closes, or that
+// its client says nothing more.
 func (s *sharedExecutor) event(c *parley.Conn, what string) ([]byte, error) {
 	now := time.Now()
 	return record{TS: &now, Conn: c.ID(), Dir: what, Proto: c.Protocol().Name()}.appendLine(nil)
 }
 
-// answer sends a line of the program to the connection it names, or to all.
+// answer sends a line of the program to the connection it names, or to all, or closes
+// the connection.
 func (s *sharedExecutor) answer(line []byte) {
 	r, err := parseRecord(line)
-	if err != nil {
-		s.p.NotSent(line, err)
-		return
-	}
-	m, err := r.message()
-	if err == nil && r.Conn == 0 {
-		err = s.answers.Broadcast(m, func(except ...*parley.Conn) error {
-			_, err := s.srv.Broadcast(m, except...)
-			return err
-		})
-	} else if err == nil {
-		err = s.send(r.Conn, m)
+	var m parley.Message
+	switch {
+	case err != nil:
+	case r.isClose():
+		var c *parley.Conn
+		if c, err = s.conn(r.Conn); err == nil {
+			s.answers.Close(c)
+		}
+	default:
+		if m, err = r.message(); err == nil {
+			err = s.send(r.Conn, m)
+		}
 	}
 	if err != nil {
 		s.p.NotSent(line, err)
 	}
 }
 
-// send sends m to one connection.
+// isClose reports whether a record of the program asks for the end of a connection.
+func (r record) isClose() bool {
+	return r.Dir == "close" && r.Conn != 0 && r.Text == nil && r.B64 == nil && r.JSON == nil
+}
+
+// send sends m to one connection, or to all if id is 0.
 func (s *sharedExecutor) send(id uint64, m parley.Message) error {
-	s.mu.Lock()
-	c := s.conns[id]
-	s.mu.Unlock()
-	if c == nil {
-		return fmt.Errorf("there is no connection %d", id)
+	if id == 0 {
+		return s.answers.Broadcast(m, func(except ...*parley.Conn) error {
+			_, err := s.srv.Broadcast(m, except...)
+			return err
+		})
+	}
+	c, err := s.conn(id)
+	if err != nil {
+		return err
 	}
 	s.answers.Send(c, m)
+	if sh, ok := c.Value().(*sharer); ok {
+		sh.due.Answered()
+	}
 	return nil
+}
+
+// conn returns the connection with a number.
+func (s *sharedExecutor) conn(id uint64) (*parley.Conn, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c := s.conns[id]; c != nil {
+		return c, nil
+	}
+	return nil, fmt.Errorf("there is no connection %d", id)
 }

@@ -16,7 +16,7 @@ import (
 // limitFlags bound what a peer may use.
 type limitFlags struct {
 	maxMessage, maxOutput    size
-	idle                     time.Duration
+	idle, halfClose          time.Duration
 	maxConns, maxConnsOfAddr int
 	drain                    time.Duration
 }
@@ -38,6 +38,7 @@ func (a *app) serverLimitFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.IntVar(&a.limits.maxConns, "max-conns", 0, "at most `N` connections on each URL (default 10000; oneline serves 1)")
 	f.IntVar(&a.limits.maxConnsOfAddr, "max-conns-per-addr", 256, "at most `N` of them from one address")
+	f.DurationVar(&a.limits.halfClose, "half-close", 30*time.Second, "answer a client that has ended its stream for at most `TIME` more")
 	f.DurationVar(&a.limits.drain, "drain", 10*time.Second, "wait at most `TIME` at the end for what is under way")
 }
 
@@ -61,10 +62,10 @@ func clientCount(n int) string {
 	return plural(n, "client")
 }
 
-// timeouts returns the timeouts that --timeout and --idle ask for.
+// timeouts returns the timeouts that --timeout, --idle and --half-close ask for.
 func (a *app) timeouts() parley.Timeouts {
 	t := a.timeout
-	return parley.Timeouts{Dial: t, Handshake: t, Answer: t, Write: t, Close: t, Linger: min(t, time.Second), Idle: a.limits.idle}
+	return parley.Timeouts{Dial: t, Handshake: t, Answer: t, Write: t, Close: t, Linger: min(t, time.Second), Idle: a.limits.idle, HalfClose: a.limits.halfClose}
 }
 
 // size is a number of bytes as a flag: 4096, 64K, 1.5MiB, 2G.

@@ -2,13 +2,13 @@ package main
 
 import (
 	"context"
-	"github.com/parley-net/parley/oneline"
 	"net"
 
 	"github.com/spf13/cobra"
 
 	"github.com/parley-net/parley"
 	"github.com/parley-net/parley/cmd/parley/internal/endpoint"
+	"github.com/parley-net/parley/oneline"
 	"github.com/parley-net/parley/serpy"
 )
 
@@ -51,9 +51,11 @@ one, or "stdbuf -oL" in front of it helps; Python is told by PYTHONUNBUFFERED=1.
 --format jsonl the lines are JSON, with
 types, bytes in base64 and oneline's invalid flag. What it writes to standard
 error goes to the log, at most 100 lines a second of all programs. A line it prints may be as
-long as a message of --max-message, 16 MiB without it. When the connection ends,
-its standard input is closed; if it has not ended after --grace it gets SIGTERM,
-and after the same time again, at most 0.6s, SIGKILL, together with all that it
+long as a message of --max-message, 16 MiB without it. When the client ends its
+stream (as printf | ncat does), its standard input is closed behind the last message;
+what it prints then still leaves, for at most --half-close. When the client has gone,
+or the server ends, it gets SIGTERM if it has not ended after --grace, and after the
+same time again, at most 0.6s, SIGKILL, together with all that it
 has started, except what has left its process group (setsid, a daemon). On
 oneline it must not speak before the first command.
 
@@ -61,8 +63,11 @@ A server that is killed takes its programs with it on Linux, not what these have
 started. Half of --max-procs is for others than one address.
 
 With --shared one program serves all connections: "conn" in the lines it gets is
-the connection, "dir" is open, in or close; a line of its own goes to the
-connection that "conn" names, without one to all. It reads them in turns: a
+the connection, "dir" is open, in, end or close; a line of its own goes to the
+connection that "conn" names, without one to all, and {"conn":1,"dir":"close"} closes
+connection 1. After "end" the client says nothing more: its connection closes when
+each of its messages has a line, and no more have come for twice as long as the
+slowest took, at the latest after --half-close. It reads them in turns: a
 connection that has 64 KiB waiting for it is not read. Whoever leaves more than 8
 MiB of its answers untaken is cut; others do not wait for that. A line that is
 too long is lost, not the program.
@@ -152,7 +157,7 @@ func (a *app) serveMode(ctx context.Context, o serveOptions, places []endpoint.E
 		r := &relay{closeSlow: o.closeSlow}
 		return serveMode{serve: r.serve}, nil
 	case o.exec.command != "":
-		return a.execMode(o.exec)
+		return a.execMode(ctx, o.exec)
 	case o.replies.file != "":
 		return a.repliesMode(o.replies, places)
 	case o.files.dir != "":

@@ -36,7 +36,8 @@ type Answers struct {
 // outbox holds what is under way to one connection.
 type outbox struct {
 	waiting []parley.Message
-	held    int // bytes
+	held    int  // bytes
+	closing bool // the connection is to be closed behind them
 }
 
 // sizeOf is what m takes while it waits.
@@ -66,6 +67,17 @@ func (a *Answers) Send(c *parley.Conn, m parley.Message) {
 	}
 }
 
+// Close closes c when all that was sent to it before has left.
+func (a *Answers) Close(c *parley.Conn) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if box := a.by[c]; box != nil {
+		box.closing = true
+	} else {
+		go c.Close()
+	}
+}
+
 // Broadcast sends m to those of whom nothing is under way by all, and to the
 // others after that; all gets the connections to leave out.
 func (a *Answers) Broadcast(m parley.Message, all func(except ...*parley.Conn) error) error {
@@ -90,6 +102,9 @@ func (a *Answers) deliver(c *parley.Conn, box *outbox) {
 				delete(a.by, c)
 			}
 			a.mu.Unlock()
+			if box.closing {
+				c.Close()
+			}
 			return
 		}
 		m := box.waiting[0]

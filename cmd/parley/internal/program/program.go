@@ -47,6 +47,7 @@ type Program struct {
 	quiet   *time.Timer
 	lost    lost
 
+	ending sync.Once      // End
 	output sync.WaitGroup // those who read what it prints
 	exited chan struct{}  // closed when it, not what it has started, has ended
 	over   chan struct{}  // closed when all it has printed is through too
@@ -239,7 +240,9 @@ func (p *Program) Status() error { return p.status }
 
 // End makes the program end: by the end of its input, by SIGTERM, by SIGKILL.
 // It returns when it is over.
-func (p *Program) End() {
+func (p *Program) End() { p.ending.Do(p.end) }
+
+func (p *Program) end() {
 	p.Input.CloseAfter()
 	if !p.exitsIn(p.Grace) {
 		terminateGroup(p.Cmd)
