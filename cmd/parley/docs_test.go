@@ -29,7 +29,7 @@ import (
 //
 // Ports are replaced with free ones. A page with a Python program that imports
 // an original needs PARLEY_PEERS.
-var taskPages = []string{"ask-an-instrument.md", "serve-a-device.md", "mock-an-instrument.md", "move-files.md", "watch-a-session.md", "talk-to-python.md"}
+var taskPages = []string{"ask-an-instrument.md", "serve-a-device.md", "mock-an-instrument.md", "move-files.md", "watch-a-session.md", "find-it-again.md", "talk-to-python.md"}
 
 func TestTaskPages(t *testing.T) {
 	for _, name := range taskPages {
