@@ -51,6 +51,9 @@ has no confirmations, when it is on its way.
 On tinyproto, on either side, the bridge takes turns, as "parley send" does, as
 an original peer does not survive that messages cross; --ahead does without.
 
+A client that has ended its stream still gets its answers: until each of its messages
+has one and no more come, at the latest after --half-close.
+
 With --reconnect clients stay when TARGET is lost, and what they send waits for
 it, at most as long as --timeout.
 

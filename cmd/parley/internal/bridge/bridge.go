@@ -112,6 +112,7 @@ func (b *Bridge) open(ctx context.Context, c *parley.Conn) error {
 		return err
 	}
 	c.SetValue(p)
+	c.PeerClosed() // so that it stays open for answers
 	b.accept()
 	go p.serveClient()
 	return nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"github.com/parley-net/parley/serpy"
 	"io"
 	"log/slog"
 	"strings"
@@ -13,6 +12,8 @@ import (
 	"unicode"
 
 	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/cmd/parley/internal/due"
+	"github.com/parley-net/parley/serpy"
 	"github.com/parley-net/parley/wire"
 )
 
@@ -24,6 +25,7 @@ type pair struct {
 	target peer
 	conn   func(context.Context) (*parley.Conn, error) // that of the target, now
 	desk   *desk                                       // nil unless the clients are spoken to in answer only
+	due    due.Answers                                 // to the client
 	ended  chan struct{}
 
 	mu    sync.Mutex
@@ -83,7 +85,9 @@ func (p *pair) configure(d *parley.Dialer) error {
 
 // serveClient carries the client's messages to the target until it has left.
 func (p *pair) serveClient() {
-	p.receive(p.client, p.up)
+	if err := p.receive(p.client, p.up); errors.Is(err, parley.ErrPeerClosed) {
+		p.awaitAnswers()
+	}
 	p.client.Close()
 	p.target.Close()
 	p.mu.Lock()
@@ -91,6 +95,21 @@ func (p *pair) serveClient() {
 	p.mu.Unlock()
 	p.loops.Wait()
 	close(p.ended)
+}
+
+// awaitAnswers waits until a client that has ended its stream, and may still read, has
+// its answers: not longer than its connection stays open.
+func (p *pair) awaitAnswers() {
+	asked := p.client.Stats().MessagesIn
+	if p.desk != nil && p.desk.answers >= 0 {
+		asked *= uint64(p.desk.answers)
+	}
+	answered := make(chan struct{})
+	p.due.End(asked, sync.OnceFunc(func() { close(answered) }))
+	select {
+	case <-answered:
+	case <-p.client.Context().Done(): // it has said goodbye, or is gone
+	}
 }
 
 // serveTarget carries the target's messages to the client until c, a connection
@@ -158,6 +177,9 @@ func (p *pair) nextStream(c *parley.Conn, carry func(parley.Message) error) erro
 	if err := to.SendStream(to.Context(), s.Size(), s); err != nil {
 		return p.noted(c, err)
 	}
+	if c != p.client {
+		p.due.Answered()
+	}
 	return lost(c, s.Close())
 }
 
@@ -186,6 +208,7 @@ func (p *pair) noted(c *parley.Conn, err error) error {
 
 // up carries a message of the client to the target.
 func (p *pair) up(m parley.Message) error {
+	p.due.Asked()
 	if p.desk != nil {
 		return p.command(m)
 	}
@@ -235,6 +258,7 @@ func (p *pair) down(c *parley.Conn, m parley.Message) error {
 		}
 		defer p.desk.answered()
 	}
+	defer p.due.Answered()
 	err := p.answer(c, m)
 	if errors.Is(err, parley.ErrNotRepresentable) {
 		if lines := p.b.lines(m); len(lines) > 1 { // one by one
@@ -305,6 +329,7 @@ func isSenders(err error) bool {
 // tell sends a oneline client an error as a line. Bridge.Timeout may be over
 // already; that of the connection's writes bounds it.
 func (p *pair) tell(err error) {
+	defer p.due.Answered()
 	p.client.Send(p.client.Context(), parley.Text(errorLine(err))) // if that fails the client has gone
 }
 
