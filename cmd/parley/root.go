@@ -16,6 +16,7 @@ import (
 // file of its own and name it here.
 var commands = []func(*app) *cobra.Command{
 	askCmd,
+	doctorCmd,
 	sendCmd,
 	connectCmd,
 	chatCmd,
