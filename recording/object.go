@@ -3,32 +3,79 @@ package recording
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"math"
 	"math/big"
 	"strconv"
 	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/parley-net/parley/serpy/pickle"
 )
 
 // FromJSON returns the value of a JSON text as package pickle has it. The
-// order of an object's members is kept.
+// order of an object's members is kept. A text that would come back as another one
+// is an error: one with a key twice, with half of a surrogate pair, with bytes that
+// are no UTF-8, or with a number that no float is.
 func FromJSON(text []byte) (any, error) {
+	if err := carriable(text); err != nil {
+		return nil, err
+	}
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.UseNumber()
-	v, err := jsonValue(d)
-	if err == nil {
-		if _, end := d.Token(); end != io.EOF {
-			err = errors.New("more than one JSON value")
+	return jsonValue(d)
+}
+
+// carriable returns an error if text is no JSON, or has strings that Go's decoder
+// would change.
+func carriable(text []byte) error {
+	if err := json.Unmarshal(text, new(json.RawMessage)); err != nil {
+		for _, word := range []string{"NaN", "Infinity"} {
+			if bytes.Contains(text, []byte(word)) {
+				return fmt.Errorf("%w (JSON has no %s)", err, word)
+			}
+		}
+		return err
+	}
+	for i := 0; i < len(text); {
+		if text[i] == '\\' && text[i+1] == 'u' { // what escapes has its length, as the text is JSON
+			n := escaped(text[i:])
+			if n == 0 {
+				return fmt.Errorf("byte %d: %s is half of a surrogate pair, which is no character", i, text[i:i+6])
+			}
+			i += n
+			continue
+		}
+		r, n := utf8.DecodeRune(text[i:])
+		if r == utf8.RuneError && n == 1 {
+			return fmt.Errorf("byte %d: %#02x is no UTF-8", i, text[i])
+		}
+		if i += n; r == '\\' {
+			i++
 		}
 	}
-	if err == io.EOF {
-		err = io.ErrUnexpectedEOF
+	return nil
+}
+
+// escaped returns the length of the \u escape, or the pair of them, that begins
+// text; 0 if it is half a pair.
+func escaped(text []byte) int {
+	unit := func(b []byte) rune {
+		if len(b) < 6 || b[0] != '\\' || b[1] != 'u' {
+			return 0
+		}
+		n, _ := strconv.ParseUint(string(b[2:6]), 16, 16)
+		return rune(n)
 	}
-	return v, err
+	first := unit(text)
+	switch {
+	case !utf16.IsSurrogate(first):
+		return 6
+	case utf16.DecodeRune(first, unit(text[6:])) != utf8.RuneError:
+		return 12
+	}
+	return 0
 }
 
 func jsonValue(d *json.Decoder) (any, error) {
@@ -52,27 +99,37 @@ func jsonValue(d *json.Decoder) (any, error) {
 			_, err = d.Token()
 			return list, err
 		}
-		dict := &pickle.Dict{}
-		for d.More() {
-			key, err := d.Token()
-			if err != nil {
-				return nil, err
-			}
-			v, err := jsonValue(d)
-			if err != nil {
-				return nil, err
-			}
-			dict.Pairs = append(dict.Pairs, pickle.Pair{Key: key, Value: v})
-		}
-		_, err = d.Token()
-		return dict, err
+		return jsonDict(d)
 	}
 	return t, nil
 }
 
+// jsonDict returns the object whose brace has been read.
+func jsonDict(d *json.Decoder) (any, error) {
+	dict, seen := &pickle.Dict{}, make(map[string]bool)
+	for d.More() {
+		t, err := d.Token()
+		if err != nil {
+			return nil, err
+		}
+		key := t.(string) // nothing else can be there in JSON
+		if seen[key] {
+			return nil, fmt.Errorf("byte %d: the key %q is there twice: an object has one value for it", d.InputOffset(), key)
+		}
+		seen[key] = true
+		v, err := jsonValue(d)
+		if err != nil {
+			return nil, err
+		}
+		dict.Pairs = append(dict.Pairs, pickle.Pair{Key: key, Value: v})
+	}
+	_, err := d.Token()
+	return dict, err
+}
+
 func jsonNumber(s string) (any, error) {
 	if strings.ContainsAny(s, ".eE") {
-		return strconv.ParseFloat(s, 64)
+		return jsonFloat(s)
 	}
 	i, ok := new(big.Int).SetString(s, 10)
 	switch {
@@ -82,6 +139,29 @@ func jsonNumber(s string) (any, error) {
 		return i.Int64(), nil
 	}
 	return i, nil
+}
+
+// jsonFloat returns the float that s writes: the one whose shortest decimal is the
+// same number.
+func jsonFloat(s string) (any, error) {
+	f, err := strconv.ParseFloat(s, 64)
+	if err != nil {
+		return nil, fmt.Errorf("%s is out of a float's range, up to 1.8e308", s)
+	}
+	mantissa, _, _ := strings.Cut(strings.ToLower(s), "e")
+	if f == 0 && strings.ContainsAny(mantissa, "123456789") {
+		return nil, fmt.Errorf("%s is too near to 0 for a float, which has 5e-324 and more", s)
+	}
+	if f == 0 { // its exponent may be of any size
+		return f, nil
+	}
+	short := strconv.FormatFloat(f, 'g', -1, 64)
+	want, ok := new(big.Rat).SetString(s)
+	have, _ := new(big.Rat).SetString(short)
+	if !ok || want.Cmp(have) != 0 {
+		return nil, fmt.Errorf("%s has more digits than a float, it would become %s", s, short)
+	}
+	return f, nil
 }
 
 // ToJSON returns v, a value as package pickle has it, as JSON, if JSON can

@@ -61,8 +61,14 @@ const noConfig = "parley-no-config"
 
 // setup runs when the flags have been read, before the command.
 func (a *app) setup(cmd *cobra.Command) error {
+	if err := fileFlags(cmd); err != nil {
+		return err
+	}
 	if cmd.Annotations[noConfig] == "" {
 		if err := a.applyConfig(cmd); err != nil {
+			return err
+		}
+		if err := fileFlags(cmd); err != nil { // those of a profile
 			return err
 		}
 	}

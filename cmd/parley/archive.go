@@ -176,7 +176,13 @@ export" gives it back byte for byte. "-" is standard input.`,
 
 func (a *app) imports(ctx context.Context, path string, files []string) error {
 	// A file that is not there makes no store.
+	if err := fileName("the store", path); err != nil {
+		return err
+	}
 	for _, name := range files {
+		if err := streamName("a recording", name); err != nil {
+			return err
+		}
 		if _, err := os.Stat(name); err != nil && name != "-" {
 			return usageError{err}
 		}
@@ -238,6 +244,9 @@ Without --session the sessions are listed.`,
 			if !slices.Contains(archive.Formats, format) {
 				return usagef("--to %q: want %s", format, strings.Join(archive.Formats, ", "))
 			}
+			if out == "-" { // as without it
+				out = ""
+			}
 			return a.export(cmd.Context(), args[0], session, format, out, force)
 		},
 	}
@@ -245,7 +254,7 @@ Without --session the sessions are listed.`,
 	f.SortFlags = false
 	f.Int64Var(&session, "session", 0, "the session `N`")
 	f.StringVar(&format, "to", "jsonl", "the `FORMAT`: "+strings.Join(archive.Formats, ", "))
-	f.StringVarP(&out, "output", "o", "", "write to `FILE`")
+	f.StringVarP(&out, "output", "o", "", "write to `FILE`, - is standard output (default)")
 	f.BoolVar(&force, "force", false, "overwrite it")
 	cmd.RegisterFlagCompletionFunc("to", cobra.FixedCompletions(archive.Formats, cobra.ShellCompDirectiveNoFileComp))
 	return cmd

@@ -70,6 +70,9 @@ func fingerprintCmd(a *app) *cobra.Command {
 		Example: "  parley cert fingerprint cert.pem",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
+			if err := fileName("the certificate", args[0]); err != nil {
+				return err
+			}
 			b, err := os.ReadFile(args[0])
 			if err != nil {
 				return err

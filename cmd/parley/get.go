@@ -41,6 +41,9 @@ that is there is not replaced without --force.`,
 }
 
 func (a *app) get(ctx context.Context, o filesOptions, from []string, to string) error {
+	if err := fileName("the file", to); err != nil {
+		return err
+	}
 	info, err := os.Stat(to)
 	intoFolder := err == nil && info.IsDir() || strings.HasSuffix(to, "/") || strings.HasSuffix(to, string(filepath.Separator))
 	if len(from) > 1 && !intoFolder {

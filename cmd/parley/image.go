@@ -118,6 +118,9 @@ func (a *app) image(ctx context.Context, e endpoint.Endpoint, o imageOptions) er
 	}
 	cam := &camera{a: a, every: o.every, shape: shape}
 	for _, ask := range o.ask {
+		if ask == "-" {
+			return usagef("--ask -: standard input can't be used here; text:- sends a -")
+		}
 		m, err := parseMessage(ask, "text")
 		if err != nil {
 			return usageError{fmt.Errorf("--ask: %w", err)}

@@ -53,6 +53,9 @@ func (a *app) put(ctx context.Context, o filesOptions, locals []string, to strin
 	}
 	var files []file
 	for _, local := range locals {
+		if err := fileName("the file", local); err != nil {
+			return err
+		}
 		info, err := os.Stat(local)
 		if err != nil {
 			return err

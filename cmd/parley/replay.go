@@ -36,7 +36,8 @@ func replayCmd(a *app) *cobra.Command {
 		Use:   "replay FILE|DB#N (--as-server URL | --as-client URL)",
 		Short: "Play a recorded session: as a mock instrument or a mock client",
 		Long: `Plays one side of a session that "parley tap --record" has kept, or that was
-written by hand; see "parley help recordings". DB#N is the session N of a store.
+written by hand; see "parley help recordings". DB#N is the session N of a store, - is
+standard input.
 
 --as-server listens: the first connection gets what the first recorded one got,
 and so on, and must ask the same in the same order. It ends with exit code 0
@@ -145,17 +146,25 @@ func (s *step) isEnd(dir recording.Dir) bool {
 	return false
 }
 
-// readEntries reads a recording: a file, or DB#N, a session of a store.
+// readEntries reads a recording: a file, - for standard input,
+// or DB#N, a session of a store.
 func (a *app) readEntries(ctx context.Context, file string) ([]recording.Entry, error) {
 	if entries, ok, err := storedSession(ctx, file); ok {
 		return entries, err
 	}
-	f, err := os.Open(file)
-	if err != nil {
+	if err := streamName("the recording", file); err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	entries, err := recording.Read(file, f)
+	in := a.stdin
+	if file != "-" {
+		f, err := os.Open(file)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		in = f
+	}
+	entries, err := recording.Read(file, in)
 	if errors.As(err, new(*recording.UnfinishedError)) {
 		a.log.Warn(err.Error())
 		err = nil

@@ -32,8 +32,11 @@ func TestMain(m *testing.M) {
 	})
 }
 
-func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{
+func TestScripts(t *testing.T) { testscript.Run(t, scriptParams()) }
+
+// scriptParams is how the scripts run.
+func scriptParams() testscript.Params {
+	return testscript.Params{
 		Dir:   "testdata/script",
 		Setup: setupScript,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -51,7 +54,7 @@ func TestScripts(t *testing.T) {
 		ContinueOnError:     true,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
-	})
+	}
 }
 
 // scriptCondition knows [ipv6].

@@ -176,6 +176,9 @@ func (a *app) send(ctx context.Context, e endpoint.Endpoint, args []string, o se
 func sayFirst(d *parley.Dialer, preamble []string, kind string) error {
 	var messages []parley.Message
 	for _, p := range preamble {
+		if p == "-" {
+			return usagef("--preamble -: standard input can't be used here; text:- sends a -")
+		}
 		m, err := parseMessage(p, kind)
 		if err != nil {
 			return err
