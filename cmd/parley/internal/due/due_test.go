@@ -22,6 +22,7 @@ func TestAnswers(t *testing.T) {
 			for range 5 { // more than one line is an answer
 				a.Answered()
 				time.Sleep(max(slow, MinPause-time.Millisecond))
+				synctest.Wait()
 				if !ended.IsZero() {
 					t.Fatal("over too early")
 				}
@@ -29,6 +30,7 @@ func TestAnswers(t *testing.T) {
 			a.Answered()
 			last := time.Now()
 			time.Sleep(time.Minute)
+			synctest.Wait()
 			if got, want := ended.Sub(last), 2*max(slow, MinPause-time.Millisecond); got != want {
 				t.Errorf("over after %v, want %v", got, want)
 			}
@@ -46,6 +48,7 @@ func TestMissingAnswer(t *testing.T) {
 		a.End(2, func() { over = true })
 		a.Answered()
 		time.Sleep(time.Hour)
+		synctest.Wait()
 		if over {
 			t.Error("over, and one answer is missing")
 		}
