@@ -64,7 +64,7 @@ func TestConsoleMistakes(t *testing.T) {
 		"/quit now":  "no command /quit now",
 		"/mode 1":    "only serpy has modes",
 		"/":          "no command /",
-		"json:[1,":   "unexpected EOF",
+		"json:[1,":   "unexpected end of JSON input",
 		"b64:=":      "base64",
 		"float:much": "want a number",
 	} {
