@@ -165,7 +165,7 @@ func TestExecBadPrograms(t *testing.T) {
 		{"prints a line without an end", "echo ready; exec tr '\\0' x </dev/zero", "ready", true, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := startExecServer(t, grace, tt.script)
+			s := startExecServer(t, grace, tt.script, "--half-close", grace.String())
 			var open []*parley.Conn
 			for range conns {
 				d := parley.Dialer{Protocol: tinyproto.Protocol{}, Limits: parley.Limits{MaxQueue: queue}}

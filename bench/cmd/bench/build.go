@@ -98,7 +98,7 @@ func (b *built) programs(ctx context.Context) error {
 }
 
 func moduleFolder(ctx context.Context) (string, error) {
-	out, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}").Output()
+	out, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/parley-net/parley/bench").Output()
 	if err != nil {
 		return "", fmt.Errorf("run bench inside its module's folder: %w", err)
 	}

@@ -176,6 +176,8 @@ func (in *Input) write() {
 		in.mu.Lock()
 		if err != nil {
 			in.close() // it does not want any more
+		}
+		if in.closed { // perhaps by another meanwhile: nothing has a turn any more
 			break
 		}
 		in.read = time.Now()

@@ -174,3 +174,33 @@ func TestNotReading(t *testing.T) {
 		synctest.Wait()
 	})
 }
+
+// lateWriter takes a line when it is told to, whatever has happened meanwhile.
+type lateWriter struct{ take chan struct{} }
+
+func (w lateWriter) Write(p []byte) (int, error) { <-w.take; return len(p), nil }
+func (w lateWriter) Close() error                { return nil }
+
+// A program that ends just as it has taken a line: its input is closed while the line is
+// being written, and the write succeeds.
+//
+// Verifies: EXEC-01
+func TestClosedWhileWriting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := lateWriter{make(chan struct{})}
+		in := &Input{w: w}
+		s := in.NewSource()
+		for range 2 {
+			if err := s.Put(t.Context(), []byte("line\n"), 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait()
+		in.Close()
+		close(w.take)
+		synctest.Wait()
+		if err := s.Put(t.Context(), []byte("line\n"), 0); err != nil { // that nobody wants it is no error
+			t.Error(err)
+		}
+	})
+}
