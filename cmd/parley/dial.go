@@ -58,20 +58,9 @@ func (a *app) configure(d *parley.Dialer, e endpoint.Endpoint) (err error) {
 // happened, what had arrived, and what to do. Errors of the connection later
 // on are explained by explain.
 func (a *app) dial(ctx context.Context, e endpoint.Endpoint, d *parley.Dialer) (*parley.Conn, error) {
-	nc, err := a.connect(ctx, e)
+	nc, err := a.secured(ctx, e, d.TLSConfig)
 	if err != nil {
 		return nil, err
-	}
-	if d.TLSConfig != nil {
-		t := tls.Client(nc, withServerName(d.TLSConfig, e))
-		tctx, cancel := bounded(ctx, a.timeout, defaultDial)
-		err := t.HandshakeContext(tctx)
-		cancel()
-		if err != nil {
-			nc.Close()
-			return nil, tlsFault(e, err)
-		}
-		nc = t
 	}
 	h := &heard{Conn: nc}
 	c, err := d.NewConn(ctx, h)
@@ -79,6 +68,22 @@ func (a *app) dial(ctx context.Context, e endpoint.Endpoint, d *parley.Dialer) (
 		return nil, greetingFault(e, h, err)
 	}
 	return c, nil
+}
+
+// secured connects, with TLS if there is a configuration.
+func (a *app) secured(ctx context.Context, e endpoint.Endpoint, config *tls.Config) (net.Conn, error) {
+	nc, err := a.connect(ctx, e)
+	if err != nil || config == nil {
+		return nc, err
+	}
+	t := tls.Client(nc, withServerName(config, e))
+	ctx, cancel := bounded(ctx, a.timeout, defaultDial)
+	defer cancel()
+	if err := t.HandshakeContext(ctx); err != nil {
+		nc.Close()
+		return nil, tlsFault(e, err)
+	}
+	return t, nil
 }
 
 // connect makes the bare connection.

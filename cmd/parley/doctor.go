@@ -149,22 +149,6 @@ func (a *app) doctorTLS(ctx context.Context, e endpoint.Endpoint, nc net.Conn, c
 	return nil
 }
 
-// secured connects, with TLS if there is a configuration.
-func (a *app) secured(ctx context.Context, e endpoint.Endpoint, config *tls.Config) (net.Conn, error) {
-	nc, err := a.connect(ctx, e)
-	if err != nil || config == nil {
-		return nc, err
-	}
-	t := tls.Client(nc, withServerName(config, e))
-	ctx, cancel := bounded(ctx, a.timeout, defaultDial)
-	defer cancel()
-	if err := t.HandshakeContext(ctx); err != nil {
-		nc.Close()
-		return nil, tlsFault(e, err)
-	}
-	return t, nil
-}
-
 // verdict tells what was found, and what to do.
 func (a *app) verdict(e endpoint.Endpoint, f doctor.Finding, known, speak bool) error {
 	const most = 200

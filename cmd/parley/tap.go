@@ -218,20 +218,7 @@ func (a *app) tapDialer(e endpoint.Endpoint) (func(context.Context) (net.Conn, e
 	if err := a.configure(&d, e); err != nil {
 		return nil, err
 	}
-	return func(ctx context.Context) (net.Conn, error) {
-		nc, err := a.connect(ctx, e)
-		if err != nil || d.TLSConfig == nil {
-			return nc, err
-		}
-		t := tls.Client(nc, withServerName(d.TLSConfig, e))
-		ctx, cancel := bounded(ctx, a.timeout, defaultDial)
-		defer cancel()
-		if err := t.HandshakeContext(ctx); err != nil {
-			nc.Close()
-			return nil, tlsFault(e, err)
-		}
-		return t, nil
-	}, nil
+	return func(ctx context.Context) (net.Conn, error) { return a.secured(ctx, e, d.TLSConfig) }, nil
 }
 
 // tapSecure returns what does TLS with a client.
