@@ -316,7 +316,8 @@ func (c *Client) Receive(ctx context.Context) (Message, error) {
 }
 
 // Close ends the connection politely, as Conn.Close does, and stops reconnecting.
-// It returns when that is done, always nil.
+// It returns when that is done, always nil. A Client that waits in the queue of a busy
+// server leaves it, for which Close waits up to five seconds; see [Dialer.Wait].
 func (c *Client) Close() error {
 	c.init()
 	c.mu.Lock()
@@ -328,5 +329,8 @@ func (c *Client) Close() error {
 	c.cancel()
 	<-c.ended
 	c.tellers.Wait()
+	ctx, cancel := context.WithTimeout(context.Background(), queueClose)
+	defer cancel()
+	c.Dialer.Wait(ctx)
 	return nil
 }

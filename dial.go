@@ -40,8 +40,9 @@ type Dialer struct {
 
 // dialerState is what all connections of a Dialer share.
 type dialerState struct {
-	lastID atomic.Uint64
-	logger *slog.Logger // Logger, bounded
+	lastID  atomic.Uint64
+	logger  *slog.Logger // Logger, bounded
+	leavers leavers
 }
 
 // state returns what the connections share, which the first caller makes.
@@ -66,7 +67,9 @@ func Dial(ctx context.Context, protocol Protocol, addr string) (*Conn, error) {
 
 // Dial connects to addr and returns when the wire's handshake is done and
 // OnOpen has agreed. Timeouts.Dial and Timeouts.Handshake bound it, besides
-// ctx. After an error nothing is left open.
+// ctx. After an error nothing is left open, but for what [Dialer.Wait] waits for:
+// on oneline, where a server serves one client at a time, the connection of a dial
+// that was given up in the queue.
 func (d *Dialer) Dial(ctx context.Context, addr string) (*Conn, error) {
 	if err := d.mistake(addr); err != nil {
 		return nil, err
@@ -88,12 +91,22 @@ func (d *Dialer) Dial(ctx context.Context, addr string) (*Conn, error) {
 	}
 	began := time.Now()
 	if d.TLSConfig != nil {
-		if nc, err = d.secure(ctx, nc, network, address, cfg.timeouts.Handshake); err != nil {
+		if nc, err = d.secure(ctx, cfg, nc, network, address); err != nil {
 			return nil, dialError(addr, "TLS with", err)
 		}
 	}
 	return d.open(ctx, cfg, nc, began)
 }
+
+// Wait waits until nothing is left open of the dials that have failed, or ctx ends;
+// then it returns why ctx has.
+//
+// A dial that is given up in the queue of a busy oneline server has said its farewell
+// when it returns, and keeps the connection until the server has come to it, at most
+// ten minutes or Timeouts.Close: an original server does not survive that it is gone
+// by then. A program that is about to end waits for that here, as long as it can. On
+// other wires Wait returns at once.
+func (d *Dialer) Wait(ctx context.Context) error { return d.state().leavers.wait(ctx) }
 
 // netDial makes the network connection.
 func (d *Dialer) netDial(ctx context.Context, timeouts Timeouts, network, address string) (net.Conn, error) {
@@ -187,18 +200,33 @@ func (d *Dialer) mistake(addr string) error {
 	return nil
 }
 
-// secure does the TLS handshake.
-func (d *Dialer) secure(ctx context.Context, nc net.Conn, network, address string, limit time.Duration) (net.Conn, error) {
+// secure does the TLS handshake. In the queue of a busy server it is bounded from
+// the first byte on, as the wire's own is.
+func (d *Dialer) secure(ctx context.Context, cfg *config, nc net.Conn, network, address string) (net.Conn, error) {
 	tc := d.TLSConfig
 	if tc.ServerName == "" && network == "tcp" {
 		tc = tc.Clone()
 		tc.ServerName, _, _ = net.SplitHostPort(address)
 	}
-	ctx, cancel := within(ctx, limit)
+	limit := cfg.timeouts.Handshake
+	bounded, cancel := within(ctx, limit)
+	if cfg.queue.known && cfg.queue.unbounded && limit > 0 {
+		cancel()
+		var late context.CancelCauseFunc
+		bounded, late = context.WithCancelCause(ctx)
+		cancel = func() { late(nil) }
+		nc = &firstByte{nc, func() {
+			t := time.AfterFunc(limit, func() { late(context.DeadlineExceeded) })
+			context.AfterFunc(bounded, func() { t.Stop() })
+		}}
+	}
 	defer cancel()
 	t := tls.Client(nc, tc)
-	if err := t.HandshakeContext(ctx); err != nil {
+	if err := t.HandshakeContext(bounded); err != nil {
 		nc.Close()
+		if bounded.Err() != nil && ctx.Err() == nil {
+			err = context.Cause(bounded)
+		}
 		return nil, err
 	}
 	return t, nil
@@ -219,6 +247,9 @@ func (d *Dialer) open(ctx context.Context, cfg *config, nc net.Conn, began time.
 	c.start()
 	if err := c.await(ctx, &c.opens, w); err != nil {
 		c.forsake(err)
+		if !c.life.closed() {
+			d.state().leavers.add(c.life.whenClosed())
+		}
 		return nil, c.strangerError(err)
 	}
 	return c, nil

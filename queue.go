@@ -1,6 +1,9 @@
 package parley
 
 import (
+	"context"
+	"net"
+	"sync"
 	"time"
 
 	"github.com/parley-net/parley/wire"
@@ -19,7 +22,53 @@ const (
 	// queueStay is how long a connection that has left the queue waits for the
 	// server, unless Timeouts.Close is set.
 	queueStay = 10 * time.Minute
+	// queueClose is how long the Close of a Client waits for that.
+	queueClose = 5 * time.Second
 )
+
+// leavers are the connections of a Dialer that have left the queue and are not
+// closed yet.
+type leavers struct {
+	mu   sync.Mutex
+	n    int
+	gone chan struct{} // closed when there are none, if anybody waits
+}
+
+// add counts a connection until done is closed.
+func (l *leavers) add(done <-chan struct{}) {
+	l.mu.Lock()
+	l.n++
+	l.mu.Unlock()
+	go func() {
+		<-done
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.n--; l.n == 0 && l.gone != nil {
+			close(l.gone)
+			l.gone = nil
+		}
+	}()
+}
+
+// wait waits until there are none, or ctx ends.
+func (l *leavers) wait(ctx context.Context) error {
+	l.mu.Lock()
+	if l.n == 0 {
+		l.mu.Unlock()
+		return nil
+	}
+	if l.gone == nil {
+		l.gone = make(chan struct{})
+	}
+	gone := l.gone
+	l.mu.Unlock()
+	select {
+	case <-gone:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
 
 // queue is what a Dialer decides about the queue of its servers.
 type queue struct {
@@ -69,6 +118,22 @@ func (c *Conn) lookAtQueue(now time.Time) bool {
 	return limit < 0 || now.Sub(w.idle.since) < limit
 }
 
+// A firstByte is a connection that tells when the first byte has come: with TLS who
+// waits in the queue waits for the server's part of that handshake.
+type firstByte struct {
+	net.Conn
+	came func() // nil once it is told; used by the one who reads
+}
+
+func (f *firstByte) Read(p []byte) (int, error) {
+	n, err := f.Conn.Read(p)
+	if n > 0 && f.came != nil {
+		f.came()
+		f.came = nil
+	}
+	return n, err
+}
+
 // forsake ends a connection that Dial gives up, because of err.
 func (c *Conn) forsake(err error) {
 	if !c.cfg.queue.known {
@@ -82,6 +147,9 @@ func (c *Conn) forsake(err error) {
 
 // stayInQueue waits until the server has come to our farewell and closed.
 func (c *Conn) stayInQueue() {
+	if c.cfg.logger != nil {
+		c.cfg.logger.Warn("left the queue of the server; an original one ends if this program does before it has come to the farewell", "conn", c.id, "peer", c.peer())
+	}
 	if w, ok := c.nc.(interface{ CloseWrite() error }); ok {
 		c.unlock()
 		w.CloseWrite() // who does not know the farewell knows this

@@ -2,6 +2,7 @@ package parley_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"log/slog"
@@ -154,6 +155,103 @@ func TestLeavingTheQueueEnds(t *testing.T) {
 			if _, err := io.WriteString(nc, "x"); err == nil {
 				t.Error("the connection was left open")
 			}
+		})
+	}
+}
+
+// Nothing is left open of a dial that has failed when Wait has returned; a Client that
+// is closed in the queue waits for five seconds.
+//
+// Verifies: ONELINE-33
+func TestWaitForWhatHasLeftTheQueue(t *testing.T) {
+	bubble(t, "wait", func(t *testing.T) {
+		ours, nc := queued(t)
+		d := quit(parley.Timeouts{Handshake: time.Second})
+		if err := d.Wait(t.Context()); err != nil {
+			t.Error("nothing was dialled:", err)
+		}
+		if _, err := d.NewConn(t.Context(), ours); err == nil {
+			t.Fatal("nobody has answered")
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := d.Wait(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("the server has not come to it yet: %v", err)
+		}
+		go func() {
+			time.Sleep(time.Minute)
+			peer := newBare(t, nc)
+			peer.hear("ping\ndisconnect\n")
+			peer.say("pong\n")
+			peer.hearEnd()
+			nc.Close()
+		}()
+		start := time.Now()
+		if err := d.Wait(t.Context()); err != nil || time.Since(start) < time.Minute {
+			t.Errorf("Wait returned %v after %v", err, time.Since(start))
+		}
+	})
+	for after, want := range map[time.Duration]time.Duration{3 * time.Second: 3 * time.Second, time.Hour: 5 * time.Second} {
+		bubble(t, "Client, served after "+after.String(), func(t *testing.T) {
+			ours, nc := queued(t)
+			c := &parley.Client{Addr: "bench:1", Dialer: parley.Dialer{Protocol: oneline.Protocol{},
+				NetDial: func(context.Context, string, string) (net.Conn, error) { return ours, nil }}}
+			c.Start()
+			time.Sleep(time.Minute)
+			go func() {
+				time.Sleep(after)
+				nc.Close()
+			}()
+			start := time.Now()
+			c.Close()
+			if got := time.Since(start); got < want || got > want+time.Second {
+				t.Errorf("Close returned after %v, want %v", got, want)
+			}
+			time.Sleep(2 * time.Hour)
+		})
+	}
+}
+
+// With TLS the queue is waited in too: the server's part of the handshake comes when
+// it is the client's turn, and is bounded from its first byte on.
+//
+// Verifies: ONELINE-31
+func TestStaysInTheQueueWithTLS(t *testing.T) {
+	cert, roots := certificate(t)
+	now := time.Now() // bubbles live in the year 2000, the certificate does not
+	for name, c := range map[string]struct {
+		timeout time.Duration
+		does    func(nc net.Conn) // after an hour
+		after   time.Duration     // of an error
+	}{
+		"served": {does: func(nc net.Conn) {
+			s := tls.Server(nc, &tls.Config{Certificates: []tls.Certificate{cert}})
+			io.ReadFull(s, make([]byte, len("ping\n")))
+			io.WriteString(s, "pong\n")
+			io.ReadFull(s, make([]byte, len("disconnect\n")))
+			s.Close()
+		}},
+		"a byte":    {does: func(nc net.Conn) { nc.Write([]byte{22}) }, after: time.Hour + 3*time.Second},
+		"a timeout": {timeout: 20 * time.Second, does: func(net.Conn) {}, after: 20 * time.Second},
+	} {
+		bubble(t, name, func(t *testing.T) {
+			ours, nc := queued(t)
+			d := quit(parley.Timeouts{Handshake: c.timeout})
+			d.NetDial = func(context.Context, string, string) (net.Conn, error) { return ours, nil }
+			d.TLSConfig = &tls.Config{RootCAs: roots, Time: func() time.Time { return now }}
+			time.AfterFunc(time.Hour, func() { c.does(nc) })
+			start := time.Now()
+			conn, err := d.Dial(t.Context(), "localhost:1")
+			if c.after == 0 {
+				if err != nil || time.Since(start) < time.Hour {
+					t.Fatalf("%v after %v", err, time.Since(start))
+				}
+				conn.Close()
+				return
+			}
+			wantTimeout(t, err, "TLS with", time.Since(start), c.after)
+			nc.Close()
+			time.Sleep(2 * time.Hour)
 		})
 	}
 }

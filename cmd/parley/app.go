@@ -36,6 +36,7 @@ type app struct {
 	family  *program.Family // what serve --exec has started
 	signals *signals
 	managed *managed
+	queued  *queued
 
 	tls    tlsFlags
 	limits limitFlags

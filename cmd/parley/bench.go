@@ -92,7 +92,13 @@ func (a *app) bench(ctx context.Context, e endpoint.Endpoint, o benchOptions) er
 	if d.Limits.MaxMessage == 0 && o.size > 64<<20 {
 		d.Limits.MaxMessage = int64(o.size)
 	}
-	rep, err := load.Run(ctx, o.load, d, func(ctx context.Context) (*parley.Conn, error) { return d.Dial(ctx, e.Addr) })
+	rep, err := load.Run(ctx, o.load, d, func(ctx context.Context) (*parley.Conn, error) {
+		c, err := d.Dial(ctx, e.Addr)
+		if err != nil {
+			a.queued.add(d, e)
+		}
+		return c, err
+	})
 	if rep != nil {
 		print := printBench
 		if o.json {

@@ -151,6 +151,7 @@ func (a *app) enterChat(ctx context.Context, e endpoint.Endpoint, o chatOptions,
 			first <- err
 		}
 	}
+	a.queued.add(&client.Dialer, e)
 	client.Start()
 	select {
 	case err := <-first:

@@ -152,6 +152,7 @@ func (a *app) reach(ctx context.Context, e endpoint.Endpoint, o sendOptions, onS
 		visibleWriter{a.stderr}.Write(append(line[:len(line):len(line)], '\n'))
 	}
 	if o.reconnect {
+		a.queued.add(d, e)
 		client.Start()
 		return client, nil, nil
 	}

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"charm.land/lipgloss/v2"
 
@@ -49,8 +51,42 @@ func (a *app) withPrompt(p *prompt.Prompt) *app {
 	if isTerminal(a.stdout) {
 		b.stdout = b.stderr
 	}
-	b.log = newLogger(b.stderr, a.verbose-1) // why the connection has ended is told anyway
+	quiet := newLogger(b.stderr, a.verbose-1) // why the connection has ended is told anyway
+	b.log = slog.New(queueTold{quiet.Handler(), b.stderr})
 	return &b
+}
+
+// queueTold tells of the queue of a server in words, and leaves the rest to a log.
+type queueTold struct {
+	slog.Handler
+	w io.Writer
+}
+
+// Enabled lets warnings pass, which those of the queue are.
+func (q queueTold) Enabled(ctx context.Context, l slog.Level) bool {
+	return l == slog.LevelWarn || q.Handler.Enabled(ctx, l)
+}
+
+// Handle tells or logs one record.
+func (q queueTold) Handle(ctx context.Context, r slog.Record) error {
+	switch {
+	case strings.HasSuffix(r.Message, "the queue of the server"):
+		_, err := fmt.Fprintln(q.w, r.Message+"; Ctrl-C leaves it")
+		return err
+	case q.Handler.Enabled(ctx, r.Level):
+		return q.Handler.Handle(ctx, r)
+	}
+	return nil
+}
+
+// WithAttrs keeps the handler's behaviour.
+func (q queueTold) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return queueTold{q.Handler.WithAttrs(attrs), q.w}
+}
+
+// WithGroup keeps the handler's behaviour.
+func (q queueTold) WithGroup(name string) slog.Handler {
+	return queueTold{q.Handler.WithGroup(name), q.w}
 }
 
 // visibleWriter writes to a terminal what can't act on it.

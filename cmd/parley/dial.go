@@ -65,6 +65,7 @@ func (a *app) dial(ctx context.Context, e endpoint.Endpoint, d *parley.Dialer) (
 	h := &heard{Conn: nc}
 	c, err := d.NewConn(ctx, h)
 	if err != nil {
+		a.queued.add(d, e)
 		return nil, greetingFault(e, h, err)
 	}
 	return c, nil

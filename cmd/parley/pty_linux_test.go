@@ -243,6 +243,29 @@ func TestDumbTerminal(t *testing.T) {
 	}
 }
 
+// Ctrl-C in the queue of a busy server: the farewell is said, the person is told what
+// is waited for, and the queue moves on.
+//
+// Verifies: ONELINE-33
+func TestInterruptInTheQueue(t *testing.T) {
+	_, urls := serving(t, "oneline://127.0.0.1:0", "--echo")
+	first := beside(t, "connect", urls[0])
+	first.say(t, "hi")
+	hears(t, first.stdout, "^hi$")
+	for _, args := range [][]string{{"connect", urls[0]}, {"ask", urls[0], "x"}} {
+		term := atTerminal(t, args...)
+		term.shows(`waiting in the queue`)
+		term.types("\x03")
+		term.shows(`serves somebody else`)
+		first.stdin.Close()
+		term.ends(130)
+		first.finishes(t, 0)
+		first = beside(t, "connect", urls[0])
+		first.say(t, "hi")
+		hears(t, first.stdout, "^hi$")
+	}
+}
+
 // The prompt is for the person, standard output for what arrives.
 func TestConnectWithStdoutElsewhere(t *testing.T) {
 	_, urls := serving(t, "tinyproto://127.0.0.1:0", "--echo")

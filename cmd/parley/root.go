@@ -100,7 +100,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 
 // newApp returns the command with its streams.
 func newApp(stdin io.Reader, stdout, stderr io.Writer) *app {
-	return &app{stdin: stdin, stdout: stdout, stderr: stderr, family: new(program.Family), signals: new(signals),
+	return &app{stdin: stdin, stdout: stdout, stderr: stderr, family: new(program.Family), signals: new(signals), queued: new(queued),
 		managed: &managed{manager: new(service.Manager)}}
 }
 
@@ -113,6 +113,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 	root.SetOut(a.stdout)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
+	a.leaveQueues()
 	flushLog(a.log)
 	if a.signals.isPiped(err) {
 		return exitPipe

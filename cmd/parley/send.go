@@ -156,7 +156,9 @@ func (a *app) send(ctx context.Context, e endpoint.Endpoint, args []string, o se
 	if err := sayFirst(d, o.preamble, o.in.kind); err != nil {
 		return err
 	}
-	if s.peer = client; !o.reconnect {
+	if s.peer = client; o.reconnect {
+		a.queued.add(d, e)
+	} else {
 		if s.conn, err = a.dial(ctx, e, d); err != nil {
 			return err
 		}

@@ -139,8 +139,31 @@ func (p *Peer) try(ctx context.Context, w word) (heard []byte, closed bool, err 
 	}
 	if w.bye != "" {
 		io.WriteString(nc, w.bye)
+		if len(heard) == 0 && !closed {
+			p.leave(nc)
+		}
 	}
 	return heard, closed, ctx.Err()
+}
+
+// stay is how long a server that may be busy is given to come to a farewell.
+const stay = 5 * time.Second
+
+// leave ends our stream and waits for the end of the peer's. A oneline server that
+// serves somebody else first does not survive that we are gone when it has come to
+// what we said; others close at once.
+func (p *Peer) leave(nc net.Conn) {
+	w, ok := nc.(interface{ CloseWrite() error })
+	if !ok || w.CloseWrite() != nil {
+		return
+	}
+	nc.SetReadDeadline(time.Now().Add(p.Listen))
+	if _, err := io.Copy(io.Discard, nc); !errors.Is(err, os.ErrDeadlineExceeded) {
+		return
+	}
+	p.Tell("leaving; it may be serving somebody else, so it has up to " + stay.String() + " to notice")
+	nc.SetReadDeadline(time.Now().Add(stay))
+	io.Copy(io.Discard, nc)
 }
 
 // judge tells what a peer speaks that began with heard by itself.
