@@ -101,7 +101,11 @@ func originalClient(t *testing.T, dir string, args ...string) string {
 	return string(out)
 }
 
-var peerNames = []string{"plain.bin", "dätei € 😀 \"q\" 'a' \\b <&>\u2028.bin", "not UTF-8 \xff\xe4.bin"}
+var peerNames = []string{"plain.bin", "dätei € 😀 \"q\" 'a' \\b <&>.bin", "not UTF-8 \xff\xe4.bin"}
+
+// lineSeparator is in a name that an original takes, and our server does not
+// for a new file.
+const lineSeparator = "two\u2028lines.bin"
 
 // Verifies: TPFT-01, TPFT-02, TPFT-03, TPFT-04, TPFT-05, TPFT-06, TPFT-15
 func TestOriginalServer(t *testing.T) {
@@ -129,7 +133,7 @@ func TestOriginalServer(t *testing.T) {
 			}
 			sameFile(t, down, data)
 		}
-		for _, name := range peerNames {
+		for _, name := range append(peerNames, lineSeparator) {
 			data := []byte(name)
 			if err := cl.UploadFrom(soon(t), bytes.NewReader(data), int64(len(data)), name); err != nil {
 				t.Fatal(err)
@@ -250,6 +254,9 @@ func TestOriginalClient(t *testing.T) {
 						t.Errorf("%s: %s\nwant %s", path, out, want)
 					}
 				}
+			}
+			if out := run("up", remote+lineSeparator); !strings.Contains(out, `control characters in the name of a new file: 'two\u2028lines.bin'`) {
+				t.Error(out)
 			}
 			if _, err := os.Stat(filepath.Join(local, "nothing")); err == nil {
 				t.Error("something was downloaded")

@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,9 +18,10 @@ import (
 // examples/replies and of pyvisa-sim. They are found in the interpreter that
 // PARLEY_PYTHON names:
 //
-//	pip install pyvisa pyvisa-py pyvisa-sim pymeasure pyserial
+//	pip install pyvisa pyvisa-py pyvisa-sim pymeasure pyserial sinstruments
 //
-// PARLEY_REQUIRE=instruments makes their absence a failure.
+// PARLEY_REQUIRE=instruments makes their absence a failure, PARLEY_REQUIRE=ncat,socat
+// that of these programs.
 
 // instrumentPython returns an interpreter that has the modules, or skips the test.
 func instrumentPython(t *testing.T, modules ...string) string {
@@ -30,18 +32,18 @@ func instrumentPython(t *testing.T, modules ...string) string {
 	}
 	out, err := exec.Command(python, "-c", "import "+strings.Join(modules, ", ")).CombinedOutput()
 	if err != nil {
-		missing(t, "%s: %v: %s", python, err, bytes.TrimSpace(out[max(len(out)-200, 0):]))
+		missing(t, "instruments", fmt.Sprintf("%s: %v: %s", python, err, bytes.TrimSpace(out[max(len(out)-200, 0):])))
 	}
 	return python
 }
 
 // missing leaves a test out that has no peer, unless it is required.
-func missing(t *testing.T, format string, args ...any) {
+func missing(t *testing.T, name, why string) {
 	t.Helper()
-	if slices.Contains(strings.Split(os.Getenv("PARLEY_REQUIRE"), ","), "instruments") {
-		t.Fatalf("required: "+format, args...)
+	if slices.Contains(strings.Split(os.Getenv("PARLEY_REQUIRE"), ","), name) {
+		t.Fatalf("%s is required: %s", name, why)
 	}
-	t.Skipf("left out: "+format, args...)
+	t.Skipf("%s left out: %s", name, why)
 }
 
 // devicePort serves a device and returns its port.
@@ -85,7 +87,7 @@ func TestPyVISASim(t *testing.T) {
 	} {
 		t.Run(filepath.Base(tt.file), func(t *testing.T) {
 			if _, err := os.Stat(tt.file); err != nil {
-				missing(t, "%v", err)
+				missing(t, "instruments", err.Error())
 			}
 			args := []string{tt.file}
 			for _, d := range tt.devices {
@@ -129,7 +131,7 @@ func TestPlainClients(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if _, err := exec.LookPath(tt.client[0]); err != nil {
-				missing(t, "%v", err)
+				missing(t, tt.client[0], err.Error())
 			}
 			cmd := exec.Command(tt.client[0], tt.client[1:]...)
 			cmd.Stdin = strings.NewReader(tt.input)
