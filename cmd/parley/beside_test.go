@@ -72,6 +72,15 @@ func (p *proc) say(t *testing.T, line string) {
 	}
 }
 
+func (p *proc) running() bool {
+	select {
+	case <-p.ended:
+		return false
+	default:
+		return true
+	}
+}
+
 // finishes waits for the end and checks the exit code.
 func (p *proc) finishes(t *testing.T, code int) {
 	t.Helper()

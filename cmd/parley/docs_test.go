@@ -27,6 +27,10 @@ import (
 //	                        by now; ^C interrupts it, and it ends with 0
 //	```toml NAME            a file; so with other languages and a name
 //
+// In a console block a command with "& sleep 1" behind it is a server too; kill
+// ends the last one that has a word in its command ('%?WORD'), or all of them
+// ($(jobs -p)), and they have to end with 0.
+//
 // Ports are replaced with free ones. A page with a Python program that imports
 // an original needs PARLEY_PEERS.
 var taskPages = []string{"ask-an-instrument.md", "serve-a-device.md", "mock-an-instrument.md", "move-files.md", "watch-a-session.md", "find-it-again.md", "talk-to-python.md"}
@@ -41,6 +45,26 @@ func TestTaskPages(t *testing.T) {
 			}
 			newPage(t, string(b)).run()
 		})
+	}
+}
+
+// The README's commands work from top to bottom in an empty folder.
+func TestReadmeCommands(t *testing.T) {
+	b, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(b), "\n## The command\n")
+	section, _, found := strings.Cut(section, "\n## ")
+	if !found || !strings.Contains(section, "\n$ parley ask scpi://") {
+		t.Fatalf("the README has no commands, or does not ask an instrument:\n%s", section)
+	}
+	p := newPage(t, section)
+	p.run()
+	for _, s := range p.servers {
+		if s.running() {
+			t.Errorf("%s was not ended", s.cmd)
+		}
 	}
 }
 
@@ -127,11 +151,7 @@ func (p *page) run() {
 			for _, c := range strings.Split("\n"+b[2], "\n$ ")[1:] {
 				command, output, _ := strings.Cut(strings.TrimSuffix(c, "\n")+"\n", "\n")
 				commands++
-				if name == "server" {
-					p.serve(command, output)
-				} else {
-					p.try(command, output)
-				}
+				p.one(command, output, name == "server")
 			}
 		}
 		if p.t.Failed() {
@@ -140,6 +160,47 @@ func (p *page) run() {
 	}
 	if commands < 3 {
 		p.t.Errorf("only %d commands", commands)
+	}
+}
+
+// inBackground is the end of a command that is a server.
+var inBackground = regexp.MustCompile(`\s+& sleep 1(\s+#.*)?$`)
+
+// killing is a command of the shell that ends servers.
+var killing = regexp.MustCompile(`^kill (?:'%\?(\w+)'|\$\(jobs -p\))(?:; sleep 1)?(?:\s+#.*)?$`)
+
+// one does what a line behind a prompt says.
+func (p *page) one(command, output string, server bool) {
+	p.t.Helper()
+	if k := killing.FindStringSubmatch(command); k != nil {
+		p.end(k[1])
+		return
+	}
+	if at := inBackground.FindStringIndex(command); at != nil {
+		command, server = command[:at[0]], true
+	}
+	if server {
+		p.serve(command, output)
+	} else {
+		p.try(command, output)
+	}
+}
+
+// end ends the last server with word in its command, or all that run.
+func (p *page) end(word string) {
+	p.t.Helper()
+	for i := len(p.servers) - 1; i >= 0; i-- {
+		if !strings.Contains(p.said[i], word) || !p.servers[i].running() {
+			continue
+		}
+		p.servers[i].cmd.Process.Signal(syscall.SIGTERM)
+		p.servers[i].finishes(p.t, 0)
+		if word != "" {
+			return
+		}
+	}
+	if word != "" {
+		p.t.Fatalf("there is no server %s", word)
 	}
 }
 
