@@ -105,7 +105,8 @@ type Bucket interface {
 	// List returns all values, in the order of their keys.
 	List(ctx context.Context) ([]Entry, error)
 	// Watch calls fn for each value there is, then once with OpCurrent, then for each
-	// change until ctx ends or the bus is closed. It returns when the first call can be
+	// change until ctx ends or the bus is closed; a change that is followed by another at
+	// once may be left out, never the last one. It returns when the first call can be
 	// expected; fn is called by one goroutine.
 	Watch(ctx context.Context, fn func(Entry)) error
 }

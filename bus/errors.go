@@ -18,6 +18,9 @@ var (
 	ErrTooLarge = errors.New("bus: message too large")
 	// ErrFull: the disk, or what the log or the objects may take, is full.
 	ErrFull = errors.New("bus: no room left")
+	// ErrRefused: the bus is there and does not let us in, or can't do what is needed:
+	// trying again does not help.
+	ErrRefused = errors.New("bus: refused")
 	// ErrBadSubject: the subject has an empty token, a blank, or a wildcard where none
 	// may be.
 	ErrBadSubject = errors.New("bus: not a subject")

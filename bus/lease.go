@@ -31,6 +31,7 @@ type Lease struct {
 	mu      sync.Mutex
 	rev     uint64
 	renewed time.Time // when the last renewal that succeeded was begun
+	tried   time.Time // when the first one behind it was begun whose answer is not known; or zero
 	cause   error     // why it is lost
 	lost    chan struct{}
 	done    chan struct{} // the renewing goroutine has ended
@@ -56,10 +57,9 @@ func Acquire(ctx context.Context, bucket Bucket, key, holder string) (*Lease, er
 		return nil, err
 	}
 	for {
-		begun := time.Now()
-		rev, err := l.create(ctx)
+		err := l.create(ctx)
 		if err == nil {
-			l.token, l.rev, l.renewed = rev, rev, begun
+			l.token = l.rev
 			var renewing context.Context
 			renewing, l.end = context.WithCancel(context.WithoutCancel(ctx))
 			go l.renew(renewing)
@@ -81,14 +81,29 @@ func Acquire(ctx context.Context, bucket Bucket, key, holder string) (*Lease, er
 }
 
 // create makes the entry, or finds that an earlier try whose answer was lost has.
-func (l *Lease) create(ctx context.Context) (uint64, error) {
+func (l *Lease) create(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, leaseTry)
 	defer cancel()
+	begun := time.Now()
 	rev, err := l.bucket.Create(ctx, l.key, l.value)
 	if errors.Is(err, ErrConflict) {
-		return l.mine(ctx, err)
+		rev, err = l.mine(ctx, err)
+		begun = l.tried // it was that one, or a later one
 	}
-	return rev, err
+	l.note(begun, rev, err)
+	return err
+}
+
+// note takes the outcome of a try that was begun then.
+func (l *Lease) note(begun time.Time, rev uint64, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case err == nil:
+		l.rev, l.renewed, l.tried = rev, begun, time.Time{}
+	case l.tried.IsZero() && !errors.Is(err, ErrConflict):
+		l.tried = begun
+	}
 }
 
 // mine returns the revision of the entry if it is ours, and otherwise err.
@@ -116,13 +131,8 @@ func (l *Lease) renew(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		begun := time.Now()
-		rev, err := l.update(ctx)
+		err := l.update(ctx)
 		switch {
-		case err == nil:
-			l.mu.Lock()
-			l.rev, l.renewed = rev, begun
-			l.mu.Unlock()
 		case errors.Is(err, ErrConflict):
 			l.lose(fmt.Errorf("the lease of %s: somebody else has it", l.key))
 			return
@@ -137,18 +147,29 @@ func (l *Lease) renew(ctx context.Context) {
 	}
 }
 
-func (l *Lease) update(ctx context.Context) (uint64, error) {
+// update writes the entry again. A conflict may be with an earlier try of ours whose answer
+// was lost. Then the lease is as old as that one, not as this one; and where the entry is
+// still the one that we know, whoever answers is cut off from the others and has our own try
+// in mind: that renews nothing.
+func (l *Lease) update(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, leaseTry)
 	defer cancel()
 	l.mu.Lock()
-	rev := l.rev
+	rev, tried := l.rev, l.tried
 	l.mu.Unlock()
-	rev, err := l.bucket.Update(ctx, l.key, l.value, rev)
-	if errors.Is(err, ErrConflict) { // or an earlier try whose answer was lost
-		return l.mine(ctx, err)
+	begun := time.Now()
+	next, err := l.bucket.Update(ctx, l.key, l.value, rev)
+	if errors.Is(err, ErrConflict) {
+		if next, err = l.mine(ctx, err); err == nil && (next <= rev || tried.IsZero()) {
+			err = errNotRenewed
+		}
+		begun = tried
 	}
-	return rev, err
+	l.note(begun, next, err)
+	return err
 }
+
+var errNotRenewed = errors.New("bus: nobody confirms the renewal")
 
 func (l *Lease) lose(cause error) {
 	l.mu.Lock()

@@ -15,6 +15,7 @@ import (
 	"github.com/parley-net/parley/bus/bustest"
 )
 
+// Verifies: CLUSTER-01
 func TestMemory(t *testing.T) {
 	bustest.Run(t, 400*time.Millisecond, func(t *testing.T) func() bus.Bus {
 		m := new(bus.Memory)
@@ -70,7 +71,7 @@ func TestMatches(t *testing.T) {
 type faulty struct {
 	bus.Bucket
 	mu   sync.Mutex
-	mode string // "", away, or deaf: what is asked is done, and the answer lost
+	mode string // "", away, deaf: what is asked is done, and the answer lost, or stale: as from a leader that is cut off
 }
 
 func (f *faulty) set(mode string) {
@@ -84,6 +85,9 @@ func (f *faulty) do(call func() (uint64, error)) (uint64, error) {
 	defer f.mu.Unlock()
 	if f.mode == "away" {
 		return 0, bus.ErrNoBus
+	}
+	if f.mode == "stale" {
+		return 0, bus.ErrConflict // with what it could not agree on with the others
 	}
 	rev, err := call()
 	if f.mode == "deaf" && err == nil {
@@ -112,6 +116,8 @@ func leases(t *testing.T) (*faulty, bus.Bucket) {
 }
 
 // A holder whose bus is away stops by itself before another one may begin.
+//
+// Verifies: CLUSTER-13
 func TestLeaseStopsByItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		first, second := leases(t)
@@ -173,6 +179,32 @@ func TestLeaseWithLostAnswers(t *testing.T) {
 		if _, _, err := bus.Holder(t.Context(), second, "psu1"); !errors.Is(err, bus.ErrNotFound) {
 			t.Errorf("still there: %v", err)
 		}
+	})
+}
+
+// A renewal that only a leader without others answers is none, however long it goes on, and
+// one whose answer was lost counts from when it was begun.
+//
+// Verifies: CLUSTER-13
+func TestLeaseAndStaleLeader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		first, _ := leases(t)
+		l, err := bus.Acquire(t.Context(), first, "psu1", "a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		first.set("deaf")
+		time.Sleep(3 * time.Second) // one renewal is kept, 2 s from the beginning, and not heard
+		first.set("stale")
+		time.Sleep(13 * time.Second)
+		if !l.Valid() {
+			t.Errorf("lost after 16 s, and the renewal that was kept is 14 s old: %v", l.Cause())
+		}
+		time.Sleep(2 * time.Second)
+		if l.Valid() {
+			t.Error("valid 16 s after the last renewal that was kept")
+		}
+		<-l.Lost()
 	})
 }
 

@@ -1,0 +1,230 @@
+package natsbus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/parley-net/parley/bus"
+)
+
+const (
+	// maxUnacked is how many entries may be under way: PublishAsync does not wait by
+	// itself, it fails at some number.
+	maxUnacked = 1024
+	// ackFor is how long the acknowledgement of an entry is waited for.
+	ackFor = 10 * time.Second
+	// idsFor is how long a log knows an id again.
+	idsFor = 10 * time.Minute
+	// retryAfter is when an entry that was not acknowledged is shown again.
+	retryAfter = 250 * time.Millisecond
+	// fetchMost is how many entries a consumer takes at once.
+	fetchMost = 256
+
+	crcHeader = "Parley-Crc32c"
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// log is a stream of JetStream.
+type log struct {
+	b       *Bus
+	name    string
+	stream  jetstream.Stream
+	prefix  string // in front of what is appended, where the log takes any subject
+	allowed []string
+	places  chan struct{} // one for each entry under way
+	order   chan pending  // those under way, in order
+}
+
+// pending is an entry that has no acknowledgement yet.
+type pending struct {
+	ack  jetstream.PubAckFuture
+	done func(uint64, error)
+}
+
+// Log opens the log named name.
+func (b *Bus) Log(ctx context.Context, name string, o bus.LogOptions) (bus.Log, error) {
+	for _, s := range o.Subjects {
+		if err := bus.CheckSubject(s, true); err != nil {
+			return nil, err
+		}
+	}
+	l := &log{b: b, name: "LOG_" + bus.Token(name), places: make(chan struct{}, maxUnacked), order: make(chan pending, maxUnacked)}
+	config := b.logConfig(l.name, o)
+	if len(o.Subjects) == 0 {
+		l.prefix = "parley.log." + bus.Token(name) + "."
+		config.Subjects = []string{l.prefix + ">"}
+	}
+	// A log of this machine is there while the others are not.
+	open := b.open
+	if b.o.LogDomain != b.o.Domain {
+		open = b.openHere
+	}
+	err := open(ctx, func(ctx context.Context) (err error) {
+		if l.stream, err = b.logJS.Stream(ctx, l.name); errors.Is(err, jetstream.ErrStreamNotFound) {
+			l.stream, err = b.logJS.CreateStream(ctx, config)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("log %s: %w", name, err)
+	}
+	l.allowed = l.stream.CachedInfo().Config.Subjects
+	go l.settle()
+	return l, nil
+}
+
+func (b *Bus) logConfig(name string, o bus.LogOptions) jetstream.StreamConfig {
+	c := jetstream.StreamConfig{
+		Name: name, Subjects: o.Subjects, Storage: jetstream.FileStorage, Replicas: max(b.o.Replicas, o.Replicas), MaxAge: o.MaxAge,
+		MaxBytes: -1, MaxMsgs: -1, MaxMsgSize: -1, MaxConsumers: -1, Discard: jetstream.DiscardNew, Duplicates: idsFor, DenyPurge: false,
+	}
+	if o.MaxBytes > 0 {
+		c.MaxBytes = o.MaxBytes
+	}
+	if o.MaxAge > 0 {
+		c.Duplicates = min(c.Duplicates, o.MaxAge)
+	}
+	return c
+}
+
+// settle tells of acknowledgements, in the order in which entries were appended.
+func (l *log) settle() {
+	for {
+		var p pending
+		select {
+		case p = <-l.order:
+		case <-l.b.done:
+			l.abandon()
+			return
+		}
+		var seq uint64
+		var err error
+		select {
+		case ack := <-p.ack.Ok():
+			seq = ack.Sequence
+		case err = <-p.ack.Err():
+			err = told(context.Background(), err)
+		case <-l.b.done:
+			err = bus.ErrClosed
+		}
+		p.done(seq, err)
+		<-l.places
+	}
+}
+
+// abandon tells of those that nobody acknowledges any more.
+func (l *log) abandon() {
+	for {
+		select {
+		case p := <-l.order:
+			p.done(0, bus.ErrClosed)
+			<-l.places
+		default:
+			return
+		}
+	}
+}
+
+// here returns why nothing can be appended or read now.
+func (l *log) here(ctx context.Context) error {
+	if l.b.o.LogDomain == l.b.o.Domain {
+		return l.b.check(ctx)
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return l.b.checkHere()
+}
+
+// Append adds an entry.
+func (l *log) Append(ctx context.Context, subject, id string, data []byte, done func(seq uint64, err error)) error {
+	if err := l.here(ctx); err != nil {
+		return err
+	}
+	if err := l.b.fits(subject, len(data)); err != nil {
+		return err
+	}
+	at := l.prefix + subject
+	if !slices.ContainsFunc(l.allowed, func(p string) bool { return bus.Matches(p, at) }) {
+		return fmt.Errorf("%w: %s is none of the log's", bus.ErrBadSubject, subject)
+	}
+	select {
+	case l.places <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-l.b.done:
+		return bus.ErrClosed
+	}
+	msg := &nats.Msg{Subject: at, Data: slices.Clone(data), Header: nats.Header{crcHeader: {strconv.FormatUint(uint64(crc32.Checksum(data, castagnoli)), 16)}}}
+	if id != "" {
+		msg.Header[nats.MsgIdHdr] = []string{id}
+	}
+	ack, err := l.b.logJS.PublishMsgAsync(msg, jetstream.WithStallWait(ackFor))
+	if err != nil {
+		<-l.places
+		return told(ctx, err)
+	}
+	l.order <- pending{ack, done} // there is room: a place was taken
+	return nil
+}
+
+// entry returns what a message of the stream is, or that it is damaged.
+func (l *log) entry(m jetstream.Msg) (bus.LogEntry, error) {
+	meta, err := m.Metadata()
+	if err != nil {
+		return bus.LogEntry{}, err
+	}
+	e := bus.LogEntry{Seq: meta.Sequence.Stream, Subject: strings.TrimPrefix(m.Subject(), l.prefix), ID: m.Headers().Get(nats.MsgIdHdr), Time: meta.Timestamp, Data: m.Data()}
+	sum, err := strconv.ParseUint(m.Headers().Get(crcHeader), 16, 32)
+	if err != nil || uint32(sum) != crc32.Checksum(e.Data, castagnoli) {
+		return e, fmt.Errorf("natsbus: log %s: entry %d is damaged: its checksum is another one", l.name, e.Seq)
+	}
+	return e, nil
+}
+
+// Read calls fn for each entry from seq on.
+func (l *log) Read(ctx context.Context, seq uint64, fn func(bus.LogEntry) error) error {
+	if err := l.here(ctx); err != nil {
+		return err
+	}
+	info, err := l.stream.Info(ctx)
+	if err != nil {
+		return told(ctx, err)
+	}
+	last := info.State.LastSeq
+	if seq > last || info.State.Msgs == 0 {
+		return nil
+	}
+	c, err := l.stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: max(seq, 1)})
+	if err != nil {
+		return told(ctx, err)
+	}
+	messages, err := c.Messages()
+	if err != nil {
+		return told(ctx, err)
+	}
+	defer messages.Stop()
+	for {
+		m, err := messages.Next(jetstream.NextContext(ctx))
+		if err != nil {
+			return told(ctx, err)
+		}
+		e, err := l.entry(m)
+		if err == nil {
+			err = fn(e)
+		}
+		if meta, _ := m.Metadata(); err != nil || e.Seq >= last || meta.NumPending == 0 {
+			return err
+		}
+	}
+}

@@ -1,0 +1,203 @@
+package natsbus
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/parley-net/parley/bus"
+)
+
+// linkEvery is how often it is looked whether a link to others has come or gone. A call
+// looks for itself.
+const linkEvery = 50 * time.Millisecond
+
+// state is whether the bus is there.
+type state struct {
+	mu      sync.Mutex
+	up      bool
+	closed  bool
+	since   time.Time
+	err     error
+	changed chan struct{}
+	// present ends when the bus goes, so that nobody waits for an answer that can't come.
+	present context.Context
+	gone    context.CancelCauseFunc
+}
+
+func (s *state) begin() {
+	s.up, s.since, s.changed = true, time.Now(), make(chan struct{})
+	s.present, s.gone = context.WithCancelCause(context.Background())
+}
+
+// set notes that the bus is there or not.
+func (s *state) set(up bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || s.up == up {
+		return
+	}
+	s.up, s.err, s.since = up, err, time.Now()
+	if up {
+		s.err = nil
+		s.present, s.gone = context.WithCancelCause(context.Background())
+	} else {
+		s.gone(bus.ErrNoBus)
+	}
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+// close notes the end, and reports whether it is the first time.
+func (s *state) close() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.closed, s.up, s.err, s.since = true, false, bus.ErrClosed, time.Now()
+	s.gone(bus.ErrClosed)
+	close(s.changed)
+	s.changed = nil
+	return true
+}
+
+// now returns the context of the present time that the bus is there, or why it is not.
+func (s *state) now() (context.Context, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed:
+		return nil, bus.ErrClosed
+	case !s.up:
+		return nil, bus.ErrNoBus
+	}
+	return s.present, nil
+}
+
+// Status tells whether the bus is there.
+func (b *Bus) Status() bus.Status {
+	server := b.o.URL
+	if at := b.nc.ConnectedUrlRedacted(); at != "" && b.o.Server == nil {
+		server = at
+	}
+	s := &b.state
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return bus.Status{Up: s.up, Since: s.since, Err: s.err, Server: server, Changed: s.changed}
+}
+
+// look looks whether the bus is there.
+func (b *Bus) look(nc *nats.Conn) {
+	up, why := nc.IsConnected(), errors.New("the server is not there")
+	if up && b.o.Linked != nil {
+		up, why = b.o.Linked(), errors.New("the others can't be reached")
+	}
+	b.state.set(up, why)
+}
+
+func (b *Bus) disconnected(_ *nats.Conn, err error) {
+	if err == nil {
+		err = errors.New("the connection was closed")
+	}
+	b.state.set(false, err)
+}
+
+// watchLink looks for the link as long as the bus is open.
+func (b *Bus) watchLink() {
+	tick := time.NewTicker(linkEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			b.look(b.nc)
+		case <-b.done:
+			return
+		}
+	}
+}
+
+// check returns why a call can't go on.
+func (b *Bus) check(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if b.o.Linked != nil {
+		b.look(b.nc)
+	}
+	_, err := b.state.now()
+	return err
+}
+
+// checkHere is check for what is kept in this process, whether others can be reached or not.
+func (b *Bus) checkHere() error {
+	if _, err := b.state.now(); errors.Is(err, bus.ErrClosed) {
+		return err
+	}
+	if !b.nc.IsConnected() {
+		return bus.ErrNoBus
+	}
+	return nil
+}
+
+// openHere is open for what is kept in this process.
+func (b *Bus) openHere(ctx context.Context, ask func(context.Context) error) error {
+	if err := b.checkHere(); err != nil {
+		return err
+	}
+	call, cancel := context.WithTimeout(ctx, openFor)
+	defer cancel()
+	return b.again(ctx, call, ask)
+}
+
+// during returns a context for one call: it ends with ctx, after most if ctx has no end,
+// and when the bus goes.
+func (b *Bus) during(ctx context.Context, most time.Duration) (context.Context, context.CancelFunc, error) {
+	if err := b.check(ctx); err != nil {
+		return nil, nil, err
+	}
+	present, err := b.state.now()
+	if err != nil {
+		return nil, nil, err
+	}
+	call, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(present, func() { cancel(context.Cause(present)) })
+	bounded, end := call, func() {}
+	if _, has := ctx.Deadline(); !has {
+		bounded, end = context.WithTimeout(call, most)
+	}
+	return bounded, func() { end(); stop(); cancel(nil) }, nil
+}
+
+// open asks until somebody answers: ctx, or openFor, bounds it.
+func (b *Bus) open(ctx context.Context, ask func(context.Context) error) error {
+	call, cancel, err := b.during(ctx, openFor)
+	if err != nil {
+		return err
+	}
+	defer cancel()
+	return b.again(ctx, call, ask)
+}
+
+// again asks until somebody answers or call ends.
+func (b *Bus) again(ctx, call context.Context, ask func(context.Context) error) error {
+	for {
+		try, end := context.WithTimeout(call, tryFor)
+		err := ask(try)
+		end()
+		if err == nil || !unanswered(err) {
+			return told(call, err)
+		}
+		select {
+		case <-time.After(tryFor / 8):
+		case <-call.Done():
+			if cause := context.Cause(call); errors.Is(cause, bus.ErrNoBus) || errors.Is(cause, bus.ErrClosed) || ctx.Err() != nil {
+				return cause
+			}
+			return errors.Join(bus.ErrNoBus, err)
+		}
+	}
+}
