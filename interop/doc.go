@@ -4,13 +4,20 @@
 //
 // The originals are found in two places:
 //
-//   - PARLEY_PEERS names a folder with clones of their repositories: oneline (or
-//     socket-oneline), tinyproto2 (at its tag v2.0), tinyproto3 (or tinyproto),
-//     serpy, which has serpy2 in it, and tpft, which needs tinyproto3;
+//   - PARLEY_PEERS names a folder with plain clones of their repositories, by
+//     these or other names;
 //   - PARLEY_PYTHON names the Python interpreter that runs them, by default that
 //     of a virtual environment named venv in PARLEY_PEERS, or python3. What pip has
 //     installed for it is used too:
 //     pip install socket-oneline==0.1.0 tinyproto==2.0.1.
+//
+// The clones, with the sample programs that are in them:
+//
+//	git clone https://github.com/cppgent0/socket-oneline
+//	git clone https://github.com/Spajderix/tinyproto -b v2.0 tinyproto2
+//	git clone https://github.com/Spajderix/tinyproto
+//	git clone https://github.com/Spajderix/tpft
+//	git clone https://github.com/ArthurLuciani/serpy
 //
 // An original that is not there is left out; "go test -v" begins with a line
 // for each that says where it was found, or why it was left out. PARLEY_REQUIRE

@@ -1,6 +1,7 @@
 // Package originals finds the original Python programs for tests and
 // measurements. PARLEY_PEERS names a folder with their repositories, as git
-// clones them; PARLEY_PYTHON the interpreter that runs them.
+// clones them, whatever these are called; PARLEY_PYTHON the interpreter that
+// runs them.
 package originals
 
 import (
@@ -14,7 +15,7 @@ import (
 // original is one of the programs.
 type original struct {
 	name    string
-	folders []string // what its repository may be called in PARLEY_PEERS
+	folders []string // where its repository is looked for first in PARLEY_PEERS
 	module  string   // a file that only this one has, from where Python imports
 	needs   string   // another one that it imports
 }
@@ -39,7 +40,15 @@ func home(name string) (repository, imports string, err error) {
 	if i < 0 {
 		return "", "", fmt.Errorf("there is no original named %q", name)
 	}
-	for _, folder := range all[i].folders {
+	folders := all[i].folders
+	entries, err := os.ReadDir(root)
+	if err != nil {
+		return "", "", fmt.Errorf("PARLEY_PEERS: %w", err)
+	}
+	for _, e := range entries {
+		folders = append(folders[:len(folders):len(folders)], e.Name())
+	}
+	for _, folder := range folders {
 		repository := filepath.Join(root, folder)
 		for _, imports := range []string{repository, filepath.Join(repository, "src")} {
 			if _, err := os.Stat(filepath.Join(imports, filepath.FromSlash(all[i].module))); err == nil {
@@ -47,7 +56,7 @@ func home(name string) (repository, imports string, err error) {
 			}
 		}
 	}
-	return "", "", fmt.Errorf("PARLEY_PEERS has no %s/%s", all[i].folders[0], all[i].module)
+	return "", "", fmt.Errorf("PARLEY_PEERS has no %s/%s, and no other folder with %s in it", all[i].folders[0], all[i].module, all[i].module)
 }
 
 // Path returns what PYTHONPATH must have so that Python imports the named

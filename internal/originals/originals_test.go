@@ -45,6 +45,11 @@ func TestPath(t *testing.T) {
 		{"put together", []string{
 			"tinyproto3/tinyproto/connection_details.py", "tpft/tpft.py", "tpft/tinyproto/connection_details.py",
 		}, map[string]string{"tinyproto3": "tinyproto3", "tpft": "tpft"}},
+		{"by other names", []string{
+			"a-fork/src/tinyproto/connection_details.py", "tinyproto-2.0/tinyproto/tinyproto.py", "serpy-136fef1/serpy2/serpy2.py", "tpft-main/tpft.py", "README",
+		}, map[string]string{
+			"tinyproto2": "tinyproto-2.0", "tinyproto3": "a-fork/src", "serpy2": "serpy-136fef1", "tpft": "tpft-main:a-fork/src", "serpy": "!no other folder",
+		}},
 		{"tpft alone", []string{"tpft/tpft.py"}, map[string]string{"tpft": "!tpft needs tinyproto3"}},
 	} {
 		root := lay(t, c.files...)
@@ -79,6 +84,10 @@ func TestFile(t *testing.T) {
 	}
 	if got, err := File("serpy/examples/none.py"); err == nil {
 		t.Errorf("%q is not there", got)
+	}
+	t.Setenv("PARLEY_PEERS", root+"/nowhere")
+	if _, err := File("serpy/examples/simpleChat.py"); err == nil || !strings.Contains(err.Error(), "PARLEY_PEERS: ") {
+		t.Error(err)
 	}
 	t.Setenv("PARLEY_PEERS", "")
 	if _, err := File("serpy/examples/simpleChat.py"); err == nil || !strings.Contains(err.Error(), "not set") {
