@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/cmd/parley/internal/ask"
 	"github.com/parley-net/parley/cmd/parley/internal/endpoint"
 	"github.com/parley-net/parley/cmd/parley/internal/load"
 )
@@ -19,6 +20,7 @@ type benchOptions struct {
 	load load.Config
 	size size
 	kind string
+	ask  string
 	json bool
 }
 
@@ -38,6 +40,9 @@ pauses would cost. With --rate it is an open loop: messages leave at that rate,
 and a latency counts from the moment when the message should have left. A pause
 then shows in every message that it held up (no coordinated omission).
 
+With --ask it sends a question instead and waits for an answer, whatever that is:
+for instruments, which don't send back what they are told.
+
 --confirm measures the wire's own confirmations (tinyproto, serpy) instead, so
 any peer that takes messages will do.
 
@@ -48,7 +53,7 @@ changed or not at all.
 An original tinyproto peer does not survive two messages that cross: measure it
 with --depth 1, or with --confirm against a peer that sends nothing.`,
 		Example: `  parley bench tinyproto://localhost:8088 --conns 16 --depth 8 --size 1K
-  parley bench oneline://localhost:5001 --rate 2000 --duration 1m
+  parley bench scpi://scope --ask '*IDN?' --rate 20 --duration 1m
   parley bench serpy://localhost:6001?mode=1 --confirm --json`,
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: a.completeURL,
@@ -71,9 +76,13 @@ with --depth 1, or with --confirm against a peer that sends nothing.`,
 	f.DurationVar(&o.load.Duration, "duration", 10*time.Second, "time to measure")
 	f.DurationVar(&o.load.Warmup, "warmup", time.Second, "time before that, which does not count")
 	f.Uint64Var(&o.load.Seed, "seed", 1, "seed of the contents")
+	f.StringVar(&o.ask, "ask", "", "ask with this `message` and count the answers: "+messageForms)
 	f.BoolVar(&o.load.Confirm, "confirm", false, "measure the wire's confirmations, not messages that come back")
 	f.BoolVar(&o.json, "json", false, "print the report as JSON")
 	cmd.MarkFlagsMutuallyExclusive("rate", "depth")
+	for _, other := range []string{"size", "type", "seed", "confirm"} {
+		cmd.MarkFlagsMutuallyExclusive("ask", other)
+	}
 	cmd.RegisterFlagCompletionFunc("type", cobra.FixedCompletions([]string{"bytes", "text"}, cobra.ShellCompDirectiveNoFileComp))
 	a.dialFlags(cmd)
 	return cmd
@@ -109,6 +118,9 @@ func (a *app) bench(ctx context.Context, e endpoint.Endpoint, o benchOptions) er
 		}
 		if err == nil && !rep.OK() {
 			err = fmt.Errorf("verification failed: %s", verification(rep))
+			if rep.Ask == "" && (rep.Messages == 0 || rep.Wrong > 0) {
+				err = fmt.Errorf("%w\n  for a peer that does not send back what it is told: --ask QUESTION", err)
+			}
 		}
 	}
 	return err
@@ -131,6 +143,9 @@ func (o *benchOptions) check(p parley.Protocol) error {
 	case int64(o.size) > t.MaxMessage, size(int(o.size)) != o.size:
 		return usagef("--size %s: %s takes messages of at most %d bytes", o.size.String(), p.Name(), t.MaxMessage)
 	}
+	if o.ask != "" {
+		return o.question(p)
+	}
 	o.load.Size = int(o.size)
 	switch o.kind {
 	case "":
@@ -147,6 +162,22 @@ func (o *benchOptions) check(p parley.Protocol) error {
 	return nil
 }
 
+// question reads the question of --ask.
+func (o *benchOptions) question(p parley.Protocol) error {
+	if o.ask == "-" {
+		return usagef("--ask -: standard input can't be used here; text:- sends a -")
+	}
+	m, err := parseMessage(o.ask, "text")
+	switch {
+	case err != nil:
+		return usageError{fmt.Errorf("--ask: %w", err)}
+	case p.Name() == "scpi" && !ask.IsQuery(m.Bytes()):
+		return usagef("--ask %s: on scpi a message without a ? has no answer", o.ask)
+	}
+	o.load.Question, o.load.Size = &m, m.Len()
+	return nil
+}
+
 // printBench prints a report for a person.
 func printBench(w io.Writer, e endpoint.Endpoint, o benchOptions, r *load.Report) error {
 	loop := fmt.Sprintf("depth %d", r.Depth)
@@ -154,8 +185,11 @@ func printBench(w io.Writer, e endpoint.Endpoint, o benchOptions, r *load.Report
 		loop = fmt.Sprintf("%g messages per second", r.Rate)
 	}
 	what := "came back"
-	if r.Confirm {
+	switch {
+	case r.Confirm:
 		what = "confirmed"
+	case r.Ask != "":
+		what = "answered"
 	}
 	l := r.Latency
 	_, err := fmt.Fprintf(w, `%s: %s, %s, %d bytes, %.4gs
@@ -218,6 +252,8 @@ func verification(r *load.Report) string {
 		return "nothing came in the time that counted"
 	case r.Confirm:
 		return "all confirmed; contents do not come back"
+	case r.Ask != "":
+		return "all answered; the answers are not compared"
 	}
 	return "all as sent"
 }

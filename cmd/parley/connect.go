@@ -46,7 +46,7 @@ wrong one ends the command. At its end connect goes on reading until nothing
 has come for --wait, or --count messages have been printed, or the peer has
 closed, as send does. For text that may look like a type or a command, use
 "parley send --lines".`,
-		Example: `  parley connect oneline://localhost:5001
+		Example: `  parley connect scpi://scope
   parley connect 'serpy://localhost:6001?encoding=utf-8&mode=1' --rtt
   printf '*RST\n*IDN?\n' | parley connect scpi://bench.local --count 1`,
 		Args: cobra.MaximumNArgs(1),

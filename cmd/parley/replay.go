@@ -55,9 +55,9 @@ With --any-order a server finds the answer by what it is asked: each request of
 the file may come once, on any connection, and gets what the file has between it
 and the next one. With --loop everything may be asked again, for ever; what does
 not match then ends only its connection, with a line on standard error.`,
-		Example: `  parley replay session.jsonl --as-server oneline://:5001
+		Example: `  parley replay session.jsonl --as-server scpi://:5025
   parley replay session.jsonl --as-server serpy://:6001 --any-order --loop --speed 1
-  parley replay session.jsonl --as-client oneline://10.0.0.7:5001`,
+  parley replay session.jsonl --as-client scpi://10.0.0.7`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.replay(cmd.Context(), args[0], o)

@@ -46,12 +46,14 @@ var commands = []func(*app) *cobra.Command{
 func rootCmd(a *app) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "parley",
-		Short: "Talk over TCP in messages: oneline, tinyproto, serpy and serpy2",
-		Long: `parley talks over TCP in messages, as the Python packages socket-oneline,
-tinyproto, serpy and serpy2 do.
+		Short: "Talk over TCP in messages, with Python programs and with instruments",
+		Long: `parley talks over TCP in messages: with programs that use the Python packages
+socket-oneline, tinyproto, serpy and serpy2, and with instruments and other
+devices, in lines or in frames.
 
   parley serve oneline://:5001 --echo        a server
   parley send oneline://localhost:5001 hi    a client
+  parley ask scpi://scope '*IDN?'            an instrument
 
 "parley cheat" shows an example of everything.`,
 		SilenceErrors: true,

@@ -87,8 +87,8 @@ only this machine can connect, on loopback and Unix sockets, elsewhere only with
 --allow-shutdown; the ready line tells.`,
 		Example: `  parley serve oneline://:5001 --echo
   parley serve tinyproto://:8088 tinyproto+unix:///run/chat.sock --relay
-  parley serve oneline://:5001 --exec 'python3 device.py'
-  parley serve oneline://:5025 --replies scpi.toml
+  parley serve line://:5001 --exec 'python3 device.py'
+  parley serve scpi://:5025 --replies psu.toml
   parley serve tinyproto://:8088 --files /srv/data --writable`,
 		ValidArgsFunction: a.completeURLs,
 		RunE: func(cmd *cobra.Command, args []string) error {

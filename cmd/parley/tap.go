@@ -59,7 +59,7 @@ skip and echo of line and scpi stand in TARGET's, as a device has them.
 recordings". --store keeps it in a store, where "parley find" finds it again and
 "parley replay DB#N" plays it. --pcapng keeps it for Wireshark, without TLS. With --json, "dir" is
 c2s (client to server) or s2c.`,
-		Example: `  parley tap oneline://:5002 10.0.0.7:5001 -t --rtt
+		Example: `  parley tap scpi://:5026 10.0.0.7:5025 -t --rtt
   parley tap serpy://:6001 serpy+tls://bench:6000 --pin sha256:… --record session.jsonl
   parley tap tinyproto://:8089 localhost:8088 --pcapng session.pcapng --count 1`,
 		ValidArgsFunction: a.completeURLs,

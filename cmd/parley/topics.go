@@ -3,6 +3,7 @@ package main
 import (
 	"embed"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -39,22 +40,36 @@ func helpText(name string) string {
 	return string(b)
 }
 
-// optionTable lists the options of all protocols.
+// optionTable lists the options of all protocols. Of scpi only those that differ
+// from line's.
 func optionTable() string {
 	var b strings.Builder
+	line := endpoint.Options("line")
 	for _, proto := range endpoint.Names() {
 		options := endpoint.Options(proto)
-		if len(options) == 0 {
+		switch {
+		case len(options) == 0:
 			fmt.Fprintf(&b, "  %-10s no options\n", proto)
+		case proto == "scpi":
+			fmt.Fprintf(&b, "  %-10s those of line, but\n", proto)
+			proto, options = "", slices.DeleteFunc(slices.Clone(options), func(o endpoint.Option) bool { return slices.Contains(line, o) })
 		}
-		for i, o := range options {
-			if i > 0 {
-				proto = ""
-			}
-			fmt.Fprintf(&b, "  %-10s %-24s %s\n", proto, o.Name+"="+o.Values, o.Help)
+		for _, o := range options {
+			fmt.Fprintf(&b, "  %-10s %s\n", proto, option(o))
+			proto = ""
 		}
 	}
 	return b.String()
+}
+
+// option is one option, with its meaning in the column beside it, or below where
+// the values are too long.
+func option(o endpoint.Option) string {
+	values := o.Name + "=" + o.Values
+	if len(values) > 24 {
+		return fmt.Sprintf("%s\n%37s %s", values, "", o.Help)
+	}
+	return fmt.Sprintf("%-24s %s", values, o.Help)
 }
 
 func cheatCmd(a *app) *cobra.Command {

@@ -53,7 +53,7 @@ func parse(s string) (Endpoint, error) {
 	}
 	scheme, rest, ok := strings.Cut(s, "://")
 	if !ok {
-		return Endpoint{}, fmt.Errorf("it names no protocol: %s, where PROTOCOL is %s", forms, strings.Join(Names(), ", "))
+		return Endpoint{}, fmt.Errorf("it names no protocol: %s, where PROTOCOL is %s; for an instrument scpi://HOST; parley doctor HOST:PORT finds out what is spoken there", forms, strings.Join(Names(), ", "))
 	}
 	name, suffixes, _ := strings.Cut(scheme, "+")
 	w := find(name)

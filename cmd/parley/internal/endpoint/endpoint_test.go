@@ -88,7 +88,7 @@ func TestParse(t *testing.T) {
 func TestMistakes(t *testing.T) {
 	for url, want := range map[string]string{
 		"":                                      "names no protocol",
-		"localhost:5001":                        "names no protocol",
+		"localhost:5001":                        "for an instrument scpi://HOST; parley doctor HOST:PORT",
 		"://h:1":                                `no protocol ""`,
 		"ftp://h:1":                             `no protocol "ftp": use oneline, tinyproto, serpy, serpy2`,
 		"oneline+ssh://h:1":                     "+ssh is not known",

@@ -1,6 +1,6 @@
 // Package load measures how fast a peer answers: it sends messages on a number
 // of connections, checks that each comes back as it was sent (or that the wire
-// confirms it), and collects the latencies.
+// confirms it, or that there is an answer), and collects the latencies.
 //
 // In a closed loop every connection keeps a number of messages under way and
 // sends the next when one has come back. The peer sets the pace: a pause of the
@@ -31,6 +31,10 @@ type Config struct {
 	Seed     uint64        // of the contents
 	Warmup   time.Duration // time at the beginning that does not count
 	Duration time.Duration // time that counts
+	// Question is what to send, if it is not nil, in place of the contents that
+	// Size, Text and Seed determine. Each message that comes is an answer then,
+	// whatever is in it.
+	Question *parley.Message
 	// Confirm waits for the wire's confirmations instead of the messages
 	// themselves; what comes back is ignored.
 	Confirm bool

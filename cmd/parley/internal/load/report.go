@@ -14,6 +14,7 @@ type Report struct {
 	Rate      float64 `json:"rate,omitempty"`      // open loop: messages per second asked for
 	Size      int     `json:"size"`                // bytes of a message
 	Seed      uint64  `json:"seed"`                // of the contents
+	Ask       string  `json:"ask,omitempty"`       // the question, if answers were counted and not messages that come back
 	Confirm   bool    `json:"confirm,omitempty"`   // confirmations instead of answers
 	Seconds   float64 `json:"seconds"`             // the time that counted
 	Messages  int64   `json:"messages"`            // that came back in this time
@@ -63,6 +64,9 @@ func (r *run) report(end time.Time) *Report {
 		Messages: r.completed.Load(),
 		CPU:      r.cpu.share(),
 		Latency:  r.distribution(),
+	}
+	if r.cfg.Question != nil {
+		rep.Ask = r.cfg.Question.Text()
 	}
 	if r.cfg.Rate == 0 {
 		rep.Depth = r.cfg.Depth

@@ -101,6 +101,9 @@ func (r *run) took(w *worker, s *span, left, back time.Time) {
 
 // check compares message i with what has come back for it.
 func (w *worker) check(i int64, m parley.Message) {
+	if w.r.cfg.Question != nil {
+		return
+	}
 	want := w.r.payload.message(w.n, i)
 	switch {
 	case !bytes.Equal(m.Bytes(), want.Bytes()):
