@@ -17,7 +17,7 @@ import (
 // keys are all keys that a line may have. Those without effect are in what
 // --json prints.
 var keys = []string{
-	"ts", "conn", "dir", "event", "proto", "kind", "text", "b64", "json", "mode", "invalid", "pickle", "error", "note",
+	"ts", "conn", "dir", "event", "proto", "prompt", "kind", "text", "b64", "json", "mode", "invalid", "pickle", "error", "note",
 	"len", "delta", "rtt",
 }
 
@@ -242,6 +242,13 @@ func (p *parser) set(e *Entry, key string, value json.RawMessage) error {
 		return fmt.Errorf("%q: want open, leave, shutdown, end, reset, lost or stopped", e.Event)
 	case "proto":
 		return to(value, &e.Proto, "a string")
+	case "prompt":
+		if err := to(value, &e.Prompt, "a string"); err != nil {
+			return err
+		}
+		if e.Prompt == "" || strings.ContainsAny(e.Prompt, "\r\n") {
+			return errors.New("want text without a line end")
+		}
 	case "kind":
 		if err := to(value, &e.Kind, "a string"); err != nil {
 			return err
@@ -343,6 +350,9 @@ func (p *parser) check(e *Entry) error {
 			values = append(values, key)
 			e.Col = utf8.RuneCount(p.text[:at]) + 1
 		}
+	}
+	if at, ok := p.at["prompt"]; ok && e.Event != Open {
+		return p.fail(at, `a "prompt" stands in the line with "event":"open"`)
 	}
 	if e.Event != "" {
 		switch {

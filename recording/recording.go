@@ -53,9 +53,11 @@ type Entry struct {
 	Dir   Dir           // "" with Open
 	Event Event         // "" for a message
 	Proto string        // the wire's name, with Open
-	Error string        // with Lost and Stopped; with End, what was cut off
-	Note  string        // a person's remark
-	Value               // of a message
+	// Prompt is what the server says behind each answer, on line and scpi, with Open.
+	Prompt string
+	Error  string // with Lost and Stopped; with End, what was cut off
+	Note   string // a person's remark; with Open on line and scpi the server's banner
+	Value         // of a message
 
 	// Where the line and its value begin, for errors.
 	File      string

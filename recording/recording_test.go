@@ -95,7 +95,7 @@ func TestForms(t *testing.T) {
 
 func TestErrors(t *testing.T) {
 	for line, want := range map[string]string{
-		`{"dir":"c2s","txt":"a"}`:                   `f:2:14: unknown key "txt": use ts, conn, dir, event, proto, kind, text, b64, json, mode, invalid, pickle, error, note`,
+		`{"dir":"c2s","txt":"a"}`:                   `f:2:14: unknown key "txt": use ts, conn, dir, event, proto, prompt, kind, text, b64, json, mode, invalid, pickle, error, note`,
 		`{"note":"äöü","Dir":"c2s"}`:                `f:2:15: unknown key "Dir"`,
 		`{"dir":"c2s","dir":"c2s"}`:                 `f:2:14: the key "dir" is there twice`,
 		`{"dir":"c2x","text":"a"}`:                  `f:2:8: "dir": "c2x": want c2s (client to server) or s2c`,

@@ -22,6 +22,7 @@ type written struct {
 	Dir     Dir             `json:"dir,omitempty"`
 	Event   Event           `json:"event,omitempty"`
 	Proto   string          `json:"proto,omitempty"`
+	Prompt  string          `json:"prompt,omitempty"`
 	Kind    string          `json:"kind,omitempty"`
 	Text    *string         `json:"text,omitempty"`
 	JSON    json.RawMessage `json:"json,omitempty"`
@@ -36,7 +37,7 @@ type written struct {
 // Append appends the line of an entry to dst.
 func Append(dst []byte, e *Entry) ([]byte, error) {
 	w := written{
-		TS: seconds(e.At), Conn: e.Conn, Dir: e.Dir, Event: e.Event, Proto: e.Proto,
+		TS: seconds(e.At), Conn: e.Conn, Dir: e.Dir, Event: e.Event, Proto: e.Proto, Prompt: e.Prompt,
 		Kind: e.Kind, Text: e.Text, JSON: e.JSON, Mode: e.Mode, Invalid: e.Invalid, Pickle: e.Pickle,
 		Error: e.Error, Note: e.Note,
 	}

@@ -114,7 +114,7 @@ func (a *app) printer(o outputFlags) (*printer, error) {
 		}
 	}
 	if o.dump != "" {
-		if err := os.MkdirAll(o.dump, 0o777); err != nil {
+		if err := os.MkdirAll(o.dump, 0o700); err != nil {
 			return nil, fmt.Errorf("--dump: %w", err)
 		}
 	}
@@ -173,8 +173,8 @@ func (p *printer) shaped(ctx context.Context, m parley.Message) (parley.Message,
 	}
 	if p.o.dump != "" {
 		p.n++
-		if err := os.WriteFile(filepath.Join(p.o.dump, fmt.Sprintf("%06d.bin", p.n)), payload(m), 0o666); err != nil {
-			return m, fmt.Errorf("--dump: %w", err)
+		if err := writePrivate("--dump", filepath.Join(p.o.dump, fmt.Sprintf("%06d.bin", p.n)), payload(m)); err != nil {
+			return m, err
 		}
 	}
 	if p.translate == nil {

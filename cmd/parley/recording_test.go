@@ -2,11 +2,13 @@ package main
 
 import (
 	"bytes"
+	"encoding/hex"
 	"math/big"
 	"strings"
 	"testing"
 
 	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/line"
 	"github.com/parley-net/parley/oneline"
 	"github.com/parley-net/parley/recording"
 	"github.com/parley-net/parley/serpy"
@@ -181,6 +183,7 @@ func TestSame(t *testing.T) {
 	}
 }
 
+// Verifies: RECORD-04
 func TestAppendTyped(t *testing.T) {
 	list := parley.Object(&pickle.List{Items: []any{int64(1), "a\nb"}})
 	for _, tt := range []struct {
@@ -200,6 +203,8 @@ func TestAppendTyped(t *testing.T) {
 		{serpy2.Protocol{}, parley.Text("0123456789abcdef"), `0123456789… (16 bytes)`},
 		{serpy2.Protocol{}, parley.Text("012345678€"), `012345678… (12 bytes)`},
 		{serpy2.Protocol{}, parley.Bytes([]byte("\xff123456789abcdef")), `hex:ff313233343536373839… (16 bytes)`},
+		{serpy2.Protocol{}, parley.Bytes(append([]byte("0123456789"), 0xff)), `hex:30313233343536373839… (11 bytes)`}, // the cut part is text, the message is not
+		{tinyproto.Protocol{}, parley.Bytes(make([]byte, 40)), `hex:00000000000000000000… (40 bytes)`},
 		{serpy.Protocol{}, serpy.WithMode(parley.Bytes([]byte("a")), 1), `(mode 1) a`},
 		{serpy.Protocol{}, serpy.WithMode(parley.Bytes([]byte("a")), 3), `(mode 3) bytes:a`},
 		{serpy.Protocol{}, serpy.WithMode(list, 4), `(mode 4) json:[1,"a\nb"]`},
@@ -208,5 +213,10 @@ func TestAppendTyped(t *testing.T) {
 		if got := string(appendTyped([]byte("> "), tt.proto, tt.m, false, 10)); got != "> "+tt.want {
 			t.Errorf("%v: %s, want > %s", tt.m, got, tt.want)
 		}
+	}
+	block := append([]byte("#240"), make([]byte, 40)...)
+	want := "hex:" + hex.EncodeToString(block) + " (44 bytes)"
+	if got := string(appendTyped(nil, line.Protocol{Blocks: true}, parley.Text(string(block)), false, 1024)); got != want {
+		t.Errorf("a block: %s, want %s", got, want)
 	}
 }

@@ -53,7 +53,9 @@ Answers come as fast as possible. --speed 1 waits as long as the original took,
 
 With --any-order a server finds the answer by what it is asked: each request of
 the file may come once, on any connection, and gets what the file has between it
-and the next one. With --loop everything may be asked again, for ever; what does
+and the next one. Of requests in a row, as of a client that does not wait, the
+n-th gets the n-th answer; where their numbers do not allow that, a line at the
+start says so, and the last of them gets all. With --loop everything may be asked again, for ever; what does
 not match then ends only its connection, with a line on standard error.`,
 		Example: `  parley replay session.jsonl --as-server scpi://:5025
   parley replay session.jsonl --as-server serpy://:6001 --any-order --loop --speed 1
@@ -111,7 +113,9 @@ func (a *app) replay(ctx context.Context, file string, o replayOptions) error {
 	case o.client != "":
 		return a.replayClient(ctx, e, s)
 	case o.anyOrder:
-		return a.replayServer(ctx, e, s, newAnyOrder(s, o.loop), o)
+		p := newAnyOrder(s, o.loop)
+		p.tellDoubts(a.stderr)
+		return a.replayServer(ctx, e, s, p, o)
 	}
 	return a.replayServer(ctx, e, s, newInOrder(s, o.loop, o.together), o)
 }
@@ -124,6 +128,7 @@ type session struct {
 	speed    float64
 	steps    []*step
 	conns    [][]*step // the steps of each connection, in the order of the first ones
+	manners  []manners // of the server on each of them
 }
 
 // step is one entry of the recording.
@@ -197,6 +202,10 @@ func (a *app) readSession(ctx context.Context, file string, p parley.Protocol, s
 			st.conn = len(s.conns)
 			index[e.Conn] = st.conn
 			s.conns = append(s.conns, nil)
+			s.manners = append(s.manners, manners{})
+		}
+		if e.Event == recording.Open {
+			s.manners[st.conn] = mannersOf(p, e)
 		}
 		s.steps = append(s.steps, st)
 		s.conns[st.conn] = append(s.conns[st.conn], st)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 
 	"github.com/parley-net/parley"
@@ -107,18 +106,18 @@ func newInOrder(s *session, loop, together bool) *inOrder {
 	return p
 }
 
-// take returns the steps for a new connection.
-func (p *inOrder) take() ([]*step, error) {
+// take returns the recorded connection that a new one plays, and its steps.
+func (p *inOrder) take() (int, []*step, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.taken == len(p.s.conns) {
 		if !p.loop {
-			return nil, fmt.Errorf("%s: a client came that is not in the recording: it has %d connections", p.s.file, len(p.s.conns))
+			return 0, nil, fmt.Errorf("%s: a client came that is not in the recording: it has %d connections", p.s.file, len(p.s.conns))
 		}
 		p.taken = 0
 	}
 	p.taken++
-	return p.s.conns[p.taken-1], nil
+	return p.taken - 1, p.s.conns[p.taken-1], nil
 }
 
 func (p *inOrder) done() bool {
@@ -129,8 +128,11 @@ func (p *inOrder) done() bool {
 
 // play plays the next recorded connection.
 func (p *inOrder) play(ctx context.Context, c *parley.Conn) error {
-	steps, err := p.take()
+	i, steps, err := p.take()
 	if err != nil {
+		return err
+	}
+	if err := p.s.greet(ctx, c, i); err != nil {
 		return err
 	}
 	var early *parley.Message // of the next round
@@ -181,7 +183,7 @@ func (p *inOrder) round(ctx context.Context, c *parley.Conn, steps []*step, earl
 			if err := p.s.pause(ctx, before, st); err != nil {
 				return nil, err
 			}
-			if err := c.Send(ctx, st.send); err != nil {
+			if err := p.s.answer(ctx, c, st); err != nil {
 				return nil, p.s.unsent(st, err)
 			}
 		case st.isEnd(recording.ToServer) && !st.more[recording.ToClient]:
@@ -256,138 +258,4 @@ func (p *inOrder) passOn(st *step) {
 	if next := p.behind[st]; next != nil {
 		close(p.turn[next])
 	}
-}
-
-// anyOrder answers requests in whatever order they come.
-type anyOrder struct {
-	s         *session
-	loop      bool
-	greetings [][]*step // what each recorded server says before a request
-
-	mu        sync.Mutex
-	exchanges []*exchange
-	taken     int // connections
-	open      int
-}
-
-// exchange is a request and what follows until the next.
-type exchange struct {
-	request *step
-	answers []*step
-	close   bool // then the server closes
-	used    bool
-}
-
-func newAnyOrder(s *session, loop bool) *anyOrder {
-	p := &anyOrder{s: s, loop: loop}
-	for _, steps := range s.conns {
-		var greeting []*step
-		var last *exchange
-		for _, st := range steps {
-			switch {
-			case st.isMessage(recording.ToServer):
-				last = &exchange{request: st}
-				p.exchanges = append(p.exchanges, last)
-			case st.isMessage(recording.ToClient) && last == nil:
-				greeting = append(greeting, st)
-			case st.isMessage(recording.ToClient):
-				last.answers = append(last.answers, st)
-			case st.isEnd(recording.ToClient) && last != nil:
-				last.close = !slices.ContainsFunc(steps, func(st *step) bool { return st.isEnd(recording.ToServer) })
-			}
-		}
-		p.greetings = append(p.greetings, greeting)
-	}
-	return p
-}
-
-func (p *anyOrder) done() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return !p.loop && p.open == 0 && !slices.ContainsFunc(p.exchanges, func(x *exchange) bool { return !x.used })
-}
-
-// enter greets as the next recorded connection was greeted.
-func (p *anyOrder) enter() (greeting []*step) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.open++
-	if p.taken < len(p.greetings) {
-		greeting = p.greetings[p.taken]
-	}
-	if p.taken++; p.loop && p.taken == len(p.greetings) {
-		p.taken = 0
-	}
-	return greeting
-}
-
-// find returns the exchange for a request, which is then used.
-func (p *anyOrder) find(m parley.Message) (*exchange, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	var spent []*exchange
-	for _, x := range p.exchanges {
-		switch {
-		case !p.s.same(x.request, m, false):
-		case x.used:
-			spent = append(spent, x)
-		default:
-			x.used = true
-			return x, nil
-		}
-	}
-	got := p.s.shown(m)
-	switch {
-	case len(spent) == 0:
-		return nil, fmt.Errorf("%s: no line expects what the client has sent\n  got: %s", p.s.file, got)
-	case !p.loop:
-		return nil, spent[len(spent)-1].request.Errorf("the client has sent this once too often\n  got: %s", got)
-	}
-	for _, x := range spent[1:] {
-		x.used = false
-	}
-	return spent[0], nil
-}
-
-// play answers on one connection.
-func (p *anyOrder) play(ctx context.Context, c *parley.Conn) error {
-	greeting := p.enter()
-	defer func() {
-		p.mu.Lock()
-		p.open--
-		p.mu.Unlock()
-	}()
-	if err := p.say(ctx, c, nil, greeting); err != nil {
-		return err
-	}
-	for {
-		m, err := p.s.next(ctx, c)
-		if err != nil {
-			if errors.Is(err, parley.ErrPeerClosed) || errors.As(err, new(*parley.ConnError)) {
-				return nil
-			}
-			return err
-		}
-		x, err := p.find(m)
-		if err != nil {
-			return err
-		}
-		if err := p.say(ctx, c, x.request, x.answers); err != nil || x.close {
-			return err
-		}
-	}
-}
-
-// say sends answers.
-func (p *anyOrder) say(ctx context.Context, c *parley.Conn, before *step, answers []*step) error {
-	for _, st := range answers {
-		if err := p.s.pause(ctx, before, st); err != nil {
-			return err
-		}
-		if err := c.Send(ctx, st.send); err != nil {
-			return p.s.unsent(st, err)
-		}
-		before = st
-	}
-	return nil
 }

@@ -86,12 +86,14 @@ func appendTyped(dst []byte, p parley.Protocol, m parley.Message, asHex bool, mo
 	if j, ok := recording.ToJSON(m.Object()); ok && m.Type() == parley.TypeObject && !asHex {
 		kind, b = "json", j
 	}
-	rest := ""
+	rest, binary := "", isBinary(b)
 	if size := len(b); most > 0 && size > most {
-		if b = b[:most]; utf8.Valid(trimRune(b)) {
+		if b = b[:most]; !binary {
 			b = trimRune(b)
 		}
 		rest = fmt.Sprintf("… (%d bytes)", size)
+	} else if binary && size > bigBinary {
+		rest = fmt.Sprintf(" (%d bytes)", size)
 	}
 	mode, _ := serpy.Mode(m)
 	bare := bits.OnesCount8(uint8(p.Traits().Types)) == 1 || // nothing but this type
@@ -99,7 +101,7 @@ func appendTyped(dst []byte, p parley.Protocol, m parley.Message, asHex bool, mo
 	switch {
 	case asHex:
 		return append(hex.AppendEncode(dst, b), rest...)
-	case !utf8.Valid(b):
+	case binary:
 		return append(hex.AppendEncode(append(dst, "hex:"...), b), rest...)
 	case m.Type() == parley.TypeText || bare:
 		kind = ""
@@ -111,6 +113,32 @@ func appendTyped(dst []byte, p parley.Protocol, m parley.Message, asHex bool, mo
 		dst = append(append(dst, kind...), ':')
 	}
 	return append(appendOneLine(dst, b), rest...)
+}
+
+// bigBinary is from which length on, in bytes, what looks like no text is shown in
+// hexadecimal and with its length: as escapes nobody could read it.
+const bigBinary = 32
+
+// isBinary reports whether b is no text, as far as its beginning tells: it is no
+// UTF-8, or it is long and more than a tenth of it would be escapes.
+func isBinary(b []byte) bool {
+	const most = 64 << 10
+	if len(b) > most {
+		b = trimRune(b[:most])
+	}
+	if !utf8.Valid(b) {
+		return true
+	}
+	if len(b) <= bigBinary {
+		return false
+	}
+	controls := 0
+	for _, c := range b {
+		if c < ' ' && c != '\t' && c != '\n' && c != '\r' && c != 0x1b || c == 0x7f {
+			controls++
+		}
+	}
+	return controls*10 > len(b)
 }
 
 // trimRune removes the beginning of a character at the end of b.

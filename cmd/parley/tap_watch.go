@@ -10,11 +10,13 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
 	"time"
 
 	"github.com/parley-net/parley/cmd/parley/internal/endpoint"
 	"github.com/parley-net/parley/cmd/parley/internal/pcapng"
 	"github.com/parley-net/parley/cmd/parley/internal/tap"
+	"github.com/parley-net/parley/line"
 	"github.com/parley-net/parley/recording"
 	"github.com/parley-net/parley/wire"
 )
@@ -103,8 +105,8 @@ func (w *tapWatch) create(flag, name string) (*os.File, error) {
 	return createPrivate(flag, name, w.o.force)
 }
 
-// createPrivate creates a file that only its owner can read: it has what others have
-// said.
+// createPrivate creates a file that only its owner can read, also where force
+// overwrites one that others can: it has what others have said.
 func createPrivate(flag, name string, force bool) (*os.File, error) {
 	mode := os.O_WRONLY | os.O_CREATE | os.O_EXCL
 	if force {
@@ -117,7 +119,23 @@ func createPrivate(flag, name string, force bool) (*os.File, error) {
 	case err != nil:
 		return nil, usagef("%s: %w", flag, err)
 	}
+	if st, err := f.Stat(); err == nil && force && st.Mode().IsRegular() && st.Mode().Perm()&0o077 != 0 {
+		if err := f.Chmod(0o600); err != nil && runtime.GOOS != "windows" {
+			f.Close()
+			return nil, usagef("%s: others can read %s: %w", flag, name, err)
+		}
+	}
 	return f, nil
+}
+
+// writePrivate writes such a file.
+func writePrivate(flag, name string, content []byte) error {
+	f, err := createPrivate(flag, name, true)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	return errors.Join(err, f.Close())
 }
 
 // flush writes all that is buffered: the watch has caught up.
@@ -276,6 +294,9 @@ func (w *tapWatch) item(t *tapped, i tap.Item) {
 	case tap.Open:
 		e.Dir, e.Event, e.Proto, e.Note = "", recording.Open, w.at.Protocol.Name(), string(t.banner)
 		t.banner = nil
+		if p, ok := w.at.Protocol.(line.Protocol); ok {
+			e.Prompt = p.Prompt
+		}
 	case tap.Message:
 		if w.record != nil || w.store != nil {
 			e.Value = recording.Recorded(i.Message)

@@ -14,6 +14,7 @@ import (
 // meta is what a line of a recording says besides what the store searches for.
 type meta struct {
 	Proto   string `json:"proto,omitempty"`
+	Prompt  string `json:"prompt,omitempty"`
 	Mode    *int   `json:"mode,omitempty"`
 	Invalid bool   `json:"invalid,omitempty"`
 	Pickle  []byte `json:"pickle,omitempty"`
@@ -38,7 +39,7 @@ func toStore(e *recording.Entry, peer string, raw []byte) (store.Entry, error) {
 	case e.JSON != nil:
 		s.Form, s.Body = store.FormJSON, e.JSON
 	}
-	m := meta{Proto: e.Proto, Mode: e.Mode, Invalid: e.Invalid, Pickle: e.Pickle, Error: e.Error, Note: e.Note, Raw: raw}
+	m := meta{Proto: e.Proto, Prompt: e.Prompt, Mode: e.Mode, Invalid: e.Invalid, Pickle: e.Pickle, Error: e.Error, Note: e.Note, Raw: raw}
 	var err error
 	if s.Meta, err = json.Marshal(m); string(s.Meta) == "{}" {
 		s.Meta = nil
@@ -70,7 +71,7 @@ func fromStore(s *store.Entry) (recording.Entry, meta, error) {
 			return e, m, fmt.Errorf("entry %d: %w", s.Seq, err)
 		}
 	}
-	e.Proto, e.Mode, e.Invalid, e.Pickle, e.Error, e.Note = m.Proto, m.Mode, m.Invalid, m.Pickle, m.Error, m.Note
+	e.Proto, e.Prompt, e.Mode, e.Invalid, e.Pickle, e.Error, e.Note = m.Proto, m.Prompt, m.Mode, m.Invalid, m.Pickle, m.Error, m.Note
 	return e, m, nil
 }
 

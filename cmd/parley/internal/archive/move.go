@@ -233,6 +233,7 @@ func FoundLine(dst []byte, f *store.Found) ([]byte, error) {
 		Dir     recording.Dir   `json:"dir,omitempty"`
 		Event   recording.Event `json:"event,omitempty"`
 		Proto   string          `json:"proto,omitempty"`
+		Prompt  string          `json:"prompt,omitempty"`
 		Kind    string          `json:"kind,omitempty"`
 		Text    *string         `json:"text,omitempty"`
 		JSON    json.RawMessage `json:"json,omitempty"`
@@ -242,7 +243,7 @@ func FoundLine(dst []byte, f *store.Found) ([]byte, error) {
 		Pickle  []byte          `json:"pickle,omitempty"`
 		Error   string          `json:"error,omitempty"`
 		Note    string          `json:"note,omitempty"`
-	}{f.Session, f.Time.UTC(), f.Conn, f.Peer, e.Dir, e.Event, m.Proto, e.Kind, e.Text, e.JSON, nil, m.Mode, m.Invalid, m.Pickle, m.Error, m.Note}
+	}{f.Session, f.Time.UTC(), f.Conn, f.Peer, e.Dir, e.Event, m.Proto, m.Prompt, e.Kind, e.Text, e.JSON, nil, m.Mode, m.Invalid, m.Pickle, m.Error, m.Note}
 	if e.B64 != nil {
 		v.B64 = &e.B64
 	}
