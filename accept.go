@@ -30,9 +30,9 @@ func (s *Server) accept(l net.Listener) {
 			pause = 0
 			s.wg.Add(1)
 			if s.TLSConfig != nil {
-				go s.serveConn(nc)
+				go s.serveConn(nc, nil)
 			} else {
-				s.serveConn(nc)
+				s.serveConn(nc, nil)
 			}
 		case s.isClosed():
 			return

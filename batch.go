@@ -149,11 +149,12 @@ func (b *batch) serve() (more bool) {
 	c, in, ev := b.c, b.in, b.ev
 	c.handing()
 	c.exclusive = c.plain()
+	ctx := c.context()
 	for {
 		m := ev.Message // under the lock: another may take the reader's role, and the event
 		b.calling = callingHandler
 		c.letGo() // it is not at rest, nor will it be before handled
-		err := c.cfg.serve(connContext{c}, c, m)
+		err := c.cfg.serve(ctx, c, m)
 		b.calling = callingNobody
 		c.hold()
 		if !c.exclusive || !c.deferFlush || err != nil {

@@ -116,6 +116,7 @@ func (c *Client) run() {
 		var conn *Conn
 		var err error
 		if at := aside(func() { conn, err = c.Dialer.Dial(c.ctx, c.Addr) }); at != nil { // NetDial, or a callback of TLSConfig
+			c.Dialer.state().faults.panics.Add(1)
 			err = fmt.Errorf("parley: panic while connecting to %s: %v", c.Addr, at.value)
 		}
 		if err == nil {
@@ -204,8 +205,8 @@ func (c *Client) tell() {
 		if at := aside(func() { c.OnState(next.state, next.err) }); at != nil {
 			if next.conn != nil {
 				next.conn.cutAside(next.conn.failed(at))
-			} else if l := guarded(c.Dialer.Logger); l != nil {
-				l.Error("panic in OnState", "addr", c.Addr, "panic", at.value, "stack", string(at.stack))
+			} else if c.Dialer.state().faults.panics.Add(1); c.Dialer.log() != nil {
+				c.Dialer.log().Error("panic in OnState", "addr", c.Addr, "panic", at.value, "stack", string(at.stack))
 			}
 		}
 		c.mu.Lock()

@@ -10,6 +10,7 @@ import (
 type ClientStats struct {
 	Connected uint64    // connections ever made
 	Failed    uint64    // attempts that made none
+	Faults    Faults    // what has gone wrong
 	Total     ConnStats // the sum over all connections, past and present
 }
 
@@ -18,6 +19,7 @@ func (c *Client) Stats() ClientStats {
 	c.mu.Lock()
 	st, live := c.stats, slices.Clone(c.current)
 	c.mu.Unlock()
+	st.Faults = c.Dialer.state().faults.sum()
 	for _, conn := range live {
 		st.Total.add(conn.Stats())
 	}

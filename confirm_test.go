@@ -26,7 +26,7 @@ func TestConfirmationDoesNotWaitForTheHandler(t *testing.T) {
 				}
 				return nil
 			})}
-			c := parleytest.Pipe(t, srv, &parley.Dialer{Protocol: p})
+			c, _ := parleytest.Pipe(t, srv, &parley.Dialer{Protocol: p})
 			start := time.Now()
 			if err := c.Confirm(t.Context(), parley.Text("x")); err != nil || time.Since(start) > time.Second {
 				t.Errorf("%v after %v", err, time.Since(start))
@@ -45,7 +45,7 @@ func TestLargeSendBehindThePeersEnd(t *testing.T) {
 			c.Send(ctx, parley.Text("no"))
 			return errors.New("no")
 		})}
-		c := parleytest.Pipe(t, srv, &parley.Dialer{Protocol: tinyproto.Protocol{}})
+		c, _ := parleytest.Pipe(t, srv, &parley.Dialer{Protocol: tinyproto.Protocol{}})
 		if err := c.Send(t.Context(), parley.Text("x")); err != nil {
 			t.Fatal(err)
 		}

@@ -1,6 +1,7 @@
 package parley
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -29,7 +30,8 @@ type config struct {
 	queue    queue        // that of the server, for who dials
 	logger   *slog.Logger // nil: silent
 	trace    func(Trace)
-	budget   *Budget     // nil: none
+	budget   *Budget // nil: none
+	faults   *faults
 	shutdown func(*Conn) // honours a peer's request to end the server
 	opened   func(*Conn) // tells the server that OnOpen has agreed
 	closed   func(*Conn) // tells the server that the connection has ended
@@ -46,6 +48,32 @@ func (cfg *config) setHandler(h Handler) {
 		cfg.serve = f // without the method around it
 	} else if h != nil {
 		cfg.serve = h.ServeMessage
+	}
+}
+
+// overwriteBorrowed gives the program copies of what it borrows, and overwrites them
+// when it should have let go of them.
+func (cfg *config) overwriteBorrowed() {
+	if serve := cfg.serve; serve != nil {
+		cfg.serve = func(ctx context.Context, c *Conn, m Message) error {
+			lent := m.Clone()
+			defer overwrite(lent.Bytes())
+			return serve(ctx, c, lent)
+		}
+	}
+	if hook := cfg.hooks.OnBanner; hook != nil {
+		cfg.hooks.OnBanner = func(c *Conn, line []byte) {
+			lent := bytes.Clone(line)
+			defer overwrite(lent)
+			hook(c, lent)
+		}
+	}
+}
+
+// overwrite makes it visible that b was kept without a copy.
+func overwrite(b []byte) {
+	for i := range b {
+		b[i] = 0xdb
 	}
 }
 
@@ -78,12 +106,16 @@ type Conn struct {
 
 // extra is what few connections need.
 type extra struct {
-	value         any    // SetValue's
-	lost, refused uint64 // for Stats
+	values        values          // of Keys
+	ctx           context.Context // ConnContext's; nil: a connContext
+	lost, refused uint64          // for Stats
 	late          uint64
 	talk          *talk         // where the wire takes turns
 	left          chan struct{} // closed when the conversation is out of step, if anybody asked
 }
+
+// enrich makes ctx the connection's context.
+func (x *extra) enrich(ctx context.Context) { x.ctx = ctx }
 
 // more returns c.extra, which it makes if there was none.
 func (c *Conn) more() *extra {
@@ -98,6 +130,7 @@ func (c *Conn) more() *extra {
 func newConn(cfg *config, nc net.Conn, id uint64) (c *Conn, err error) {
 	defer func() {
 		if r := recover(); r != nil {
+			cfg.faults.panics.Add(1)
 			c, err = nil, fmt.Errorf("parley: panic in the New of %s or of a plugin: %v", cfg.protocol.Name(), r)
 		}
 	}()
@@ -150,8 +183,20 @@ func (c *Conn) RemoteAddr() net.Addr { return c.nc.RemoteAddr() }
 func (c *Conn) NetConn() net.Conn { return c.nc }
 
 // Context returns a context that ends when the connection does; context.Cause
-// then says why, as Err does.
-func (c *Conn) Context() context.Context { return connContext{c} }
+// then says why, as Err does. It has the values that Hooks.ConnContext has given it.
+func (c *Conn) Context() context.Context {
+	c.hold()
+	defer c.letGo()
+	return c.context()
+}
+
+// context is Context for who has the lock.
+func (c *Conn) context() context.Context {
+	if c.extra != nil && c.extra.ctx != nil {
+		return c.extra.ctx
+	}
+	return connContext{c}
+}
 
 // PeerClosed returns a channel that is closed as soon as the peer has ended its
 // stream, or the connection has ended. The end of the stream may be a half-close, on
@@ -194,24 +239,6 @@ func (c *Conn) Buffered() int {
 	return c.inbox.len()
 }
 
-// Value returns what SetValue stored: the program's own state for this
-// connection.
-func (c *Conn) Value() any {
-	c.hold()
-	defer c.letGo()
-	if c.extra == nil {
-		return nil
-	}
-	return c.extra.value
-}
-
-// SetValue stores the program's own state for this connection.
-func (c *Conn) SetValue(v any) {
-	c.hold()
-	defer c.letGo()
-	c.more().value = v
-}
-
 // peer is the peer's address for errors and logs.
 func (c *Conn) peer() string {
 	if a := c.nc.RemoteAddr(); a != nil && a.String() != "" {
@@ -226,6 +253,7 @@ func (c *Conn) cut(err error) {
 	if c.life.closed() {
 		return
 	}
+	c.cfg.faults.ended(err, c.reason, c.opened)
 	c.over.Store(true) // before Done is closed: who has seen that asks for Err
 	c.life.close(err)
 	hangUp(c.nc)

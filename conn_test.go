@@ -39,7 +39,8 @@ func connect(t *testing.T, pipe bool, srv *parley.Server, d *parley.Dialer) *par
 	t.Helper()
 	d.Protocol = srv.Protocol
 	if pipe {
-		return parleytest.Pipe(t, srv, d)
+		c, _ := parleytest.Pipe(t, srv, d)
+		return c
 	}
 	c, err := d.Dial(newContext(t), newServer(t, srv))
 	if err != nil {

@@ -140,6 +140,7 @@ func (c *Conn) handled(gen int32, in *input, err error) bool {
 		c.handling = false
 		c.reader = readerBusy
 		if err != nil && !c.life.ending() {
+			c.cfg.faults.returned(err)
 			c.end(err)
 			return false
 		}
@@ -166,6 +167,9 @@ func (c *Conn) handled(gen int32, in *input, err error) bool {
 	c.handling = false
 	c.room.all(nil) // a stream may wait for its turn
 	if err != nil {
+		if !c.life.ending() {
+			c.cfg.faults.returned(err)
+		}
 		c.end(err)
 	}
 	c.ended()

@@ -28,6 +28,8 @@ type Dialer struct {
 	TLSConfig *tls.Config  // nil: plain; ServerName defaults to the host dialled
 	Logger    *slog.Logger // nil: silent; see Logs in the package's description
 	Trace     func(Trace)  // nil: off; called with a lock held, so it must not use the Conn's methods
+	// OverwriteBorrowed is for tests; see Server.
+	OverwriteBorrowed bool
 	// NetDial makes the network connection where the system's dialler can't: by a
 	// proxy, through ssh, over a serial line. network is "tcp" or "unix" and
 	// address what belongs to it, as Dial reads its addr; network is "" and address
@@ -43,6 +45,7 @@ type dialerState struct {
 	lastID  atomic.Uint64
 	logger  *slog.Logger // Logger, bounded
 	leavers leavers
+	faults  faults
 }
 
 // state returns what the connections share, which the first caller makes.
@@ -92,6 +95,7 @@ func (d *Dialer) Dial(ctx context.Context, addr string) (*Conn, error) {
 	began := time.Now()
 	if d.TLSConfig != nil {
 		if nc, err = d.secure(ctx, cfg, nc, network, address); err != nil {
+			d.state().faults.tls.Add(1)
 			return nil, dialError(addr, "TLS with", err)
 		}
 	}
@@ -167,9 +171,12 @@ func (d *Dialer) config() (*config, error) {
 		hooks: d.Hooks, plugins: d.Plugins,
 		limits: d.Limits.withDefaults(), timeouts: d.Timeouts.withDefaults(t.Lockstep),
 		queue:  queueOf(t, d.Timeouts),
-		logger: d.log(), trace: d.Trace,
+		logger: d.log(), trace: d.Trace, faults: &d.state().faults,
 	}
 	cfg.setHandler(d.Handler)
+	if d.OverwriteBorrowed {
+		cfg.overwriteBorrowed()
+	}
 	return cfg, nil
 }
 

@@ -106,7 +106,7 @@ func TestShutdownBehindAWaitingHandler(t *testing.T) {
 			time.Sleep(time.Second) // its OK has come: the peer says nothing more
 			return err
 		})}
-		c := parleytest.Pipe(t, srv, &parley.Dialer{Protocol: tinyproto.Protocol{}})
+		c, _ := parleytest.Pipe(t, srv, &parley.Dialer{Protocol: tinyproto.Protocol{}})
 		if err := c.Send(t.Context(), parley.Text("go")); err != nil {
 			t.Fatal(err)
 		}
@@ -139,7 +139,7 @@ func TestShutdownBehindAWaitingHandler(t *testing.T) {
 func TestSendWhileAStreamIsOffered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := &parley.Server{Protocol: tinyproto.Protocol{}, Pull: true}
-		c := parleytest.Pipe(t, srv, &parley.Dialer{Protocol: tinyproto.Protocol{Eager: tinyproto.Never}, Limits: parley.Limits{MaxMessage: 10}})
+		c, _ := parleytest.Pipe(t, srv, &parley.Dialer{Protocol: tinyproto.Protocol{Eager: tinyproto.Never}, Limits: parley.Limits{MaxMessage: 10}})
 		s, err := srv.Accept(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -172,7 +172,7 @@ func TestSendWhileAStreamIsOffered(t *testing.T) {
 func TestStreamOfANumber(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := &parley.Server{Protocol: serpy.Protocol{Mode: 5}, Pull: true}
-		c := parleytest.Pipe(t, srv, &parley.Dialer{Protocol: serpy.Protocol{Mode: 5}})
+		c, _ := parleytest.Pipe(t, srv, &parley.Dialer{Protocol: serpy.Protocol{Mode: 5}})
 		s, err := srv.Accept(t.Context())
 		if err != nil {
 			t.Fatal(err)

@@ -53,13 +53,14 @@ func (c *Conn) hook(f func() error) (err error) {
 
 // failed makes an error of what the program's code did instead of returning.
 func (c *Conn) failed(at *fault) error {
+	c.cfg.faults.panics.Add(1)
 	if c.cfg.logger != nil {
 		c.cfg.logger.Error("panic", "conn", c.id, "peer", c.peer(), "panic", at.value, "stack", string(at.stack))
 	}
 	if at.value == errGoexit {
-		return fmt.Errorf("parley: while serving %s %w", c.peer(), errGoexit)
+		return crash{fmt.Errorf("parley: while serving %s %w", c.peer(), errGoexit)}
 	}
-	return fmt.Errorf("parley: panic while serving %s: %v", c.peer(), at.value)
+	return crash{fmt.Errorf("parley: panic while serving %s: %v", c.peer(), at.value)}
 }
 
 // handle runs the handler on the reading goroutine, which borrows from in.
@@ -75,7 +76,7 @@ func (c *Conn) handle(gen int32, in *input, m Message) (err error) {
 			c.succeeded(gen, in)
 		}
 	}()
-	err = c.cfg.serve(connContext{c}, c, m)
+	err = c.cfg.serve(c.Context(), c, m)
 	returned = true
 	return err
 }

@@ -39,6 +39,10 @@ type StreamHandler interface {
 // life. Each may be nil. They run on parley's goroutines: one that takes long
 // holds up its connection, one that panics or calls runtime.Goexit costs it.
 type Hooks struct {
+	// ConnContext may give values to the context of a connection, which is that of
+	// its handler and of Conn.Context, by returning one that is made of ctx (as
+	// http.Server.ConnContext does). It is called just before OnOpen.
+	ConnContext func(ctx context.Context, c *Conn) context.Context
 	// OnOpen is called when a connection's handshake is done, before its first
 	// message. An error refuses the connection and reaches OnClose.
 	OnOpen func(ctx context.Context, c *Conn) error

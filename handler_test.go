@@ -27,8 +27,8 @@ func TestHandlerOrder(t *testing.T) {
 			together.Add(clients)
 			srv := &parley.Server{Protocol: p}
 			srv.Handler = parley.HandlerFunc(func(ctx context.Context, c *parley.Conn, m parley.Message) error {
-				n, _ := c.Value().(int)
-				c.SetValue(n + 1)
+				n := count.Get(c)
+				count.Set(c, n+1)
 				if n == 0 {
 					together.Done()
 					together.Wait()
@@ -247,7 +247,7 @@ func TestConcurrentUse(t *testing.T) {
 					for c.Err() == nil {
 						c.Stats()
 						c.Buffered()
-						c.SetValue(c.Value())
+						count.Set(c, count.Get(c))
 						srv.Stats()
 						srv.Broadcast(parley.Text("y"))
 					}

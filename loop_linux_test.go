@@ -381,7 +381,7 @@ func TestMethodsAtRest(t *testing.T) {
 		},
 		"Stats":    func(s, c *parley.Conn) error { s.Stats(); return nil },
 		"Buffered": func(s, c *parley.Conn) error { s.Buffered(); return nil },
-		"Value":    func(s, c *parley.Conn) error { s.Value(); s.SetValue(1); return nil },
+		"Key":      func(s, c *parley.Conn) error { count.Get(s); count.Set(s, 1); return nil },
 		"Err":      func(s, c *parley.Conn) error { return s.Err() },
 		"Context":  func(s, c *parley.Conn) error { s.Context().Done(); return s.Context().Err() },
 		"Done":     func(s, c *parley.Conn) error { s.Done(); return nil },

@@ -28,6 +28,7 @@ func (g *machine) caught(err *error) {
 
 // panicked ends the connection of a machine that has panicked.
 func (g *machine) panicked(r any) error {
+	g.cfg.faults.panics.Add(1)
 	return g.wrecked(fmt.Errorf("parley: panic in the machine of %s, serving %s: %v", g.cfg.protocol.Name(), (*Conn)(g).peer(), r))
 }
 

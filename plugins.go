@@ -45,6 +45,7 @@ func (c *Conn) transformed(m Message) (Message, []byte, error) {
 func (c *Conn) transformOne(i int, step func(wire.Transform, []byte, []byte) ([]byte, error), p []byte) (out []byte, fault, err error) {
 	defer func() {
 		if r := recover(); r != nil {
+			c.cfg.faults.panics.Add(1)
 			fault = fmt.Errorf("parley: panic in plugin %s, serving %s: %v", c.cfg.plugins[i].Name(), c.peer(), r)
 			err = fault
 			if c.cfg.logger != nil {

@@ -98,7 +98,7 @@ func TestStreamBehindABusyHandler(t *testing.T) {
 					streamed <- n
 					return nil
 				}}}
-			c := parleytest.Pipe(t, srv, &parley.Dialer{Protocol: p})
+			c, _ := parleytest.Pipe(t, srv, &parley.Dialer{Protocol: p})
 			ctx := newContext(t)
 			if err := c.Send(ctx, parley.Text("go")); err != nil {
 				t.Fatal(err)

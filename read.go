@@ -1,6 +1,7 @@
 package parley
 
 import (
+	"errors"
 	"io"
 	"slices"
 	"time"
@@ -227,7 +228,24 @@ func (c *Conn) banner(gen int32, line []byte) bool {
 // maxBanner is how much of a banner's line is logged.
 const maxBanner = 256
 
-// open runs OnOpen.
+// welcome runs ConnContext and OnOpen, without the lock.
+func (c *Conn) welcome() error {
+	if hook := c.cfg.hooks.ConnContext; hook != nil {
+		ctx := hook(connContext{c}, c)
+		if ctx == nil || ctx.Value(handlerOf{}) != c {
+			return errors.New("parley: ConnContext must return the context it was given, or one that is made of it")
+		}
+		c.hold()
+		c.more().enrich(ctx)
+		c.letGo()
+	}
+	if hook := c.cfg.hooks.OnOpen; hook != nil {
+		return hook(c.Context(), c)
+	}
+	return nil
+}
+
+// open runs the hooks of a connection that has opened.
 func (c *Conn) open(gen int32) bool {
 	if c.life.ending() {
 		return true // too late
@@ -243,8 +261,8 @@ func (c *Conn) open(gen int32) bool {
 		c.cfg.logger.Info("connection open", "conn", c.id, "peer", c.peer(), "protocol", c.cfg.protocol.Name())
 	}
 	still := true
-	if hook := c.cfg.hooks.OnOpen; hook != nil {
-		still = c.call(gen, func() error { return hook(c.Context(), c) })
+	if h := c.cfg.hooks; h.OnOpen != nil || h.ConnContext != nil {
+		still = c.call(gen, c.welcome)
 	}
 	if !c.life.ending() {
 		c.opens.all(nil) // Dial waits for this

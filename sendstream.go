@@ -80,6 +80,7 @@ func (c *Conn) sendBody(ctx context.Context, size int64, r io.Reader) (err error
 	ended := false
 	defer func() {
 		if !ended { // r has panicked, or ended this goroutine
+			c.cfg.faults.panics.Add(1)
 			c.cut(fmt.Errorf("parley: reading the message to send to %s has panicked", c.peer()))
 		}
 	}()

@@ -11,8 +11,9 @@ import (
 	"github.com/parley-net/parley/internal/poller"
 )
 
-// serveConn begins the conversation on nc. The caller has taken a slot.
-func (s *Server) serveConn(nc net.Conn) (*Conn, error) {
+// serveConn begins the conversation on nc. The caller has taken a slot. See takeConn
+// for begins.
+func (s *Server) serveConn(nc net.Conn, begins func(*Conn)) (*Conn, error) {
 	id := s.lastID.Add(1)
 	began := time.Now()
 	if s.TLSConfig != nil {
@@ -20,10 +21,12 @@ func (s *Server) serveConn(nc net.Conn) (*Conn, error) {
 		ctx, cancel := boundedBy(s.cfg.timeouts.Handshake)
 		var err error
 		if at := aside(func() { err = t.HandshakeContext(ctx) }); at != nil { // a callback of TLSConfig
+			s.faults.panics.Add(1)
 			err = fmt.Errorf("panic: %v", at.value)
 		}
 		cancel()
 		if err != nil {
+			s.faults.tls.Add(1)
 			if s.cfg.logger != nil {
 				s.cfg.logger.Warn("TLS handshake failed", "peer", nc.RemoteAddr(), "error", err)
 			}
@@ -53,6 +56,9 @@ func (s *Server) serveConn(nc net.Conn) (*Conn, error) {
 		return nil, err
 	}
 	c.lock()
+	if begins != nil {
+		begins(c)
+	}
 	s.mu.Lock()
 	delete(s.starting, accepted)
 	err = ErrServerClosed
@@ -87,7 +93,7 @@ func (s *Server) looped() bool {
 // which may take its time. It is called with both locks held.
 func (s *Server) begin(c *Conn, lc *loopConn, began time.Time) error {
 	if lc != nil {
-		if c.cfg.hooks.OnOpen == nil {
+		if h := c.cfg.hooks; h.OnOpen == nil && h.ConnContext == nil {
 			c.reader = readerAttached
 		}
 		if err := s.loops[c.id%uint64(len(s.loops))].Add(lc, c); err != nil { // can't be, but for a lack of memory
@@ -179,7 +185,7 @@ func (s *Server) Stats() ServerStats {
 	st := s.stats
 	cs := slices.Clone(s.conns)
 	s.mu.Unlock()
-	st.Open = len(cs)
+	st.Open, st.Faults = len(cs), s.faults.sum()
 	for _, c := range cs {
 		st.Total.add(c.Stats())
 	}

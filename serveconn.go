@@ -1,6 +1,7 @@
 package parley
 
 import (
+	"context"
 	"errors"
 	"net"
 )
@@ -16,24 +17,51 @@ import (
 // error, a *ProtocolError. Where the server is full it waits for a place, or
 // refuses the connection and returns ErrFull, as WhenFull says.
 func (s *Server) ServeConn(nc net.Conn) error {
-	if err := s.init(); err != nil {
-		nc.Close()
-		return err
-	}
-	if !s.expect() {
-		nc.Close()
-		return ErrServerClosed
-	}
-	if err := s.place(nc); err != nil {
-		s.wg.Done()
-		return err
-	}
-	c, err := s.serveConn(nc)
+	c, err := s.takeConn(context.Background(), nc, nil)
 	if err != nil {
 		return err
 	}
 	<-c.Done()
 	return c.Err()
+}
+
+// NewConn is ServeConn that returns when the handshake is done and OnOpen has
+// agreed, as Dialer.NewConn does at the other end. If ctx ends first the connection
+// ends too.
+func (s *Server) NewConn(ctx context.Context, nc net.Conn) (*Conn, error) {
+	var w *waiter
+	c, err := s.takeConn(ctx, nc, func(c *Conn) {
+		w = c.newWaiter()
+		c.opens.push(w)
+	})
+	if err != nil {
+		return nil, err
+	}
+	c.lock()
+	defer c.unlock()
+	if err := c.await(ctx, &c.opens, w); err != nil {
+		c.cut(err)
+		return nil, err
+	}
+	return c, nil
+}
+
+// takeConn begins the conversation on nc, which is the server's from now on. begins,
+// if it is not nil, is called with the lock held before anything is read.
+func (s *Server) takeConn(ctx context.Context, nc net.Conn, begins func(*Conn)) (*Conn, error) {
+	if err := s.init(); err != nil {
+		nc.Close()
+		return nil, err
+	}
+	if !s.expect() {
+		nc.Close()
+		return nil, ErrServerClosed
+	}
+	if err := s.place(ctx, nc); err != nil {
+		s.wg.Done()
+		return nil, err
+	}
+	return s.serveConn(nc, begins)
 }
 
 // expect counts a connection that comes, unless the server is closed.
@@ -48,7 +76,7 @@ func (s *Server) expect() bool {
 }
 
 // place takes a slot for nc, which it closes if there is none.
-func (s *Server) place(nc net.Conn) error {
+func (s *Server) place(ctx context.Context, nc net.Conn) error {
 	if s.slots != nil {
 		select {
 		case s.slots <- struct{}{}:
@@ -62,6 +90,9 @@ func (s *Server) place(nc net.Conn) error {
 			case <-s.closing:
 				nc.Close()
 				return ErrServerClosed
+			case <-ctx.Done():
+				nc.Close()
+				return context.Cause(ctx)
 			}
 		}
 	}

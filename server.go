@@ -86,6 +86,11 @@ type Server struct {
 	Logger    *slog.Logger // nil: silent; see Logs in the package's description
 	Trace     func(Trace)  // nil: off; called with a lock held, so it must not use the Conn's methods
 
+	// OverwriteBorrowed is for tests: what the handler, or OnBanner, has borrowed is
+	// overwritten with bytes DB when it returns, so that it shows if it was kept
+	// without Message.Clone. It costs a copy of each message.
+	OverwriteBorrowed bool
+
 	once      sync.Once
 	err       error // what is wrong with the fields
 	cfg       *config
@@ -105,6 +110,7 @@ type Server struct {
 	starting  map[net.Conn]struct{} // in the TLS handshake, or being refused
 	perAddr   map[netip.Addr]int
 	stats     ServerStats
+	faults    faults
 	wg        sync.WaitGroup // acceptors and connections
 }
 
@@ -134,7 +140,7 @@ func (s *Server) init() error {
 			protocol: s.Protocol, traits: t, role: wire.Accepting,
 			hooks: s.Hooks, plugins: s.Plugins,
 			limits: s.Limits.withDefaults(), timeouts: s.Timeouts.withDefaults(t.Lockstep),
-			logger: guarded(s.Logger), trace: s.Trace, closed: s.connClosed,
+			logger: guarded(s.Logger), trace: s.Trace, closed: s.connClosed, faults: &s.faults,
 		}
 		if s.cfg.budget = s.Budget; s.Budget == nil {
 			if most := or(s.MaxBuffered, 512<<20); most > 0 {
@@ -142,6 +148,9 @@ func (s *Server) init() error {
 			}
 		}
 		s.cfg.setHandler(s.Handler)
+		if s.OverwriteBorrowed {
+			s.cfg.overwriteBorrowed()
+		}
 		s.cfg.stepwise = t.Lockstep && s.Handler == nil
 		if !s.IgnoreShutdownRequest {
 			s.cfg.shutdown = func(*Conn) { go s.drainFor(drainTime) }
@@ -324,8 +333,11 @@ func (s *Server) tick() {
 		if s.isClosed() { // both may have come
 			return
 		}
-		if at := aside(func() { s.Hooks.OnTick(ctx, s) }); at != nil && s.cfg.logger != nil {
-			s.cfg.logger.Error("panic in OnTick", "panic", at.value, "stack", string(at.stack))
+		if at := aside(func() { s.Hooks.OnTick(ctx, s) }); at != nil {
+			s.faults.panics.Add(1)
+			if s.cfg.logger != nil {
+				s.cfg.logger.Error("panic in OnTick", "panic", at.value, "stack", string(at.stack))
+			}
 		}
 	}
 }

@@ -1184,13 +1184,13 @@ func TestAcceptAndConns(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				s.SetValue(m.Text())
+				word.Set(s, m.Text())
 			}
 			for _, s := range conns {
 				if s.Buffered() != 0 {
 					t.Error("a message is left")
 				}
-				if s.Value() == "7" {
+				if word.Get(s) == "7" {
 					s.CloseNow()
 					<-s.Done()
 				}

@@ -38,7 +38,7 @@ func TestSettle(t *testing.T) {
 				}
 				return nil
 			})}
-			c := parleytest.Pipe(t, srv, &parley.Dialer{Protocol: tt.protocol, Timeouts: parley.Timeouts{Settle: tt.settle}})
+			c, _ := parleytest.Pipe(t, srv, &parley.Dialer{Protocol: tt.protocol, Timeouts: parley.Timeouts{Settle: tt.settle}})
 			send := c.Send
 			if tt.answered {
 				send = func(ctx context.Context, m parley.Message) error { _, err := c.Call(ctx, m); return err }

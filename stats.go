@@ -60,6 +60,7 @@ type ServerStats struct {
 	Refused  uint64    // connections refused because of a limit
 	Slow     uint64    // deliveries of Broadcast that a slow peer missed
 	Stalls   uint64    // times a handler has blocked an event loop
+	Faults   Faults    // what has gone wrong
 	Total    ConnStats // the sum over all connections, past and present
 }
 

@@ -248,6 +248,7 @@ func (c *Conn) writeFailed(err error) {
 		return
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		err = ErrSlowConsumer
+		c.cfg.faults.timeouts.Add(1)
 	case isReset(err) && c.life.phase == phaseOpen && !c.handling && c.reader != readerGone:
 		c.sever(err)
 		return

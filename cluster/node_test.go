@@ -98,7 +98,7 @@ func TestKill(t *testing.T) {
 		leave := room.Enter(cluster.Member{ID: "w1", Peer: "192.0.2.7:1234"}, func(err error) { reason = err })
 		srv := &parley.Server{Protocol: tinyproto.Protocol{}}
 		room.Attach(srv, cluster.Attachment{})
-		c := parleytest.Pipe(t, srv, nil)
+		c, _ := parleytest.Pipe(t, srv, nil)
 		settle()
 		who, _ := a.Who(t.Context(), "r")
 		if len(who) != 2 {

@@ -147,7 +147,8 @@ func TestServersOfDifferentWires(t *testing.T) {
 			}
 			return parley.Text(m.Text()), nil
 		}, Name: func(*parley.Conn) string { return "somebody" }})
-		first, second := parleytest.Pipe(t, tiny, nil), parleytest.Pipe(t, two, nil)
+		first, _ := parleytest.Pipe(t, tiny, nil)
+		second, _ := parleytest.Pipe(t, two, nil)
 		settle()
 		if err := first.Send(t.Context(), parley.Text("hello")); err != nil {
 			t.Fatal(err)

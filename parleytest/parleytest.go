@@ -1,12 +1,17 @@
 // Package parleytest helps programs test what they build with parley, as
-// net/http/httptest does for HTTP.
+// net/http/httptest does for HTTP: [Pipe] joins a server and one client in memory, a
+// [Network] a server and many, or a [parley.Client] that comes back, and [NewServer]
+// is for tests that need a socket. In memory nothing takes real time, so tests may run
+// in a bubble of testing/synctest, where a timeout of an hour is over at once.
+//
+// A handler that keeps what it has only borrowed is found by
+// [parley.Server].OverwriteBorrowed.
 package parleytest
 
 import (
 	"context"
 	"errors"
 	"net"
-	"sync"
 	"testing"
 
 	"github.com/parley-net/parley"
@@ -23,28 +28,35 @@ func NewServer(tb testing.TB, srv *parley.Server) (addr string) {
 	return srv.Addrs()[0].String()
 }
 
-// Pipe starts srv in memory, connects dialer to it and returns the dialling
-// end; Server.Conns or Server.Accept has the other. A nil dialer is one with
-// the server's protocol. There is no socket and no
-// real time in it, so it works inside a testing/synctest bubble. Both ends are
-// closed when the test ends.
-func Pipe(tb testing.TB, srv *parley.Server, dialer *parley.Dialer) *parley.Conn {
+// Pipe starts srv in memory, connects dialer to it and returns both ends when both are
+// open: the handshake is done and either OnOpen has agreed. A nil dialer is one with
+// the server's protocol. On a server with Pull the server's end also waits for Accept.
+// There is no socket and no real time in it, so it works inside a testing/synctest
+// bubble. Both ends are closed when the test ends. It may be called again for the same
+// server, as long as that serves another client.
+func Pipe(tb testing.TB, srv *parley.Server, dialer *parley.Dialer) (client, server *parley.Conn) {
 	tb.Helper()
 	if dialer == nil {
 		dialer = &parley.Dialer{Protocol: srv.Protocol}
 	}
-	l := newListener()
-	serve(tb, srv, l)
-	nc, err := l.dial()
-	if err != nil {
-		tb.Fatal("the server does not serve: ", err)
+	serve(tb, srv, newListener(address("pipe"), nil))
+	ours, theirs := net.Pipe()
+	accepted := make(chan error, 1)
+	ctx := context.Background()
+	go func() {
+		var err error
+		server, err = srv.NewConn(ctx, theirs)
+		accepted <- err
+	}()
+	client, err := dialer.NewConn(ctx, ours)
+	if refused := <-accepted; refused != nil && err == nil || errors.Is(refused, parley.ErrServerClosed) {
+		err = refused
 	}
-	c, err := dialer.NewConn(context.Background(), nc)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	tb.Cleanup(func() { c.CloseNow() })
-	return c
+	tb.Cleanup(func() { client.CloseNow() })
+	return client, server
 }
 
 // serve runs srv until the test ends and waits for its end.
@@ -58,45 +70,3 @@ func serve(tb testing.TB, srv *parley.Server, ls ...net.Listener) {
 		}
 	})
 }
-
-// listener accepts in-memory connections.
-type listener struct {
-	conns  chan net.Conn
-	closed chan struct{}
-	once   sync.Once
-}
-
-func newListener() *listener {
-	return &listener{conns: make(chan net.Conn), closed: make(chan struct{})}
-}
-
-func (l *listener) dial() (net.Conn, error) {
-	ours, theirs := net.Pipe()
-	select {
-	case l.conns <- theirs:
-		return ours, nil
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (l *listener) Accept() (net.Conn, error) {
-	select {
-	case nc := <-l.conns:
-		return nc, nil
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (l *listener) Close() error {
-	l.once.Do(func() { close(l.closed) })
-	return nil
-}
-
-func (l *listener) Addr() net.Addr { return pipeAddr{} }
-
-type pipeAddr struct{}
-
-func (pipeAddr) Network() string { return "pipe" }
-func (pipeAddr) String() string  { return "pipe" }

@@ -77,7 +77,7 @@ func TestPipe(t *testing.T) {
 			if i%2 == 0 {
 				dialer = nil
 			}
-			c := parleytest.Pipe(t, srv, dialer)
+			c, _ := parleytest.Pipe(t, srv, dialer)
 			call(t, c, "hello")
 			call(t, c, strings.Repeat("large", 50_000))
 			if n := len(srv.Conns()); n != 1 {
@@ -88,7 +88,7 @@ func TestPipe(t *testing.T) {
 			}
 			<-c.Done()
 			// The same server again: on oneline the second takes its turn.
-			c = parleytest.Pipe(t, srv, dialer)
+			c, _ = parleytest.Pipe(t, srv, dialer)
 			call(t, c, "hello again")
 		}
 		t.Run(fmt.Sprint(p.Name(), i), test)
@@ -102,7 +102,7 @@ func TestPipeAccept(t *testing.T) {
 		t.Run(fmt.Sprint(p.Name(), i), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				srv := &parley.Server{Protocol: p, Pull: true}
-				c := parleytest.Pipe(t, srv, &parley.Dialer{Protocol: p})
+				c, _ := parleytest.Pipe(t, srv, &parley.Dialer{Protocol: p})
 				s, err := srv.Accept(t.Context())
 				if err != nil {
 					t.Fatal(err)

@@ -49,7 +49,8 @@ func TestOneWriterPerFile(t *testing.T) {
 		dialer := &parley.Dialer{Protocol: tinyproto.Protocol{}}
 		connect := func() *Client {
 			srv := &parley.Server{Protocol: tinyproto.Protocol{}, Handler: &Server{Root: root, Writable: true}}
-			return &Client{Conn: parleytest.Pipe(t, srv, dialer), MessageSize: 100}
+			c, _ := parleytest.Pipe(t, srv, dialer)
+			return &Client{Conn: c, MessageSize: 100}
 		}
 		first, second := connect(), connect()
 		data := mix(1000)
@@ -119,7 +120,8 @@ func TestKeepExisting(t *testing.T) {
 		dialer := &parley.Dialer{Protocol: tinyproto.Protocol{}}
 		connect := func() *Client {
 			srv := &parley.Server{Protocol: tinyproto.Protocol{}, Handler: &Server{Root: root, Writable: true, KeepExisting: true}}
-			return &Client{Conn: parleytest.Pipe(t, srv, dialer), MessageSize: 100}
+			c, _ := parleytest.Pipe(t, srv, dialer)
+			return &Client{Conn: c, MessageSize: 100}
 		}
 		first, second := connect(), connect()
 		data := mix(1000)
@@ -234,14 +236,12 @@ func TestSilentServer(t *testing.T) {
 						}
 						return nil
 					})}
-					cl := &Client{
-						Conn: parleytest.Pipe(t, srv, &parley.Dialer{
-							Protocol: tinyproto.Protocol{},
-							Limits:   parley.Limits{MaxMessage: MaxLetter},
-							Timeouts: parley.Timeouts{Progress: -1}, // or it would come first
-						}),
-						Stall: -1,
-					}
+					c, _ := parleytest.Pipe(t, srv, &parley.Dialer{
+						Protocol: tinyproto.Protocol{},
+						Limits:   parley.Limits{MaxMessage: MaxLetter},
+						Timeouts: parley.Timeouts{Progress: -1}, // or it would come first
+					})
+					cl := &Client{Conn: c, Stall: -1}
 					ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 					defer cancel()
 					want := time.Hour

@@ -143,7 +143,7 @@ func (x *executor) open(c *parley.Conn, url string) error {
 		return err
 	}
 	cl := &client{Program: p, source: p.Input.NewSource()}
-	c.SetValue(cl)
+	clients.Set(c, cl)
 	go x.follow(c, cl, c.PeerClosed())
 	return nil
 }
@@ -175,8 +175,8 @@ func (x *executor) mayBuffer(log *slog.Logger) {
 
 // close ends the program of a connection that has ended.
 func (x *executor) close(c *parley.Conn) {
-	p, ok := c.Value().(*client)
-	if !ok {
+	p := clients.Get(c)
+	if p == nil {
 		return // it was never started
 	}
 	p.End()
@@ -189,7 +189,7 @@ func (x *executor) ServeMessage(ctx context.Context, c *parley.Conn, m parley.Me
 	if err != nil {
 		return err
 	}
-	p := c.Value().(*client)
+	p := clients.Get(c)
 	if err := p.source.Put(ctx, line, x.a.timeout); err != nil {
 		return err
 	}

@@ -7,6 +7,8 @@ import (
 	"github.com/parley-net/parley/cmd/parley/internal/program"
 )
 
+var clients parley.Key[*client]
+
 // client is the program of a connection, with what has been written to it.
 type client struct {
 	*program.Program

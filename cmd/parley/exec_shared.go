@@ -27,6 +27,8 @@ type sharedExecutor struct {
 	conns map[uint64]*parley.Conn
 }
 
+var sharers parley.Key[*sharer]
+
 // sharer is a connection of a shared program.
 type sharer struct {
 	source *program.Source
@@ -47,7 +49,7 @@ func (s *sharedExecutor) serve(e *endpoint.Endpoint, srv *parley.Server) error {
 		if err != nil {
 			return err
 		}
-		sh := c.Value().(*sharer)
+		sh := sharers.Get(c)
 		sh.due.Asked()
 		if err := sh.source.Put(ctx, line, s.a.timeout); err != nil {
 			return err
@@ -99,13 +101,13 @@ func (s *sharedExecutor) opened(ctx context.Context, c *parley.Conn) error {
 		return err
 	}
 	sh := &sharer{source: s.p.Input.NewSource()}
-	c.SetValue(sh)
+	sharers.Set(c, sh)
 	s.mu.Lock()
 	s.conns[c.ID()] = c
 	s.mu.Unlock()
 	if err = sh.source.Put(ctx, line, s.a.timeout); err != nil {
 		s.forget(c)
-		c.SetValue(nil)
+		sharers.Set(c, nil)
 		return err
 	}
 	go s.follow(c, sh, c.PeerClosed())
@@ -137,8 +139,8 @@ func (s *sharedExecutor) ended(c *parley.Conn, sh *sharer) {
 // closed tells the program that a connection has ended.
 func (s *sharedExecutor) closed(c *parley.Conn) {
 	s.forget(c)
-	sh, ok := c.Value().(*sharer)
-	if !ok {
+	sh := sharers.Get(c)
+	if sh == nil {
 		return // it was not told of it
 	}
 	sh.mu.Lock()
@@ -202,7 +204,7 @@ func (s *sharedExecutor) send(id uint64, m parley.Message) error {
 		return err
 	}
 	s.answers.Send(c, m)
-	if sh, ok := c.Value().(*sharer); ok {
+	if sh := sharers.Get(c); sh != nil {
 		sh.due.Answered()
 	}
 	return nil

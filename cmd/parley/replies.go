@@ -129,6 +129,8 @@ func (s *simulator) fits(def *device.Definition) error {
 	return nil
 }
 
+var deviceSessions parley.Key[*device.Session]
+
 // serve makes srv answer as the device.
 func (s *simulator) serve(e *endpoint.Endpoint, srv *parley.Server) error {
 	if err := s.suits(e, srv); err != nil {
@@ -136,7 +138,7 @@ func (s *simulator) serve(e *endpoint.Endpoint, srv *parley.Server) error {
 	}
 	srv.Hooks.OnOpen = func(ctx context.Context, c *parley.Conn) error {
 		session := s.dev.Session()
-		c.SetValue(session)
+		deviceSessions.Set(c, session)
 		if err := s.send(ctx, c, session.Greeting(time.Now())); err != nil {
 			return err
 		}
@@ -146,7 +148,7 @@ func (s *simulator) serve(e *endpoint.Endpoint, srv *parley.Server) error {
 		return nil
 	}
 	srv.Handler = parley.HandlerFunc(func(ctx context.Context, c *parley.Conn, m parley.Message) error {
-		r := c.Value().(*device.Session).Answer(m, time.Now())
+		r := deviceSessions.Get(c).Answer(m, time.Now())
 		s.tell(c, m, r)
 		if err := pause(ctx, r.Delay); err != nil {
 			return err

@@ -52,14 +52,16 @@ type chat struct {
 	rooms map[string]map[*parley.Conn]bool
 }
 
-// guest is a connection's Value. Only its own handler, and the hooks before and
+// guest is what we keep of a connection. Only its own handler, and the hooks before and
 // after it, change it.
 type guest struct{ name, room string }
 
-func of(c *parley.Conn) *guest { return c.Value().(*guest) }
+var guests parley.Key[*guest]
+
+func of(c *parley.Conn) *guest { return guests.Get(c) }
 
 func (c *chat) entered(_ context.Context, conn *parley.Conn) error {
-	conn.SetValue(&guest{name: fmt.Sprint("guest", conn.ID())})
+	guests.Set(conn, &guest{name: fmt.Sprint("guest", conn.ID())})
 	c.move(conn, "lobby")
 	return nil
 }

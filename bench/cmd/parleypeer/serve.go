@@ -138,12 +138,14 @@ func (streams) ServeStream(ctx context.Context, c *parley.Conn, s *parley.Stream
 	return c.Send(ctx, parley.Bytes([]byte{last}))
 }
 
+var numbers parley.Key[*uint64]
+
 // sink checks the numbers of the messages that flow sends.
 func sink(_ context.Context, c *parley.Conn, m parley.Message) error {
-	last, _ := c.Value().(*uint64)
+	last := numbers.Get(c)
 	if last == nil {
 		last = new(uint64)
-		c.SetValue(last)
+		numbers.Set(c, last)
 	}
 	*last++
 	return checkNumbered(m.Bytes(), *last)

@@ -66,7 +66,8 @@ func device(t *testing.T, conns *int) func(context.Context) (*parley.Conn, error
 	}
 	return func(context.Context) (*parley.Conn, error) {
 		*conns++
-		return parleytest.Pipe(t, srv(), &parley.Dialer{Protocol: line.SCPI()}), nil
+		c, _ := parleytest.Pipe(t, srv(), &parley.Dialer{Protocol: line.SCPI()})
+		return c, nil
 	}
 }
 
@@ -139,7 +140,7 @@ func TestReconnect(t *testing.T) {
 		conns := 0
 		dial := func(context.Context) (*parley.Conn, error) {
 			conns++
-			return parleytest.Pipe(t, &parley.Server{
+			c, _ := parleytest.Pipe(t, &parley.Server{
 				Protocol: line.Protocol{},
 				Handler: parley.HandlerFunc(func(ctx context.Context, c *parley.Conn, m parley.Message) error {
 					if err := c.Send(ctx, parley.Text("re "+m.Text())); err != nil {
@@ -148,7 +149,8 @@ func TestReconnect(t *testing.T) {
 					time.Sleep(50 * time.Millisecond)
 					return c.Close()
 				}),
-			}, nil), nil
+			}, nil)
+			return c, nil
 		}
 		a := &ask.Asker{Rule: ask.Rule{Count: 1}, Timeout: time.Minute, Reconnect: true, Settle: true, Dial: dial}
 		for _, q := range []string{"a", "b", "c"} {
@@ -174,7 +176,7 @@ func TestSlowAndUnasked(t *testing.T) {
 		accepted := make(chan *parley.Conn, 1)
 		dial := func(ctx context.Context) (*parley.Conn, error) {
 			srv := &parley.Server{Protocol: line.Protocol{}, Pull: true}
-			c := parleytest.Pipe(t, srv, nil)
+			c, _ := parleytest.Pipe(t, srv, nil)
 			device, err := srv.Accept(ctx)
 			accepted <- device
 			return c, err

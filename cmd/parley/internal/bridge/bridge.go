@@ -111,7 +111,7 @@ func (b *Bridge) open(ctx context.Context, c *parley.Conn) error {
 	if err := p.connect(ctx); err != nil {
 		return err
 	}
-	c.SetValue(p)
+	pairs.Set(c, p)
 	c.PeerClosed() // so that it stays open for answers
 	b.accept()
 	go p.serveClient()
@@ -121,7 +121,7 @@ func (b *Bridge) open(ctx context.Context, c *parley.Conn) error {
 // closed waits until what a client has sent is on its way, and the connection
 // with the target has ended too.
 func (b *Bridge) closed(c *parley.Conn, _ error) {
-	if p, ok := c.Value().(*pair); ok {
+	if p := pairs.Get(c); p != nil {
 		<-p.ended
 	}
 }

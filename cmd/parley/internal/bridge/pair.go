@@ -17,6 +17,8 @@ import (
 	"github.com/parley-net/parley/wire"
 )
 
+var pairs parley.Key[*pair]
+
 // pair is a client with its connection to the target.
 type pair struct {
 	b      *Bridge

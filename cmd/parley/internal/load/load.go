@@ -118,7 +118,7 @@ func (r *run) open(ctx context.Context, c *parley.Conn) error {
 	w := newWorker(r, c, len(r.workers))
 	r.workers = append(r.workers, w)
 	r.mu.Unlock()
-	c.SetValue(w)
+	workers.Set(c, w)
 	if r.cfg.Rate > 0 || r.cfg.Confirm {
 		return nil // begin starts them
 	}
@@ -132,7 +132,7 @@ func (r *run) open(ctx context.Context, c *parley.Conn) error {
 
 // lost is called when a connection has ended.
 func (r *run) lost(c *parley.Conn, err error) {
-	w := c.Value().(*worker)
+	w := workers.Get(c)
 	if !r.ending.Load() && !w.isDone() {
 		r.fail(fmt.Errorf("connection %d: %w", w.n+1, err))
 	}
@@ -140,7 +140,7 @@ func (r *run) lost(c *parley.Conn, err error) {
 
 // ServeMessage takes what has come back.
 func (r *run) ServeMessage(ctx context.Context, c *parley.Conn, m parley.Message) error {
-	return c.Value().(*worker).received(ctx, m)
+	return workers.Get(c).received(ctx, m)
 }
 
 // dialAll makes the connections, some at a time. The first failure ends it.

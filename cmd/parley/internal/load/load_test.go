@@ -35,7 +35,8 @@ func measure(t *testing.T, ctx context.Context, cfg Config, p parley.Protocol, h
 	srv := &parley.Server{Protocol: p, Handler: parley.HandlerFunc(h)}
 	d := &parley.Dialer{Protocol: p}
 	return Run(ctx, cfg, d, func(context.Context) (*parley.Conn, error) {
-		return parleytest.Pipe(t, srv, d), nil
+		c, _ := parleytest.Pipe(t, srv, d)
+		return c, nil
 	})
 }
 
@@ -157,10 +158,11 @@ func TestPeerThatCanNotKeepUp(t *testing.T) {
 func TestDepthAndConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var under, most atomic.Int64
+		var backs parley.Key[chan parley.Message]
 		srv := func(ctx context.Context, c *parley.Conn, m parley.Message) error {
-			if c.Value() == nil { // one goroutine per connection sends back after 10 ms
+			if backs.Get(c) == nil { // one goroutine per connection sends back after 10 ms
 				back := make(chan parley.Message, 100)
-				c.SetValue(back)
+				backs.Set(c, back)
 				go func() {
 					for {
 						select {
@@ -175,7 +177,7 @@ func TestDepthAndConnections(t *testing.T) {
 				}()
 			}
 			most.Store(max(most.Load(), under.Add(1)))
-			c.Value().(chan parley.Message) <- m.Clone()
+			backs.Get(c) <- m.Clone()
 			return nil
 		}
 		cfg := Config{Conns: 3, Depth: 4, Size: 8, Duration: time.Second, Timeout: time.Minute}
@@ -230,17 +232,18 @@ func TestWrongContents(t *testing.T) {
 		return c.Send(ctx, parley.Bytes(m.Bytes()))
 	}
 	n := 0
+	var kept parley.Key[parley.Message]
 	swap := func(ctx context.Context, c *parley.Conn, m parley.Message) error {
 		n++
 		switch n {
 		case 5: // 5 and 6 change places
-			c.SetValue(m.Clone())
+			kept.Set(c, m.Clone())
 			return nil
 		case 6:
 			if err := c.Send(ctx, m); err != nil {
 				return err
 			}
-			return c.Send(ctx, c.Value().(parley.Message))
+			return c.Send(ctx, kept.Get(c))
 		}
 		return c.Send(ctx, m)
 	}

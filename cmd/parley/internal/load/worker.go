@@ -15,6 +15,8 @@ import (
 // confirmation in the open loop; it bounds memory, nothing else.
 const maxConfirms = 4096
 
+var workers parley.Key[*worker]
+
 // worker sends on one connection and checks what comes back.
 type worker struct {
 	r *run

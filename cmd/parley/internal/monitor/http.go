@@ -119,6 +119,13 @@ type Server struct {
 	Lost         uint64 `json:"lost_messages"`
 	RefusedSize  uint64 `json:"refused_messages"` // because of their size
 	PendingBytes int    `json:"pending_bytes"`
+
+	// Faults; see parley.Faults.
+	Panics         uint64 `json:"panics"`
+	HandlerErrors  uint64 `json:"handler_errors"`
+	Timeouts       uint64 `json:"timeouts"`
+	ProtocolErrors uint64 `json:"protocol_errors"`
+	TLSFailures    uint64 `json:"tls_failures"`
 }
 
 func (m *Monitor) stats() Stats {
@@ -135,6 +142,8 @@ func (m *Monitor) stats() Stats {
 			URL: w.URL, Open: st.Open, Accepted: st.Accepted, Refused: st.Refused, Slow: st.Slow,
 			MessagesIn: t.MessagesIn, MessagesOut: t.MessagesOut, BytesIn: t.BytesIn, BytesOut: t.BytesOut,
 			Confirmed: t.Confirmed, Lost: t.Lost, RefusedSize: t.Refused, PendingBytes: t.Pending,
+			Panics: st.Faults.Panics, HandlerErrors: st.Faults.HandlerErrors, Timeouts: st.Faults.Timeouts,
+			ProtocolErrors: st.Faults.ProtocolErrors, TLSFailures: st.Faults.TLSFailures,
 		})
 	}
 	return s

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -101,6 +102,12 @@ func TestEndpoints(t *testing.T) {
 		`parley_messages_received_total{url="tinyproto://here"} 4`,
 		`parley_connections{url="tinyproto://here"} 2`,
 		`parley_build_info{version="v1 \"quoted\""} 1`,
+		"# TYPE parley_panics_total counter",
+		`parley_panics_total{url="tinyproto://here"} 0`,
+		`parley_handler_errors_total{url="tinyproto://here"} 0`,
+		`parley_timeouts_total{url="tinyproto://here"} 0`,
+		`parley_protocol_errors_total{url="tinyproto://here"} 0`,
+		`parley_tls_failures_total{url="tinyproto://here"} 0`,
 	} {
 		if !strings.Contains(metrics, line+"\n") {
 			t.Errorf("no %s in\n%s", line, metrics)
@@ -261,6 +268,24 @@ func TestLast(t *testing.T) {
 	} {
 		if got := wc.last(); got != want {
 			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+// What goes wrong is in the metrics, by its kind.
+func TestFaults(t *testing.T) {
+	_, addr, web := watched(t)
+	nc, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	nc.Write([]byte("GET / HTTP/1.0\r\n\r\n"))
+	io.Copy(io.Discard, nc)
+	const line = `parley_protocol_errors_total{url="tinyproto://here"} 1`
+	for metrics := ""; !strings.Contains(metrics, line+"\n"); metrics = get(t, web, "/metrics", 200) {
+		if err := t.Context().Err(); err != nil {
+			t.Fatalf("no %s in\n%s", line, metrics)
 		}
 	}
 }
