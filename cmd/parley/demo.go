@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"strings"
 	"sync"
 	"time"
 	"unicode"
@@ -17,52 +16,58 @@ import (
 	"github.com/parley-net/parley/oneline"
 )
 
-func demoCmd() *cobra.Command {
+func demoCmd(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "demo",
-		Short: "Hold the originals' sample conversations on loopback, both sides shown",
+		Short: "Hold the originals' sample conversations on loopback",
 		Long: `Starts a server of each wire on a free loopback port, holds the sample
-conversations of the original Python packages with it, shows what both sides
-say, and checks every answer. It needs nothing but this machine and ends by
-itself.`,
+conversations of the original Python packages with it, checks every answer, and
+prints a summary. With -v it goes on with all that both sides have said. It needs
+nothing but this machine and ends by itself.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := context.WithTimeout(cmd.Context(), 30*time.Second)
 			defer cancel()
-			return demo(ctx, cmd.OutOrStdout())
+			return demo(ctx, cmd.OutOrStdout(), a.verbose > 0)
 		},
 	}
 }
 
-// demo runs the scenes and prints a summary.
-func demo(ctx context.Context, w io.Writer) error {
+// demo runs the scenes and prints a summary, and then, if everything is wanted, all
+// that was said.
+func demo(ctx context.Context, w io.Writer, everything bool) error {
 	scenes := []struct {
 		name, what string
 		play       func(context.Context, *stage) error
 	}{
 		{"oneline", "a device and its two clients", demoOneline},
 		{"tinyproto", "echo, then chat", demoTinyproto},
-		{"serpy", "a broadcast server and two chatting clients", demoSerpy},
-		{"serpy2", "typed ping-pong, then an instrument and its image", demoSerpy2},
+		{"serpy", "a broadcast server and two clients", demoSerpy},
+		{"serpy2", "typed ping-pong, an instrument's image", demoSerpy2},
 		{"transfer", "a file up and down again, on tinyproto", demoTransfer},
 	}
 	start := time.Now()
 	failed := 0
-	var summary strings.Builder
+	var said bytes.Buffer
 	for _, s := range scenes {
-		fmt.Fprintf(w, "\n%s: %s\n", s.name, s.what)
-		st := &stage{w: w}
+		fmt.Fprintf(&said, "\n%s: %s\n", s.name, s.what)
+		st := &stage{w: &said}
 		begin := time.Now()
 		err := s.play(ctx, st)
 		verdict := "ok"
 		if err != nil {
 			failed++
 			verdict = "FAILED: " + err.Error()
-			fmt.Fprintf(w, "  %s\n", verdict)
+			fmt.Fprintf(&said, "  %s\n", verdict)
 		}
-		fmt.Fprintf(&summary, "  %-10s %4d messages %9d bytes %6.0f ms  %s\n", s.name, st.messages, st.bytes, time.Since(begin).Seconds()*1e3, verdict)
+		fmt.Fprintf(w, "%-10s %-39s %3d messages %5.0f ms  %s\n", s.name, s.what, st.messages, time.Since(begin).Seconds()*1e3, verdict)
 	}
-	fmt.Fprintf(w, "\nsummary\n%s  %d of %d conversations as they should be, in %.1f s\n", summary.String(), len(scenes)-failed, len(scenes), time.Since(start).Seconds())
+	fmt.Fprintf(w, "%d of %d conversations as they should be, in %.1f s\n", len(scenes)-failed, len(scenes), time.Since(start).Seconds())
+	if everything || failed > 0 {
+		w.Write(said.Bytes())
+	} else {
+		fmt.Fprint(w, "\n\"parley demo -v\" shows what both sides said, \"parley cheat\" what to try yourself.\n")
+	}
 	if failed > 0 {
 		return fmt.Errorf("%d of %d conversations failed", failed, len(scenes))
 	}
@@ -76,7 +81,6 @@ type stage struct {
 	last     string // who did what last
 	opened   chan struct{}
 	messages int
-	bytes    int
 }
 
 // side returns a trace function that prints what who says and hears.
@@ -84,7 +88,6 @@ func (s *stage) side(who string) func(parley.Trace) {
 	return func(t parley.Trace) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.bytes += len(t.Bytes)
 		verb := "hears"
 		if t.Sent {
 			verb = "says"

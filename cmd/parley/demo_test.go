@@ -8,7 +8,7 @@ import (
 // The demo holds every conversation and says so.
 func TestDemo(t *testing.T) {
 	var out strings.Builder
-	if err := demo(t.Context(), &out); err != nil {
+	if err := demo(t.Context(), &out, true); err != nil {
 		t.Fatalf("%v\n%s", err, out.String())
 	}
 	for _, want := range []string{
@@ -18,5 +18,17 @@ func TestDemo(t *testing.T) {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the demo does not say %q", want)
 		}
+	}
+}
+
+// Without -v there is the summary, on one screen.
+func TestDemoSummary(t *testing.T) {
+	var out strings.Builder
+	if err := demo(t.Context(), &out, false); err != nil {
+		t.Fatalf("%v\n%s", err, out.String())
+	}
+	lines := strings.Split(out.String(), "\n")
+	if len(lines) > 24 || !strings.HasPrefix(lines[0], "oneline ") {
+		t.Errorf("%d lines, the first is %q", len(lines), lines[0])
 	}
 }

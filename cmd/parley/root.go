@@ -38,7 +38,7 @@ var commands = []func(*app) *cobra.Command{
 	certCmd,
 	profileCmd,
 	cheatCmd,
-	func(*app) *cobra.Command { return demoCmd() },
+	demoCmd,
 	func(*app) *cobra.Command { return versionCmd() },
 }
 
@@ -108,6 +108,10 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *app {
 
 // run runs the command line and returns the exit code.
 func (a *app) run(ctx context.Context, args []string) int {
+	if len(args) == 0 {
+		fmt.Fprint(a.stdout, helpText("welcome"))
+		return exitOK
+	}
 	stderr := a.stderr
 	root := rootCmd(a)
 	root.SetArgs(args)
