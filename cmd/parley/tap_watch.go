@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -56,6 +57,7 @@ type tapped struct {
 	over    [2]bool      // each side has ended, or there was a reset
 	ending  bool         // the decoder is just being told of an end
 	cutOff  string       // what is wrong with it
+	notes   []string     // what the bytes that are being looked at mean, for the capture
 }
 
 // tapFile is something that is being written. Its writer keeps the first
@@ -182,24 +184,28 @@ func (w *tapWatch) event(ev tap.Event) {
 	client := ev.From == wire.Dialing
 	switch ev.Kind {
 	case tap.Data:
-		if w.pcap != nil {
-			t.flow.Data(ev.Time, client, ev.Data)
-		}
 		w.trace(t, ev)
+		var sent []byte
+		if w.pcap != nil {
+			sent = bytes.Clone(ev.Data) // the decoder may change it
+		}
 		w.decode(t, ev)
+		if w.pcap != nil {
+			t.flow.Data(ev.Time, client, sent, t.noted()...)
+		}
 	case tap.Missed:
 		if w.pcap != nil {
 			t.flow.Skip(client, ev.N)
 		}
 		t.decoder.Stop(ev.From, fmt.Errorf("the decoding is more than %d MiB behind the traffic; %d bytes were passed on unseen", tapBehind>>20, ev.N))
 	case tap.Ended:
-		if w.pcap != nil {
-			t.flow.Fin(ev.Time, client)
-		}
 		t.over[ev.From] = true
 		t.ending, t.cutOff = true, ""
 		t.decoder.EOF(ev.From)
 		t.ending = false
+		if w.pcap != nil {
+			t.flow.Fin(ev.Time, client, t.noted()...)
+		}
 		t.log.Debug("end of stream", "from", sideName(ev.From))
 		w.write(&recording.Entry{Event: recording.End, Dir: dirOf(ev.From), Error: t.cutOff}, t)
 	case tap.Reset:
@@ -285,6 +291,9 @@ func (w *tapWatch) trace(t *tapped, ev tap.Event) {
 // item looks at something that was said.
 func (w *tapWatch) item(t *tapped, i tap.Item) {
 	log := t.log.With("from", sideName(i.From))
+	if w.pcap != nil {
+		t.note(w.at.Protocol, i)
+	}
 	e := &recording.Entry{Dir: dirOf(i.From)}
 	switch i.Kind {
 	case tap.Banner:

@@ -54,12 +54,17 @@ func side(client bool) int {
 	return fromServer
 }
 
-// Data writes what the client, or the server, has sent.
-func (f *Flow) Data(t time.Time, client bool, p []byte) {
+// Data writes what the client, or the server, has sent. The comments, of which 16 KiB
+// each are kept, stand at the last of its packets.
+func (f *Flow) Data(t time.Time, client bool, p []byte, comments ...string) {
 	from := side(client)
 	for len(p) > 0 {
 		n := min(len(p), maxSegment)
-		f.send(t, from, flagPSH|flagACK, p[:n])
+		var here []string
+		if n == len(p) {
+			here = comments
+		}
+		f.send(t, from, flagPSH|flagACK, p[:n], here)
 		f.ends[from].next += uint32(n)
 		p = p[n:]
 	}
@@ -69,20 +74,20 @@ func (f *Flow) Data(t time.Time, client bool, p []byte) {
 // shows them as not captured.
 func (f *Flow) Skip(client bool, n int) { f.ends[side(client)].next += uint32(n) }
 
-// Fin writes the end of one direction.
-func (f *Flow) Fin(t time.Time, client bool) {
+// Fin writes the end of one direction, with comments.
+func (f *Flow) Fin(t time.Time, client bool, comments ...string) {
 	from := side(client)
-	f.send(t, from, flagFIN|flagACK, nil)
+	f.send(t, from, flagFIN|flagACK, nil, comments)
 	f.ends[from].next++
-	f.send(t, 1-from, flagACK, nil)
+	f.send(t, 1-from, flagACK, nil, nil)
 }
 
 // Reset writes the reset of the connection.
-func (f *Flow) Reset(t time.Time, client bool) { f.send(t, side(client), flagRST|flagACK, nil) }
+func (f *Flow) Reset(t time.Time, client bool) { f.send(t, side(client), flagRST|flagACK, nil, nil) }
 
 // send writes one packet.
-func (f *Flow) send(t time.Time, from int, flags byte, payload []byte) {
-	f.w.packet(t, func(dst []byte) []byte {
+func (f *Flow) send(t time.Time, from int, flags byte, payload []byte, comments []string) {
+	f.w.packet(t, comments, func(dst []byte) []byte {
 		src, to := &f.ends[from], &f.ends[1-from]
 		var options []byte
 		if flags&flagSYN != 0 {

@@ -11,6 +11,7 @@ import (
 	"encoding/binary"
 	"io"
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -22,10 +23,15 @@ const (
 	byteOrderMagic  = 0x1A2B3C4D
 	linkTypeRaw     = 101
 	optEnd          = 0
+	optComment      = 1 // of anything
 	optName         = 2 // of an interface
 	optApplication  = 4 // of a section
 	optTimestampRes = 9 // of an interface
 )
+
+// maxComment is the most of a comment that is written, in bytes: an option can't be
+// longer than 64 KiB, and what is no UTF-8 there may grow to three times its size.
+const maxComment = 16 << 10
 
 // Writer writes a file. Errors of the underlying writer are kept for Flush. A
 // Writer and its Flows must not be used concurrently.
@@ -60,8 +66,9 @@ func NewWriter(w io.Writer, application, place string) *Writer {
 // Flush writes what is buffered. It returns the first error of all writing.
 func (p *Writer) Flush() error { return p.w.Flush() }
 
-// packet writes an enhanced packet block. The packet is what build appends.
-func (p *Writer) packet(t time.Time, build func(dst []byte) []byte) {
+// packet writes an enhanced packet block with comments. The packet is what build
+// appends.
+func (p *Writer) packet(t time.Time, comments []string, build func(dst []byte) []byte) {
 	p.begin(enhancedPacket)
 	ns := uint64(t.UnixNano())
 	p.u32(0) // the interface
@@ -76,6 +83,12 @@ func (p *Writer) packet(t time.Time, build func(dst []byte) []byte) {
 	binary.LittleEndian.PutUint32(p.buf[at:], size)   // captured
 	binary.LittleEndian.PutUint32(p.buf[at+4:], size) // on the wire
 	p.pad()
+	for _, c := range comments {
+		p.option(optComment, strings.ToValidUTF8(c[:min(len(c), maxComment)], "\uFFFD"))
+	}
+	if len(comments) > 0 {
+		p.option(optEnd, "")
+	}
 	p.end()
 }
 
@@ -115,11 +128,11 @@ func (p *Writer) Open(t time.Time, client, server netip.AddrPort) *Flow {
 		{ip: c.AsSlice(), port: client.Port()},
 		{ip: s.AsSlice(), port: server.Port()},
 	}}
-	f.send(t, fromClient, flagSYN, nil)
+	f.send(t, fromClient, flagSYN, nil, nil)
 	f.ends[fromClient].next++
-	f.send(t, fromServer, flagSYN|flagACK, nil)
+	f.send(t, fromServer, flagSYN|flagACK, nil, nil)
 	f.ends[fromServer].next++
-	f.send(t, fromClient, flagACK, nil)
+	f.send(t, fromClient, flagACK, nil, nil)
 	return f
 }
 

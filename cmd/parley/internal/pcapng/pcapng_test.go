@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/parley-net/parley/cmd/parley/internal/pcapng/pcapngtest"
 )
@@ -104,6 +105,28 @@ func TestLife(t *testing.T) {
 		if lives[port] != want {
 			t.Errorf("%d: %s, want %s", port, lives[port], want)
 		}
+	}
+}
+
+// Comments stand at the last packet of what they are about, shortened, and whole
+// characters.
+func TestComments(t *testing.T) {
+	var b bytes.Buffer
+	w := NewWriter(&b, "", "")
+	f := w.Open(began, netip.MustParseAddrPort("127.0.0.1:1"), netip.MustParseAddrPort("127.0.0.1:2"))
+	f.Data(began, true, make([]byte, maxSegment+1), "one", "grüß", strings.Repeat("é", maxComment)[1:])
+	f.Data(began, false, []byte("y"))
+	f.Fin(began, false, "the end")
+	if err := w.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	packets, _ := pcapngtest.Read(t, b.Bytes())
+	got := packets[4].Comments
+	if len(got) != 3 || got[0] != "one" || got[1] != "grüß" || !utf8.ValidString(got[2]) || len(got[2]) < maxComment || len(got[2]) > maxComment+8 {
+		t.Errorf("%d comments, %.20q", len(got), got)
+	}
+	if n := len(packets[3].Comments) + len(packets[5].Comments); n != 0 || fmt.Sprint(packets[6].Comments) != "[the end]" {
+		t.Errorf("%d comments elsewhere, at the end %q", n, packets[6].Comments)
 	}
 }
 

@@ -29,6 +29,7 @@ type Packet struct {
 	Window   uint16
 	Options  []byte
 	Payload  []byte
+	Comments []string
 }
 
 // Flow names the direction of the packet: SRC>TO.
@@ -40,7 +41,9 @@ func (p Packet) Flow() string { return p.Src.String() + ">" + p.To.String() }
 func Read(tb testing.TB, file []byte) (packets []Packet, options map[string]string) {
 	tb.Helper()
 	options = make(map[string]string)
+	var comments []string // of the packet
 	readOptions := func(kind string, b []byte) {
+		comments = nil
 		for len(b) >= 4 {
 			code, n := binary.LittleEndian.Uint16(b), int(binary.LittleEndian.Uint16(b[2:]))
 			if code == 0 {
@@ -48,6 +51,9 @@ func Read(tb testing.TB, file []byte) (packets []Packet, options map[string]stri
 					tb.Fatalf("%s: %d bytes behind the end of the options", kind, len(b)-4)
 				}
 				return
+			}
+			if kind == "packet" && code == 1 {
+				comments = append(comments, string(b[4:4+n]))
 			}
 			options[fmt.Sprintf("%s %d", kind, code)] = string(b[4 : 4+n])
 			b = b[4+(n+3)/4*4:]
@@ -74,11 +80,15 @@ func Read(tb testing.TB, file []byte) (packets []Packet, options map[string]stri
 			readOptions("interface", body[8:])
 		case i > 1 && kind == 6:
 			captured, original := binary.LittleEndian.Uint32(body[12:]), binary.LittleEndian.Uint32(body[16:])
-			if binary.LittleEndian.Uint32(body) != 0 || captured != original || len(body) != 20+int(captured+3)/4*4 {
+			if binary.LittleEndian.Uint32(body) != 0 || captured != original || len(body) < 20+int(captured+3)/4*4 {
 				tb.Fatalf("packet header % x", body[:20])
 			}
 			ns := uint64(binary.LittleEndian.Uint32(body[4:]))<<32 | uint64(binary.LittleEndian.Uint32(body[8:]))
 			p := readIP(tb, body[20:20+captured])
+			if more := body[20+int(captured+3)/4*4:]; len(more) > 0 {
+				readOptions("packet", more)
+				p.Comments = comments
+			}
 			p.Time = time.Unix(0, int64(ns)).UTC()
 			packets = append(packets, p)
 		default:
