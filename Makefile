@@ -24,6 +24,5 @@ ci:
 cross:
 	.ci/run cross
 release:
-	for t in linux/amd64 linux/arm linux/arm64 darwin/arm64 windows/amd64; do CGO_ENABLED=0 GOOS=$${t%/*} GOARCH=$${t#*/} go build -trimpath -ldflags '-s -w' -o dist/$${t%/*}-$${t#*/}/ ./cmd/parley || exit 1; done
-	go run -tags man ./cmd/parley dist/man
-	mkdir -p dist/completion && for s in bash zsh fish powershell; do go run ./cmd/parley completion $$s >dist/completion/parley.$$s || exit 1; done
+	.ci/package make
+	.ci/package check

@@ -16,6 +16,7 @@ var (
 	release string // "0.1.0"
 	commit  string // of the source
 	date    string // of that commit, RFC 3339
+	changes string // not empty: and of changes that are in no commit
 )
 
 func versionCmd() *cobra.Command {
@@ -62,7 +63,7 @@ func (s stamp) String() string {
 // stamped returns the stamp of this binary.
 func stamped() stamp {
 	if release != "" {
-		return stamp{version: release, commit: commit, date: date}
+		return stamp{version: release, commit: commit, date: date, changed: changes != ""}
 	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
