@@ -69,6 +69,9 @@ func (b *bodyWriter) ReadFrom(r io.Reader) (sent int64, err error) {
 	c := b.c
 	c.lock()
 	defer c.unlock()
+	if err := c.life.failure(); err != nil {
+		return 0, err // nobody would tell that a segment has left
+	}
 	inner, size := r, b.left
 	if l, ok := r.(*io.LimitedReader); ok {
 		inner, size = l.R, min(size, l.N)

@@ -195,6 +195,42 @@ func TestSendStreamOfAFileFails(t *testing.T) {
 	}
 }
 
+// The connection may end between two pieces of a file that is written in pieces:
+// the next one is not waited for.
+//
+// Verifies: RUNTIME-22
+func TestSendStreamOfPiecesOfAFile(t *testing.T) {
+	content := make([]byte, 1<<20)
+	for name, piece := range map[string]func(w io.Writer, f *os.File) error{
+		"file":   func(w io.Writer, f *os.File) error { _, err := io.CopyN(w, f, 1000); return err },
+		"reader": func(w io.Writer, f *os.File) error { _, err := io.CopyN(w, iotestOneReader{f}, 1000); return err },
+		"bytes":  func(w io.Writer, f *os.File) error { _, err := w.Write(content[:1000]); return err },
+	} {
+		t.Run(name, func(t *testing.T) {
+			srv := &parley.Server{Protocol: tinyproto.Protocol{}, Handler: parley.HandlerFunc(echo)}
+			c := connect(t, false, srv, &parley.Dialer{})
+			f := fileOf(t, content)
+			sent := make(chan error, 1)
+			go func() {
+				sent <- c.SendStream(newContext(t), int64(len(content)), onlyWriterTo{nil, writerTo(func(w io.Writer) (int64, error) {
+					if err := piece(w, f); err != nil {
+						t.Error(err)
+					}
+					c.CloseNow()
+					err := piece(w, f)
+					if !errors.Is(err, parley.ErrClosed) {
+						t.Errorf("a piece behind the end: %v", err)
+					}
+					return 1000, err
+				})})
+			}()
+			if err := next(t, sent, "SendStream did not return"); !errors.Is(err, parley.ErrClosed) {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 // Both ends send a file from a handler, with the handler's context, while the other does the same: each goes
 // on reading.
 //
