@@ -16,13 +16,19 @@ import (
 // app is what all commands share: the streams, and the flags that mean the
 // same everywhere.
 type app struct {
-	stdin          io.Reader
-	stdout, stderr io.Writer // payload only; everything else
+	stdin  io.Reader
+	stdout io.Writer // payload only
+	stderr io.Writer // notes for a person
+	loud   io.Writer // notes that -q does not keep back: they were asked for
+	trail  io.Writer // --trace
+	errs   io.Writer // standard error itself; see divert
 
-	log *slog.Logger // to stderr: warnings, and more with -v
+	log *slog.Logger // to errs: warnings, and more with -v
 
 	running bool // the command has begun; an error before that is one of usage
 	verbose int
+	quiet   bool
+	logForm logForm
 	trace   bool
 	timeout time.Duration
 
@@ -48,7 +54,11 @@ func (a *app) globalFlags(root *cobra.Command) {
 	a.memory = new(memory)
 	f := root.PersistentFlags()
 	f.SortFlags = false
-	f.CountVarP(&a.verbose, "verbose", "v", "log connections to stderr; -vv: everything")
+	f.CountVarP(&a.verbose, "verbose", "v", "``log connections to stderr; -vv: everything")
+	f.BoolVarP(&a.quiet, "quiet", "q", false, "nothing on stderr but errors")
+	a.logForm = logText
+	f.Var(&a.logForm, "log", "`FORM` of stderr: text, or json, an object with time, level and msg on each line")
+	root.RegisterFlagCompletionFunc("log", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
 	f.BoolVar(&a.trace, "trace", false, "log every message and byte to stderr")
 	f.DurationVar(&a.timeout, "timeout", 0, "longest `WAIT` for the peer, each time (default 5s to connect and greet, 30s for an answer)")
 	f.StringVarP(&a.profile, "profile", "p", os.Getenv("PARLEY_PROFILE"), "take address and flags from the profile `NAME` (PARLEY_PROFILE)")
@@ -62,6 +72,10 @@ const noConfig = "parley-no-config"
 
 // setup runs when the flags have been read, before the command.
 func (a *app) setup(cmd *cobra.Command) error {
+	a.divert(a.errs, 0)
+	if err := cmd.ValidateFlagGroups(); err != nil {
+		return groupError(err)
+	}
 	if err := fileFlags(cmd); err != nil {
 		return err
 	}
@@ -79,7 +93,10 @@ func (a *app) setup(cmd *cobra.Command) error {
 	if f := cmd.Flags().Lookup("half-close"); f != nil && a.limits.halfClose <= 0 {
 		return usagef("--half-close %v: want more than 0", a.limits.halfClose)
 	}
-	a.log = newLogger(a.stderr, a.verbose)
+	if a.quiet && a.verbose > 0 {
+		return usagef("-q and -v exclude each other: write one of them")
+	}
+	a.divert(a.errs, 0) // the configuration may have changed it
 	return nil
 }
 
@@ -88,7 +105,7 @@ func (a *app) tracer() func(parley.Trace) {
 	if !a.trace {
 		return nil
 	}
-	return parley.TraceTo(a.stderr)
+	return parley.TraceTo(a.trail)
 }
 
 // answerTimeout bounds the wait for something that the peer must answer.

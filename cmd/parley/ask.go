@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -69,6 +68,7 @@ error.`,
 	f.IntVarP(&o.rule.Count, "answers", "n", 1, "an answer is `N` messages; 0: do not wait for any")
 	f.StringVar(&o.until, "until", "", "an answer is all messages up to the first that matches `REGEXP`")
 	f.DurationVar(&o.rule.Quiet, "quiet", 0, "an answer is all messages until nothing has come for `TIME`")
+	f.BoolVarP(&a.quiet, "silent", "q", false, "nothing on stderr but errors: what -q is elsewhere")
 	f.BoolVar(&o.keepGoing, "keep-going", false, "go on behind a question without an answer, on a new connection")
 	f.BoolVar(&o.reconnect, "reconnect", false, "for a device that closes behind each answer: ask the next question on a new connection")
 	f.StringArrayVar(&o.preamble, "preamble", nil, "send `MSG` first, after each connect")
@@ -114,8 +114,8 @@ func (a *app) ask(ctx context.Context, e endpoint.Endpoint, args []string, o ask
 		return usagef("--answers and --quiet can't be negative")
 	}
 	if o.until != "" {
-		if o.rule.Until, err = regexp.Compile(o.until); err != nil {
-			return usagef("--until: %w", err)
+		if o.rule.Until, err = regexpOf("--until", o.until); err != nil {
+			return err
 		}
 	}
 	if r.in, err = a.questions(o.kind, args); err != nil {
@@ -153,7 +153,7 @@ func (r *asking) unasked(m parley.Message, err error) {
 	if err == nil {
 		err = fmt.Errorf("came before the next question, so it is not its answer: %s", ask.Name(m))
 	}
-	fmt.Fprintf(r.a.stderr, "parley: %s\n", visible(bare(err).Error()))
+	r.a.complain(err)
 }
 
 // run asks one question after the other.
@@ -190,7 +190,7 @@ func (r *asking) run(ctx context.Context) error {
 		if !errors.As(err, new(*ask.UnansweredError)) || !r.o.keepGoing {
 			return r.stopped(q, err)
 		}
-		fmt.Fprintf(r.a.stderr, "parley: %s\n", visible(bare(err).Error()))
+		r.a.complain(err)
 		r.bad = append(r.bad, q)
 		if r.first == nil {
 			r.first = err

@@ -82,7 +82,7 @@ not passed on.`,
 	f.BoolVar(&o.typed, "typed", false, "oneline, tinyproto, line, scpi and frame: read and write types in front of values")
 	f.IntVar(&o.answers, "answers", bridge.AnyAnswers, "each command of a oneline client has `N` answers")
 	f.Lookup("answers").DefValue = "0"
-	f.StringVar(&o.unsolicited, "unsolicited", "close", "what a oneline client has not asked for: close, drop or queue")
+	f.StringVar(&o.unsolicited, "unsolicited", "close", "`WHAT` to do with what a oneline client has not asked for: close, drop or queue")
 	f.BoolVar(&o.reconnect, "reconnect", false, "connect with TARGET again when it is lost; clients stay")
 	f.BoolVar(&o.allowShutdown, "allow-shutdown", false, "honour a oneline client's shutdown everywhere")
 	aheadFlag(cmd, &o.ahead)
@@ -148,13 +148,13 @@ func (a *app) bridge(ctx context.Context, cmd *cobra.Command, from, to endpoint.
 	}
 	srv.Limits.MaxStream = srv.Limits.MaxMessage
 	b.Install(srv)
-	l := listening{at: from, srv: srv, note: fmt.Sprintf(" (to %s)", to)}
+	l := listening{at: from, srv: srv, note: fmt.Sprintf("to %s", to)}
 	if lockstep {
 		srv.IgnoreShutdownRequest = !o.allowShutdown && !isLocal(from)
 		if srv.IgnoreShutdownRequest {
-			l.note += " (a client's shutdown is ignored: --allow-shutdown honours it)"
+			l.note += "; a client's shutdown is ignored: --allow-shutdown honours it"
 		} else {
-			l.note += " (a client's shutdown ends the bridge)"
+			l.note += "; a client's shutdown ends the bridge"
 		}
 	}
 	return a.serve(ctx, []listening{l})

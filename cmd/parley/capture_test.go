@@ -83,7 +83,7 @@ func (c *capture) await(re *regexp.Regexp) ([]string, error) {
 	}
 }
 
-var ready = regexp.MustCompile(`(?m)^listening on (\S+).*\n`)
+var ready = regexp.MustCompile(`(?m)^(?:\{"time":"[^"]+","level":"INFO","msg":")?listening on ([^\s"]+).*\n`)
 
 // runParley runs parley inside the test.
 func runParley(t *testing.T, stdin string, args ...string) (code int, stdout, stderr string) {

@@ -13,6 +13,10 @@ import (
 	"math/big"
 	"net"
 	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -30,16 +34,21 @@ and prints the fingerprint on standard output. The server uses the files with
 --cert and --key; its clients trust exactly this certificate with --pin.
 
 HOSTs are the names and addresses by which the server is reached, so that the
-certificate can also be used with --ca; without any they are localhost,
-127.0.0.1 and ::1.`,
+certificate can also be used with --ca. localhost stands for 127.0.0.1 and ::1
+too, and is what a certificate without any HOST is for.`,
 		Example: `  parley cert --cert cert.pem --key key.pem
+  parley cert bench.lab 10.0.0.5 --cert bench.pem --key bench.key
   parley serve oneline+tls://:5001 --echo --cert cert.pem --key key.pem
   parley send oneline+tls://bench:5001 hi --pin sha256:…`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				args = []string{"localhost", "127.0.0.1", "::1"}
+			hosts, err := certHosts(cmd, args)
+			if err != nil {
+				return err
 			}
-			certPEM, keyPEM, print, err := selfSigned(args, valid)
+			if valid <= 0 {
+				return usagef("--valid %v: want more than 0", valid)
+			}
+			certPEM, keyPEM, print, err := selfSigned(hosts, valid)
 			if err != nil {
 				return err
 			}
@@ -61,6 +70,50 @@ certificate can also be used with --ca; without any they are localhost,
 	f.BoolVar(&force, "force", false, "overwrite the files")
 	cmd.AddCommand(fingerprintCmd(a))
 	return cmd
+}
+
+// certHosts returns what a certificate is for.
+func certHosts(cmd *cobra.Command, args []string) ([]string, error) {
+	if len(args) == 0 {
+		args = []string{"localhost"}
+	}
+	var hosts []string
+	for i, h := range args {
+		if near := nearest(h, []string{"fingerprint"}); i == 0 && len(near) > 0 {
+			return nil, usagef("%q is no host but looks like a misspelt command: did you mean %s %s?", h, cmd.CommandPath(), near[0])
+		}
+		if err := checkHost(h); err != nil {
+			return nil, err
+		}
+		hosts = append(hosts, h)
+		if strings.EqualFold(h, "localhost") {
+			hosts = append(hosts, "127.0.0.1", "::1")
+		}
+	}
+	slices.Sort(hosts[1:]) // the first one is its name
+	return slices.Compact(hosts), nil
+}
+
+// hostName is a name of the DNS, perhaps with a star for its first label.
+var hostName = regexp.MustCompile(`^(\*\.)?([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)*[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.?$`)
+
+// checkHost says what is wrong with a name or an address for a certificate.
+func checkHost(h string) error {
+	if net.ParseIP(h) != nil {
+		return nil
+	}
+	switch ext := strings.ToLower(filepath.Ext(h)); {
+	case strings.Contains(h, "://"):
+		return usagef("%q is a URL: write the host alone", h)
+	case slices.Contains([]string{".pem", ".crt", ".cer", ".key"}, ext):
+		return usagef("%q is no host but looks like a file: --cert and --key name the files", h)
+	case hostName.MatchString(h) && len(h) <= 253:
+		return nil
+	}
+	if host, _, err := net.SplitHostPort(h); err == nil && host != "" {
+		return usagef("%q has a port: a certificate is for a host, write %s", h, host)
+	}
+	return usagef("%q is no name of a host and no address", h)
 }
 
 func fingerprintCmd(a *app) *cobra.Command {

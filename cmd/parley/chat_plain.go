@@ -64,7 +64,7 @@ func (l *chatLines) next() (parley.Message, error) {
 		command, argument, err := chat.Read(strings.TrimRight(line, "\r\n"))
 		switch {
 		case err != nil:
-			fmt.Fprintln(l.a.stderr, err)
+			fmt.Fprintln(l.a.loud, err)
 		case command == chat.Say:
 			return parley.Text(l.name + l.colon + argument), nil
 		case command == chat.SayRaw:
@@ -72,7 +72,7 @@ func (l *chatLines) next() (parley.Message, error) {
 		case command == chat.Rename:
 			l.name = argument
 		case command == chat.Help:
-			fmt.Fprintln(l.a.stderr, chat.HelpText)
+			fmt.Fprintln(l.a.loud, chat.HelpText)
 		case command == chat.Leave:
 			return parley.Message{}, errLeave
 		}

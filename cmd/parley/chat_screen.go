@@ -37,9 +37,8 @@ func (a *app) chatScreen(ctx context.Context, e endpoint.Endpoint, o chatOptions
 	screen := tea.NewProgram(model, tea.WithContext(ctx), tea.WithInput(a.stdin), tea.WithOutput(a.stdout), tea.WithoutSignalHandler())
 
 	b := *a
-	stderr := &divertedWriter{w: a.stderr}
-	b.stderr = stderr
-	b.log = newLogger(stderr, a.verbose-1) // the screen shows the state of the connection
+	stderr := &divertedWriter{w: a.errs}
+	b.divert(stderr, 1) // the screen shows the state of the connection
 	peer, conn, err := b.enterChat(ctx, e, o, func(s parley.State, err error) { screen.Send(chat.Status{State: s, Reason: reason(err)}) })
 	if err != nil {
 		return err
@@ -61,7 +60,7 @@ func (a *app) chatScreen(ctx context.Context, e endpoint.Endpoint, o chatOptions
 	}()
 
 	_, err = screen.Run()
-	stderr.divert(a.stderr)
+	stderr.divert(a.errs)
 	close(outbox)
 	select { // what was typed last may be on its way
 	case <-sent:

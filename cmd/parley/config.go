@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/pelletier/go-toml/v2"
 	"github.com/spf13/cobra"
@@ -76,7 +77,7 @@ func (a *app) applyConfig(cmd *cobra.Command) error {
 	if a.profile != "" {
 		p, ok := c.Profile[a.profile]
 		if !ok {
-			return usagef("there is no profile %q: %s", a.profile, listed("profiles", slices.Sorted(maps.Keys(c.Profile))))
+			return noProfile(a.profile, c)
 		}
 		a.profileURL, _ = p["url"].(string)
 		delete(p, "url")
@@ -98,7 +99,7 @@ func applyFlags(cmd *cobra.Command, from string, values map[string]any) error {
 				known = allFlags(cmd.Root())
 			}
 			if !known[name] {
-				return usagef("configuration, %s: there is no flag %q", from, name)
+				return usagef("configuration, %s: there is no flag %q%s", from, name, flagHint(cmd, name))
 			}
 			continue
 		}
@@ -125,7 +126,7 @@ func setFlag(fs *pflag.FlagSet, name string, value any) error {
 			return fmt.Errorf("%v: want a string, a number, true or false, or a list of them", v)
 		}
 		if err := fs.Set(name, fmt.Sprint(v)); err != nil {
-			return err
+			return flagValueError(fs.Lookup(name), fmt.Sprint(v), unwrapped(err))
 		}
 	}
 	return nil
@@ -164,9 +165,18 @@ func decodeTOML(path string, b []byte, into any) error {
 	return nil
 }
 
+// unwrapped returns what is wrong with the value of a flag.
+func unwrapped(err error) error {
+	var invalid *pflag.InvalidValueError
+	if errors.As(err, &invalid) {
+		return invalid.Unwrap()
+	}
+	return err
+}
+
 func listed(what string, names []string) string {
 	if len(names) == 0 {
 		return "there are no " + what
 	}
-	return fmt.Sprintf("the %s are %v", what, names)
+	return fmt.Sprintf("the %s are %s", what, strings.Join(names, ", "))
 }

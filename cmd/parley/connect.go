@@ -104,7 +104,7 @@ func (a *app) connectTo(ctx context.Context, e endpoint.Endpoint, o connectOptio
 	o.untilSilence = true
 	o.in.lines = true // standard input is not waited for when the peer has gone
 	s := &sending{a: a, o: o.sendOptions, at: e, in: &scripted{console: c, lines: bufio.NewReader(a.stdin)}}
-	c.tell = func(text string) { fmt.Fprintln(a.stderr, text) }
+	c.tell = func(text string) { fmt.Fprintln(a.loud, text) }
 	var err error
 	if s.out, err = a.printer(o.out); err != nil {
 		return err
@@ -128,7 +128,7 @@ func (a *app) terminal() (keyboard, screen *os.File) {
 	if !isTerminal(a.stdin) || isDumb() {
 		return nil, nil
 	}
-	for _, w := range []io.Writer{a.stdout, a.stderr} {
+	for _, w := range []io.Writer{a.stdout, a.errs} {
 		if isTerminal(w) {
 			return a.stdin.(*os.File), w.(*os.File)
 		}

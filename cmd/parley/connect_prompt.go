@@ -47,12 +47,12 @@ func (a *app) connectAt(ctx context.Context, keyboard, screen *os.File, e endpoi
 // withPrompt returns an app that prints above the line of a prompt.
 func (a *app) withPrompt(p *prompt.Prompt) *app {
 	b := *a
-	b.stderr = visibleWriter{p}
+	above := visibleWriter{p}
 	if isTerminal(a.stdout) {
-		b.stdout = b.stderr
+		b.stdout = above
 	}
-	quiet := newLogger(b.stderr, a.verbose-1) // why the connection has ended is told anyway
-	b.log = slog.New(queueTold{quiet.Handler(), b.stderr})
+	b.divert(above, 1) // why the connection has ended is told anyway
+	b.log = slog.New(queueTold{b.log.Handler(), b.stderr})
 	return &b
 }
 
@@ -103,7 +103,7 @@ func (v visibleWriter) Write(b []byte) (int, error) {
 // converse sends what is typed and prints what arrives, until one side ends.
 // The app is that of withPrompt.
 func (a *app) converse(ctx context.Context, p *prompt.Prompt, e endpoint.Endpoint, o connectOptions, c *console) (err error) {
-	c.tell = func(text string) { fmt.Fprintln(a.stderr, text) }
+	c.tell = func(text string) { fmt.Fprintln(a.loud, text) }
 	o.count = -1
 	s := &sending{a: a, o: o.sendOptions, at: e}
 	if s.out, err = a.printer(o.out); err != nil {
@@ -120,7 +120,7 @@ func (a *app) converse(ctx context.Context, p *prompt.Prompt, e endpoint.Endpoin
 		return err
 	}
 	if s.conn != nil {
-		c.tell("connected to " + e.String() + "; /help lists the commands")
+		fmt.Fprintln(a.stderr, "connected to "+e.String()+"; /help lists the commands")
 	}
 	ended := make(chan error, 1)
 	go func() {
@@ -202,7 +202,7 @@ func (s *sending) listen(ctx context.Context) error {
 		m, err := s.peer.Receive(ctx)
 		switch {
 		case errors.As(err, new(*parley.MessageError)):
-			fmt.Fprintf(s.a.stderr, "%v\n", bare(err))
+			fmt.Fprintf(s.a.loud, "%v\n", bare(err))
 		case err != nil:
 			return err
 		default:

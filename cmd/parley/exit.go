@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 
@@ -58,7 +59,7 @@ func exitCode(err error) int {
 		return exitOK
 	case errors.As(err, &known):
 		return known.code
-	case errors.As(err, new(usageError)):
+	case errors.As(err, new(usageError)), isMissing(err):
 		return exitUsage
 	case isTLS(err):
 		return exitTLS
@@ -70,6 +71,12 @@ func exitCode(err error) int {
 		return exitConnect
 	}
 	return exitFail
+}
+
+// isMissing reports whether a file is not there: the command line names it.
+func isMissing(err error) bool {
+	var path *fs.PathError
+	return errors.As(err, &path) && errors.Is(path, fs.ErrNotExist)
 }
 
 func isTimeout(err error) bool {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -59,12 +61,34 @@ type listening struct {
 	own  []net.Listener // that srv can't open itself: a serial port, an inherited socket
 }
 
-// place is where it listens.
-func (l *listening) place() endpoint.Endpoint {
+// place is where clients on this machine find it.
+func (l *listening) place() endpoint.Endpoint { return l.at.At(l.listener()) }
+
+// listener is where it listens.
+func (l *listening) listener() net.Addr {
 	if l.own != nil {
-		return l.at.At(l.own[0].Addr())
+		return l.own[0].Addr()
 	}
-	return l.at.At(l.srv.Addrs()[0])
+	return l.srv.Addrs()[0]
+}
+
+// tellReady says that there is a server, at a URL that can be dialled as it is
+// printed.
+func (a *app) tellReady(url string, notes ...string) {
+	notes = slices.DeleteFunc(notes, func(n string) bool { return n == "" })
+	if len(notes) > 0 {
+		url += " (" + strings.Join(notes, "; ") + ")"
+	}
+	fmt.Fprintln(a.stderr, "listening on "+url)
+}
+
+// everywhere is what the ready line says of a listener that is not only where
+// its URL says.
+func everywhere(addr net.Addr) string {
+	if endpoint.Dialable(addr.String()) != addr.String() {
+		return "on all addresses"
+	}
+	return ""
 }
 
 // serve runs servers until ctx ends, one of them fails, or a peer's request to
@@ -99,7 +123,7 @@ func (a *app) serve(ctx context.Context, ls []listening) error {
 		go func() { ended <- l.srv.Serve(l.own...) }()
 	}
 	for _, l := range ls {
-		fmt.Fprintln(a.stderr, "listening on "+l.place().String()+l.note)
+		a.tellReady(l.place().String(), everywhere(l.listener()), l.note)
 	}
 	m.tell()
 	left := len(ls)

@@ -10,12 +10,15 @@ import (
 	"github.com/parley-net/parley/internal/loglimit"
 )
 
-// newLogger returns the log of a command: warnings, with verbose 1 connections
-// too, with 2 everything. What peers can have written to it is bounded over all
-// servers of the command.
-func newLogger(w io.Writer, verbose int) *slog.Logger {
-	level := slog.LevelWarn - slog.Level(4*verbose)
-	return slog.New(loglimit.New(hints{slog.NewTextHandler(w, &slog.HandlerOptions{Level: level})}))
+// newLogger returns the log of a command. What peers can have written to it is
+// bounded over all servers of the command.
+func newLogger(w io.Writer, level slog.Level, form logForm) *slog.Logger {
+	o := &slog.HandlerOptions{Level: level}
+	var h slog.Handler = slog.NewTextHandler(w, o)
+	if form == logJSON {
+		h = slog.NewJSONHandler(harmless{w}, o)
+	}
+	return slog.New(loglimit.New(hints{h}))
 }
 
 // hints adds to the end of a connection what the peer may have been.

@@ -104,8 +104,8 @@ func (a *app) printer(o outputFlags) (*printer, error) {
 	}
 	var err error
 	if o.grep != "" {
-		if p.grep, err = regexp.Compile(o.grep); err != nil {
-			return nil, usagef("--grep: %w", err)
+		if p.grep, err = regexpOf("--grep", o.grep); err != nil {
+			return nil, err
 		}
 	}
 	if o.translate != "" {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/pelletier/go-toml/v2"
 	"github.com/spf13/cobra"
@@ -24,7 +25,7 @@ func profileCmd(a *app) *cobra.Command {
 environment variable PARLEY_PROFILE, puts it in the place of the URL of any
 command. Profiles are kept in the configuration file, see "parley help config".`,
 	}
-	cmd.AddCommand(profileAddCmd(a), profileListCmd(a), profileRemoveCmd(a))
+	cmd.AddCommand(profileAddCmd(a), profileListCmd(a), profileShowCmd(a), profileEditCmd(a), profileRemoveCmd(a))
 	for _, sub := range cmd.Commands() {
 		sub.Annotations = map[string]string{noConfig: "it edits the configuration"}
 	}
@@ -65,24 +66,50 @@ func profileAddCmd(a *app) *cobra.Command {
 func profileListCmd(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "list",
-		Short: "List the profiles",
-		Args:  cobra.NoArgs,
+		Short: "List the profiles, to be pasted into a shell",
+		Long: `Prints a line for each profile: its name, its address, its flags, with quotation
+marks where a shell wants them. A whole line can be pasted behind "parley profile
+add", and what stands behind the name behind "parley send".`,
+		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			c, err := a.readConfig()
 			if err != nil {
 				return err
 			}
-			for _, name := range slices.Sorted(maps.Keys(c.Profile)) {
-				p := c.Profile[name]
-				fmt.Fprintf(a.stdout, "%s\t%v", name, p["url"])
-				for _, flag := range slices.Sorted(maps.Keys(p)) {
-					if flag != "url" {
-						fmt.Fprintf(a.stdout, "\t--%s=%v", flag, p[flag])
-					}
-				}
-				fmt.Fprintln(a.stdout)
+			names := slices.Sorted(maps.Keys(c.Profile))
+			width := 0
+			for _, name := range names {
+				width = max(width, len([]rune(shellWord(name))))
+			}
+			for _, name := range names {
+				fmt.Fprintf(a.stdout, "%-*s  %s\n", width, shellWord(name), strings.Join(profileWords(c.Profile[name]), " "))
 			}
 			return nil
+		},
+	}
+}
+
+func profileShowCmd(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:               "show NAME",
+		Short:             "Print a profile as it stands in the configuration file",
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: a.profiles,
+		RunE: func(_ *cobra.Command, args []string) error {
+			c, err := a.readConfig()
+			if err != nil {
+				return err
+			}
+			p, ok := c.Profile[args[0]]
+			if !ok {
+				return noProfile(args[0], c)
+			}
+			b, err := toml.Marshal(configFile{Profile: map[string]map[string]any{args[0]: p}})
+			if err != nil {
+				return err
+			}
+			_, err = a.stdout.Write(bytes.TrimPrefix(b, []byte("[profile]\n")))
+			return err
 		},
 	}
 }
@@ -96,13 +123,55 @@ func profileRemoveCmd(a *app) *cobra.Command {
 		RunE: func(_ *cobra.Command, args []string) error {
 			return a.editConfig(func(c *configFile) error {
 				if _, ok := c.Profile[args[0]]; !ok {
-					return fmt.Errorf("there is no profile %q: %s", args[0], listed("profiles", slices.Sorted(maps.Keys(c.Profile))))
+					return noProfile(args[0], *c)
 				}
 				delete(c.Profile, args[0])
 				return nil
 			})
 		},
 	}
+}
+
+// noProfile says which profiles there are.
+func noProfile(name string, c configFile) error {
+	names := slices.Sorted(maps.Keys(c.Profile))
+	if near := nearest(name, names); len(near) > 0 {
+		return usagef("there is no profile %q: did you mean %s?", name, strings.Join(near, " or "))
+	}
+	return usagef("there is no profile %q: %s", name, listed("profiles", names))
+}
+
+// profileWords are the address and the flags of a profile as a shell reads them.
+func profileWords(p map[string]any) []string {
+	var words []string
+	if url, ok := p["url"]; ok {
+		words = append(words, shellWord(fmt.Sprint(url)))
+	}
+	for _, flag := range slices.Sorted(maps.Keys(p)) {
+		values, list := p[flag].([]any)
+		if !list {
+			values = []any{p[flag]}
+		}
+		for _, v := range values {
+			switch {
+			case flag == "url":
+			case v == true:
+				words = append(words, "--"+flag)
+			default:
+				words = append(words, "--"+flag+"="+shellWord(fmt.Sprint(v)))
+			}
+		}
+	}
+	return words
+}
+
+// shellWord returns s as a shell reads it as one word.
+func shellWord(s string) string {
+	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=:,./@%"
+	if s != "" && strings.Trim(s, plain) == "" {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
 // flagValue returns what the configuration keeps of a flag.
@@ -118,10 +187,6 @@ func flagValue(f *pflag.Flag) any {
 
 // editConfig changes the configuration file. Comments in it are lost.
 func (a *app) editConfig(edit func(*configFile) error) error {
-	path, err := a.configPath()
-	if err != nil {
-		return err
-	}
 	c, err := a.readConfig()
 	if err != nil {
 		return err
@@ -133,11 +198,20 @@ func (a *app) editConfig(edit func(*configFile) error) error {
 	if err := toml.NewEncoder(&b).Encode(c); err != nil {
 		return err
 	}
+	return a.writeConfig(b.Bytes())
+}
+
+// writeConfig replaces the configuration file.
+func (a *app) writeConfig(b []byte) error {
+	path, err := a.configPath()
+	if err != nil {
+		return err
+	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
 	part := path + ".part"
-	if err := os.WriteFile(part, b.Bytes(), 0o600); err != nil {
+	if err := os.WriteFile(part, b, 0o600); err != nil {
 		return errors.Join(err, os.Remove(part))
 	}
 	return os.Rename(part, path)

@@ -65,23 +65,34 @@ devices, in lines or in frames.
 	}
 	root.SetVersionTemplate("parley {{.Version}}\n")
 	a.globalFlags(root)
+	root.SetFlagErrorFunc(flagError)
 	for _, f := range commands {
-		root.AddCommand(a.checked(f(a)))
+		root.AddCommand(f(a))
+	}
+	root.InitDefaultCompletionCmd("completion") // or it would be added behind this
+	for _, cmd := range root.Commands() {
+		a.checked(cmd)
 	}
 	root.AddCommand(topics()...)
+	root.SetHelpCommand(helpCmd(root))
 	return root
 }
 
-// checked shows how to call the command when the number of arguments is wrong,
-// and notes when it begins: in it and all its subcommands.
-func (a *app) checked(cmd *cobra.Command) *cobra.Command {
-	if args := cmd.Args; args != nil {
-		cmd.Args = func(cmd *cobra.Command, given []string) error {
-			if err := args(cmd, given); err != nil {
-				return usagef("%w\n  usage: %s", err, cmd.UseLine())
+// checked says in our own words when the arguments are too few or too many, and
+// notes when the command begins: in it and all its subcommands. A command that has
+// only subcommands says which it has.
+func (a *app) checked(cmd *cobra.Command) {
+	if cmd.HasSubCommands() && !cmd.Runnable() {
+		cmd.Args = nil // completion has its own words
+		cmd.RunE = func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return noSuchCommand(cmd, args[0])
 			}
-			return nil
+			return cmd.Help()
 		}
+	}
+	if args := cmd.Args; args != nil {
+		cmd.Args = func(cmd *cobra.Command, given []string) error { return argsError(cmd, args, given) }
 	}
 	if runE := cmd.RunE; runE != nil {
 		cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -92,7 +103,6 @@ func (a *app) checked(cmd *cobra.Command) *cobra.Command {
 	for _, sub := range cmd.Commands() {
 		a.checked(sub)
 	}
-	return cmd
 }
 
 // run runs the command line and returns the exit code.
@@ -102,7 +112,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 
 // newApp returns the command with its streams.
 func newApp(stdin io.Reader, stdout, stderr io.Writer) *app {
-	return &app{stdin: stdin, stdout: stdout, stderr: stderr, family: new(program.Family), signals: new(signals), queued: new(queued),
+	return &app{stdin: stdin, stdout: stdout, errs: stderr, family: new(program.Family), signals: new(signals), queued: new(queued),
 		managed: &managed{manager: new(service.Manager)}}
 }
 
@@ -112,12 +122,12 @@ func (a *app) run(ctx context.Context, args []string) int {
 		fmt.Fprint(a.stdout, helpText("welcome"))
 		return exitOK
 	}
-	stderr := a.stderr
 	root := rootCmd(a)
+	a.divert(a.errs, 0)
 	root.SetArgs(args)
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
-	root.SetErr(stderr)
+	root.SetErr(a.errs)
 	err := root.ExecuteContext(ctx)
 	a.leaveQueues()
 	flushLog(a.log)
@@ -127,13 +137,15 @@ func (a *app) run(ctx context.Context, args []string) int {
 	if err == nil {
 		return exitOK
 	}
-	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		fmt.Fprintln(stderr, "parley: interrupted")
-		return exitInterrupted
-	}
-	fmt.Fprintf(stderr, "parley: %s\n", visible(bare(err).Error()))
 	if !a.running {
-		return exitUsage // cobra's errors have no types
+		if wantsJSON(args) {
+			a.logForm = logJSON
+		}
+		err = usageError{commandError(root, err)} // cobra's errors have no types
 	}
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = errInterrupted
+	}
+	a.complain(err)
 	return exitCode(err)
 }

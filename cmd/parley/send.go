@@ -144,8 +144,8 @@ func (a *app) send(ctx context.Context, e endpoint.Endpoint, args []string, o se
 		return err
 	}
 	if o.expect != "" {
-		if s.expect, err = regexp.Compile(o.expect); err != nil {
-			return usagef("--expect: %w", err)
+		if s.expect, err = regexpOf("--expect", o.expect); err != nil {
+			return err
 		}
 	}
 	client := a.client(e)
@@ -224,7 +224,7 @@ func (s *sending) run(ctx context.Context) error {
 				break
 			}
 			if errors.As(r.err, new(*parley.MessageError)) {
-				fmt.Fprintf(s.a.stderr, "parley: %v\n", bare(r.err))
+				s.a.complain(r.err)
 				s.fail(r.err)
 				break
 			}

@@ -187,9 +187,9 @@ func (a *app) serveAll(ctx context.Context, places []endpoint.Endpoint, mode ser
 		l := listening{at: e, srv: srv}
 		if e.Protocol.Name() == "oneline" {
 			srv.IgnoreShutdownRequest = !o.allowShutdown && !isLocal(e)
-			l.note = " (a client's shutdown ends the server)"
+			l.note = "a client's shutdown ends the server"
 			if srv.IgnoreShutdownRequest {
-				l.note = " (a client's shutdown is ignored: --allow-shutdown honours it)"
+				l.note = "a client's shutdown is ignored: --allow-shutdown honours it"
 			}
 		}
 		ls = append(ls, l)

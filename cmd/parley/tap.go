@@ -200,7 +200,7 @@ func (a *app) tap(ctx context.Context, at, target endpoint.Endpoint, o tapOption
 		return errors.Join(err, w.close())
 	}
 	defer end()
-	fmt.Fprintln(a.stderr, "listening on "+place)
+	a.tellReady(place, everywhere(l.Addr()))
 	ctx, cancel := context.WithCancel(ctx)
 	told := make(chan struct{})
 	context.AfterFunc(ctx, func() { a.stopping(); close(told) })

@@ -106,15 +106,23 @@ func (f *tlsFlags) own() ([]tls.Certificate, error) {
 	}
 	pair, err := tls.LoadX509KeyPair(f.cert, f.key)
 	if err != nil {
-		return nil, &fault{code: exitTLS, err: fmt.Errorf("--cert %s --key %s: %w", f.cert, f.key, err)}
+		return nil, &fault{code: fileCode(err), err: fmt.Errorf("--cert %s --key %s: %w", f.cert, f.key, err)}
 	}
 	return []tls.Certificate{pair}, nil
+}
+
+// fileCode is the exit code for a file of TLS that can't be used.
+func fileCode(err error) int {
+	if isMissing(err) {
+		return exitUsage
+	}
+	return exitTLS
 }
 
 func certPool(flag, file string) (*x509.CertPool, error) {
 	pem, err := os.ReadFile(file)
 	if err != nil {
-		return nil, &fault{code: exitTLS, err: fmt.Errorf("%s: %w", flag, err)}
+		return nil, &fault{code: fileCode(err), err: fmt.Errorf("%s: %w", flag, err)}
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(pem) {
@@ -149,7 +157,7 @@ func parsePins(pins []string) ([][]byte, error) {
 			err = errors.New("want 64 hex digits")
 		}
 		if err != nil {
-			return nil, usagef("--pin %s: %w", p, err)
+			return nil, usagef("--pin %s: %w", p, plainError(err))
 		}
 		parsed = append(parsed, b)
 	}

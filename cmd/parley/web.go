@@ -104,12 +104,12 @@ it is shown once. A program sends it as "Authorization: Bearer TOKEN".`,
 				g[t] = s
 			}
 			token, u := web.NewToken(args[0], g)
-			fmt.Fprintln(a.stderr, token)
+			fmt.Fprintln(a.loud, token)
 			fmt.Fprintln(a.stdout, u)
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&scope, "scope", "read", "what it may do: read, send, kill, admin; several by commas")
+	cmd.Flags().StringVar(&scope, "scope", "read", "`WHAT` it may do: read, send, kill, admin; several by commas")
 	cmd.Flags().StringSliceVar(&targets, "target", []string{"*"}, "with which `TARGETS`")
 	return cmd
 }
@@ -155,7 +155,7 @@ func (a *app) web(ctx context.Context, o webOptions) (err error) {
 	if config != nil {
 		l, scheme = tls.NewListener(l, config), "https"
 	}
-	place := fmt.Sprintf("%s://%s", scheme, l.Addr())
+	place := fmt.Sprintf("%s://%s", scheme, endpoint.Dialable(l.Addr().String()))
 	end, err := a.ready([]string{place}, func() {})
 	if err != nil {
 		l.Close()
@@ -165,7 +165,7 @@ func (a *app) web(ctx context.Context, o webOptions) (err error) {
 	srv := webServer(door.Handler(), a.log)
 	ended := make(chan error, 1)
 	go func() { ended <- srv.Serve(l) }()
-	fmt.Fprintln(a.stderr, "listening on "+place)
+	a.tellReady(place, "")
 	select {
 	case <-ctx.Done():
 		a.stopping()

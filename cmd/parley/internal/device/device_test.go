@@ -527,7 +527,7 @@ func TestMistakes(t *testing.T) {
 		"[[reply]]\nrequest = 'a'\nresponse = '${volt *}'":                                  `3:12: reply 1: response: ${volt *}`,
 		"[state]\nvolt = 1.0\n[[reply]]\nrequest = 'a'\nresponse = '${volt + undefined}'":   `5:12: reply 1: response: ${volt + undefined} in "${volt + undefined}" is no expression: unknown name undefined`,
 		"[state.volt]\nvalue = 1.0\n[[reply]]\nrequest = 'a'\nresponse = '${volt + \"x\"}'": `mismatched types float64 and string`,
-		"[[reply]]\npattern = 'a)(b'":                                                       "2:11: reply 1: pattern \"a)(b\": error parsing regexp: unexpected ): `a)(b`",
+		"[[reply]]\npattern = 'a)(b'":                                                       "2:11: reply 1: pattern \"a)(b\": unexpected ) in a)(b",
 		"[[reply]]\nrequest = 'a'\nresponse = '${x'":                                        "3:12: reply 1: response: a ${ has no }",
 		"[[reply]]\nrequest = 'a'\nresponse = '${}'":                                        "names nothing",
 		"[[reply]]\nrequest = 'a'\nresponse = '${map(1..9, #)}'":                            "there is no function map here",

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strconv"
 	"strings"
@@ -88,9 +89,18 @@ func (r *fileReader) command(out *rule, text string, n node) error {
 // mistake is told in the words of its author.
 func (r *fileReader) pattern(out *rule, text string, n node) error {
 	if _, err := regexp.Compile(text); err != nil {
-		return n.errorf("pattern %q: %w", text, err)
+		return n.errorf("pattern %q: %s", text, patternMistake(err))
 	}
 	return r.compile(out, text, text, n)
+}
+
+// patternMistake says what is wrong with a regular expression.
+func patternMistake(err error) string {
+	var mistake *syntax.Error
+	if errors.As(err, &mistake) {
+		return fmt.Sprintf("%s in %s", mistake.Code, mistake.Expr)
+	}
+	return err.Error()
 }
 
 func (r *fileReader) compile(out *rule, text, pattern string, n node) error {
@@ -100,7 +110,7 @@ func (r *fileReader) compile(out *rule, text, pattern string, n node) error {
 	}
 	var err error
 	if out.pattern, err = regexp.Compile(flags + "^(?:" + pattern + ")$"); err != nil {
-		return n.errorf("pattern %q: %w", text, err)
+		return n.errorf("pattern %q: %s", text, patternMistake(err))
 	}
 	for _, name := range out.pattern.SubexpNames()[1:] {
 		if name != "" {

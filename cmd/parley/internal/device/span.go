@@ -24,10 +24,10 @@ func parseSpan(s string) (span, error) {
 	var out span
 	var err error
 	if out.lo, err = time.ParseDuration(strings.TrimSpace(from)); err != nil {
-		return out, spanError(s, err)
+		return out, spanError(s)
 	}
 	if out.hi, err = time.ParseDuration(strings.TrimSpace(to)); err != nil {
-		return out, spanError(s, err)
+		return out, spanError(s)
 	}
 	if out.hi < out.lo {
 		return out, fmt.Errorf("%q ends before it begins", s)
@@ -35,11 +35,11 @@ func parseSpan(s string) (span, error) {
 	return out, nil
 }
 
-func spanError(s string, err error) error {
+func spanError(s string) error {
 	if s == "" {
 		return errors.New("want a time such as 50ms or 10ms..200ms")
 	}
-	return fmt.Errorf("%w: want a time such as 50ms or 10ms..200ms", err)
+	return fmt.Errorf("%q is no time: write 50ms or 10ms..200ms", s)
 }
 
 // draw returns a time of the span; a fixed one needs no random number.

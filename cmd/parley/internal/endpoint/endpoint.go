@@ -231,15 +231,29 @@ func (e Endpoint) String() string {
 	return s
 }
 
-// At returns the same endpoint at another address: that of a listener, which
-// knows the port the system has chosen.
+// At returns the same endpoint where clients on this machine find it: at the
+// address of a listener, which knows the port the system has chosen.
 func (e Endpoint) At(a net.Addr) Endpoint {
 	if _, ok := e.Serial(); ok {
 		return e
 	}
-	e.Addr = a.String()
+	name, _, _ := net.SplitHostPort(e.Addr)
+	e.Addr = Dialable(a.String())
+	if host, port, err := net.SplitHostPort(e.Addr); err == nil && e.TLS && name != "" && net.ParseIP(name) == nil && net.ParseIP(host) != nil {
+		e.Addr = net.JoinHostPort(name, port) // which the certificate is for
+	}
 	if a.Network() == "unix" {
-		e.Addr = "unix:" + e.Addr
+		e.Addr = "unix:" + a.String()
 	}
 	return e
+}
+
+// Dialable returns an address at which a listener's clients on this machine find
+// it: what listens on all addresses is at localhost too.
+func Dialable(addr string) string {
+	host, port, err := net.SplitHostPort(addr)
+	if ip := net.ParseIP(host); err != nil || host != "" && (ip == nil || !ip.IsUnspecified()) {
+		return addr
+	}
+	return net.JoinHostPort("localhost", port)
 }

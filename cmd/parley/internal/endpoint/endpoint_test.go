@@ -153,7 +153,10 @@ func TestAt(t *testing.T) {
 		url, want string
 		at        net.Addr
 	}{
-		{"serpy+tls://localhost:0?mode=1", "serpy+tls://127.0.0.1:4711?mode=1", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 4711}},
+		{"serpy+tls://localhost:0?mode=1", "serpy+tls://localhost:4711?mode=1", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 4711}},
+		{"serpy://localhost:0", "serpy://127.0.0.1:4711", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 4711}},
+		{"serpy+tls://:0", "serpy+tls://localhost:4711", &net.TCPAddr{IP: net.IPv6unspecified, Port: 4711}},
+		{"serpy://0.0.0.0:0", "serpy://localhost:4711", &net.TCPAddr{IP: net.IPv4zero, Port: 4711}},
 		{"serpy://[::1]:0", "serpy://[::1]:4711", &net.TCPAddr{IP: net.IPv6loopback, Port: 4711}},
 		{"serpy+unix://x", "serpy+unix:///tmp/x", &net.UnixAddr{Name: "/tmp/x", Net: "unix"}},
 	} {

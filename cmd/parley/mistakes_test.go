@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// programmers are words of Go's packages and of cobra, which no error has.
+var programmers = regexp.MustCompile(`strconv|parsing|missing unit|invalid syntax|invalid argument|unknown (flag|command|shorthand)|flags in the group|accepts \d|requires at|Float64|float64|stringArray`)
+
+// runnableCommands calls f for each command that can be run.
+func runnableCommands(f func(cmd *cobra.Command, path []string)) {
+	var walk func(cmd *cobra.Command, path []string)
+	walk = func(cmd *cobra.Command, path []string) {
+		if cmd.Runnable() {
+			f(cmd, path)
+		}
+		for _, sub := range cmd.Commands() {
+			walk(sub, append(path[:len(path):len(path)], sub.Name()))
+		}
+	}
+	walk(rootCmd(newApp(strings.NewReader(""), io.Discard, io.Discard)), nil)
+}
+
+// mistake runs a command line with a mistake, and returns what it says.
+func mistake(t *testing.T, args ...string) string {
+	t.Helper()
+	var stdout, stderr strings.Builder
+	code := run(context.Background(), args, strings.NewReader(""), &stdout, &stderr)
+	if code != exitUsage || stderr.Len() == 0 || stdout.Len() > 0 {
+		t.Errorf("%q: exit code %d, want 2\nstdout: %s\nstderr: %s", args, code, &stdout, &stderr)
+	}
+	if word := programmers.FindString(stderr.String()); word != "" {
+		t.Errorf("%q: %q is a programmer's word: %s", args, word, &stderr)
+	}
+	return stderr.String()
+}
+
+// A mistake ends every command with 2, and is told in plain words: flags that there
+// are not, flags without a value, values that are none, too many arguments.
+func TestMistakesOnCommandLines(t *testing.T) {
+	t.Setenv("PARLEY_CONFIG", t.TempDir()+"/config.toml")
+	runnableCommands(func(cmd *cobra.Command, path []string) {
+		with := func(args ...string) []string { return append(path[:len(path):len(path)], args...) }
+		if said := mistake(t, with("--no-such-flag")...); !strings.Contains(said, "has no flag --no-such-flag") {
+			t.Errorf("%v: %s", path, said)
+		}
+		mistake(t, with("-~")...)
+		mistake(t, with("--=")...)
+		cmd.Flags().VisitAll(func(f *pflag.Flag) {
+			if f.NoOptDefVal == "" {
+				mistake(t, with("--"+f.Name)...)
+			}
+			bad := map[string]string{"duration": "5", "int": "x", "int64": "x", "uint64": "-1", "uint": "-1", "float64": "x", "float64Slice": "a,b", "bool": "maybe", "size": "12X", "FORM": "xml", "stringSlice": `a"b`, "count": "x"}
+			if value, ok := bad[f.Value.Type()]; ok {
+				said := mistake(t, with("--"+f.Name+"="+value)...)
+				if !strings.HasPrefix(said, "parley: --"+f.Name+" "+value+": ") {
+					t.Errorf("%v --%s=%s: %s", path, f.Name, value, said)
+				}
+				if f.Value.Type() == "duration" && !strings.Contains(said, "write 5s") {
+					t.Errorf("%v --%s=5: %s", path, f.Name, said)
+				}
+			} else if kind := f.Value.Type(); kind != "string" && kind != "stringArray" {
+				t.Errorf("%v --%s: no bad value is known for %s", path, f.Name, kind)
+			}
+		})
+		if cmd.Args != nil && cmd.Args(cmd, make([]string, 50)) != nil {
+			mistake(t, with(strings.Fields(strings.Repeat("x ", 50))...)...)
+		}
+	})
+}
+
+// With --log json the same mistakes are objects.
+func TestMistakesInJSON(t *testing.T) {
+	runnableCommands(func(cmd *cobra.Command, path []string) {
+		said := mistake(t, append(path[:len(path):len(path)], "--log", "json", "--no-such-flag")...)
+		for line := range strings.Lines(said) {
+			var r struct{ Time, Level, Msg string }
+			if err := json.Unmarshal([]byte(line), &r); err != nil || r.Time == "" || r.Level != "ERROR" || r.Msg == "" {
+				t.Errorf("%v: %s (%v)", path, line, err)
+			}
+		}
+	})
+}
+
+// The help names a flag's value by what it means, not by the type that holds it.
+func TestHelpNamesValues(t *testing.T) {
+	runnableCommands(func(cmd *cobra.Command, path []string) {
+		cmd.InitDefaultHelpFlag()
+		cmd.Flags().VisitAll(func(f *pflag.Flag) {
+			name, _ := pflag.UnquoteUsage(f)
+			if name != "" && !strings.ContainsAny(name[:1], "ABCDEFGHIJKLMNOPQRSTUVWXYZ[0'") && !strings.Contains(name, "://") {
+				t.Errorf("%v --%s %s: a value's name is written in capitals", path, f.Name, name)
+			}
+		})
+	})
+}
+
+func TestDistance(t *testing.T) {
+	for _, tt := range []struct {
+		a, b string
+		want int
+	}{
+		{"", "", 0}, {"a", "", 1}, {"", "ab", 2}, {"send", "send", 0}, {"snd", "send", 1}, {"sned", "send", 1},
+		{"sendd", "send", 1}, {"bend", "send", 1}, {"timout", "timeout", 1}, {"ärger", "arger", 1}, {"SEND", "send", 0},
+	} {
+		if got := distance(tt.a, tt.b); got != tt.want || distance(tt.b, tt.a) != got {
+			t.Errorf("%q to %q: %d, want %d", tt.a, tt.b, got, tt.want)
+		}
+	}
+}
