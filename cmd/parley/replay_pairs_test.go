@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -30,7 +31,7 @@ func talk(t *testing.T, p parley.Protocol, words string) *session {
 		fmt.Fprintf(&b, `{"dir":%q,"text":%q}`+"\n", dir, w)
 	}
 	a := newApp(&b, io.Discard, io.Discard)
-	a.log = newLogger(io.Discard, 0)
+	a.log = newLogger(io.Discard, slog.LevelWarn, logText)
 	s, err := a.readSession(t.Context(), "-", p, true)
 	if err != nil {
 		t.Fatal(err)
