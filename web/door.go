@@ -28,7 +28,9 @@ type Options struct {
 	// Origins are other sites whose pages may come in: https://lab.example:8443.
 	Origins []string
 	Limits  Limits
-	Logger  *slog.Logger // nil: silent
+	// OnCall is told of each call that has ended, from many goroutines; nil: nobody.
+	OnCall func(Call)
+	Logger *slog.Logger // nil: silent
 }
 
 // Door lets pages in. Its methods may be called concurrently.
@@ -38,6 +40,8 @@ type Door struct {
 	targets map[string]Target
 	tickets tickets
 	frames  budget
+	plots   plots
+	counted counters
 
 	mu      sync.Mutex
 	closed  bool
@@ -77,7 +81,8 @@ func New(o Options) (*Door, error) {
 //go:embed parley.js
 var script []byte
 
-// Handler returns the door's pages: /ws, /ticket, /events, /parley.js and /targets. What
+// Handler returns the door's pages: /ws, /ticket, /events, /series, /login, /parley.js
+// and /targets. What
 // else a site has goes beside it, behind Guard.
 func (d *Door) Handler() http.Handler {
 	mux := http.NewServeMux()
@@ -85,6 +90,8 @@ func (d *Door) Handler() http.Handler {
 	mux.HandleFunc("GET /ws", d.socket)
 	mux.HandleFunc("GET /events", d.events)
 	mux.HandleFunc("GET /targets", d.list)
+	mux.HandleFunc("GET /series", d.series)
+	mux.HandleFunc("POST /login", d.login)
 	mux.HandleFunc("GET /parley.js", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/javascript; charset=utf-8")
 		w.Header().Set("Cache-Control", "no-cache")
@@ -149,6 +156,7 @@ func (d *Door) knownOrigin(r *http.Request) (known, own bool) {
 
 // refuse answers with an error, and logs it once a minute for each kind.
 func (d *Door) refuse(w http.ResponseWriter, r *http.Request, status int, why string) {
+	d.counted.refused.Add(1)
 	d.once(fmt.Sprint(status, r.URL.Path), "a page is refused", "addr", r.RemoteAddr, "path", r.URL.Path, "origin", r.Header.Get("Origin"), "why", why)
 	http.Error(w, why, status)
 }
@@ -251,10 +259,7 @@ func (d *Door) list(w http.ResponseWriter, r *http.Request) {
 		d.turnAway(w, r, err)
 		return
 	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	res := response{User: c.name, Targets: d.infos(c)}
-	w.Write(append(res.encode(), '\n'))
+	answerJSON(w, response{User: c.name, Targets: d.infos(c)})
 }
 
 // target returns a target for somebody who wants to do s with it. Who may not even read
@@ -300,6 +305,7 @@ func (d *Door) enter(s *socket) error {
 	}
 	d.last++
 	s.id = fmt.Sprintf("w%d", d.last)
+	d.counted.opened.Add(1)
 	d.sockets[s] = struct{}{}
 	d.perAddr[s.addr]++
 	d.wg.Add(1)
@@ -331,6 +337,7 @@ func (d *Door) Close(ctx context.Context) error {
 	for _, s := range open {
 		go s.goAway()
 	}
+	d.plots.close()
 	ended := make(chan struct{})
 	go func() {
 		d.wg.Wait()

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/cluster"
 	"github.com/parley-net/parley/recording"
 )
 
@@ -26,7 +27,14 @@ type request struct {
 	N      int             `json:"n"`
 	Ref    json.RawMessage `json:"ref"`
 	Wait   float64         `json:"timeout"` // seconds
+	Credit int             `json:"credit"`
+	Filter *filter         `json:"filter"`
+	Image  *imageForm      `json:"image"`
+	X      int             `json:"x"`
+	Y      int             `json:"y"`
+	Conn   string          `json:"conn"`
 	Reason string          `json:"reason"`
+	Ban    float64         `json:"ban"` // seconds
 
 	Kind   string          `json:"kind"`
 	Text   *string         `json:"text"`
@@ -134,6 +142,7 @@ type response struct {
 	TS     *time.Time      `json:"ts,omitempty"`
 	Dir    string          `json:"dir,omitempty"`
 	From   string          `json:"from,omitempty"`
+	Peer   string          `json:"peer,omitempty"`
 	Proto  string          `json:"proto,omitempty"`
 	Kind   string          `json:"kind,omitempty"`
 	Text   *string         `json:"text,omitempty"`
@@ -145,6 +154,15 @@ type response struct {
 	Len    int             `json:"len,omitempty"` // of a binary frame's payload
 	Missed uint64          `json:"missed,omitempty"`
 	Error  string          `json:"error,omitempty"`
+	// Of an image.
+	Width  int      `json:"width,omitempty"`
+	Height int      `json:"height,omitempty"`
+	Low    *float64 `json:"low,omitempty"`
+	High   *float64 `json:"high,omitempty"`
+	// Of who and nodes.
+	Members *[]cluster.Member   `json:"members,omitempty"`
+	Silent  []string            `json:"silent,omitempty"`
+	Nodes   *[]cluster.NodeInfo `json:"nodes,omitempty"`
 	// Of hello.
 	User    string       `json:"user,omitempty"`
 	Targets []targetInfo `json:"targets,omitempty"`
@@ -183,7 +201,7 @@ func (r *response) encode() []byte {
 // want text.
 func event(id uint32, seq uint64, m Message, binary bool) (frame []byte, isBinary bool) {
 	at := m.At.UTC()
-	r := response{ID: &id, Seq: seq, TS: &at, Dir: m.Dir, From: m.From, Proto: m.Proto, Error: m.Error, Missed: m.Missed}
+	r := response{ID: &id, Seq: seq, TS: &at, Dir: m.Dir, From: m.From, Peer: m.Peer, Proto: m.Proto, Error: m.Error, Missed: m.Missed}
 	if m.Missed > 0 || m.Error != "" {
 		return r.encode(), false
 	}

@@ -15,7 +15,7 @@ const received = m => {
 	if (m.b64 !== undefined) m.bytes = Uint8Array.from(atob(m.b64), c => c.charCodeAt(0));
 	if (m.kind === "int") m.value = Number.isSafeInteger(Number(m.text)) ? Number(m.text) : BigInt(m.text);
 	else if (m.kind === "float") m.value = { nan: NaN, inf: Infinity, "-inf": -Infinity }[m.text] ?? Number(m.text);
-	else m.value = m.bytes ?? m.json ?? m.text;
+	else m.value ??= m.bytes ?? m.json ?? m.text;
 	return m;
 };
 
@@ -87,27 +87,29 @@ export function connect(base = location.href, options = {}) {
 		setTimeout(dial, Math.random() * Math.min(30000, 500 * 2 ** tries++));
 	};
 
-	const ask = async (op, to, v, more) => {
+	const ask = async (op, fields) => {
 		await open;
 		const ref = ++last;
 		return new Promise((ok, no) => {
 			calls.set(ref, { ok, no });
-			ws.send(JSON.stringify({ op, ref, to, ...value(v), ...more }));
+			ws.send(JSON.stringify({ op, ref, ...fields }));
 		});
 	};
+	const say = f => ws?.readyState === 1 && ws.send(JSON.stringify(f));
 
 	const c = {
-		user: "", targets: [],
+		user: "", targets: [], ask,
 		on: f => (listeners.add(f), () => listeners.delete(f)),
-		send: (to, v) => ask("send", to, v),
-		call: (to, v, timeout) => ask("call", to, v, timeout ? { timeout } : {}),
-		// room tells what is said in a room or to and by a device, until the loop ends. A
-		// gap is a message that has only missed: how many, 0 if nobody knows.
-		room(to, { policy = "drop" } = {}) {
+		send: (to, v) => ask("send", { to, ...value(v) }),
+		call: (to, v, timeout) => ask("call", { to, ...value(v), timeout }),
+		// room tells what is said in a room or to and by a device, until the loop ends or
+		// return is called. A gap is a message that has only missed: how many, 0 if nobody
+		// knows. options are those of sub: policy, filter, image, credit, binary.
+		room(to, options) {
 			const id = ++last, waiting = [];
-			let wake = () => {}, seq = 0, error;
+			let wake = () => {}, seq = 0, error, over = false, had = false;
 			const s = {
-				frame: { op: "sub", id, to, policy },
+				frame: { op: "sub", id, to, ...options },
 				take(m) {
 					if (m.error !== undefined && !m.ts) error = new Error(m.error);
 					else {
@@ -121,19 +123,26 @@ export function connect(base = location.href, options = {}) {
 			subs.set(id, s);
 			open.then(() => subs.has(id) && begin(s), () => {});
 			return {
-				async *[Symbol.asyncIterator]() {
-					try {
-						for (;;) {
-							while (!waiting.length && !error && !closed) await new Promise(f => { wake = f; });
-							if (!waiting.length) { if (error) throw error; return; }
-							const m = waiting.shift();
-							yield m;
-							if (m.seq && ws.readyState === 1) ws.send(JSON.stringify({ op: "ack", id, n: 1 }));
-						}
-					} finally {
-						subs.delete(id);
-						if (ws?.readyState === 1) ws.send(JSON.stringify({ op: "unsub", id }));
+				id,
+				[Symbol.asyncIterator]() { return this; },
+				async next() {
+					if (had) say({ op: "ack", id, n: 1 });
+					had = false;
+					while (!waiting.length && !error && !over && !closed) await new Promise(f => { wake = f; });
+					if (!over && waiting.length) {
+						const m = waiting.shift();
+						had = m.seq > 0 && s.on === ws;
+						return { value: m, done: false };
 					}
+					this.return();
+					if (error && !over) throw error;
+					return { value: undefined, done: true };
+				},
+				async return() {
+					if (subs.delete(id)) say({ op: "unsub", id });
+					over ||= !error;
+					wake();
+					return { value: undefined, done: true };
 				},
 			};
 		},

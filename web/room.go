@@ -46,6 +46,9 @@ func (r *Room) Subscribe(o SubscribeOptions, take func(Message)) (Subscription, 
 	if err != nil {
 		return nil, err
 	}
+	if o.Unlisted {
+		return &roomSubscription{rec, func() {}}, nil
+	}
 	leave := r.room.Enter(cluster.Member{ID: o.ID, Peer: o.Peer, Name: o.User, Wire: "web"}, o.Kill)
 	return &roomSubscription{rec, leave}, nil
 }

@@ -79,6 +79,7 @@ func (s *socket) serve(r *http.Request) (websocket.StatusCode, string) {
 		return websocket.StatusPolicyViolation, "the subprotocol is " + subprotocol
 	}
 	if err := s.hello(r); err != nil {
+		s.door.counted.refused.Add(1)
 		s.door.once("hello", "a socket is refused", "addr", s.peer, "why", err)
 		s.fail(nil, err)
 		return websocket.StatusPolicyViolation, short(err.Error())
@@ -89,6 +90,7 @@ func (s *socket) serve(r *http.Request) (websocket.StatusCode, string) {
 		if err != nil {
 			return s.endOf(err)
 		}
+		s.door.counted.received.Add(1)
 		s.frame(kind, b, give)
 	}
 }
@@ -195,10 +197,28 @@ func (s *socket) frame(kind websocket.MessageType, b []byte, give func()) {
 		err = s.unsubscribe(req)
 	case "ack":
 		err = s.ack(req)
+	case "pixel":
+		if err = s.pixel(req); err == nil {
+			give()
+			return
+		}
+	case "who", "nodes":
+		ask := s.members
+		if req.Op == "nodes" {
+			ask = s.nodes
+		}
+		if len(req.Ref) == 0 {
+			err = errors.New(`a question needs a "ref", which its answer has too`)
+		} else if err = ask(req); err == nil {
+			give()
+			return
+		}
+	case "kill":
+		err = s.end(req)
 	case "ping":
 		err = s.write(response{Op: "pong", Ref: req.Ref})
 	default:
-		err = fmt.Errorf("there is no op %.40q: use sub, unsub, ack, send, call or ping", req.Op)
+		err = fmt.Errorf("there is no op %.40q: use sub, unsub, ack, send, call, pixel, who, nodes, kill or ping", req.Op)
 	}
 	give()
 	if err != nil {
@@ -266,7 +286,9 @@ func (s *socket) call(req request, m parley.Message, give func()) {
 		defer give()
 		ctx, cancel := context.WithTimeout(s.ctx, wait)
 		defer cancel()
+		began := time.Now()
 		answer, err := t.Call(ctx, m)
+		s.door.told(s.ctx, t, began, err)
 		if err != nil {
 			if ctx.Err() == context.DeadlineExceeded {
 				err = fmt.Errorf("no answer within %v", wait)

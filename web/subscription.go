@@ -15,7 +15,9 @@ type subscription struct {
 	target Target
 	handle Subscription
 	binary bool
-	cut    bool // ends when something was missed
+	filter *filter    // or nil: all
+	image  *imageForm // or nil: as they are
+	cut    bool       // ends when something was missed
 	seq    uint64
 	credit credit
 }
@@ -80,8 +82,18 @@ func (s *socket) subscribe(req request) error {
 		return err
 	}
 	sub := &subscription{socket: s, id: *req.ID, target: t, binary: req.Binary == nil || *req.Binary}
+	if err := errors.Join(req.Filter.check(), req.Image.check()); err != nil {
+		return err
+	}
+	sub.filter, sub.image = req.Filter, req.Image
 	sub.credit.more.L = &sub.credit.mu
 	sub.credit.most = s.door.o.Limits.CreditMessages
+	if req.Credit < 0 || req.Credit > sub.credit.most {
+		return fmt.Errorf(`"credit" is %d: 1 to %d messages may be under way`, req.Credit, sub.credit.most)
+	}
+	if req.Credit > 0 {
+		sub.credit.acks, sub.credit.most = true, req.Credit
+	}
 	latest := false
 	switch req.Policy {
 	case "", "drop":
@@ -116,7 +128,7 @@ func (s *socket) subscribe(req request) error {
 
 // take gives a message to the page.
 func (sub *subscription) take(m Message) {
-	if !sub.credit.wait() {
+	if !sub.filter.fits(m) || !sub.credit.wait() {
 		return
 	}
 	s := sub.socket
@@ -126,12 +138,28 @@ func (sub *subscription) take(m Message) {
 		return
 	}
 	sub.seq++
-	frame, binary := event(sub.id, sub.seq, m, sub.binary)
+	s.door.counted.missed.Add(m.Missed)
+	if m.Missed == 0 {
+		s.door.counted.sent.Add(1)
+	}
+	frame, binary := sub.frame(m)
 	kind := websocket.MessageText
 	if binary {
 		kind = websocket.MessageBinary
 	}
 	s.ws.Write(s.ctx, kind, frame)
+}
+
+// frame returns the frame of a message.
+func (sub *subscription) frame(m Message) (frame []byte, binary bool) {
+	if sub.image != nil && m.Missed == 0 && m.Error == "" {
+		b, err := sub.image.append(sub.id, sub.seq, m)
+		if err == nil {
+			return b, true
+		}
+		m.Error = err.Error()
+	}
+	return event(sub.id, sub.seq, m, sub.binary)
 }
 
 // drop ends a subscription.

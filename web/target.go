@@ -8,12 +8,12 @@ import (
 	"github.com/parley-net/parley"
 )
 
-// Target is what a page can reach: a [Room] or a [Device]. Its methods may be called
+// Target is what a page can reach: a [Room], a [Device] or a [Server]. Its methods may be called
 // concurrently.
 type Target interface {
 	// Name is what pages call it.
 	Name() string
-	// Kind is "room" or "device".
+	// Kind is "room", "device" or "server".
 	Kind() string
 	// Subscribe calls take for each message, one at a time; take may wait. What it is too
 	// slow for is dropped, and told in its place.
@@ -32,6 +32,7 @@ type SubscribeOptions struct {
 	Messages int
 	Bytes    int64
 	Latest   bool            // the oldest are dropped, not the newest
+	Unlisted bool            // it is no member of a room
 	Kill     func(err error) // called when an operator ends the subscriber
 }
 
@@ -48,7 +49,8 @@ type Message struct {
 	Missed uint64    // above zero: so many are missing here, and there is no message
 	At     time.Time // when it was said
 	Dir    string    // of a device's: "c2s", "s2c"
-	From   string    // of a room's: NODE/ID
+	From   string    // of a room's: NODE/ID; of a server's: the connection's number
+	Peer   string    // of a server's: its client's address
 	Proto  string    // the wire on which it came
 	Error  string    // of a device's: what could not be read; then there is no message
 }

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/cmd/parley/internal/monitor"
 	"github.com/parley-net/parley/cmd/parley/internal/program"
 )
 
@@ -36,8 +37,9 @@ type app struct {
 	profile    string
 	profileURL string // from the configuration
 
-	monitor string  // where to show what servers do
-	member  *member // of rooms, or nil
+	monitor   string             // where to show what servers do
+	member    *member            // of rooms, or nil
+	transfers *monitor.Transfers // of a file server that is shown, or nil
 
 	family  *program.Family // what serve --exec has started
 	signals *signals

@@ -8,8 +8,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/parley-net/parley/cmd/parley/internal/metrics"
 	"github.com/parley-net/parley/cmd/parley/internal/monitor"
 	"github.com/parley-net/parley/web"
+	"github.com/parley-net/parley/web/dash"
 )
 
 // monitoring is what --monitor asks for. The zero value does nothing.
@@ -21,6 +23,8 @@ type monitoring struct {
 	http    *http.Server
 	stop    context.CancelFunc
 	door    *web.Door // or nil
+	servers []*web.Server
+	rooms   *roomMetrics
 }
 
 // newMonitoring watches servers that do not listen yet, and takes the address.
@@ -34,7 +38,9 @@ func (a *app) newMonitoring(ls []listening) (*monitoring, error) {
 	}
 	m := &monitoring{a: a, m: monitor.New(version())}
 	for _, l := range ls {
-		m.watched = append(m.watched, m.m.Watch(l.srv))
+		w := m.m.Watch(l.srv)
+		m.watched = append(m.watched, w)
+		m.servers = append(m.servers, web.NewServer(func() string { return w.URL }, l.srv))
 	}
 	if m.l, err = a.listenTCP("--monitor: ", addr); err != nil {
 		return nil, err
@@ -73,28 +79,43 @@ func (m *monitoring) begin(ls []listening) {
 	m.http = <-started
 }
 
-// handler is the monitor's pages, and the door to the rooms that the servers are in, where
-// only this machine can come.
+// handler is the dashboard. Where only this machine can come it has a door to what the
+// servers' clients say, and to the rooms that they are in; elsewhere it only shows counters.
 func (m *monitoring) handler() http.Handler {
-	if m.a.member == nil || !isLoopbackAddr(m.l.Addr()) {
-		return m.m.Handler()
+	d := dashboard{monitor: m.m, info: dash.Info{Version: version(), Servers: true, Pages: []dash.Page{dash.Overview, dash.Connections}}, transfers: m.a.transfers}
+	if !isLoopbackAddr(m.l.Addr()) {
+		d.transfers = nil
+		return d.handler()
 	}
+	d.info.Close = true
 	var targets []web.Target
-	for _, r := range m.a.member.rooms {
-		targets = append(targets, web.NewRoom(r))
+	if m.a.member != nil {
+		m.rooms = watchRooms(m.a.member.rooms)
+		m.m.Metrics(m.rooms.write)
+		for _, r := range m.a.member.rooms {
+			targets = append(targets, web.NewRoom(r))
+		}
 	}
-	door, err := web.New(web.Options{Targets: targets, Logger: m.a.log})
+	for _, s := range m.servers {
+		targets = append(targets, s)
+	}
+	calls := new(calls)
+	door, err := web.New(web.Options{Targets: targets, Logger: m.a.log, OnCall: calls.add})
 	if err != nil {
-		panic(err) // the names of rooms differ
+		m.a.log.Warn("no pages show what is said", "err", err) // a room is named as a server's URL
+		return d.handler()
 	}
-	m.door = door
-	mux := http.NewServeMux()
-	pages := door.Handler()
-	for _, path := range []string{"/ws", "/ticket", "/events", "/targets", "/parley.js"} {
-		mux.Handle(path, pages)
+	m.door, d.door = door, door
+	m.m.Metrics(func(w *metrics.Writer) { writeDoor(w, door, calls) })
+	d.info.Door = true
+	d.info.Pages = append(d.info.Pages, dash.Messages, dash.Plot, dash.Camera)
+	if m.a.member != nil {
+		d.info.Pages = append(d.info.Pages, dash.Console, dash.Rooms)
 	}
-	mux.Handle("/", m.m.Handler())
-	return mux
+	if d.transfers != nil {
+		d.info.Pages = append(d.info.Pages, dash.Transfers)
+	}
+	return d.handler()
 }
 
 // isLoopbackAddr reports whether only this machine can connect to addr.
@@ -119,6 +140,9 @@ func (m *monitoring) draining() {
 
 // close ends it.
 func (m *monitoring) close() {
+	if m.rooms != nil {
+		m.rooms.close()
+	}
 	if m.door != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 		m.door.Close(ctx)

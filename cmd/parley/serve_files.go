@@ -8,6 +8,7 @@ import (
 
 	"github.com/parley-net/parley"
 	"github.com/parley-net/parley/cmd/parley/internal/endpoint"
+	"github.com/parley-net/parley/cmd/parley/internal/monitor"
 	"github.com/parley-net/parley/transfer"
 )
 
@@ -41,6 +42,10 @@ func (a *app) filesMode(o folderOptions) (serveMode, error) {
 		KeepExisting: !o.force,
 		MaxFile:      int64(o.maxFile),
 		Logger:       a.log,
+	}
+	if a.monitor != "" {
+		a.transfers = new(monitor.Transfers)
+		a.transfers.Watch(files)
 	}
 	serve := func(e *endpoint.Endpoint, srv *parley.Server) error {
 		if e.Protocol.Name() != "tinyproto" {

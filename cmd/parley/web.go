@@ -16,8 +16,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/cmd/parley/internal/archive"
 	"github.com/parley-net/parley/cmd/parley/internal/endpoint"
+	"github.com/parley-net/parley/cmd/parley/internal/metrics"
+	"github.com/parley-net/parley/cmd/parley/internal/monitor"
 	"github.com/parley-net/parley/web"
+	"github.com/parley-net/parley/web/dash"
 )
 
 // webOptions are the flags of web.
@@ -29,6 +33,7 @@ type webOptions struct {
 	hosts    []string
 	origins  []string
 	insecure bool
+	store    string
 }
 
 func webCmd(a *app) *cobra.Command {
@@ -48,7 +53,10 @@ and rooms. A page needs no library:
   }
   ws.onmessage = e => console.log(e.data)
 
-docs/protocol/web.md has every frame; /parley.js does it with reconnecting.
+docs/protocol/web.md has every frame; /parley.js does it with reconnecting. The
+page at / is a dashboard: what is said, plots, cameras, a console, who is in which
+room and, with --store, recordings. /metrics, /healthz and /readyz are for
+programs; with --users, /metrics wants a token with the scope admin for *.
 
 HOST is 127.0.0.1 unless given: whoever is on this machine may do everything.
 Elsewhere the door wants TLS (--cert, --key) and --users, or --insecure. Pages of
@@ -68,6 +76,7 @@ is no reason not to start.`,
 	f.StringVar(&o.listen, "listen", "", "serve at `[HOST:]PORT`; port 0 takes a free one")
 	f.StringArrayVar(&o.targets, "target", nil, "let pages reach `NAME=URL`; again for more")
 	f.StringArrayVar(&o.rooms, "room", nil, "let pages enter the room `NAME`; again for more")
+	f.StringVar(&o.store, "store", "", "let pages look into the store `DB`: find, time line, export, replay")
 	f.StringVar(&o.users, "users", "", "those who may come in, from `FILE`; parley web token makes its lines")
 	f.StringSliceVar(&o.hosts, "host", nil, "the door is also reached under `HOST`")
 	f.StringSliceVar(&o.origins, "origin", nil, "pages of `https://HOST` may come in too")
@@ -143,9 +152,28 @@ func (a *app) web(ctx context.Context, o webOptions) (err error) {
 	for _, r := range m.rooms {
 		targets = append(targets, web.NewRoom(r))
 	}
-	door, err := web.New(web.Options{Targets: targets, Users: users, Hosts: o.hosts, Origins: o.origins, Logger: a.log})
+	calls := new(calls)
+	door, err := web.New(web.Options{Targets: targets, Users: users, Hosts: o.hosts, Origins: o.origins, Logger: a.log, OnCall: calls.add})
 	if err != nil {
 		return usageError{err}
+	}
+	d := dashboard{door: door, monitor: monitor.New(version()), guarded: true, info: dash.Info{Version: version(), Door: true,
+		Pages: []dash.Page{dash.Overview, dash.Connections, dash.Messages, dash.Plot, dash.Camera, dash.Console}}}
+	d.monitor.Metrics(func(w *metrics.Writer) { writeDoor(w, door, calls) })
+	if o.store != "" {
+		db, err := openStore(ctx, o.store)
+		if err != nil {
+			return err
+		}
+		defer db.Close()
+		d.store = archive.NewPages(db)
+		d.info.Pages = append(d.info.Pages, dash.Recordings)
+	}
+	if len(m.rooms) > 0 {
+		d.info.Pages = append(d.info.Pages, dash.Rooms)
+		rooms := watchRooms(m.rooms)
+		defer rooms.close()
+		d.monitor.Metrics(rooms.write)
 	}
 	l, err := a.listenTCP("", addr)
 	if err != nil {
@@ -162,13 +190,14 @@ func (a *app) web(ctx context.Context, o webOptions) (err error) {
 		return err
 	}
 	defer end()
-	srv := webServer(door.Handler(), a.log)
+	srv := webServer(d.handler(), a.log)
 	ended := make(chan error, 1)
 	go func() { ended <- srv.Serve(l) }()
 	a.tellReady(place, "")
 	select {
 	case <-ctx.Done():
 		a.stopping()
+		d.monitor.Draining()
 	case err := <-ended:
 		return err
 	}

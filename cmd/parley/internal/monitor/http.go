@@ -1,31 +1,25 @@
 package monitor
 
 import (
-	_ "embed"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"runtime"
 	"strconv"
+	"strings"
 	"time"
 )
-
-//go:embed page.html
-var page []byte
 
 // killRate is how many connections in a second /close?all=1 cuts.
 const killRate = 20
 
-// Handler returns the endpoints: a page for people, /healthz, /readyz,
+// Handler returns the endpoints: /healthz, /readyz,
 // /metrics, /connz, /statz and, by POST, /close. Whoever reaches it can read
 // all; only who is on this machine can close connections.
 func (m *Monitor) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		w.Header().Set("Content-Security-Policy", "default-src 'self' 'unsafe-inline'")
-		w.Write(page)
-	})
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("ok\n")) })
 	mux.HandleFunc("GET /readyz", m.readyz)
 	mux.HandleFunc("GET /metrics", m.metrics)
@@ -65,11 +59,8 @@ func isLoopback(addr string) bool {
 }
 
 func (m *Monitor) readyz(w http.ResponseWriter, _ *http.Request) {
-	m.mu.Lock()
-	draining := m.draining
-	m.mu.Unlock()
-	if draining {
-		http.Error(w, "draining", http.StatusServiceUnavailable)
+	if wrong := m.problems(); len(wrong) > 0 {
+		http.Error(w, strings.Join(wrong, "\n"), http.StatusServiceUnavailable)
 		return
 	}
 	w.Write([]byte("ready\n"))
@@ -102,6 +93,7 @@ type Stats struct {
 	Goroutines int       `json:"goroutines"`
 	HeapBytes  uint64    `json:"heap_bytes"`
 	Servers    []Server  `json:"servers"`
+	Problems   []string  `json:"problems,omitempty"` // why it is not ready
 }
 
 // Server is what Stats tells of a server; the counts are those since it began.
@@ -132,6 +124,7 @@ func (m *Monitor) stats() Stats {
 	m.mu.Lock()
 	s := Stats{Version: m.version, Started: m.began, UptimeS: time.Since(m.began).Seconds(), Draining: m.draining, Goroutines: runtime.NumGoroutine()}
 	m.mu.Unlock()
+	s.Problems = m.problems()
 	var mem runtime.MemStats
 	runtime.ReadMemStats(&mem)
 	s.HeapBytes = mem.HeapAlloc
@@ -151,18 +144,37 @@ func (m *Monitor) stats() Stats {
 
 func (m *Monitor) statz(w http.ResponseWriter, _ *http.Request) { answer(w, m.stats()) }
 
-// close cuts the connection ?id=ID, or with ?all=1 all of them.
+// maxReason and maxBan bound what can be asked for with a connection's end.
+const (
+	maxReason = 1000
+	maxBan    = 24 * time.Hour
+)
+
+// close ends the connection ?id=ID, with ?reason=TEXT, and refuses its address for
+// ?ban=SECONDS; or with ?all=1 all of them.
 func (m *Monitor) close(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
+	ban, err := 0.0, error(nil)
+	if text := q.Get("ban"); text != "" {
+		ban, err = strconv.ParseFloat(text, 64)
+	}
 	switch {
 	case !isLoopback(r.RemoteAddr):
 		http.Error(w, "connections can be closed from the server's own machine only", http.StatusForbidden)
+	case err != nil || !(ban >= 0 && ban <= maxBan.Seconds()) || len(q.Get("reason")) > maxReason:
+		http.Error(w, fmt.Sprintf("want reason=TEXT of at most %d bytes, ban=SECONDS up to %.0f", maxReason, maxBan.Seconds()), http.StatusBadRequest)
 	case q.Get("all") == "1":
 		answer(w, Closing{m.killAll(killRate), killRate})
-	case m.kill(q.Get("id")):
-		answer(w, Closing{1, killRate})
 	default:
-		http.Error(w, "there is no open connection "+q.Get("id"), http.StatusNotFound)
+		err := m.kill(q.Get("id"), q.Get("reason"), time.Duration(ban*float64(time.Second)))
+		switch {
+		case errors.Is(err, errNoConn):
+			http.Error(w, err.Error(), http.StatusNotFound)
+		case err != nil:
+			http.Error(w, err.Error(), http.StatusBadRequest)
+		default:
+			answer(w, Closing{1, killRate})
+		}
 	}
 }
 

@@ -1,22 +1,30 @@
 package monitor
 
 import (
-	"bufio"
-	"fmt"
 	"net/http"
-	"strings"
+	"time"
+
+	"github.com/parley-net/parley/cmd/parley/internal/metrics"
 )
 
-// metrics answers in the text format of Prometheus.
-func (m *Monitor) metrics(w http.ResponseWriter, _ *http.Request) {
+// More writes metrics besides those of the servers.
+type More func(w *metrics.Writer)
+
+// Metrics adds what /metrics tells. Call it before the first request is served.
+func (m *Monitor) Metrics(more More) { m.more = append(m.more, more) }
+
+// metrics answers in the text format of Prometheus, or OpenMetrics for who asks for it.
+func (m *Monitor) metrics(rw http.ResponseWriter, r *http.Request) {
 	s := m.stats()
-	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-	out := bufio.NewWriter(w)
-	defer out.Flush()
+	w := metrics.New(rw, r)
+	defer w.Close()
 	family := func(name, kind, help string, value func(Server) any) {
-		fmt.Fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, kind)
+		if len(s.Servers) == 0 {
+			return
+		}
+		w.Family(name, kind, help)
 		for _, srv := range s.Servers {
-			fmt.Fprintf(out, "%s{url=\"%s\"} %v\n", name, label(srv.URL), value(srv))
+			w.Value(name, value(srv), metrics.Label{"url", srv.URL})
 		}
 	}
 	family("parley_connections", "gauge", "Connections that are open.", func(s Server) any { return s.Open })
@@ -36,11 +44,42 @@ func (m *Monitor) metrics(w http.ResponseWriter, _ *http.Request) {
 	family("parley_protocol_errors_total", "counter", "Connections that have ended because the peer broke the rules.", func(s Server) any { return s.ProtocolErrors })
 	family("parley_tls_failures_total", "counter", "TLS handshakes that failed.", func(s Server) any { return s.TLSFailures })
 	family("parley_pending_bytes", "gauge", "Bytes that wait for the peers to take them.", func(s Server) any { return s.PendingBytes })
-	fmt.Fprintf(out, "# HELP parley_uptime_seconds Time since the start.\n# TYPE parley_uptime_seconds gauge\nparley_uptime_seconds %g\n", s.UptimeS)
-	fmt.Fprintf(out, "# HELP parley_goroutines Goroutines.\n# TYPE parley_goroutines gauge\nparley_goroutines %d\n", s.Goroutines)
-	fmt.Fprintf(out, "# HELP parley_heap_bytes Bytes of the heap in use.\n# TYPE parley_heap_bytes gauge\nparley_heap_bytes %d\n", s.HeapBytes)
-	fmt.Fprintf(out, "# HELP parley_build_info The program.\n# TYPE parley_build_info gauge\nparley_build_info{version=\"%s\"} 1\n", label(s.Version))
+	family("parley_panics_total", "counter", "Panics of handlers, hooks, machines and plugins.", func(s Server) any { return s.Panics })
+	family("parley_handler_errors_total", "counter", "Errors of handlers that have ended a connection.", func(s Server) any { return s.HandlerErrors })
+	family("parley_timeouts_total", "counter", "Connections that a timeout has ended.", func(s Server) any { return s.Timeouts })
+	family("parley_protocol_errors_total", "counter", "Connections that have ended because the peer broke the rules.", func(s Server) any { return s.ProtocolErrors })
+	family("parley_tls_failures_total", "counter", "TLS handshakes that failed.", func(s Server) any { return s.TLSFailures })
+	m.histograms(w)
+	for _, more := range m.more {
+		more(w)
+	}
+	ready := 1
+	if len(s.Problems) > 0 {
+		ready = 0
+	}
+	w.One("parley_ready", "gauge", "Whether /readyz says that the program is ready.", ready)
+	w.One("parley_uptime_seconds", "gauge", "Time since the start.", time.Since(m.began).Seconds())
+	w.One("parley_goroutines", "gauge", "Goroutines.", s.Goroutines)
+	w.One("parley_heap_bytes", "gauge", "Bytes of the heap in use.", s.HeapBytes)
+	w.Family("parley_build_info", "gauge", "The program.")
+	w.Value("parley_build_info", 1, metrics.Label{"version", s.Version})
+	w.Process(m.began)
 }
 
-// label returns s as the value of a label.
-func label(s string) string { return strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(s) }
+func (m *Monitor) histograms(w *metrics.Writer) {
+	if len(m.servers) == 0 {
+		return
+	}
+	for _, h := range []struct {
+		name, help string
+		of         func(*Watched) *metrics.Histogram
+	}{
+		{"parley_handler_seconds", "How long the handler took for a message.", func(w *Watched) *metrics.Histogram { return &w.handler }},
+		{"parley_confirm_seconds", "From a message to the peer's confirmation.", func(w *Watched) *metrics.Histogram { return &w.confirm }},
+	} {
+		w.Family(h.name, "histogram", h.help)
+		for _, srv := range m.servers {
+			w.Histogram(h.name, h.of(srv), metrics.Label{"url", srv.URL})
+		}
+	}
+}

@@ -5,6 +5,7 @@ package monitor
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -31,6 +32,9 @@ type Monitor struct {
 	open     map[*parley.Conn]*watchedConn
 	closed   []Row // the oldest first
 	draining bool
+	checks   []func() error
+	more     []More
+	bans     bans
 }
 
 // Watched is a server that is watched.
@@ -38,6 +42,7 @@ type Watched struct {
 	URL string // where it listens; set it before the first request is served
 	srv *parley.Server
 	n   int // 1 for the first one
+	measures
 }
 
 // New returns a Monitor that watches nothing yet. version is what it tells of
@@ -52,8 +57,14 @@ func (m *Monitor) Watch(srv *parley.Server) *Watched {
 	w := &Watched{srv: srv, n: len(m.servers) + 1}
 	m.servers = append(m.servers, w)
 	open, closed, trace := srv.Hooks.OnOpen, srv.Hooks.OnClose, srv.Trace
+	if srv.Handler != nil {
+		srv.Handler = parley.Wrap(srv.Handler, w.took)
+	}
 	srv.Hooks.OnOpen = func(ctx context.Context, c *parley.Conn) error {
 		m.opened(w, c)
+		if m.bans.has(c.RemoteAddr().String()) {
+			return errBanned
+		}
 		if open != nil {
 			return open(ctx, c)
 		}
@@ -69,11 +80,31 @@ func (m *Monitor) Watch(srv *parley.Server) *Watched {
 		if trace != nil {
 			trace(t)
 		}
-		if t.What == "message" {
-			m.message(t)
+		if t.What == "message" || t.What == "confirmed" {
+			m.message(w, t)
 		}
 	}
 	return w
+}
+
+// Check has check asked whenever somebody wants to know whether the program is ready: its
+// error says what is wrong. Call it before the first request is served.
+func (m *Monitor) Check(check func() error) { m.checks = append(m.checks, check) }
+
+// problems returns what is wrong, for people.
+func (m *Monitor) problems() []string {
+	var all []string
+	m.mu.Lock()
+	if m.draining {
+		all = append(all, "draining")
+	}
+	m.mu.Unlock()
+	for _, check := range m.checks {
+		if err := check(); err != nil {
+			all = append(all, err.Error())
+		}
+	}
+	return all
 }
 
 // Draining says that the servers take no more connections.
@@ -110,7 +141,8 @@ type watchedConn struct {
 	kind    parley.Type
 	length  int
 	begin   []byte // its first bytes, of a number all of its text
-	killed  bool
+	killed  string // why an operator has closed it
+	unconf  unconfirmed
 	sampled time.Time
 	stats   parley.ConnStats // then
 	rates   [4]float64       // messages in and out, bytes in and out
@@ -164,7 +196,7 @@ func (m *Monitor) ended(c *parley.Conn, err error) {
 }
 
 // message notes a message. It is called with the connection's lock held.
-func (m *Monitor) message(t parley.Trace) {
+func (m *Monitor) message(w *Watched, t parley.Trace) {
 	m.mu.Lock()
 	wc := m.open[t.Conn]
 	m.mu.Unlock()
@@ -173,6 +205,17 @@ func (m *Monitor) message(t parley.Trace) {
 	}
 	wc.mu.Lock()
 	defer wc.mu.Unlock()
+	if t.What == "confirmed" {
+		n := 1
+		if t.Conn.Protocol().Name() == "tinyproto" {
+			n = len(t.Bytes) // each is a byte
+		}
+		wc.unconf.confirmed(n, t.Time, &w.confirm)
+		return
+	}
+	if t.Sent && confirms(t.Conn.Protocol(), t.Message) {
+		wc.unconf.sent(t.Time)
+	}
 	wc.active, wc.sent, wc.kind = t.Time, t.Sent, t.Message.Type()
 	switch wc.kind {
 	case parley.TypeBytes, parley.TypeText:
@@ -238,9 +281,7 @@ func (wc *watchedConn) now(now time.Time) Row {
 	r.Rates = Rates{wc.rates[0], wc.rates[1], wc.rates[2], wc.rates[3]}
 	r.Pending, r.Waiting, r.Lost = s.Pending, s.Waiting, s.Lost
 	r.Last = wc.last()
-	if wc.killed {
-		r.Reason = "closed on request"
-	}
+	r.Reason = wc.killed
 	return r
 }
 
@@ -256,15 +297,24 @@ func (m *Monitor) conns() []*watchedConn {
 	return all
 }
 
-// kill cuts the connection with that id, and reports whether there was one.
-func (m *Monitor) kill(id string) bool {
+// errNoConn: there is no such connection.
+var errNoConn = errors.New("there is no open connection")
+
+// kill ends the connection with that id, and refuses its address for ban.
+func (m *Monitor) kill(id, reason string, ban time.Duration) error {
 	for _, wc := range m.conns() {
-		if wc.row.ID == id {
-			wc.kill()
-			return true
+		if wc.row.ID != id {
+			continue
 		}
+		if ban > 0 {
+			if err := m.bans.add(wc.row.Address, ban); err != nil {
+				return err
+			}
+		}
+		wc.kill(reason)
+		return nil
 	}
-	return false
+	return fmt.Errorf("%w %.100s", errNoConn, id)
 }
 
 // killAll cuts the connections that are open now, rate of them in a second, so
@@ -276,15 +326,20 @@ func (m *Monitor) killAll(rate int) int {
 			if i > 0 {
 				time.Sleep(time.Second / time.Duration(rate))
 			}
-			wc.kill()
+			wc.kill("")
 		}
 	}()
 	return len(all)
 }
 
-func (wc *watchedConn) kill() {
+// kill cuts the connection. Its log has the reason.
+func (wc *watchedConn) kill(reason string) {
+	why := "closed on request"
+	if reason != "" {
+		why += ": " + reason
+	}
 	wc.mu.Lock()
-	wc.killed = true
+	wc.killed = why
 	wc.mu.Unlock()
-	wc.conn.CloseNow()
+	wc.conn.CloseWith(errors.New(why)) // which has its time: a peer that takes nothing is cut then
 }
