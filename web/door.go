@@ -259,7 +259,7 @@ func (d *Door) list(w http.ResponseWriter, r *http.Request) {
 		d.turnAway(w, r, err)
 		return
 	}
-	answerJSON(w, response{User: c.name, Targets: d.infos(c)})
+	answerJSON(w, response{User: c.name, Scopes: c.grant["*"].String(), Targets: d.infos(c)})
 }
 
 // target returns a target for somebody who wants to do s with it. Who may not even read

@@ -165,6 +165,7 @@ type response struct {
 	Nodes   *[]cluster.NodeInfo `json:"nodes,omitempty"`
 	// Of hello.
 	User    string       `json:"user,omitempty"`
+	Scopes  string       `json:"scopes,omitempty"` // for *
 	Targets []targetInfo `json:"targets,omitempty"`
 }
 

@@ -134,7 +134,7 @@ func (s *socket) hello(r *http.Request) error {
 	if !ok {
 		return errors.New("this ticket was used, is older than half a minute, or is none: POST /ticket gives one")
 	}
-	return s.write(response{Op: "hello", User: s.caller.name, Targets: s.door.infos(s.caller)})
+	return s.write(response{Op: "hello", User: s.caller.name, Scopes: s.caller.grant["*"].String(), Targets: s.door.infos(s.caller)})
 }
 
 // read reads a frame, whose bytes count for the door until give is called.

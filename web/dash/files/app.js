@@ -39,7 +39,8 @@ async function start() {
 		if (r.status === 401) return login();
 		const who = await r.json();
 		app.targets = who.targets ?? [];
-		app.may = (scope, name) => app.targets.some(t => (!name || t.name === name) && t.scopes.split(",").includes(scope));
+		const all = (who.scopes ?? "").split(",");
+		app.may = (scope, name) => name === "*" ? all.includes(scope) : app.targets.some(t => (!name || t.name === name) && t.scopes.split(",").includes(scope));
 		app.c = connect();
 		app.c.on(s => {
 			if (s === "open") { app.targets = app.c.targets; say(who.user ? "connected as " + who.user : "connected"); } else if (s === "connecting") say("connecting…");
@@ -47,7 +48,7 @@ async function start() {
 		});
 		if (who.user) nav.parentNode.after(el("button", { className: "small", textContent: "Log out", onclick: async () => { await fetch("login", { method: "POST" }); location.reload(); } }));
 	}
-	const pages = info.pages;
+	const pages = info.pages.filter(p => p !== "recordings" || app.may("read", "*"));
 	nav.replaceChildren(...pages.map(p => el("li", {}, el("a", { href: "#/" + p, textContent: titles[p] }))));
 	const show = async first => {
 		if (location.hash && !location.hash.startsWith("#/")) return; // a place on this page

@@ -3,9 +3,9 @@ import { el, field, check, options, save, text, remember, remembered } from "./d
 
 // stops of the colour maps, from the least number to the greatest.
 const maps = {
-	grey: ["#000000", "#ffffff"],
 	viridis: ["#440154", "#482878", "#3e4989", "#31688e", "#26828e", "#1f9e89", "#35b779", "#6ece58", "#b5de2b", "#fde725"],
 	inferno: ["#000004", "#1b0c41", "#4a0c6b", "#781c6d", "#a52c60", "#cf4446", "#ed6925", "#fb9b06", "#f7d13d", "#fcffa4"],
+	grey: ["#000000", "#ffffff"],
 	"blue to red": ["#2166ac", "#67a9cf", "#d1e5f0", "#f7f7f7", "#fddbc7", "#ef8a62", "#b2182b"],
 };
 
@@ -37,9 +37,8 @@ export function show(main, app, signal, args) {
 	options(map, Object.keys(maps));
 	for (const [e, k] of [[to, "to"], [type, "type"], [width, "width"], [height, "height"], [low, "low"], [high, "high"], [map, "map"]]) { const v = args.get(k) ?? had[k]; if (v) e.value = v; }
 	if (!to.value && to.options.length) to.selectedIndex = 0;
-	if (!map.value) map.value = "viridis";
 	const canvas = el("canvas", { className: "image", tabIndex: 0, role: "img", width: 1, height: 1, "aria-label": "The image. Arrow keys move the probe, with Shift ten pixels." });
-	const probe = el("output", { textContent: "–" }), size = el("dd"), rate = el("dd"), range = el("dd"), missed = el("dd", { textContent: "0" });
+	const probe = el("output", { textContent: "–" }), size = el("dd", { textContent: "–" }), rate = el("dd", { textContent: "–" }), range = el("dd", { textContent: "–" }), missed = el("dd", { textContent: "0" });
 	const tile = (label, dd) => el("div", {}, el("dt", { textContent: label }), dd);
 	const png = el("button", { type: "button", textContent: "Save .png" }), array = el("button", { type: "button", textContent: "Save .npy" });
 	main.append(el("form", { className: "bar", onsubmit: e => { e.preventDefault(); look(); } }, field("Target", to), field("Numbers", type), field("Width", width), field("Height", height), field("Black at", low), field("White at", high),

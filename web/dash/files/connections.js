@@ -22,7 +22,7 @@ export function show(main, app, signal) {
 		n("Bytes", r => r.bytes_in === undefined ? "" : bytes(r.bytes_in + r.bytes_out), r => (r.bytes_in ?? -1) + (r.bytes_out ?? 0)),
 		n("Per second", r => r.messages_in_per_s === undefined ? "" : (r.messages_in_per_s + r.messages_out_per_s).toFixed(1), r => (r.messages_in_per_s ?? -1) + (r.messages_out_per_s ?? 0)),
 		n("Pending", r => r.pending_bytes ? bytes(r.pending_bytes) : "", r => r.pending_bytes ?? -1),
-		{ label: "Last, reason", className: "value", value: r => r.closed ? r.reason ?? "closed" : r.last ?? "" },
+		{ label: "Last, reason", className: "value line", value: r => r.closed ? r.reason ?? "closed" : r.last ?? "" },
 		{ name: "close", fill: (b, r) => { b.hidden = !!r.closed || !r.may; b.setAttribute("aria-label", "Close " + (r.address || r.key)); }, make: row => el("button", { className: "small", textContent: "Close…", onclick: () => close(row()) }) },
 	], { sort: 1, empty: "nobody is connected" });
 	const all = el("button", {

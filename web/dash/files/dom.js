@@ -55,7 +55,7 @@ export class Table {
 		this.body = el("tbody");
 		this.caption = el("caption");
 		this.heads = columns.map((c, i) => el("th", { scope: "col", className: c.n ? "n" : "" },
-			c.value || c.order ? el("button", { type: "button", textContent: c.label, onclick: () => this.by(i) }) : c.label || el("span", { textContent: c.name ?? "actions" })));
+			c.value || c.order ? el("button", { type: "button", textContent: c.label, onclick: () => this.by(i) }) : c.label || el("span", { className: "unseen", textContent: c.name ?? "actions" })));
 		this.table = el("table", {}, this.caption, el("thead", {}, el("tr", {}, ...this.heads)), this.body);
 		this.node = scroller(label, this.table);
 		this.by(this.sort, this.down);

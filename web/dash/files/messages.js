@@ -20,7 +20,7 @@ export function show(main, app, signal, args) {
 	const pause = el("button", { type: "button", textContent: "Pause", "aria-pressed": "false" }), clear = el("button", { type: "button", textContent: "Clear" });
 	const state = el("p", { className: "note", role: "status" });
 	const body = el("tbody");
-	const box = scroller("Messages", el("table", {}, el("thead", {}, el("tr", {}, ...["Time", "", "From", "Kind", "Value"].map(h => el("th", { scope: "col" }, h || el("span", { textContent: "Way" }))))), body), "tall");
+	const box = scroller("Messages", el("table", {}, el("thead", {}, el("tr", {}, ...["Time", "", "From", "Kind", "Value"].map(h => el("th", { scope: "col" }, h || el("span", { className: "unseen", textContent: "Way" }))))), body), "tall");
 	main.append(el("form", { className: "bar", onsubmit: e => { e.preventDefault(); listen(); } }, field("Target", to), field("Text in it", text), field("Pattern (RE2)", pattern), field("Kind", kind), field("Way", dir),
 		field("Peer or node", peer), el("button", { className: "main", textContent: "Apply" })), el("p", { className: "bar" }, pause, clear, check("hexadecimal", asHex)), state, box);
 

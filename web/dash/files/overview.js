@@ -3,7 +3,7 @@ import { el, text, get, every, Table, count, bytes, seconds, moment } from "./do
 
 export function show(main, app, signal) {
 	const figures = {}, tiles = el("dl", { className: "tiles" });
-	for (const label of ["Connections", "Messages in", "Messages out", "Bytes in", "Bytes out", "Pages", "Memory", "Up"]) {
+	for (const label of ["Connections", "Messages in", "Messages out", "Bytes in", "Bytes out", "Memory", "Up"]) {
 		figures[label] = el("dd", { textContent: "–" });
 		tiles.append(el("div", {}, el("dt", { textContent: label }), figures[label]));
 	}
@@ -27,7 +27,7 @@ export function show(main, app, signal) {
 	every(1000, async () => {
 		const wrong = [];
 		let stats;
-		try { stats = await get("statz"); } catch (e) { if (app.info.servers) wrong.push("no answer: " + e.message); }
+		if (app.info.servers || app.may("admin", "*")) try { stats = await get("statz"); } catch (e) { if (app.info.servers) wrong.push("no answer: " + e.message); }
 		if (stats) {
 			const dt = before ? stats.uptime_s - before.uptime_s : 0, sum = {};
 			for (const s of stats.servers ?? []) {
@@ -49,14 +49,13 @@ export function show(main, app, signal) {
 			for (const [label, k, f] of [["Messages in", "messages_in", count], ["Messages out", "messages_out", count], ["Bytes in", "bytes_in", bytes], ["Bytes out", "bytes_out", bytes]]) text(figures[label], f(Math.round(sum[k] ?? 0)) + "/s");
 			text(figures["Memory"], bytes(stats.heap_bytes));
 			text(figures["Up"], seconds(stats.uptime_s));
-			text(figures["Pages"], stats.pages ?? "–");
 			if (app.info.servers) servers.update(stats.servers ?? []);
 		}
 		if (app.c) {
 			app.targets = (await get("targets")).targets;
 			targets.update(app.targets.map(t => ({ key: t.name, ...t })));
 			for (const t of app.targets) if (t.kind === "device" && t.state.includes(": ")) wrong.push(`${t.name}: ${t.state}`);
-			if (app.targets.some(t => t.kind === "room") && app.may("admin")) {
+			if (app.targets.some(t => t.kind === "room") && app.may("admin", "*")) {
 				const r = await app.c.ask("nodes").catch(() => undefined);
 				if (r) nodes.update(r.nodes.map(n => ({ key: n.node, ...n })));
 			}

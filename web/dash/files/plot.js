@@ -31,7 +31,7 @@ export function show(main, app, signal) {
 		const style = getComputedStyle(document.body), ink = style.color, line = style.getPropertyValue("--line");
 		const axis = { stroke: ink, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 } };
 		plot = new uPlot({
-			width: place.clientWidth || 600, height: 320, scales: { x: { time: true } }, axes: [axis, { ...axis, size: 70 }], cursor: { drag: { x: true, y: false } },
+			width: place.clientWidth || 600, height: 320, scales: { x: { time: true } }, axes: [{ ...axis, space: 90, values: (u, at) => at.map(t => new Date(t * 1000).toLocaleTimeString("en-GB")) }, { ...axis, size: 70 }], cursor: { drag: { x: true, y: false } },
 			series: [{}, ...all.map((s, i) => ({ label: label(s), stroke: colors()[i], width: 1.5, spanGaps: true, points: { show: false } }))],
 		}, [[], ...all.map(() => [])], place);
 		draw();
