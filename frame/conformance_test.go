@@ -66,7 +66,7 @@ func TestConformance(t *testing.T) {
 			for _, role := range roles {
 				all = append(all, streams(t, f.Protocol, role)...)
 			}
-			wiretest.ConformanceWith(t, f.Protocol, all, sample(f.Protocol))
+			wiretest.Conformance(t, f.Protocol, all, sample(f.Protocol))
 		})
 	}
 }

@@ -116,7 +116,7 @@ func message(p frame.Protocol, payload []byte) wire.Message {
 	return wire.Bytes(payload)
 }
 
-// sample is for wiretest.ConformanceWith.
+// sample is for wiretest.Conformance.
 func sample(p frame.Protocol) func(n int) []wire.Message {
 	return func(n int) []wire.Message {
 		text := strings.Repeat("abcdefghijklmnopqrstuvwxyz", 1+n/26)[:n]

@@ -54,7 +54,7 @@ func alphabet(n int) string {
 // Verifies: RUNTIME-47, RUNTIME-48, LINE-14
 func TestConformance(t *testing.T) {
 	for name, p := range plain {
-		t.Run(name, func(t *testing.T) { wiretest.Conformance(t, p, streams(p)) })
+		t.Run(name, func(t *testing.T) { wiretest.Conformance(t, p, streams(p), nil) })
 	}
 }
 

@@ -3,23 +3,24 @@ package line_test
 import (
 	"testing"
 
+	"github.com/parley-net/parley/internal/recorded"
 	"github.com/parley-net/parley/line"
 	"github.com/parley-net/parley/wire"
 	"github.com/parley-net/parley/wire/wiretest"
 )
 
 // said are the actions of sending each message: texts, or messages.
-func said(messages ...any) map[int][]wiretest.Action {
-	var all []wiretest.Action
+func said(messages ...any) map[int][]recorded.Action {
+	var all []recorded.Action
 	for _, m := range messages {
 		switch m := m.(type) {
 		case string:
-			all = append(all, wiretest.Send(wire.Text(m)))
+			all = append(all, recorded.Send(wire.Text(m)))
 		case wire.Message:
-			all = append(all, wiretest.Send(m))
+			all = append(all, recorded.Send(m))
 		}
 	}
-	return map[int][]wiretest.Action{0: all}
+	return map[int][]recorded.Action{0: all}
 }
 
 func verbatim(s string) wire.Message { return line.Verbatim(wire.Text(s)) }
@@ -27,12 +28,12 @@ func verbatim(s string) wire.Message { return line.Verbatim(wire.Text(s)) }
 // side is one side of a dialogue: its options, what it says, and what it is told.
 type side struct {
 	p    line.Protocol
-	says map[int][]wiretest.Action
+	says map[int][]recorded.Action
 	told string
 }
 
-func (s side) play(role wire.Role) wiretest.Play {
-	return wiretest.Play{Protocol: s.p, Role: role, Do: s.says, Check: func(t *testing.T, _ wiretest.Transcript, conns []*wiretest.Driver) {
+func (s side) play(role wire.Role) recorded.Play {
+	return recorded.Play{Protocol: s.p, Role: role, Do: s.says, Check: func(t *testing.T, _ recorded.Transcript, conns []*wiretest.Driver) {
 		if err := conns[0].EOF(); err != nil {
 			t.Error(err)
 		}
@@ -42,8 +43,8 @@ func (s side) play(role wire.Role) wiretest.Play {
 	}}
 }
 
-func dialogue(client, device side) wiretest.Case {
-	return wiretest.Case{Plays: []wiretest.Play{client.play(wire.Dialing), device.play(wire.Accepting)}}
+func dialogue(client, device side) recorded.Case {
+	return recorded.Case{Plays: []recorded.Play{client.play(wire.Dialing), device.play(wire.Accepting)}}
 }
 
 // Verifies: LINE-17
@@ -54,7 +55,7 @@ func TestTranscripts(t *testing.T) {
 	instrument.Send = line.LF
 	cr := line.Protocol{End: line.Ends(line.CR), Send: line.CR}
 	block := wire.Bytes([]byte("#210\n\r#15\x00\xff\"\n\n"))
-	wiretest.Classify(t, "line", map[string]wiretest.Case{
+	recorded.Classify(t, "line", map[string]recorded.Case{
 		"pyvisa_query": dialogue(
 			side{pyvisa, said("*IDN?", "VOLT 12.5", "VOLT?", "SYST:ERR?"), `"ACME,PSU3,0042,1.7" "1.250E+01" "-113,\"Undefined header\""`},
 			side{instrument, said("ACME,PSU3,0042,1.7", "1.250E+01", `-113,"Undefined header"`), `"*IDN?" "VOLT 12.5" "VOLT?" "SYST:ERR?"`}),

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/parley-net/parley/internal/recorded"
 	"github.com/parley-net/parley/oneline"
 	"github.com/parley-net/parley/wire"
 	"github.com/parley-net/parley/wire/wiretest"
@@ -35,7 +36,7 @@ func streams(p oneline.Protocol) []wiretest.Stream {
 func TestConformance(t *testing.T) {
 	for _, p := range []oneline.Protocol{{}, {UTF8: true}, {EOL: "\r\n"}} {
 		t.Run(describe(p), func(t *testing.T) {
-			wiretest.Conformance(t, p, streams(p))
+			wiretest.Conformance(t, p, streams(p), nil)
 		})
 	}
 }
@@ -56,7 +57,7 @@ func FuzzMachine(f *testing.F) {
 			f.Add(s.Bytes, byte(s.Role))
 		}
 	}
-	for _, s := range wiretest.Recorded(f, "oneline", 1000) {
+	for _, s := range recorded.Streams(f, "oneline", 1000) {
 		f.Add(s.Bytes, byte(s.Role))
 	}
 	f.Add([]byte("dis\xffconnect\nx"), byte(wire.Accepting))

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/parley-net/parley/internal/recorded"
 	"github.com/parley-net/parley/oneline"
 	"github.com/parley-net/parley/wire"
 	"github.com/parley-net/parley/wire/wiretest"
@@ -30,12 +31,12 @@ var ack = answers{"*": {"ack"}}
 
 // server plays the accepting side and checks the commands against the
 // callbacks recorded.
-func server(a answers) wiretest.Play {
-	return wiretest.Play{
+func server(a answers) recorded.Play {
+	return recorded.Play{
 		Protocol: oneline.Protocol{MaxLine: 2 << 20},
 		Role:     wire.Accepting,
 		Reply:    a.reply,
-		Check: func(t *testing.T, tr wiretest.Transcript, conns []*wiretest.Driver) {
+		Check: func(t *testing.T, tr recorded.Transcript, conns []*wiretest.Driver) {
 			var got, want []string
 			for _, d := range conns {
 				if d.Err != nil {
@@ -64,16 +65,16 @@ func described(text string, invalid bool) string {
 }
 
 // client plays the dialing side; do are its actions on its only connection.
-func client(do ...wiretest.Action) wiretest.Play { return clients(do) }
+func client(do ...recorded.Action) recorded.Play { return clients(do) }
 
 // clients is client for several connections. What is received must be what
 // the recv() calls returned, apart from those that timed out.
-func clients(do ...[]wiretest.Action) wiretest.Play {
-	p := wiretest.Play{
+func clients(do ...[]recorded.Action) recorded.Play {
+	p := recorded.Play{
 		Protocol: oneline.Protocol{MaxLine: 2 << 20},
 		Role:     wire.Dialing,
-		Do:       map[int][]wiretest.Action{},
-		Check: func(t *testing.T, tr wiretest.Transcript, conns []*wiretest.Driver) {
+		Do:       map[int][]recorded.Action{},
+		Check: func(t *testing.T, tr recorded.Transcript, conns []*wiretest.Driver) {
 			for _, d := range conns {
 				if d.Err != nil {
 					t.Error(d.Err)
@@ -102,8 +103,8 @@ func clients(do ...[]wiretest.Action) wiretest.Play {
 }
 
 // receiving replaces the check: the client has received exactly these lines.
-func receiving(p wiretest.Play, want ...string) wiretest.Play {
-	p.Check = func(t *testing.T, _ wiretest.Transcript, conns []*wiretest.Driver) {
+func receiving(p recorded.Play, want ...string) recorded.Play {
+	p.Check = func(t *testing.T, _ recorded.Transcript, conns []*wiretest.Driver) {
 		if got := texts(conns...); !slices.Equal(got, want) {
 			t.Errorf("responses %q, want %q", got, want)
 		}
@@ -121,25 +122,25 @@ func texts(conns ...*wiretest.Driver) []string {
 	return all
 }
 
-func say(lines ...string) []wiretest.Action { return wiretest.SendText(lines...) }
+func say(lines ...string) []recorded.Action { return recorded.SendText(lines...) }
 
-func sayAndLeave(lines ...string) []wiretest.Action {
-	return append(wiretest.SendText(lines...), wiretest.Close())
+func sayAndLeave(lines ...string) []recorded.Action {
+	return append(recorded.SendText(lines...), recorded.Close())
 }
 
-func sound(plays ...wiretest.Play) wiretest.Case { return wiretest.Case{Plays: plays} }
+func sound(plays ...recorded.Play) recorded.Case { return recorded.Case{Plays: plays} }
 
-func noBytes(about string) wiretest.Case { return wiretest.Case{NoBytes: about} }
+func noBytes(about string) recorded.Case { return recorded.Case{NoBytes: about} }
 
 // Verifies: ONELINE-01, ONELINE-02, ONELINE-03, ONELINE-04, ONELINE-05, ONELINE-08, ONELINE-09, ONELINE-16, ONELINE-19, ONELINE-30
 func TestTranscripts(t *testing.T) {
-	wiretest.Classify(t, "oneline", map[string]wiretest.Case{
+	recorded.Classify(t, "oneline", map[string]recorded.Case{
 		"after_disconnect_same_segment": sound(server(ack)),
 		"cmd_many_responses": sound(client(say("list")...),
 			server(answers{"list": {"one", "", "three", "4"}})),
 		"cmd_no_response":      sound(client(say("silent")...), server(nil)),
 		"cmd_one_response":     sound(client(say("cmd01")...), server(ack)),
-		"connect_handshake":    sound(client(wiretest.Close()), server(nil)),
+		"connect_handshake":    sound(client(recorded.Close()), server(nil)),
 		"connect_slow_pong_ok": sound(client(), server(nil)),
 		"connect_twice": sound(clients(sayAndLeave(), say("cmd01")),
 			server(ack)),
@@ -180,7 +181,7 @@ func TestTranscripts(t *testing.T) {
 
 		"abrupt_fin": {
 			Defect: "the server spins for ever after a client that closes inside a line",
-			Test: func(t *testing.T, tr wiretest.Transcript) {
+			Test: func(t *testing.T, tr recorded.Transcript) {
 				d := feed(t, wire.Accepting, tr)
 				wantCut(t, d.EOF(), "the 7 bytes")
 				if len(d.Messages()) != 0 {
@@ -190,8 +191,8 @@ func TestTranscripts(t *testing.T) {
 		},
 		"abrupt_rst": {
 			Defect: "a reset kills the server",
-			Plays:  []wiretest.Play{client(), server(nil)},
-			Test: func(t *testing.T, tr wiretest.Transcript) {
+			Plays:  []recorded.Play{client(), server(nil)},
+			Test: func(t *testing.T, tr recorded.Transcript) {
 				// To the machine it is an end of the stream like any other.
 				if err := feed(t, wire.Accepting, tr).EOF(); err != nil {
 					t.Error(err)
@@ -200,7 +201,7 @@ func TestTranscripts(t *testing.T) {
 		},
 		"callback_raises": {
 			Defect: "an exception in the callback kills the server",
-			Test: func(t *testing.T, tr wiretest.Transcript) {
+			Test: func(t *testing.T, tr recorded.Transcript) {
 				// A handler that fails says nothing; the next line is served.
 				d := feed(t, wire.Accepting, tr)
 				if got := texts(d); !slices.Equal(got, []string{"cmd01"}) || string(d.Out) != "pong\n" {
@@ -210,8 +211,8 @@ func TestTranscripts(t *testing.T) {
 		},
 		"connect_late_pong": {
 			Defect: "a late pong is taken for a response",
-			Plays:  []wiretest.Play{client(), server(nil)},
-			Test: func(t *testing.T, tr wiretest.Transcript) {
+			Plays:  []recorded.Play{client(), server(nil)},
+			Test: func(t *testing.T, tr recorded.Transcript) {
 				d := feed(t, wire.Dialing, tr)
 				if len(d.Messages()) != 0 || d.Count(wire.EventOpen) != 1 {
 					t.Errorf("events %v", d.Events)
@@ -220,7 +221,7 @@ func TestTranscripts(t *testing.T) {
 		},
 		"recv_after_server_close": {
 			Defect: "the client does not notice the end of the stream and returns an unfinished line",
-			Test: func(t *testing.T, tr wiretest.Transcript) {
+			Test: func(t *testing.T, tr recorded.Transcript) {
 				d := feed(t, wire.Dialing, tr)
 				wantCut(t, d.EOF(), "the 20 bytes")
 				if len(d.Messages()) != 0 {
@@ -230,7 +231,7 @@ func TestTranscripts(t *testing.T) {
 		},
 		"recv_invalid_utf8": {
 			Defect: "recv() raises when a deadline cuts a character in two",
-			Test: func(t *testing.T, tr wiretest.Transcript) {
+			Test: func(t *testing.T, tr recorded.Transcript) {
 				d := feed(t, wire.Dialing, tr)
 				if got := texts(d); !slices.Equal(got, []string{"next", "cut € tail"}) || d.Count(wire.EventLost) != 1 {
 					t.Errorf("events %v", d.Events)
@@ -239,7 +240,7 @@ func TestTranscripts(t *testing.T) {
 		},
 		"recv_partial_line": {
 			Defect: "recv() returns an unfinished line at its deadline, the rest as a line of its own",
-			Test: func(t *testing.T, tr wiretest.Transcript) {
+			Test: func(t *testing.T, tr recorded.Transcript) {
 				d := feed(t, wire.Dialing, tr)
 				if got := texts(d); !slices.Equal(got, []string{"half  rest"}) {
 					t.Errorf("lines %q", got)
@@ -248,11 +249,11 @@ func TestTranscripts(t *testing.T) {
 		},
 		"send_non_string": {
 			Defect: "a text with a line feed becomes two commands",
-			Plays: []wiretest.Play{
-				client(append([]wiretest.Action{wiretest.Send(wire.Int(5))}, say("None", "a", "b")...)...),
+			Plays: []recorded.Play{
+				client(append([]recorded.Action{recorded.Send(wire.Int(5))}, say("None", "a", "b")...)...),
 				server(answers{"5": {"<5>"}, "None": {"<None>"}, "a": {"<a>"}, "b": {"<b>"}}),
 			},
-			Test: func(t *testing.T, tr wiretest.Transcript) {
+			Test: func(t *testing.T, tr recorded.Transcript) {
 				d := feed(t, wire.Dialing, tr)
 				if err := d.Send(wire.Text("a\nb")); !errors.Is(err, wire.ErrNotRepresentable) {
 					t.Errorf("error %v", err)
@@ -261,7 +262,7 @@ func TestTranscripts(t *testing.T) {
 		},
 		"term_with_connected_client": {
 			Defect: "term() delivers an unfinished line as a command",
-			Test: func(t *testing.T, tr wiretest.Transcript) {
+			Test: func(t *testing.T, tr recorded.Transcript) {
 				d := feed(t, wire.Accepting, tr)
 				wantCut(t, d.EOF(), "the 1 bytes")
 				if len(d.Messages()) != 0 {
@@ -271,8 +272,8 @@ func TestTranscripts(t *testing.T) {
 		},
 		"unsolicited_server_send": {
 			Defect: "a server may speak outside a command",
-			Plays:  []wiretest.Play{client()}, // the client can't tell
-			Test: func(t *testing.T, tr wiretest.Transcript) {
+			Plays:  []recorded.Play{client()}, // the client can't tell
+			Test: func(t *testing.T, tr recorded.Transcript) {
 				d := feed(t, wire.Accepting, tr)
 				if err := d.Send(wire.Text("news")); !errors.Is(err, wire.ErrUnsolicited) {
 					t.Errorf("error %v", err)
@@ -299,9 +300,9 @@ func TestTranscripts(t *testing.T) {
 
 // wrongGreeting: the first answer is not pong, so the client leaves politely;
 // the second has white space around it.
-func wrongGreeting() wiretest.Play {
+func wrongGreeting() recorded.Play {
 	p := clients(sayAndLeave())
-	p.Check = func(t *testing.T, _ wiretest.Transcript, conns []*wiretest.Driver) {
+	p.Check = func(t *testing.T, _ recorded.Transcript, conns []*wiretest.Driver) {
 		var broken *wire.ProtocolError
 		if !errors.As(conns[0].Err, &broken) || broken.Offset != 0 || !strings.Contains(broken.Rule, `"nope"`) {
 			t.Errorf("error %v", conns[0].Err)
@@ -315,7 +316,7 @@ func wrongGreeting() wiretest.Play {
 
 // feed gives a machine all that the transcript's other side said on the first
 // connection.
-func feed(t *testing.T, role wire.Role, tr wiretest.Transcript) *wiretest.Driver {
+func feed(t *testing.T, role wire.Role, tr recorded.Transcript) *wiretest.Driver {
 	t.Helper()
 	d := wiretest.NewDriver(t, oneline.Protocol{}, role, wire.Limits{})
 	d.Feed(tr.Stream(0, role.Peer()))

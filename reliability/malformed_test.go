@@ -16,16 +16,16 @@ import (
 	"time"
 
 	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/internal/recorded"
 	"github.com/parley-net/parley/oneline"
 	"github.com/parley-net/parley/serpy"
 	"github.com/parley-net/parley/serpy2"
 	"github.com/parley-net/parley/tinyproto"
 	"github.com/parley-net/parley/wire"
-	"github.com/parley-net/parley/wire/wiretest"
 )
 
-// recorded are the protocols of which there are transcripts, by their folder.
-var recorded = []struct {
+// withTranscripts are the protocols of which there are transcripts, by their folder.
+var withTranscripts = []struct {
 	folder   string
 	protocol parley.Protocol
 	honest   string // the form of an honest client
@@ -41,7 +41,7 @@ var recorded = []struct {
 // stream once, if it is no longer than most bytes.
 func streams(t *testing.T, folder string, role wire.Role, most int) (all []string) {
 	seen := map[string]bool{}
-	for _, tr := range wiretest.Transcripts(t, folder) {
+	for _, tr := range recorded.Load(t, folder) {
 		conns := 0
 		for _, s := range tr.Steps {
 			conns = max(conns, s.Conn+1)
@@ -156,7 +156,7 @@ var politeEcho = parley.HandlerFunc(func(ctx context.Context, c *parley.Conn, m 
 // Verifies: RUNTIME-41, RUNTIME-48, TINYPROTO-17, SERPY-28, SERPY2-14, ONELINE-26
 func TestMutatedClients(t *testing.T) {
 	eachDriver(t, func(t *testing.T, d driver) {
-		for _, r := range recorded {
+		for _, r := range withTranscripts {
 			t.Run(r.folder, func(t *testing.T) {
 				together(t)
 				v := newVictim(t)
@@ -240,7 +240,7 @@ func feedServer(t *testing.T, what, addr string, input []byte) time.Duration {
 //
 // Verifies: RUNTIME-41, RUNTIME-48
 func TestMutatedServers(t *testing.T) {
-	for _, r := range recorded {
+	for _, r := range withTranscripts {
 		t.Run(r.folder, func(t *testing.T) {
 			together(t)
 			l, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/parley-net/parley/internal/recorded"
 	"github.com/parley-net/parley/wire"
 	"github.com/parley-net/parley/wire/wiretest"
 )
@@ -40,7 +41,7 @@ func TestConformance(t *testing.T) {
 			all = append(all, s)
 		}
 	}
-	wiretest.Conformance(t, Protocol{}, all)
+	wiretest.Conformance(t, Protocol{}, all, nil)
 }
 
 // Streams of everything that has a meaning, in any order, near the limit, give
@@ -74,7 +75,7 @@ func FuzzReceive(f *testing.F) {
 		f.Add(s.Bytes, uint8(len(s.Sends)), false, int64(0))
 		f.Add(s.Bytes, uint8(0), true, int64(70))
 	}
-	for _, s := range wiretest.Recorded(f, "serpy", 1000) {
+	for _, s := range recorded.Streams(f, "serpy", 1000) {
 		f.Add(s.Bytes, uint8(s.Role)<<3, false, int64(0))
 	}
 	latin1 := encoding(f, "latin-1")

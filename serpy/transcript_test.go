@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/parley-net/parley/internal/recorded"
 	"github.com/parley-net/parley/serpy/b85"
 	"github.com/parley-net/parley/serpy/pickle"
 	"github.com/parley-net/parley/wire"
@@ -18,23 +19,23 @@ import (
 // the other.
 type transcripts struct{ *testing.T }
 
-func (t transcripts) find(name string) wiretest.Transcript {
-	return wiretest.FindTranscript(t, "serpy", name)
+func (t transcripts) find(name string) recorded.Transcript {
+	return recorded.Find(t, "serpy", name)
 }
 
 // play is one role of a transcript: it sends what the side of that role was
 // given and expects what its getData returned.
-func (t transcripts) play(name string, role wire.Role, p Protocol) wiretest.Play {
+func (t transcripts) play(name string, role wire.Role, p Protocol) recorded.Play {
 	tr := t.find(name)
 	side := "client"
 	if role == wire.Accepting {
 		side = "server"
 	}
-	return wiretest.Play{
+	return recorded.Play{
 		Protocol: p,
 		Role:     role,
-		Do:       map[int][]wiretest.Action{0: t.sends(tr, side)},
-		Check: func(t *testing.T, tr wiretest.Transcript, conns []*wiretest.Driver) {
+		Do:       map[int][]recorded.Action{0: t.sends(tr, side)},
+		Check: func(t *testing.T, tr recorded.Transcript, conns []*wiretest.Driver) {
 			var got []wire.Message
 			for _, d := range conns {
 				sound(t, d)
@@ -46,14 +47,14 @@ func (t transcripts) play(name string, role wire.Role, p Protocol) wiretest.Play
 }
 
 // both plays both roles.
-func (t transcripts) both(name string, p Protocol) wiretest.Case {
-	return wiretest.Case{Plays: []wiretest.Play{t.play(name, wire.Dialing, p), t.play(name, wire.Accepting, p)}}
+func (t transcripts) both(name string, p Protocol) recorded.Case {
+	return recorded.Case{Plays: []recorded.Play{t.play(name, wire.Dialing, p), t.play(name, wire.Accepting, p)}}
 }
 
 // pickled is both without the client, whose pickles need not be the original's
 // byte for byte.
-func (t transcripts) pickled(name string, server Protocol) wiretest.Case {
-	return wiretest.Case{Plays: []wiretest.Play{t.play(name, wire.Accepting, server)}}
+func (t transcripts) pickled(name string, server Protocol) recorded.Case {
+	return recorded.Case{Plays: []recorded.Play{t.play(name, wire.Accepting, server)}}
 }
 
 // TestTranscriptsPickled plays the client of the transcripts in which it sends
@@ -65,8 +66,8 @@ func TestTranscriptsPickled(tt *testing.T) {
 	t := transcripts{tt}
 	bytearray := t.play("mode4_pickle", wire.Dialing, Protocol{})
 	last := len(bytearray.Do[0]) - 1 // the transcript shows it as bytes
-	bytearray.Do[0][last] = wiretest.Send(WithMode(wire.Object(&pickle.ByteArray{Bytes: []byte("ab")}), 4))
-	for name, play := range map[string]wiretest.Play{
+	bytearray.Do[0][last] = recorded.Send(WithMode(wire.Object(&pickle.ByteArray{Bytes: []byte("ab")}), 4))
+	for name, play := range map[string]recorded.Play{
 		"auto_mode":         t.play("auto_mode", wire.Dialing, Protocol{}),
 		"broadcast_mode4":   t.broadcastClients("broadcast_mode4"),
 		"broadcast_mode5":   t.broadcastClients("broadcast_mode5"),
@@ -120,9 +121,9 @@ func repickle(t *testing.T, stream []byte, mode byte) (out []byte, after byte) {
 }
 
 // sends is what side was given to send.
-func (t transcripts) sends(tr wiretest.Transcript, side string) []wiretest.Action {
-	var all []wiretest.Action
-	var input wiretest.Value
+func (t transcripts) sends(tr recorded.Transcript, side string) []recorded.Action {
+	var all []recorded.Action
+	var input recorded.Value
 	for _, e := range tr.API {
 		switch {
 		case e.Side != side:
@@ -138,7 +139,7 @@ func (t transcripts) sends(tr wiretest.Transcript, side string) []wiretest.Actio
 			if _, fails := e.Values["raises"]; fails {
 				all = append(all, refused(m))
 			} else {
-				all = append(all, wiretest.Send(m))
+				all = append(all, recorded.Send(m))
 			}
 		}
 	}
@@ -146,7 +147,7 @@ func (t transcripts) sends(tr wiretest.Transcript, side string) []wiretest.Actio
 }
 
 // refused is the action of trying to send what can't be sent.
-func refused(m wire.Message) wiretest.Action {
+func refused(m wire.Message) recorded.Action {
 	return func(d *wiretest.Driver) error {
 		if err := d.Send(m); !errors.Is(err, wire.ErrNotRepresentable) {
 			return fmt.Errorf("sending %v gives the error %v, want ErrNotRepresentable", m, err)
@@ -191,8 +192,8 @@ func events(d *wiretest.Driver) string {
 // survives is a test of what our machine makes of bytes that stopped an
 // original: the events and our answers are those given, and a message in mode 0
 // behind them still arrives.
-func survives(role wire.Role, p Protocol, want, answers string) func(*testing.T, wiretest.Transcript) {
-	return func(t *testing.T, tr wiretest.Transcript) {
+func survives(role wire.Role, p Protocol, want, answers string) func(*testing.T, recorded.Transcript) {
+	return func(t *testing.T, tr recorded.Transcript) {
 		for name, feed := range map[string]func(*wiretest.Driver, []byte){
 			"whole": (*wiretest.Driver).Feed, "bytewise": (*wiretest.Driver).FeedBytewise,
 		} {
@@ -216,7 +217,7 @@ func hex(s string) string { return fmt.Sprintf("%x", s) }
 
 // arrives is a test that what the client of a transcript said reaches our peer
 // whole.
-func arrives(t *testing.T, tr wiretest.Transcript) {
+func arrives(t *testing.T, tr recorded.Transcript) {
 	var want []string
 	for _, v := range tr.Values("client", "input", "data") {
 		want = append(want, toMessage(t, v).Text())
@@ -257,17 +258,17 @@ const (
 )
 
 // inMode is the action of sending a text in a mode.
-func inMode(mode int, text string) wiretest.Action {
-	return wiretest.Send(WithMode(wire.Text(text), mode))
+func inMode(mode int, text string) recorded.Action {
+	return recorded.Send(WithMode(wire.Text(text), mode))
 }
 
 // says is a role that sends in its own words; n messages are confirmed to it.
-func says(role wire.Role, n int, actions ...wiretest.Action) wiretest.Play {
-	return wiretest.Play{
+func says(role wire.Role, n int, actions ...recorded.Action) recorded.Play {
+	return recorded.Play{
 		Protocol: Protocol{},
 		Role:     role,
-		Do:       map[int][]wiretest.Action{0: actions},
-		Check: func(t *testing.T, tr wiretest.Transcript, conns []*wiretest.Driver) {
+		Do:       map[int][]recorded.Action{0: actions},
+		Check: func(t *testing.T, tr recorded.Transcript, conns []*wiretest.Driver) {
 			sound(t, conns[0])
 			if got := conns[0].Count(wire.EventConfirmed); got != n {
 				t.Errorf("%d messages confirmed, want %d", got, n)
@@ -278,11 +279,11 @@ func says(role wire.Role, n int, actions ...wiretest.Action) wiretest.Play {
 
 // hears is a role that receives texts, as bytes, and does no more than that,
 // on any number of connections.
-func hears(role wire.Role, texts ...string) wiretest.Play {
-	return wiretest.Play{
+func hears(role wire.Role, texts ...string) recorded.Play {
+	return recorded.Play{
 		Protocol: Protocol{},
 		Role:     role,
-		Check: func(t *testing.T, tr wiretest.Transcript, conns []*wiretest.Driver) {
+		Check: func(t *testing.T, tr recorded.Transcript, conns []*wiretest.Driver) {
 			var got []string
 			for _, d := range conns {
 				sound(t, d)
@@ -307,7 +308,7 @@ func numbered(n int) []string {
 }
 
 // broadcastServer hands on what connection 0 sends, to 1 and 2.
-func broadcastServer() wiretest.Play {
+func broadcastServer() recorded.Play {
 	var got []wire.Message
 	relay := func(d *wiretest.Driver) error {
 		if len(got) != 1 {
@@ -315,10 +316,10 @@ func broadcastServer() wiretest.Play {
 		}
 		return d.Send(got[0])
 	}
-	return wiretest.Play{
+	return recorded.Play{
 		Protocol: Protocol{NoPickle: true, ForceMode: true},
 		Role:     wire.Accepting,
-		Do:       map[int][]wiretest.Action{1: {relay}, 2: {relay}},
+		Do:       map[int][]recorded.Action{1: {relay}, 2: {relay}},
 		Reply: func(d *wiretest.Driver, m wire.Message) {
 			if d.Conn == 0 {
 				got = []wire.Message{m}
@@ -329,15 +330,15 @@ func broadcastServer() wiretest.Play {
 
 // broadcastClients is the clients of a broadcast: one says what the original
 // was given, the others receive what theirs did.
-func (t transcripts) broadcastClients(name string) wiretest.Play {
+func (t transcripts) broadcastClients(name string) recorded.Play {
 	tr := t.find(name)
 	input := toMessage(t, tr.Values("client1", "input", "data")[0])
 	mode := int(name[len(name)-1] - '0')
-	return wiretest.Play{
+	return recorded.Play{
 		Protocol: Protocol{Encoding: utf8Encoding(t)},
 		Role:     wire.Dialing,
-		Do:       map[int][]wiretest.Action{0: {wiretest.Send(WithMode(input, mode))}},
-		Check: func(t *testing.T, tr wiretest.Transcript, conns []*wiretest.Driver) {
+		Do:       map[int][]recorded.Action{0: {recorded.Send(WithMode(input, mode))}},
+		Check: func(t *testing.T, tr recorded.Transcript, conns []*wiretest.Driver) {
 			for i, side := range []string{"client1", "client2", "client3"} {
 				sound(t, conns[i])
 				checkMessages(t, conns[i].Messages(), tr.Values(side, "getData", "result"))
@@ -349,17 +350,17 @@ func (t transcripts) broadcastClients(name string) wiretest.Play {
 	}
 }
 
-func (t transcripts) broadcast(name string) wiretest.Case {
-	return wiretest.Case{Plays: []wiretest.Play{broadcastServer(), t.broadcastClients(name)}}
+func (t transcripts) broadcast(name string) recorded.Case {
+	return recorded.Case{Plays: []recorded.Play{broadcastServer(), t.broadcastClients(name)}}
 }
 
 // relaysText is a test of the relay with plain text, which the original's
 // garbles.
-func (t transcripts) relaysText(name string) wiretest.Case {
-	return wiretest.Case{
-		Plays:  []wiretest.Play{t.broadcastClients(name)},
+func (t transcripts) relaysText(name string) recorded.Case {
+	return recorded.Case{
+		Plays:  []recorded.Play{t.broadcastClients(name)},
 		Defect: "the relay sends base85 text instead of the text",
-		Test: func(t *testing.T, tr wiretest.Transcript) {
+		Test: func(t *testing.T, tr recorded.Transcript) {
 			d := wiretest.NewDriver(t, Protocol{NoPickle: true, ForceMode: true}, wire.Accepting, wire.Limits{})
 			d.Feed(tr.Stream(0, wire.Dialing))
 			in := d.Messages()
@@ -389,18 +390,18 @@ func TestTranscripts(tt *testing.T) {
 
 	manyClients := says(dialing, 0)
 	for i := range 4 {
-		manyClients.Do[i] = wiretest.SendText(fmt.Sprintf("from %d", i+1))
+		manyClients.Do[i] = recorded.SendText(fmt.Sprintf("from %d", i+1))
 	}
 
-	wiretest.Classify(tt, "serpy", map[string]wiretest.Case{
+	recorded.Classify(tt, "serpy", map[string]recorded.Case{
 		// Sound, in both roles; where the client sends pickles, its role is
 		// played by TestTranscriptsPickled.
 		"auto_mode":            t.pickled("auto_mode", zero),
 		"both_directions":      t.both("both_directions", zero),
 		"broadcast_mode2":      t.broadcast("broadcast_mode2"),
 		"broadcast_mode3":      t.broadcast("broadcast_mode3"),
-		"broadcast_mode4":      {Plays: []wiretest.Play{broadcastServer()}},
-		"broadcast_mode5":      {Plays: []wiretest.Play{broadcastServer()}},
+		"broadcast_mode4":      {Plays: []recorded.Play{broadcastServer()}},
+		"broadcast_mode5":      {Plays: []recorded.Play{broadcastServer()}},
 		"encoding_ascii_fails": t.both("encoding_ascii_fails", zero),
 		"encoding_latin1":      t.both("encoding_latin1", Protocol{Encoding: encoding(t, "latin-1")}),
 		"encoding_mismatch":    mismatch,
@@ -420,35 +421,35 @@ func TestTranscripts(tt *testing.T) {
 		"mode4_text_number":    t.pickled("mode4_text_number", zero),
 		"mode5_pickle":         t.pickled("mode5_pickle", zero),
 		"mode_switches":        t.pickled("mode_switches", zero),
-		"broadcast_stop":       {Plays: []wiretest.Play{says(dialing, 0, inMode(0, "/KTHXBYE")), hears(accepting, "/KTHXBYE")}},
-		"client_close":         {Plays: []wiretest.Play{says(dialing, 0, inMode(0, "m")), hears(accepting, "m")}},
-		"getdata_timeout":      {Plays: []wiretest.Play{says(dialing, 0, wiretest.SendText("a", "b")...), hears(accepting, "a", "b")}},
-		"no_restart":           {Plays: []wiretest.Play{says(accepting, 0, wiretest.Close()), hears(dialing)}},
-		"raw_close_right_after_data": {Plays: []wiretest.Play{
-			says(dialing, 0, wiretest.SendText("m1", "m2", "m3", "m4", "m5")...),
+		"broadcast_stop":       {Plays: []recorded.Play{says(dialing, 0, inMode(0, "/KTHXBYE")), hears(accepting, "/KTHXBYE")}},
+		"client_close":         {Plays: []recorded.Play{says(dialing, 0, inMode(0, "m")), hears(accepting, "m")}},
+		"getdata_timeout":      {Plays: []recorded.Play{says(dialing, 0, recorded.SendText("a", "b")...), hears(accepting, "a", "b")}},
+		"no_restart":           {Plays: []recorded.Play{says(accepting, 0, recorded.Close()), hears(dialing)}},
+		"raw_close_right_after_data": {Plays: []recorded.Play{
+			says(dialing, 0, recorded.SendText("m1", "m2", "m3", "m4", "m5")...),
 			hears(accepting, "m1", "m2", "m3", "m4", "m5"),
 		}},
-		"raw_mode1_two_messages": {Plays: []wiretest.Play{
+		"raw_mode1_two_messages": {Plays: []recorded.Play{
 			says(dialing, 2, inMode(1, "one"), inMode(1, "two")), hears(accepting, "one", "two"),
 		}},
-		"raw_reset":          {Plays: []wiretest.Play{says(dialing, 0, inMode(0, "m1")), hears(accepting, "m1")}},
-		"server_close":       {Plays: []wiretest.Play{says(dialing, 0, inMode(0, "hi")), hears(accepting, "hi")}},
-		"server_closeServer": {Plays: []wiretest.Play{says(dialing, 0, inMode(0, "hi")), hears(accepting, "hi")}},
-		"too_many_clients":   {Plays: []wiretest.Play{manyClients, hears(accepting, "from 1", "from 2", "from 3", "from 4")}},
-		"close_deadlock_full_queue": {Plays: []wiretest.Play{
-			says(accepting, 0, wiretest.SendText(numbered(30)...)...), hears(dialing, numbered(30)...),
+		"raw_reset":          {Plays: []recorded.Play{says(dialing, 0, inMode(0, "m1")), hears(accepting, "m1")}},
+		"server_close":       {Plays: []recorded.Play{says(dialing, 0, inMode(0, "hi")), hears(accepting, "hi")}},
+		"server_closeServer": {Plays: []recorded.Play{says(dialing, 0, inMode(0, "hi")), hears(accepting, "hi")}},
+		"too_many_clients":   {Plays: []recorded.Play{manyClients, hears(accepting, "from 1", "from 2", "from 3", "from 4")}},
+		"close_deadlock_full_queue": {Plays: []recorded.Play{
+			says(accepting, 0, recorded.SendText(numbered(30)...)...), hears(dialing, numbered(30)...),
 		}},
 
 		// Sound, but one side is a hand-driven socket that does what no program
 		// would.
-		"full_queue_blocks_acks":           {Plays: []wiretest.Play{hears(dialing, numbered(12)...)}},
-		"raw_mode0":                        {Plays: []wiretest.Play{hears(accepting, "one", "two", "three", "four")}},
-		"raw_mode1_leftover_crosses_modes": {Plays: []wiretest.Play{t.play("raw_mode1_leftover_crosses_modes", accepting, zero)}},
-		"raw_mode1_split_message":          {Plays: []wiretest.Play{hears(accepting, "one", "next part")}},
-		"raw_pickle_protocols":             {Plays: []wiretest.Play{t.play("raw_pickle_protocols", accepting, zero)}},
-		"raw_unsolicited_acks":             {Plays: []wiretest.Play{hears(accepting, "hello")}},
-		"rawserver_mode1_no_ack":           {Plays: []wiretest.Play{says(dialing, 0, inMode(1, "x"))}},
-		"rawserver_no_modeack":             {Plays: []wiretest.Play{says(dialing, 0, inMode(1, "x"), inMode(0, "y"))}},
+		"full_queue_blocks_acks":           {Plays: []recorded.Play{hears(dialing, numbered(12)...)}},
+		"raw_mode0":                        {Plays: []recorded.Play{hears(accepting, "one", "two", "three", "four")}},
+		"raw_mode1_leftover_crosses_modes": {Plays: []recorded.Play{t.play("raw_mode1_leftover_crosses_modes", accepting, zero)}},
+		"raw_mode1_split_message":          {Plays: []recorded.Play{hears(accepting, "one", "next part")}},
+		"raw_pickle_protocols":             {Plays: []recorded.Play{t.play("raw_pickle_protocols", accepting, zero)}},
+		"raw_unsolicited_acks":             {Plays: []recorded.Play{hears(accepting, "hello")}},
+		"rawserver_mode1_no_ack":           {Plays: []recorded.Play{says(dialing, 0, inMode(1, "x"))}},
+		"rawserver_no_modeack":             {Plays: []recorded.Play{says(dialing, 0, inMode(1, "x"), inMode(0, "y"))}},
 
 		// What the original's sender garbles: its bytes are understood as the
 		// original's receiver does, and from us the data arrives whole.
@@ -514,7 +515,7 @@ func TestTranscripts(tt *testing.T) {
 		},
 		"encoding_utf16": {
 			Defect: "in utf-16 the commands can't be read",
-			Test: func(t *testing.T, tr wiretest.Transcript) {
+			Test: func(t *testing.T, tr recorded.Transcript) {
 				survives(accepting, zero, "bytes/0[6] fffe68006900, lost", "")(t, tr)
 				if e, err := LookupEncoding("utf-16"); err == nil {
 					t.Errorf("there is an encoding %s", e.Name())
@@ -526,9 +527,9 @@ func TestTranscripts(tt *testing.T) {
 		"broadcast_mode0": t.relaysText("broadcast_mode0"),
 		"broadcast_mode1": t.relaysText("broadcast_mode1"),
 		"force_mode": {
-			Plays:  []wiretest.Play{t.play("force_mode", accepting, zero)},
+			Plays:  []recorded.Play{t.play("force_mode", accepting, zero)},
 			Defect: "bytes forced to mode 0 or 1 travel as base85 text",
-			Test: func(t *testing.T, tr wiretest.Transcript) {
+			Test: func(t *testing.T, tr recorded.Transcript) {
 				d := wiretest.NewDriver(t, Protocol{ForceMode: true}, dialing, wire.Limits{})
 				for _, do := range (transcripts{t}).sends(tr, "client") {
 					if err := do(d); err != nil {
@@ -544,21 +545,21 @@ func TestTranscripts(tt *testing.T) {
 		},
 		"rawserver_close_during_mode1": {
 			Defect: "a lost connection counts as a confirmation",
-			Test: func(t *testing.T, tr wiretest.Transcript) {
+			Test: func(t *testing.T, tr recorded.Transcript) {
 				says(dialing, 0, inMode(1, "x")).Run(t, tr)
 			},
 		},
 		"rawserver_stale_ack": {
 			Defect: "a late acknowledgement confirms the next message",
-			Test: func(t *testing.T, tr wiretest.Transcript) {
+			Test: func(t *testing.T, tr recorded.Transcript) {
 				// One of two is confirmed: by the order of acknowledgements, the first.
 				says(dialing, 1, inMode(1, "one"), inMode(1, "two")).Run(t, tr)
 			},
 		},
 		"restart_modes_kept": {
-			Plays:  []wiretest.Play{hears(accepting, "before", "VP<q?as")},
+			Plays:  []recorded.Play{hears(accepting, "before", "VP<q?as")},
 			Defect: "after a reconnect the client keeps its mode without saying it",
-			Test: func(t *testing.T, tr wiretest.Transcript) {
+			Test: func(t *testing.T, tr recorded.Transcript) {
 				for conn, text := range []string{"before", "after"} {
 					d := wiretest.NewDriver(t, zero, dialing, wire.Limits{})
 					if err := d.Send(WithMode(wire.Bytes([]byte(text)), 2)); err != nil {
@@ -583,9 +584,9 @@ func TestTranscripts(tt *testing.T) {
 // garbled is the case of data that an original's sender can't send whole: our
 // receiver understands its bytes as the original's does, and what our sender
 // sends in its place arrives whole.
-func (t transcripts) garbled(name, defect string) wiretest.Case {
-	return wiretest.Case{
-		Plays:  []wiretest.Play{t.play(name, wire.Accepting, Protocol{})},
+func (t transcripts) garbled(name, defect string) recorded.Case {
+	return recorded.Case{
+		Plays:  []recorded.Play{t.play(name, wire.Accepting, Protocol{})},
 		Defect: defect,
 		Test:   arrives,
 	}
@@ -593,8 +594,8 @@ func (t transcripts) garbled(name, defect string) wiretest.Case {
 
 // survives is a test for a transcript that stops an original's receiver; as a
 // sender, where the transcript has one, we don't say such things.
-func (t transcripts) survives(name string, role wire.Role, want, answers string) func(*testing.T, wiretest.Transcript) {
-	return func(t *testing.T, tr wiretest.Transcript) {
+func (t transcripts) survives(name string, role wire.Role, want, answers string) func(*testing.T, recorded.Transcript) {
+	return func(t *testing.T, tr recorded.Transcript) {
 		survives(role, Protocol{}, want, answers)(t, tr)
 		if tr.Client == "original" {
 			arrives(t, tr)

@@ -4,9 +4,9 @@ import (
 	"bytes"
 	"testing"
 
+	"github.com/parley-net/parley/internal/recorded"
 	"github.com/parley-net/parley/serpy/pickle"
 	"github.com/parley-net/parley/wire"
-	"github.com/parley-net/parley/wire/wiretest"
 )
 
 func list(items ...any) *pickle.List   { return &pickle.List{Items: items} }
@@ -58,7 +58,7 @@ func objects(repr string) (v any, ok bool) {
 }
 
 // toMessage returns the message for a value that an original was given.
-func toMessage(t testing.TB, v wiretest.Value) wire.Message {
+func toMessage(t testing.TB, v recorded.Value) wire.Message {
 	switch v.Type {
 	case "bytes", "str", "int", "float":
 		return v.Message()
@@ -75,7 +75,7 @@ func toMessage(t testing.TB, v wiretest.Value) wire.Message {
 }
 
 // checkMessages compares what our side received with what an original did.
-func checkMessages(t *testing.T, got []wire.Message, want []wiretest.Value) {
+func checkMessages(t *testing.T, got []wire.Message, want []recorded.Value) {
 	t.Helper()
 	if len(got) != len(want) {
 		t.Fatalf("%d messages %v, want %d", len(got), got, len(want))

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/parley-net/parley/internal/recorded"
 	"github.com/parley-net/parley/wire"
 	"github.com/parley-net/parley/wire/wiretest"
 )
@@ -90,11 +91,11 @@ func TestConformance(t *testing.T) {
 		{Name: "huge unknown announced", Role: wire.Accepting, Bytes: append(head(3, 0, math.MaxUint32), "and no more"...)},
 		{Name: "huge int announced", Role: wire.Accepting, Bytes: append(head(kindInt, 0, math.MaxUint32), "and no more"...)},
 		{Name: "garbage only", Role: wire.Accepting, Bytes: bytes.Repeat([]byte("\xDE\xCA\xFE\xCA"), 100)},
-	})
+	}, nil)
 }
 
 func FuzzReceive(f *testing.F) {
-	for _, s := range wiretest.Recorded(f, "serpy2", 1000) {
+	for _, s := range recorded.Streams(f, "serpy2", 1000) {
 		f.Add(s.Role == wire.Dialing, uint16(0), s.Bytes)
 		f.Add(s.Role == wire.Dialing, uint16(4), s.Bytes)
 	}

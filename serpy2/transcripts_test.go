@@ -7,29 +7,30 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/parley-net/parley/internal/recorded"
 	"github.com/parley-net/parley/serpy2"
 	"github.com/parley-net/parley/wire"
 	"github.com/parley-net/parley/wire/wiretest"
 )
 
 type (
-	plays   = []wiretest.Play
-	actions = map[int][]wiretest.Action
+	plays   = []recorded.Play
+	actions = map[int][]recorded.Action
 )
 
 // says is an accepting or dialing side that says ms on connection 0 and hears
 // nothing.
-func says(role wire.Role, ms ...wire.Message) wiretest.Play {
-	var do []wiretest.Action
+func says(role wire.Role, ms ...wire.Message) recorded.Play {
+	var do []recorded.Action
 	for _, m := range ms {
-		do = append(do, wiretest.Send(m))
+		do = append(do, recorded.Send(m))
 	}
-	return wiretest.Play{Protocol: serpy2.Protocol{}, Role: role, Do: actions{0: do}}
+	return recorded.Play{Protocol: serpy2.Protocol{}, Role: role, Do: actions{0: do}}
 }
 
 // hears is a side that says nothing and hears want on connection 0; see heard.
-func hears(role wire.Role, want ...any) wiretest.Play {
-	return wiretest.Play{Protocol: serpy2.Protocol{}, Role: role, Check: func(t *testing.T, _ wiretest.Transcript, conns []*wiretest.Driver) {
+func hears(role wire.Role, want ...any) recorded.Play {
+	return recorded.Play{Protocol: serpy2.Protocol{}, Role: role, Check: func(t *testing.T, _ recorded.Transcript, conns []*wiretest.Driver) {
 		heard(t, conns[0], want...)
 	}}
 }
@@ -77,7 +78,7 @@ func equal(a, b wire.Message) bool { return a.Type() == b.Type() && a.Text() == 
 func values(tb testing.TB, name, side, entry, key string) []wire.Message {
 	tb.Helper()
 	var ms []wire.Message
-	for _, v := range wiretest.FindTranscript(tb, "serpy2", name).Values(side, entry, key) {
+	for _, v := range recorded.Find(tb, "serpy2", name).Values(side, entry, key) {
 		ms = append(ms, v.Message())
 	}
 	if len(ms) == 0 {
@@ -93,7 +94,7 @@ func results(tb testing.TB, name, side string) []wire.Message {
 }
 
 // fails is an attempt to send m that raises in the original.
-func fails(m wire.Message, want error) wiretest.Action {
+func fails(m wire.Message, want error) recorded.Action {
 	return func(d *wiretest.Driver) error {
 		if err := d.Send(m); !errors.Is(err, want) {
 			return fmt.Errorf("Send(%v) returned %v, want %v", m, err, want)
@@ -104,8 +105,8 @@ func fails(m wire.Message, want error) wiretest.Action {
 
 // better asserts what our server makes of the bytes whose end is dropped by
 // the original. The segments don't matter to us.
-func better(defect string, want ...any) wiretest.Case {
-	return wiretest.Case{Defect: defect, Test: func(t *testing.T, tr wiretest.Transcript) {
+func better(defect string, want ...any) recorded.Case {
+	return recorded.Case{Defect: defect, Test: func(t *testing.T, tr recorded.Transcript) {
 		for _, feed := range []func(*wiretest.Driver, []byte){(*wiretest.Driver).Feed, (*wiretest.Driver).FeedBytewise} {
 			d := wiretest.NewDriver(t, serpy2.Protocol{}, wire.Accepting, wire.Limits{})
 			feed(d, tr.Stream(0, wire.Dialing))
@@ -118,14 +119,14 @@ func better(defect string, want ...any) wiretest.Case {
 // Verifies: SERPY2-02, SERPY2-03, SERPY2-04, SERPY2-05, SERPY2-06, SERPY2-07, SERPY2-08, SERPY2-09, SERPY2-10, SERPY2-11, SERPY2-12, SERPY2-13, SERPY2-16
 func TestTranscripts(t *testing.T) {
 	text, kthxbye := wire.Text, wire.Text("/KTHXBYE")
-	sound := func(ps ...wiretest.Play) wiretest.Case { return wiretest.Case{Plays: ps} }
+	sound := func(ps ...recorded.Play) recorded.Case { return recorded.Case{Plays: ps} }
 	// fromClient is a client that sends what the original's server then reads.
-	fromClient := func(name string) wiretest.Case {
-		return wiretest.Case{Plays: bothRoles(wire.Dialing, results(t, name, "server")...)}
+	fromClient := func(name string) recorded.Case {
+		return recorded.Case{Plays: bothRoles(wire.Dialing, results(t, name, "server")...)}
 	}
 	// rawClient is a hand-driven client; we are the server and read what the
 	// original reads.
-	rawClient := func(name string) wiretest.Case {
+	rawClient := func(name string) recorded.Case {
 		return sound(hears(wire.Accepting, anys(results(t, name, "server"))...))
 	}
 	const deaf = "the decoding thread dies, the connection stays open and deaf"
@@ -151,7 +152,7 @@ func TestTranscripts(t *testing.T) {
 	images := results(t, "instrument", "client")
 	asks := values(t, "instrument", "server", "getData()", "data")
 
-	wiretest.Classify(t, "serpy2", map[string]wiretest.Case{
+	recorded.Classify(t, "serpy2", map[string]recorded.Case{
 		// Values, from the client to the server and the other way round.
 		"burst":       fromClient("burst"),
 		"bytes":       fromClient("bytes"),
@@ -162,65 +163,65 @@ func TestTranscripts(t *testing.T) {
 		"str_64k":     fromClient("str_64k"),
 		"from_server": {Plays: bothRoles(wire.Accepting, results(t, "from_server", "client")...)},
 		"checksum_wraps": sound(says(wire.Dialing,
-			wire.Bytes(wiretest.FindTranscript(t, "serpy2", "checksum_wraps").Stream(0, wire.Dialing)[14:]))),
+			wire.Bytes(recorded.Find(t, "serpy2", "checksum_wraps").Stream(0, wire.Dialing)[14:]))),
 
 		// What can't be sent.
 		"bad_types": sound(
-			wiretest.Play{Protocol: serpy2.Protocol{}, Role: wire.Dialing, Do: actions{0: {
+			recorded.Play{Protocol: serpy2.Protocol{}, Role: wire.Dialing, Do: actions{0: {
 				fails(wire.Object(true), wire.ErrNotRepresentable),
 				fails(wire.Object(nil), wire.ErrNotRepresentable),
 				fails(wire.Object([]any{1}), wire.ErrNotRepresentable),
 				fails(text("\xed\xa0\x80"), wire.ErrNotRepresentable),
-				wiretest.Send(text("still fine")),
+				recorded.Send(text("still fine")),
 			}}},
 			hears(wire.Accepting, text("still fine"))),
 		"int_out_of_range": sound(
-			wiretest.Play{Protocol: serpy2.Protocol{}, Role: wire.Dialing, Do: actions{0: {
+			recorded.Play{Protocol: serpy2.Protocol{}, Role: wire.Dialing, Do: actions{0: {
 				fails(wire.BigInt(new(big.Int).Lsh(big.NewInt(1), 63)), wire.ErrNotRepresentable),
 				fails(wire.BigInt(new(big.Int).Sub(big.NewInt(-1<<63), big.NewInt(1))), wire.ErrNotRepresentable),
 				fails(wire.BigInt(new(big.Int).Lsh(big.NewInt(1), 200)), wire.ErrNotRepresentable),
-				wiretest.Send(wire.Int(1)),
+				recorded.Send(wire.Int(1)),
 			}}},
 			hears(wire.Accepting, wire.Int(1))),
 
 		// The sample programs.
 		"broadcast": sound(
-			wiretest.Play{Protocol: serpy2.Protocol{}, Role: wire.Accepting, Do: actions{
+			recorded.Play{Protocol: serpy2.Protocol{}, Role: wire.Accepting, Do: actions{
 				1: says(wire.Accepting, broadcast...).Do[0],
 				2: says(wire.Accepting, broadcast...).Do[0],
-			}, Check: func(t *testing.T, _ wiretest.Transcript, conns []*wiretest.Driver) {
+			}, Check: func(t *testing.T, _ recorded.Transcript, conns []*wiretest.Driver) {
 				heard(t, conns[0], append(anys(broadcast), kthxbye)...)
 			}},
-			wiretest.Play{Protocol: serpy2.Protocol{}, Role: wire.Dialing,
+			recorded.Play{Protocol: serpy2.Protocol{}, Role: wire.Dialing,
 				Do: says(wire.Dialing, append(broadcast[:len(broadcast):len(broadcast)], kthxbye)...).Do,
-				Check: func(t *testing.T, _ wiretest.Transcript, conns []*wiretest.Driver) {
+				Check: func(t *testing.T, _ recorded.Transcript, conns []*wiretest.Driver) {
 					heard(t, conns[1], anys(broadcast)...)
 					heard(t, conns[2], anys(broadcast)...)
 				}}),
 		"pingpong": sound(
-			wiretest.Play{Protocol: serpy2.Protocol{}, Role: wire.Accepting, Reply: echo},
-			wiretest.Play{Protocol: serpy2.Protocol{}, Role: wire.Dialing, Do: actions{
+			recorded.Play{Protocol: serpy2.Protocol{}, Role: wire.Accepting, Reply: echo},
+			recorded.Play{Protocol: serpy2.Protocol{}, Role: wire.Dialing, Do: actions{
 				0: says(wire.Dialing, pingpong[:6]...).Do[0],
 				1: says(wire.Dialing, pingpong[6:]...).Do[0],
-				2: {wiretest.Send(kthxbye)},
-			}, Check: func(t *testing.T, _ wiretest.Transcript, conns []*wiretest.Driver) {
+				2: {recorded.Send(kthxbye)},
+			}, Check: func(t *testing.T, _ recorded.Transcript, conns []*wiretest.Driver) {
 				heard(t, conns[0], anys(pingpong[:6])...)
 				heard(t, conns[1], anys(pingpong[6:])...)
 			}}),
 		"pingpong_lockstep": sound(
-			wiretest.Play{Protocol: serpy2.Protocol{}, Role: wire.Accepting, Reply: echo},
-			wiretest.Play{Protocol: serpy2.Protocol{}, Role: wire.Dialing, Do: says(wire.Dialing, lockstep...).Do,
-				Check: func(t *testing.T, _ wiretest.Transcript, conns []*wiretest.Driver) {
+			recorded.Play{Protocol: serpy2.Protocol{}, Role: wire.Accepting, Reply: echo},
+			recorded.Play{Protocol: serpy2.Protocol{}, Role: wire.Dialing, Do: says(wire.Dialing, lockstep...).Do,
+				Check: func(t *testing.T, _ recorded.Transcript, conns []*wiretest.Driver) {
 					heard(t, conns[0], anys(lockstep)...)
 				}}),
 		"instrument": sound(
-			wiretest.Play{Protocol: serpy2.Protocol{}, Role: wire.Accepting, Reply: func(d *wiretest.Driver, m wire.Message) {
+			recorded.Play{Protocol: serpy2.Protocol{}, Role: wire.Accepting, Reply: func(d *wiretest.Driver, m wire.Message) {
 				if m.Type() == wire.TypeInt {
 					d.Send(images[map[int64]int{1: 0, 12: 1, 30: 2}[m.Int()]])
 				}
 			}},
-			wiretest.Play{Protocol: serpy2.Protocol{}, Role: wire.Dialing, Do: says(wire.Dialing, asks...).Do,
-				Check: func(t *testing.T, _ wiretest.Transcript, conns []*wiretest.Driver) {
+			recorded.Play{Protocol: serpy2.Protocol{}, Role: wire.Dialing, Do: says(wire.Dialing, asks...).Do,
+				Check: func(t *testing.T, _ recorded.Transcript, conns []*wiretest.Driver) {
 					heard(t, conns[0], anys(images)...)
 				}}),
 
@@ -228,11 +229,11 @@ func TestTranscripts(t *testing.T) {
 		"server_close": {Plays: bothRoles(wire.Dialing, text("hi"))},
 		"raw_reset":    rawClient("raw_reset"),
 		"restart_session": sound(
-			wiretest.Play{Protocol: serpy2.Protocol{}, Role: wire.Dialing, Do: actions{
-				0: {wiretest.Send(text("before"))},
-				1: {wiretest.Send(text("after"))},
+			recorded.Play{Protocol: serpy2.Protocol{}, Role: wire.Dialing, Do: actions{
+				0: {recorded.Send(text("before"))},
+				1: {recorded.Send(text("after"))},
 			}},
-			wiretest.Play{Protocol: serpy2.Protocol{}, Role: wire.Accepting, Check: func(t *testing.T, _ wiretest.Transcript, conns []*wiretest.Driver) {
+			recorded.Play{Protocol: serpy2.Protocol{}, Role: wire.Accepting, Check: func(t *testing.T, _ recorded.Transcript, conns []*wiretest.Driver) {
 				heard(t, conns[0], text("before"))
 				heard(t, conns[1], text("after"))
 			}}),
@@ -240,7 +241,7 @@ func TestTranscripts(t *testing.T) {
 		"close_deadlock_full_queue": {
 			Plays:  bothRoles(wire.Accepting, sixty...),
 			Defect: "with twenty unread values close() never returns",
-			Test: func(t *testing.T, tr wiretest.Transcript) {
+			Test: func(t *testing.T, tr recorded.Transcript) {
 				// The machine keeps nothing: after sixty unread blocks a farewell is as good as ever.
 				d := wiretest.NewDriver(t, serpy2.Protocol{}, wire.Dialing, wire.Limits{})
 				d.Feed(tr.Stream(0, wire.Accepting))
@@ -251,7 +252,7 @@ func TestTranscripts(t *testing.T) {
 			}},
 		"too_many_clients": {
 			Defect: "one client too many ends the accept thread; its words are never read",
-			Test: func(t *testing.T, tr wiretest.Transcript) {
+			Test: func(t *testing.T, tr recorded.Transcript) {
 				for conn, want := range [][]any{{text("from 1"), text("again")}, {text("from 2")}, {text("from 3")}} {
 					d := wiretest.NewDriver(t, serpy2.Protocol{}, wire.Accepting, wire.Limits{})
 					d.Feed(tr.Stream(conn, wire.Dialing))
@@ -298,7 +299,7 @@ func TestTranscripts(t *testing.T) {
 //
 // Verifies: SERPY2-01
 func TestChecksumWraps(t *testing.T) {
-	stream := wiretest.FindTranscript(t, "serpy2", "checksum_wraps").Stream(0, wire.Dialing)
+	stream := recorded.Find(t, "serpy2", "checksum_wraps").Stream(0, wire.Dialing)
 	d := wiretest.NewDriver(t, serpy2.Protocol{}, wire.Accepting, wire.Limits{})
 	d.Feed(stream[:14+1<<20])
 	d.Feed(stream[14+1<<20:])

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/parley-net/parley/internal/recorded"
 	"github.com/parley-net/parley/tinyproto"
 	"github.com/parley-net/parley/wire"
 	"github.com/parley-net/parley/wire/wiretest"
@@ -49,7 +50,7 @@ func TestConformance(t *testing.T) {
 					all = append(all, s)
 				}
 			}
-			wiretest.Conformance(t, p, all)
+			wiretest.Conformance(t, p, all, nil)
 		})
 	}
 }
@@ -68,7 +69,7 @@ func FuzzReceive(f *testing.F) {
 		f.Add(s.Bytes[:min(len(s.Bytes), 64)], []byte{0, 1, 1}, byte(limited|dialing))
 	}
 	for _, folder := range []string{"tinyproto", "tpft"} {
-		for _, s := range wiretest.Recorded(f, folder, 1000) {
+		for _, s := range recorded.Streams(f, folder, 1000) {
 			f.Add(s.Bytes, []byte(nil), byte(0))
 			f.Add(s.Bytes, []byte{1, 1}, byte(dialing))
 		}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/parley-net/parley/internal/recorded"
 	"github.com/parley-net/parley/tinyproto"
 	"github.com/parley-net/parley/wire"
 	"github.com/parley-net/parley/wire/wiretest"
@@ -40,7 +41,7 @@ var eager = map[string]wire.Role{
 
 // failing conversations end in an error, as they should. The other side is a
 // hand-driven socket that breaks a rule.
-var failing = map[string]wiretest.Play{
+var failing = map[string]recorded.Play{
 	"bad_hello_to_client":                 {Role: wire.Dialing, Check: refusals(0xFE, 0xFD, 0x00)},
 	"bad_hello_to_server":                 {Role: wire.Accepting, Check: refusals(0x00, 0xFE, 'G')},
 	"v2_connection_limit_original_client": {Role: wire.Dialing, Check: refusals(-1, 0x00)},
@@ -72,7 +73,7 @@ var defects = map[string]struct {
 }
 
 // special conversations have a test of their own.
-var special = map[string]wiretest.Case{
+var special = map[string]recorded.Case{
 	"collision":                           {Defect: "does not survive a collision", Test: collision},
 	"collision_raw":                       {Defect: "does not survive a collision", Test: collisionRaw},
 	"collision_outside_thread":            {Defect: "is out of step after a collision", Test: collisionRaw},
@@ -87,18 +88,18 @@ var special = map[string]wiretest.Case{
 
 // Verifies: TINYPROTO-02, TINYPROTO-13, TINYPROTO-15, TINYPROTO-17, TINYPROTO-18, TINYPROTO-24
 func TestTranscripts(t *testing.T) {
-	cases := map[string]wiretest.Case{}
-	for _, tr := range wiretest.Transcripts(t, "tinyproto") {
+	cases := map[string]recorded.Case{}
+	for _, tr := range recorded.Load(t, "tinyproto") {
 		if c, ok := classify(tr); ok {
 			cases[tr.Name] = c
 		}
 	}
-	wiretest.Classify(t, "tinyproto", cases)
+	recorded.Classify(t, "tinyproto", cases)
 }
 
-func classify(tr wiretest.Transcript) (wiretest.Case, bool) {
+func classify(tr recorded.Transcript) (recorded.Case, bool) {
 	if _, ok := find(sound, tr); ok {
-		var c wiretest.Case
+		var c recorded.Case
 		for _, role := range roles {
 			c.Plays = append(c.Plays, play(auto, role, tr))
 			if len(said(tr, role)) > 0 { // only then Eager matters
@@ -109,16 +110,16 @@ func classify(tr wiretest.Transcript) (wiretest.Case, bool) {
 	}
 	if sender, ok := find(eager, tr); ok {
 		receiver := sender.Peer()
-		return wiretest.Case{Plays: []wiretest.Play{
+		return recorded.Case{Plays: []recorded.Play{
 			play(auto, sender, tr), play(auto, receiver, tr), play(never, receiver, tr),
 		}}, true
 	}
 	if p, ok := find(failing, tr); ok {
 		p.Protocol = never
-		return wiretest.Case{Plays: []wiretest.Play{p}}, true
+		return recorded.Case{Plays: []recorded.Play{p}}, true
 	}
 	if d, ok := find(defects, tr); ok {
-		return wiretest.Case{Defect: d.defect, Test: func(t *testing.T, tr wiretest.Transcript) {
+		return recorded.Case{Defect: d.defect, Test: func(t *testing.T, tr recorded.Transcript) {
 			for _, p := range []tinyproto.Protocol{auto, never} {
 				for _, feed := range []func(*wiretest.Driver, []byte){(*wiretest.Driver).Feed, (*wiretest.Driver).FeedBytewise} {
 					conn := wiretest.NewDriver(t, p, d.role, wire.Limits{})
@@ -139,7 +140,7 @@ func classify(tr wiretest.Transcript) (wiretest.Case, bool) {
 }
 
 // find looks for a transcript under its name and its name without version.
-func find[T any](table map[string]T, tr wiretest.Transcript) (T, bool) {
+func find[T any](table map[string]T, tr recorded.Transcript) (T, bool) {
 	if v, ok := table[tr.Name]; ok {
 		return v, true
 	}
@@ -152,7 +153,7 @@ var sides = map[wire.Role]string{wire.Dialing: "client", wire.Accepting: "server
 // said returns the messages that role sends in tr: what the other side's API
 // has received, or where plugins change it or there is no API, what they make
 // of it.
-func said(tr wiretest.Transcript, role wire.Role) []wire.Message {
+func said(tr recorded.Transcript, role wire.Role) []wire.Message {
 	switch tr.Name[len("v2_"):] + "/" + role.String() {
 	case "plugins/dialing":
 		return []wire.Message{wire.Text("<2:<1:msg:1>:2>")}
@@ -170,20 +171,20 @@ func said(tr wiretest.Transcript, role wire.Role) []wire.Message {
 
 // play takes role's side of a sound conversation. All messages are sent on the
 // first connection; the others say no more than hello.
-func play(p tinyproto.Protocol, role wire.Role, tr wiretest.Transcript) wiretest.Play {
+func play(p tinyproto.Protocol, role wire.Role, tr recorded.Transcript) recorded.Play {
 	send, receive := said(tr, role), said(tr, role.Peer())
-	var do []wiretest.Action
+	var do []recorded.Action
 	if strings.HasSuffix(tr.Name, "transmit_int") {
 		do = append(do, sendInt)
 	}
 	for _, m := range send {
-		do = append(do, wiretest.Send(m))
+		do = append(do, recorded.Send(m))
 	}
-	return wiretest.Play{
+	return recorded.Play{
 		Protocol: p,
 		Role:     role,
-		Do:       map[int][]wiretest.Action{0: do},
-		Check: func(t *testing.T, _ wiretest.Transcript, conns []*wiretest.Driver) {
+		Do:       map[int][]recorded.Action{0: do},
+		Check: func(t *testing.T, _ recorded.Transcript, conns []*wiretest.Driver) {
 			got := conns[0].Messages()
 			if len(got) != len(receive) {
 				t.Fatalf("%d messages received, want %d", len(got), len(receive))
@@ -213,10 +214,10 @@ func sendInt(d *wiretest.Driver) error {
 }
 
 // sendOnEach sends a message of size bytes on each connection.
-func sendOnEach(conns, size int) map[int][]wiretest.Action {
-	do := map[int][]wiretest.Action{}
+func sendOnEach(conns, size int) map[int][]recorded.Action {
+	do := map[int][]recorded.Action{}
 	for i := range conns {
-		do[i] = []wiretest.Action{wiretest.Send(wire.Bytes(make([]byte, size)))}
+		do[i] = []recorded.Action{recorded.Send(wire.Bytes(make([]byte, size)))}
 	}
 	return do
 }
@@ -224,8 +225,8 @@ func sendOnEach(conns, size int) map[int][]wiretest.Action {
 // refusals checks that the connections were refused with these codes; -1
 // stands for no error. A lone 00 in place of an OK is told by the end of the
 // stream.
-func refusals(codes ...int) func(*testing.T, wiretest.Transcript, []*wiretest.Driver) {
-	return func(t *testing.T, _ wiretest.Transcript, conns []*wiretest.Driver) {
+func refusals(codes ...int) func(*testing.T, recorded.Transcript, []*wiretest.Driver) {
+	return func(t *testing.T, _ recorded.Transcript, conns []*wiretest.Driver) {
 		for i, code := range codes {
 			err := conns[i].EOF()
 			var refused *wire.RefusedError
@@ -241,8 +242,8 @@ func refusals(codes ...int) func(*testing.T, wiretest.Transcript, []*wiretest.Dr
 
 // leftWaiting checks that an answer is awaited and how the end of the stream
 // in its place is reported.
-func leftWaiting(text string) func(*testing.T, wiretest.Transcript, []*wiretest.Driver) {
-	return func(t *testing.T, _ wiretest.Transcript, conns []*wiretest.Driver) {
+func leftWaiting(text string) func(*testing.T, recorded.Transcript, []*wiretest.Driver) {
+	return func(t *testing.T, _ recorded.Transcript, conns []*wiretest.Driver) {
 		if n := conns[0].Machine.Awaiting(); n != 1 {
 			t.Errorf("%d answers awaited, want 1", n)
 		}
@@ -258,7 +259,7 @@ func leftWaiting(text string) func(*testing.T, wiretest.Transcript, []*wiretest.
 // Verifies: TINYPROTO-08, TINYPROTO-24
 func TestTranscriptsInRecordedOrder(t *testing.T) {
 	played := 0
-	for _, tr := range wiretest.Transcripts(t, "tinyproto") {
+	for _, tr := range recorded.Load(t, "tinyproto") {
 		if _, ok := find(sound, tr); !ok {
 			continue
 		}
@@ -272,7 +273,7 @@ func TestTranscriptsInRecordedOrder(t *testing.T) {
 	}
 }
 
-func inRecordedOrder(t *testing.T, tr wiretest.Transcript, role wire.Role) {
+func inRecordedOrder(t *testing.T, tr recorded.Transcript, role wire.Role) {
 	queue := said(tr, role)
 	conns, want := map[int]*wiretest.Driver{}, map[int][]byte{}
 	for i, s := range tr.Steps {
@@ -306,7 +307,7 @@ func inRecordedOrder(t *testing.T, tr wiretest.Transcript, role wire.Role) {
 var options = [][2]tinyproto.Protocol{{auto, auto}, {auto, never}, {never, auto}, {never, never}}
 
 // collision: the originals' messages, sent at once by two of us.
-func collision(t *testing.T, tr wiretest.Transcript) {
+func collision(t *testing.T, tr recorded.Transcript) {
 	for seed, p := range options {
 		pair := wiretest.NewPair(t, p[0], p[1], wire.Limits{}, uint64(seed))
 		ends := []*wiretest.Driver{pair.Dialing, pair.Accepting}
@@ -334,7 +335,7 @@ func collision(t *testing.T, tr wiretest.Transcript) {
 // collisionRaw: a header crosses ours. Whatever the hand-driven client sent
 // behind it, "\x04aa" is the beginning of its message, and the answer to ours
 // comes behind that.
-func collisionRaw(t *testing.T, tr wiretest.Transcript) {
+func collisionRaw(t *testing.T, tr recorded.Transcript) {
 	stream := tr.Stream(0, wire.Dialing)[:len("\xFF\x00\x00\x00\x03")]
 	for _, p := range []tinyproto.Protocol{auto, never} {
 		for _, feed := range []func(*wiretest.Driver, []byte){(*wiretest.Driver).Feed, (*wiretest.Driver).FeedBytewise} {
@@ -355,7 +356,7 @@ func collisionRaw(t *testing.T, tr wiretest.Transcript) {
 }
 
 // pipelined: three messages at once to an echo server.
-func pipelined(t *testing.T, _ wiretest.Transcript) {
+func pipelined(t *testing.T, _ recorded.Transcript) {
 	for seed, p := range options {
 		pair := wiretest.NewPair(t, p[0], p[1], wire.Limits{}, uint64(seed))
 		pair.Accepting.Reply = func(d *wiretest.Driver, m wire.Message) {
@@ -381,7 +382,7 @@ func pipelined(t *testing.T, _ wiretest.Transcript) {
 
 // transmitString: a text is sent as its bytes; one that is announced and does
 // not come is an error.
-func transmitString(t *testing.T, tr wiretest.Transcript) {
+func transmitString(t *testing.T, tr recorded.Transcript) {
 	d := wiretest.NewDriver(t, never, wire.Dialing, wire.Limits{})
 	if err := d.Send(wire.Text("hello")); err != nil {
 		t.Fatal(err)
@@ -399,7 +400,7 @@ func transmitString(t *testing.T, tr wiretest.Transcript) {
 
 // connectionLimit: the first connection works; the others get one refusal,
 // however many zeros they see.
-func connectionLimit(t *testing.T, tr wiretest.Transcript) {
+func connectionLimit(t *testing.T, tr recorded.Transcript) {
 	for conn := 1; conn <= 2; conn++ {
 		d := wiretest.NewDriver(t, auto, wire.Dialing, wire.Limits{})
 		d.Feed(tr.Stream(conn, wire.Accepting))
@@ -422,7 +423,7 @@ func connectionLimit(t *testing.T, tr wiretest.Transcript) {
 }
 
 // limitWithoutAWord: the connection ends before the hello.
-func limitWithoutAWord(t *testing.T, tr wiretest.Transcript) {
+func limitWithoutAWord(t *testing.T, tr recorded.Transcript) {
 	d := wiretest.NewDriver(t, auto, wire.Dialing, wire.Limits{})
 	d.Feed(tr.Stream(1, wire.Accepting))
 	if err := d.EOF(); !errors.Is(err, io.ErrUnexpectedEOF) || !strings.Contains(err.Error(), "tinyproto 3.0 does at its connection limit") {

@@ -12,6 +12,7 @@ import (
 	"unicode/utf16"
 	"unicode/utf8"
 
+	"github.com/parley-net/parley/internal/recorded"
 	"github.com/parley-net/parley/tinyproto"
 	"github.com/parley-net/parley/wire"
 	"github.com/parley-net/parley/wire/wiretest"
@@ -264,7 +265,7 @@ func FuzzLetter(f *testing.F) {
 	f.Add([]byte(`{"type":"upload-request","letter":{"file_size":300,"destination_path":"d\u00e4tei \ud83d\ude00 \udcff","resume":true}}`))
 	f.Add([]byte(`{"type":"confirmed","letter":{"offset":0,"sha256":"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}}`))
 	f.Add([]byte(" { \"letter\" : { \"reason\" : \"x\" , \"x\": 1 } ,\n \"type\" : \"rejected\", \"y\": [] } "))
-	for _, s := range wiretest.Recorded(f, "tpft", 1000) {
+	for _, s := range recorded.Streams(f, "tpft", 1000) {
 		d := wiretest.NewDriver(f, tinyproto.Protocol{}, s.Role, wire.Limits{})
 		d.Feed(s.Bytes)
 		for _, m := range d.Messages() {

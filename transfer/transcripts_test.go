@@ -16,9 +16,9 @@ import (
 	"time"
 
 	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/internal/recorded"
 	"github.com/parley-net/parley/tinyproto"
 	"github.com/parley-net/parley/wire"
-	"github.com/parley-net/parley/wire/wiretest"
 )
 
 // A role is one side of a transcript, taken by our server or our client.
@@ -179,7 +179,7 @@ var transcripts = map[string]map[wire.Role]role{
 
 // Verifies: TPFT-01, TPFT-02, TPFT-03, TPFT-04, TPFT-05, TPFT-06, TPFT-07, TPFT-08, TPFT-11, TPFT-12, TPFT-13, TPFT-14, TPFT-18, TPFT-19
 func TestTranscripts(t *testing.T) {
-	all := wiretest.Transcripts(t, "tpft")
+	all := recorded.Load(t, "tpft")
 	if len(all) != len(transcripts) {
 		t.Errorf("%d transcripts, %d are classified", len(all), len(transcripts))
 	}
@@ -209,7 +209,7 @@ func TestTranscripts(t *testing.T) {
 // player plays the other side of a transcript.
 type player struct {
 	role
-	tr       wiretest.Transcript
+	tr       recorded.Transcript
 	side     wire.Role // ours
 	bytewise bool
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/parley-net/parley/plugin/checksum"
 	"github.com/parley-net/parley/wire"
+	"github.com/parley-net/parley/wire/wiretest"
 )
 
 func newPair(maxMessage int64) (a, b wire.Transform) {
@@ -94,6 +95,11 @@ func FuzzReceive(f *testing.F) {
 			t.Errorf("% x is accepted, but % x is sent", p, again)
 		}
 	})
+}
+
+// Verifies: WIRE-08
+func TestConformance(t *testing.T) {
+	wiretest.PluginConformance(t, func() wire.Plugin { return checksum.Plugin{} })
 }
 
 func TestAllocations(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/parley-net/parley/plugin/seal"
 	"github.com/parley-net/parley/wire"
+	"github.com/parley-net/parley/wire/wiretest"
 )
 
 // The key and the time of the recorded messages below.
@@ -75,6 +76,11 @@ func refuses(t testing.TB, to wire.Transform, p []byte, want error) {
 	if got, err := to.Receive([]byte("before"), p); !errors.Is(err, want) || string(got) != "before" {
 		t.Errorf("Receive = %.60q, %v, want the error %q", got, err, want)
 	}
+}
+
+// Verifies: WIRE-08
+func TestConformance(t *testing.T) {
+	wiretest.PluginConformance(t, func() wire.Plugin { return newPlugin(t, 0) })
 }
 
 // The bytes were made with Python's hmac module and the AESGCM of its

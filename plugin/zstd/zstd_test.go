@@ -14,6 +14,7 @@ import (
 
 	"github.com/parley-net/parley/plugin/zstd"
 	"github.com/parley-net/parley/wire"
+	"github.com/parley-net/parley/wire/wiretest"
 )
 
 func connect(maxMessage int64) (a, b wire.Transform) {
@@ -58,6 +59,11 @@ func streamed(t testing.TB, p []byte) []byte {
 		t.Fatal(err)
 	}
 	return b.Bytes()
+}
+
+// Verifies: WIRE-08
+func TestConformance(t *testing.T) {
+	wiretest.PluginConformance(t, func() wire.Plugin { return new(zstd.Plugin) }, frame(t, noise(100)))
 }
 
 // Verifies: PLUGIN-04

@@ -51,18 +51,19 @@ func (s Stream) driver(tb testing.TB, p wire.Protocol) *Driver {
 //   - Repeat, where there is one, appends what Send does;
 //   - sending and receiving do not allocate in steady state.
 //
-// The streams should be valid, cover both roles and every form of the wire.
+// The streams should be valid, cover both roles and every form of the wire. sample
+// returns messages of about n bytes that arrive as they were sent, or none where the
+// wire has none of that size; n is up to 100,000. [Messages] makes one of a few
+// messages. nil is for wires that carry any text: it makes messages of lower case
+// letters, and numbers, of the types in Traits.Types.
+//
 // The values of received objects must be comparable with reflect.DeepEqual (no
 // NaN inside). It must not run in parallel with other tests, because it counts
 // allocations.
-func Conformance(t *testing.T, p wire.Protocol, streams []Stream) {
-	ConformanceWith(t, p, streams, func(n int) []wire.Message { return samples(p, n) })
-}
-
-// ConformanceWith is Conformance for a wire that carries not every byte string
-// as it is: sample returns messages of about n bytes that do arrive as they were
-// sent, or none.
-func ConformanceWith(t *testing.T, p wire.Protocol, streams []Stream, sample func(n int) []wire.Message) {
+func Conformance(t *testing.T, p wire.Protocol, streams []Stream, sample func(n int) []wire.Message) {
+	if sample == nil {
+		sample = func(n int) []wire.Message { return samples(p, n) }
+	}
 	for _, s := range streams {
 		t.Run(s.Role.String()+"/"+s.Name, func(t *testing.T) {
 			whole := s.driver(t, p)
@@ -88,6 +89,12 @@ func ConformanceWith(t *testing.T, p wire.Protocol, streams []Stream, sample fun
 			SteadyState(t, p, wire.Limits{}, sample(n)...)
 		}
 	})
+}
+
+// Messages makes a sample function for Conformance of messages that say all about a
+// wire: it returns them for any size.
+func Messages(all ...wire.Message) func(n int) []wire.Message {
+	return func(int) []wire.Message { return all }
 }
 
 // CheckInput feeds any input to a machine, whole and cut in several ways, and

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/parley-net/parley/internal/recorded"
 	"github.com/parley-net/parley/oneline"
 	"github.com/parley-net/parley/serpy"
 	"github.com/parley-net/parley/serpy2"
@@ -85,7 +86,7 @@ func (l *log) String() string {
 }
 
 // overhear plays the transcript's connection past a decoder.
-func overhear(tr wiretest.Transcript, p wire.Protocol, conn int, feed func(*log, wire.Role, []byte)) *log {
+func overhear(tr recorded.Transcript, p wire.Protocol, conn int, feed func(*log, wire.Role, []byte)) *log {
 	l := newLog(p)
 	for _, s := range tr.Steps {
 		switch {
@@ -101,7 +102,7 @@ func overhear(tr wiretest.Transcript, p wire.Protocol, conn int, feed func(*log,
 
 // overheard is overhear for all connections, whole and byte by byte, which
 // must not differ.
-func overheard(t *testing.T, tr wiretest.Transcript, p wire.Protocol) []*log {
+func overheard(t *testing.T, tr recorded.Transcript, p wire.Protocol) []*log {
 	t.Helper()
 	conns := 0
 	for _, s := range tr.Steps {
@@ -126,7 +127,7 @@ var sides = map[wire.Role]string{wire.Dialing: "client", wire.Accepting: "server
 
 // said compares what a side was overheard to say with what the original at the
 // other side has received: want are the values of its API.
-func said(t *testing.T, got []wire.Message, want []wiretest.Value) {
+func said(t *testing.T, got []wire.Message, want []recorded.Value) {
 	t.Helper()
 	for i := range max(len(got), len(want)) {
 		switch {
@@ -190,7 +191,7 @@ func find[T any](table map[string]T, name string) (T, bool) {
 func TestTinyprotoTranscripts(t *testing.T) {
 	sound, compared := 0, 0
 	for _, folder := range []string{"tinyproto", "tpft"} {
-		for _, tr := range wiretest.Transcripts(t, folder) {
+		for _, tr := range recorded.Load(t, folder) {
 			if len(tr.Steps) == 0 {
 				continue
 			}
@@ -230,7 +231,7 @@ func TestTinyprotoTranscripts(t *testing.T) {
 
 // accounts checks that each byte of a conversation belongs to a hello, a
 // message or an OK.
-func accounts(t *testing.T, tr wiretest.Transcript, conn int, l *log) {
+func accounts(t *testing.T, tr recorded.Transcript, conn int, l *log) {
 	t.Helper()
 	for _, role := range []wire.Role{wire.Dialing, wire.Accepting} {
 		stream := tr.Stream(conn, role)
@@ -291,7 +292,7 @@ var unsolicited = map[string]bool{
 
 func TestSerpyTranscripts(t *testing.T) {
 	acknowledgements := int64(0)
-	for _, tr := range wiretest.Transcripts(t, "serpy") {
+	for _, tr := range recorded.Load(t, "serpy") {
 		if len(tr.Steps) == 0 {
 			continue
 		}
@@ -321,7 +322,7 @@ func TestSerpyTranscripts(t *testing.T) {
 }
 
 func TestSerpy2Transcripts(t *testing.T) {
-	for _, tr := range wiretest.Transcripts(t, "serpy2") {
+	for _, tr := range recorded.Load(t, "serpy2") {
 		if len(tr.Steps) == 0 {
 			continue
 		}
@@ -347,7 +348,7 @@ func TestSerpy2Transcripts(t *testing.T) {
 
 // On oneline every line is an item: what was said is what stands on the wire.
 func TestOnelineTranscripts(t *testing.T) {
-	for _, tr := range wiretest.Transcripts(t, "oneline") {
+	for _, tr := range recorded.Load(t, "oneline") {
 		if len(tr.Steps) == 0 {
 			continue
 		}

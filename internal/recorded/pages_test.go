@@ -1,4 +1,4 @@
-package wiretest
+package recorded
 
 import (
 	"os"
@@ -23,7 +23,7 @@ func TestPagesNameEveryTranscript(t *testing.T) {
 			}
 			named[name] = true
 		}
-		for _, tr := range Transcripts(t, folder) {
+		for _, tr := range Load(t, folder) {
 			if !named[tr.Name] {
 				t.Errorf("docs/protocol/%s.md does not name %s: %s", folder, tr.Name, tr.Description)
 			}

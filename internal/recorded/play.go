@@ -1,18 +1,23 @@
-package wiretest
+// Package recorded has what was recorded of the original programs, and plays it
+// through our machines in either role: each protocol's tests say by [Classify] what
+// every recording is to them.
+package recorded
 
 import (
 	"bytes"
+	"fmt"
 	"testing"
 
 	"github.com/parley-net/parley/wire"
+	"github.com/parley-net/parley/wire/wiretest"
 )
 
 // An Action is something our side does of its own accord.
-type Action func(d *Driver) error
+type Action func(d *wiretest.Driver) error
 
 // Send is the action of sending m.
 func Send(m wire.Message) Action {
-	return func(d *Driver) error { return d.Send(m) }
+	return func(d *wiretest.Driver) error { return d.Send(m) }
 }
 
 // SendText is the actions of sending each text.
@@ -26,7 +31,7 @@ func SendText(texts ...string) []Action {
 
 // Close is the action of saying the farewell.
 func Close() Action {
-	return func(d *Driver) error { d.Close(); return nil }
+	return func(d *wiretest.Driver) error { d.Close(); return nil }
 }
 
 // A Play is one side of a transcript, to be taken by our machine.
@@ -51,21 +56,21 @@ type Play struct {
 	// Do lists our actions for each connection, by its number.
 	Do map[int][]Action
 	// Reply is called with each message received and may Send; see Driver.
-	Reply func(d *Driver, m wire.Message)
+	Reply func(d *wiretest.Driver, m wire.Message)
 	// Refuse declines offers; see Driver.
 	Refuse func(m wire.Message, size int64) error
 	// Check looks at the outcome: one driver for each connection, in order.
 	// Without it the player asserts that no connection ended with an error.
-	Check func(t *testing.T, tr Transcript, conns []*Driver)
+	Check func(t *testing.T, tr Transcript, conns []*wiretest.Driver)
 }
 
 // Run plays tr.
 func (p Play) Run(t *testing.T, tr Transcript) {
-	t.Run(p.Role.String()+"/whole", func(t *testing.T) { p.run(t, tr, (*Driver).Feed) })
-	t.Run(p.Role.String()+"/bytewise", func(t *testing.T) { p.run(t, tr, (*Driver).FeedBytewise) })
+	t.Run(p.Role.String()+"/whole", func(t *testing.T) { p.run(t, tr, (*wiretest.Driver).Feed) })
+	t.Run(p.Role.String()+"/bytewise", func(t *testing.T) { p.run(t, tr, (*wiretest.Driver).FeedBytewise) })
 }
 
-func (p Play) run(t *testing.T, tr Transcript, feed func(*Driver, []byte)) {
+func (p Play) run(t *testing.T, tr Transcript, feed func(*wiretest.Driver, []byte)) {
 	conns := p.play(t, tr, feed)
 	if p.Check != nil {
 		p.Check(t, tr, conns)
@@ -79,7 +84,7 @@ func (p Play) run(t *testing.T, tr Transcript, feed func(*Driver, []byte)) {
 }
 
 // play walks the steps and compares our bytes.
-func (p Play) play(tb testing.TB, tr Transcript, feed func(*Driver, []byte)) []*Driver {
+func (p Play) play(tb testing.TB, tr Transcript, feed func(*wiretest.Driver, []byte)) []*wiretest.Driver {
 	if len(tr.Steps) == 0 {
 		tb.Fatal("there are no bytes to play")
 	}
@@ -106,7 +111,7 @@ func (p Play) play(tb testing.TB, tr Transcript, feed func(*Driver, []byte)) []*
 			feed(c.d, s.Bytes)
 		}
 	}
-	var drivers []*Driver
+	var drivers []*wiretest.Driver
 	for i, c := range conns {
 		c.act(tb, true)
 		if !bytes.Equal(c.d.Out, c.want) {
@@ -129,13 +134,13 @@ func tail(p, q []byte) []byte {
 
 // connection is one connection of a play.
 type connection struct {
-	d    *Driver
+	d    *wiretest.Driver
 	do   []Action
 	want []byte // what is recorded of our side so far
 }
 
 func (p Play) start(tb testing.TB, conn int) *connection {
-	d := NewDriver(tb, p.Protocol, p.Role, p.Limits)
+	d := wiretest.NewDriver(tb, p.Protocol, p.Role, p.Limits)
 	d.Conn, d.Reply, d.Refuse = conn, p.Reply, p.Refuse
 	return &connection{d: d, do: p.Do[conn]}
 }
@@ -170,7 +175,7 @@ type Case struct {
 // for a transcript without a case, a case without a transcript, and a case
 // that tests nothing.
 func Classify(t *testing.T, folder string, cases map[string]Case) {
-	all := Transcripts(t, folder)
+	all := Load(t, folder)
 	for _, complaint := range classified(all, cases) {
 		t.Error(complaint)
 	}
@@ -214,4 +219,13 @@ func classified(all []Transcript, cases map[string]Case) []string {
 		}
 	}
 	return complaints
+}
+
+// clip prints bytes for a test's message.
+func clip(p []byte) string {
+	const limit = 80
+	if len(p) <= limit {
+		return fmt.Sprintf("% x (%q)", p, p)
+	}
+	return fmt.Sprintf("% x… (%d bytes)", p[:limit], len(p))
 }

@@ -1,4 +1,4 @@
-package wiretest
+package recorded
 
 import (
 	"encoding/binary"

@@ -1,45 +1,47 @@
-package wiretest
+package recorded
 
 import (
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/parley-net/parley/internal/toy"
 	"github.com/parley-net/parley/wire"
+	"github.com/parley-net/parley/wire/wiretest"
 )
 
 // toyTranscript has a held body, a message behind a race, two connections, a
 // close and a reset.
 func toyTranscript() Transcript {
-	a, b := toyMessage(3), toyMessage(210)
+	a, b := toy.Message(3), toy.Message(210)
 	return Transcript{Name: "toy", Steps: []Step{
 		{From: wire.Dialing, Bytes: a},
-		{From: wire.Accepting, Bytes: []byte{toyOK, 3}, Race: true},
+		{From: wire.Accepting, Bytes: []byte{toy.OK, 3}, Race: true},
 		{From: wire.Accepting, Bytes: a[1:]},
-		{From: wire.Dialing, Bytes: []byte{toyOK}},
+		{From: wire.Dialing, Bytes: []byte{toy.OK}},
 		{From: wire.Dialing, Bytes: b[:1]},
-		{From: wire.Accepting, Bytes: []byte{toyGrant}},
+		{From: wire.Accepting, Bytes: []byte{toy.Grant}},
 		{From: wire.Dialing, Bytes: b[1:]},
-		{From: wire.Accepting, Bytes: []byte{toyOK}},
+		{From: wire.Accepting, Bytes: []byte{toy.OK}},
 		{From: wire.Dialing, Event: "fin"},
 		{Conn: 1, From: wire.Dialing, Bytes: a},
-		{Conn: 1, From: wire.Accepting, Bytes: append([]byte{toyOK}, a...)},
-		{Conn: 1, From: wire.Dialing, Bytes: []byte{toyOK}},
+		{Conn: 1, From: wire.Accepting, Bytes: append([]byte{toy.OK}, a...)},
+		{Conn: 1, From: wire.Dialing, Bytes: []byte{toy.OK}},
 		{Conn: 1, From: wire.Dialing, Event: "rst"},
 	}}
 }
 
 func toyPlays() (dialing, accepting Play) {
-	one, two := Send(wire.Bytes(toyBytes(3))), Send(wire.Bytes(toyBytes(210)))
-	dialing = Play{Protocol: toy{}, Role: wire.Dialing, Do: map[int][]Action{0: {one, two, Close()}, 1: {one}}}
-	accepting = Play{Protocol: toy{}, Role: wire.Accepting, Do: map[int][]Action{0: {one}, 1: {one}}}
+	one, two := Send(wire.Bytes(toy.Bytes(3))), Send(wire.Bytes(toy.Bytes(210)))
+	dialing = Play{Protocol: toy.Protocol{}, Role: wire.Dialing, Do: map[int][]Action{0: {one, two, Close()}, 1: {one}}}
+	accepting = Play{Protocol: toy.Protocol{}, Role: wire.Accepting, Do: map[int][]Action{0: {one}, 1: {one}}}
 	return dialing, accepting
 }
 
 func TestPlay(t *testing.T) {
 	dialing, accepting := toyPlays()
 	accepting.Run(t, toyTranscript())
-	dialing.Check = func(t *testing.T, tr Transcript, conns []*Driver) {
+	dialing.Check = func(t *testing.T, tr Transcript, conns []*wiretest.Driver) {
 		if tr.Name != "toy" || len(conns) != 2 || conns[0].Count(wire.EventConfirmed) != 2 || conns[1].Conn != 1 {
 			t.Errorf("connections %v", conns)
 		}
@@ -59,7 +61,7 @@ func TestPlayFindsWhatDiffers(t *testing.T) {
 		p, _ := toyPlays()
 		tr := toyTranscript()
 		change(&p, &tr)
-		if fails(func(tb testing.TB) { p.play(tb, tr, (*Driver).Feed) }) == "" {
+		if toy.Fails(func(tb testing.TB) { p.play(tb, tr, (*wiretest.Driver).Feed) }) == "" {
 			t.Errorf("%s was not found", what)
 		}
 	}
@@ -67,7 +69,7 @@ func TestPlayFindsWhatDiffers(t *testing.T) {
 
 func TestClassifiedFindsGaps(t *testing.T) {
 	all := []Transcript{toyTranscript(), {Name: "api"}}
-	plays := []Play{{Protocol: toy{}}}
+	plays := []Play{{Protocol: toy.Protocol{}}}
 	test := func(*testing.T, Transcript) {}
 	for _, c := range []struct {
 		cases map[string]Case

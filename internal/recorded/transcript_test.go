@@ -1,4 +1,4 @@
-package wiretest
+package recorded
 
 import (
 	"encoding/hex"
@@ -9,7 +9,7 @@ import (
 
 func TestTranscriptsLoad(t *testing.T) {
 	for folder, want := range map[string]int{"oneline": 50, "tinyproto": 102, "serpy": 74, "serpy2": 46, "tpft": 40} {
-		all := Transcripts(t, folder)
+		all := Load(t, folder)
 		if len(all) != want {
 			t.Errorf("%s: %d transcripts, want %d", folder, len(all), want)
 		}
@@ -37,7 +37,7 @@ func TestTranscriptsLoad(t *testing.T) {
 }
 
 func TestTranscriptValues(t *testing.T) {
-	tr := FindTranscript(t, "oneline", "long_line_1m")
+	tr := Find(t, "oneline", "long_line_1m")
 	if got := tr.Values("server", "callback", "cmd"); len(got) != 1 || len(got[0].Text) != 1<<20 {
 		t.Errorf("callback values: %d", len(got))
 	}
@@ -47,7 +47,7 @@ func TestTranscriptValues(t *testing.T) {
 	if got := tr.Values("client", "recv(", "result"); len(got) != 1 || got[0].Message().Text() != "1048576" {
 		t.Errorf("recv results: %v", got)
 	}
-	tr = FindTranscript(t, "serpy2", "float")
+	tr = Find(t, "serpy2", "float")
 	found := false
 	for _, e := range tr.API {
 		for _, v := range e.Values {

@@ -1,9 +1,10 @@
-package wiretest_test
+package recorded_test
 
 import (
 	"fmt"
 	"testing"
 
+	"github.com/parley-net/parley/internal/recorded"
 	"github.com/parley-net/parley/line"
 	"github.com/parley-net/parley/oneline"
 	"github.com/parley-net/parley/serpy"
@@ -27,7 +28,7 @@ func TestEverySplitOfEveryTranscript(t *testing.T) {
 		t.Run(folder, func(t *testing.T) {
 			t.Parallel()
 			streams := 0
-			for _, tr := range wiretest.Transcripts(t, folder) {
+			for _, tr := range recorded.Load(t, folder) {
 				for _, s := range said(tr) {
 					if len(s.Bytes) > tooLong {
 						continue
@@ -47,7 +48,7 @@ func TestEverySplitOfEveryTranscript(t *testing.T) {
 
 // said returns what was said on each connection of a transcript, to be heard
 // by the other side.
-func said(tr wiretest.Transcript) []wiretest.Stream {
+func said(tr recorded.Transcript) []wiretest.Stream {
 	conns := 0
 	for _, step := range tr.Steps {
 		conns = max(conns, step.Conn+1)

@@ -1,4 +1,4 @@
-package wiretest
+package recorded
 
 import (
 	"crypto/sha256"
@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/parley-net/parley/wire"
+	"github.com/parley-net/parley/wire/wiretest"
 )
 
 //go:embed testdata/vectors
@@ -104,10 +105,10 @@ func (tr Transcript) Values(side, name, key string) []Value {
 	return values
 }
 
-// Transcripts returns the transcripts of one folder (oneline, tinyproto,
+// Load returns the transcripts of one folder (oneline, tinyproto,
 // serpy, serpy2, tpft, line) in the order of their names, all bytes regenerated and
 // their checksums verified.
-func Transcripts(tb testing.TB, folder string) []Transcript {
+func Load(tb testing.TB, folder string) []Transcript {
 	tb.Helper()
 	files, err := vectors.ReadDir(path.Join("testdata/vectors", folder))
 	if err != nil {
@@ -115,19 +116,19 @@ func Transcripts(tb testing.TB, folder string) []Transcript {
 	}
 	all := make([]Transcript, len(files))
 	for i, f := range files {
-		all[i] = FindTranscript(tb, folder, strings.TrimSuffix(f.Name(), ".json"))
+		all[i] = Find(tb, folder, strings.TrimSuffix(f.Name(), ".json"))
 	}
 	return all
 }
 
-// Recorded returns what each side says on each connection of the transcripts of
+// Streams returns what each side says on each connection of the transcripts of
 // a folder, each stream once, for the machine that receives it. Streams longer
 // than longest bytes are left out.
-func Recorded(tb testing.TB, folder string, longest int) []Stream {
+func Streams(tb testing.TB, folder string, longest int) []wiretest.Stream {
 	tb.Helper()
-	var all []Stream
+	var all []wiretest.Stream
 	seen := make(map[string]bool)
-	for _, tr := range Transcripts(tb, folder) {
+	for _, tr := range Load(tb, folder) {
 		size := make(map[direction]int)
 		for _, step := range tr.Steps {
 			size[direction{step.Conn, step.From}] += len(step.Bytes)
@@ -139,7 +140,7 @@ func Recorded(tb testing.TB, folder string, longest int) []Stream {
 			b := tr.Stream(d.conn, d.from)
 			if key := d.from.String() + string(b); !seen[key] {
 				seen[key] = true
-				all = append(all, Stream{Name: tr.Name, Role: d.from.Peer(), Bytes: b})
+				all = append(all, wiretest.Stream{Name: tr.Name, Role: d.from.Peer(), Bytes: b})
 			}
 		}
 	}
@@ -152,8 +153,8 @@ type direction struct {
 	from wire.Role
 }
 
-// FindTranscript returns the transcript folder/name.
-func FindTranscript(tb testing.TB, folder, name string) Transcript {
+// Find returns the transcript folder/name.
+func Find(tb testing.TB, folder, name string) Transcript {
 	tb.Helper()
 	data, err := vectors.ReadFile(path.Join("testdata/vectors", folder, name+".json"))
 	if err != nil {
