@@ -17,8 +17,8 @@ import (
 
 	"github.com/parley-net/parley/cmd/parley/internal/endpoint"
 	"github.com/parley-net/parley/cmd/parley/internal/pcapng"
+	"github.com/parley-net/parley/internal/recorded"
 	"github.com/parley-net/parley/wire"
-	"github.com/parley-net/parley/wire/wiretest"
 )
 
 const dissector = "../../../../packaging/wireshark/parley.lua"
@@ -26,12 +26,12 @@ const dissector = "../../../../packaging/wireshark/parley.lua"
 // talk is one conversation: what was said, in its order.
 type talk struct {
 	name  string
-	steps []wiretest.Step
+	steps []recorded.Step
 }
 
 // talksOf returns the conversations of a wire's transcripts, one for each connection.
 func talksOf(t *testing.T, folder string) (all []talk) {
-	for _, tr := range wiretest.Transcripts(t, folder) {
+	for _, tr := range recorded.Load(t, folder) {
 		conns, size := make(map[int]*talk), 0
 		for _, s := range tr.Steps {
 			size += len(s.Bytes)
@@ -59,7 +59,7 @@ func (k talk) bytewise() talk {
 			small.steps = append(small.steps, s)
 		}
 		for i := range s.Bytes {
-			small.steps = append(small.steps, wiretest.Step{From: s.From, Bytes: s.Bytes[i : i+1]})
+			small.steps = append(small.steps, recorded.Step{From: s.From, Bytes: s.Bytes[i : i+1]})
 		}
 	}
 	return small
@@ -391,7 +391,7 @@ func made(t *testing.T, url string, payloads ...string) []talk {
 				out = append(out, p...)
 				m.BodySent()
 			}
-			k.steps = append(k.steps, wiretest.Step{From: role, Bytes: out})
+			k.steps = append(k.steps, recorded.Step{From: role, Bytes: out})
 		}
 	}
 	return []talk{k}
