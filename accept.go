@@ -23,6 +23,9 @@ func (s *Server) accept(l net.Listener) {
 	var pause time.Duration
 	var logged time.Time
 	next := s.acceptor(l)
+	s.mu.Lock()
+	ours := s.opened[l]
+	s.mu.Unlock()
 	for {
 		nc, err := next()
 		switch {
@@ -30,9 +33,9 @@ func (s *Server) accept(l net.Listener) {
 			pause = 0
 			s.wg.Add(1)
 			if s.TLSConfig != nil {
-				go s.serveConn(nc, nil)
+				go s.serveConn(nc, ours, nil)
 			} else {
-				s.serveConn(nc, nil)
+				s.serveConn(nc, ours, nil)
 			}
 		case s.isClosed():
 			return

@@ -27,6 +27,7 @@ func (s *Server) acceptOrRefuse(l net.Listener) (net.Conn, error) {
 		return nil, err
 	}
 	if s.slots != nil {
+		s.newcomer()
 		select {
 		case s.slots <- struct{}{}:
 		default:
@@ -34,6 +35,30 @@ func (s *Server) acceptOrRefuse(l net.Listener) (net.Conn, error) {
 		}
 	}
 	return nc, s.admit(nc)
+}
+
+// newcomer looks how many places a connection finds that wants one. A wire that
+// serves so many at a time by itself is never short of them.
+func (s *Server) newcomer() {
+	if s.cfg.traits.Clients == 0 && scarce(cap(s.slots), len(s.slots)) > 0 {
+		s.places.begin()
+	}
+}
+
+// missing returns how many places must become free.
+func (s *Server) missing() int64 {
+	if s.isClosed() {
+		return -1
+	}
+	return scarce(cap(s.slots), len(s.slots))
+}
+
+// occupants returns who has the places.
+func (s *Server) occupants() (all []candidate[*Conn]) {
+	for _, c := range s.all() {
+		all = append(all, candidate[*Conn]{c, 1})
+	}
+	return all
 }
 
 // patient is a listener whose clients can be left waiting; see poller.Pollable.
@@ -49,6 +74,7 @@ func (s *Server) acceptWhenFree(l patient) (net.Conn, error) {
 	if err := l.Wait(); err != nil {
 		return nil, err
 	}
+	s.newcomer()
 	select {
 	case s.slots <- struct{}{}:
 	case <-s.closing:

@@ -82,5 +82,5 @@ func (c *Conn) resting() bool {
 		a.ready.empty() && a.room.empty() && a.drained.empty() && a.sending.idle() &&
 		a.out.idle() && a.transform == nil &&
 		a.consumed == int64(c.stats.BytesIn) && a.out.gone == c.stats.BytesOut && a.sent == c.stats.Confirmed &&
-		!c.worthWatching() && c.watch.off() && c.stopLate()
+		!c.worthWatching() && c.watch.off() && c.late.stop()
 }

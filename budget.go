@@ -13,8 +13,8 @@ import (
 // Broadcast sends to many of them counts once. Servers and Dialers that are given
 // the same Budget share it. Its methods may be called concurrently.
 //
-// From three quarters on nothing is read ahead of messages that wait, and little
-// output is taken for each connection; beyond the limit the connection that holds
+// From three quarters on nothing is read ahead of messages that wait, little output is
+// taken for each connection, and patient limits count; beyond the limit the connection that holds
 // most is cut, with ErrFull.
 //
 // A Budget does not bound the memory of the process: the garbage collector lets the
@@ -25,6 +25,8 @@ type Budget struct {
 	limit int64
 	used  atomic.Int64
 	high  atomic.Int64 // the most that used has been since High
+
+	relief relief[*Conn] // of a shortage
 
 	mu sync.Mutex // guards by
 	by map[*Conn]share
@@ -38,7 +40,11 @@ type share struct {
 }
 
 // NewBudget returns a Budget of limit bytes.
-func NewBudget(limit int64) *Budget { return &Budget{limit: limit, by: make(map[*Conn]share)} }
+func NewBudget(limit int64) *Budget {
+	b := &Budget{limit: limit, by: make(map[*Conn]share)}
+	b.relief.relieves(shortageOf("memory", b.missing, b.holders))
+	return b
+}
 
 // Limit returns the limit in bytes.
 func (b *Budget) Limit() int64 { return b.limit }
@@ -54,6 +60,9 @@ func (b *Budget) add(n int64) int64 {
 	used := b.used.Add(n)
 	for high := b.high.Load(); used > high && !b.high.CompareAndSwap(high, used); {
 		high = b.high.Load()
+	}
+	if b.tight() {
+		b.relief.begin()
 	}
 	return used
 }
@@ -82,6 +91,21 @@ const (
 // tight: little is left. Who has something to serve need not read more ahead of it,
 // and who has something to send waits until it leaves.
 func (b *Budget) tight() bool { return b != nil && b.used.Load() > b.limit/4*3 }
+
+// missing returns how many bytes must become free.
+func (b *Budget) missing() int64 { return max(0, b.used.Load()-b.limit/4*3) }
+
+// holders returns who holds something.
+func (b *Budget) holders() (all []candidate[*Conn]) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for c, s := range b.by {
+		if !s.doomed {
+			all = append(all, candidate[*Conn]{c, s.own})
+		}
+	}
+	return all
+}
 
 // set says what c holds, and returns the connections to be cut so that the others
 // may stay.

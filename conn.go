@@ -27,6 +27,7 @@ type config struct {
 	plugins  []Plugin
 	limits   Limits
 	timeouts Timeouts
+	patience patience
 	queue    queue        // that of the server, for who dials
 	logger   *slog.Logger // nil: silent
 	trace    func(Trace)
@@ -35,9 +36,22 @@ type config struct {
 	shutdown func(*Conn) // honours a peer's request to end the server
 	opened   func(*Conn) // tells the server that OnOpen has agreed
 	closed   func(*Conn) // tells the server that the connection has ended
+	tells    func(net.Conn) vital
 
 	epoch      time.Time // what times of connections count from
 	activities sync.Pool // of connections at rest
+}
+
+// patient returns which clocks count only in a shortage, for a connection of whose peer
+// the kernel tells v and for which output waits or does not.
+func (cfg *config) patient(v vital, waiting bool) patience { return cfg.patience.with(v, waiting) }
+
+// writeLimit is Timeouts.Write where that counts always, else 0.
+func (cfg *config) writeLimit(v vital) time.Duration {
+	if cfg.patient(v, true).write {
+		return 0
+	}
+	return cfg.timeouts.Write
 }
 
 // setHandler takes h, nil if there is none.
@@ -97,6 +111,7 @@ type Conn struct {
 	gen        int32 // tells a goroutine that it has lost the reader's role
 	goroutines int32
 	reader     readerState
+	vital      vital       // what the kernel tells about the peer; it does not change
 	opened     bool        // the handshake is done
 	unheard    bool        // nothing has arrived since the last message was sent
 	exclusive  bool        // nobody has called lock since batch set it
@@ -126,8 +141,9 @@ func (c *Conn) more() *extra {
 }
 
 // newConn makes a connection of an established nc. The caller starts it. On an
-// error, which a protocol or a plugin has caused, nc stays the caller's.
-func newConn(cfg *config, nc net.Conn, id uint64) (c *Conn, err error) {
+// error, which a protocol or a plugin has caused, nc stays the caller's. ours: parley
+// has made it, and so the kernel tells whether the peer lives.
+func newConn(cfg *config, nc net.Conn, id uint64, ours bool) (c *Conn, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			cfg.faults.panics.Add(1)
@@ -140,6 +156,9 @@ func newConn(cfg *config, nc net.Conn, id uint64) (c *Conn, err error) {
 		id:   id,
 		m:    cfg.protocol.New(cfg.role, wire.Limits{MaxMessage: cfg.limits.MaxMessage}),
 		made: time.Since(cfg.epoch),
+	}
+	if ours {
+		c.vital = cfg.tells(nc)
 	}
 	c.wake()
 	c.out.owe() // it may owe a greeting
@@ -258,7 +277,7 @@ func (c *Conn) cut(err error) {
 	c.life.close(err)
 	hangUp(c.nc)
 	c.watch.off()
-	c.stopLate()
+	c.late.stop()
 	c.out.drop(err)
 	c.sending.drop(&c.out, &notSentError{err, true}, err)
 	c.holds()

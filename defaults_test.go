@@ -15,7 +15,7 @@ func TestDefaults(t *testing.T) {
 	limits := Limits{MaxMessage: 64 << 20, MaxStream: 1 << 62, MaxOutput: 8 << 20, MaxInput: 8 << 20, MaxQueue: 1024, MinRate: 1024}
 	timeouts := Timeouts{
 		Dial: 5 * time.Second, Handshake: 5 * time.Second, Answer: 30 * time.Second, Turn: 50 * time.Millisecond, Write: 10 * time.Second, Progress: 30 * time.Second,
-		Idle: -1, Close: 5 * time.Second, Settle: time.Second, Linger: time.Second, HalfClose: 30 * time.Second, KeepAlive: 15 * time.Second,
+		Idle: -1, Stall: -1, Close: 5 * time.Second, Settle: time.Second, Linger: time.Second, HalfClose: 30 * time.Second, KeepAlive: 15 * time.Second,
 	}
 	line := timeouts
 	line.Handshake, line.Progress = 3*time.Second, -1
@@ -34,6 +34,9 @@ func TestDefaults(t *testing.T) {
 		}
 		if s.cfg.timeouts != want.timeouts {
 			t.Errorf("%s: timeouts %+v, want %+v", name, s.cfg.timeouts, want.timeouts)
+		}
+		if s.cfg.patience != (patience{write: true, progress: true, answer: true}) {
+			t.Errorf("%s: patience %+v, want all", name, s.cfg.patience)
 		}
 		if n := cap(s.slots); n != want.conns {
 			t.Errorf("%s: %d connections, want %d", name, n, want.conns)

@@ -99,7 +99,7 @@ func (d *Dialer) Dial(ctx context.Context, addr string) (*Conn, error) {
 			return nil, dialError(addr, "TLS with", err)
 		}
 	}
-	return d.open(ctx, cfg, nc, began)
+	return d.open(ctx, cfg, nc, began, d.NetDial == nil)
 }
 
 // Wait waits until nothing is left open of the dials that have failed, or ctx ends;
@@ -142,7 +142,7 @@ func (d *Dialer) NewConn(ctx context.Context, nc net.Conn) (*Conn, error) {
 		nc.Close()
 		return nil, err
 	}
-	return d.open(ctx, cfg, nc, time.Now())
+	return d.open(ctx, cfg, nc, time.Now(), false)
 }
 
 // dialError says that a connection could not be made.
@@ -170,9 +170,11 @@ func (d *Dialer) config() (*config, error) {
 		protocol: d.Protocol, traits: t, role: wire.Dialing,
 		hooks: d.Hooks, plugins: d.Plugins,
 		limits: d.Limits.withDefaults(), timeouts: d.Timeouts.withDefaults(t.Lockstep),
-		queue:  queueOf(t, d.Timeouts),
-		logger: d.log(), trace: d.Trace, faults: &d.state().faults,
+		patience: patienceOf(d.Limits, d.Timeouts),
+		queue:    queueOf(t, d.Timeouts),
+		logger:   d.log(), trace: d.Trace, faults: &d.state().faults,
 	}
+	cfg.tells = vitalOf(cfg.timeouts)
 	cfg.setHandler(d.Handler)
 	if d.OverwriteBorrowed {
 		cfg.overwriteBorrowed()
@@ -239,9 +241,9 @@ func (d *Dialer) secure(ctx context.Context, cfg *config, nc net.Conn, network, 
 	return t, nil
 }
 
-// open starts the connection and waits for its handshake.
-func (d *Dialer) open(ctx context.Context, cfg *config, nc net.Conn, began time.Time) (*Conn, error) {
-	c, err := newConn(cfg, nc, d.state().lastID.Add(1))
+// open starts the connection and waits for its handshake. ours: d has made nc.
+func (d *Dialer) open(ctx context.Context, cfg *config, nc net.Conn, began time.Time, ours bool) (*Conn, error) {
+	c, err := newConn(cfg, nc, d.state().lastID.Add(1), ours)
 	if err != nil {
 		nc.Close()
 		return nil, err

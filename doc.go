@@ -58,6 +58,23 @@
 // ErrNotRepresentable, ErrUnsolicited and the like; nothing was sent. A wait
 // that was too long is a [TimeoutError] and matches os.ErrDeadlineExceeded.
 //
+// # Patience
+//
+// A slow peer is not an attacker as long as there is room. [Timeouts].Write, and
+// Progress with Limits.MinRate, are patient where they are left at zero: they count
+// only while the server is short of places (a newcomer finds fewer than a quarter of
+// MaxConns free) or of memory (the [Budget] is above three quarters). Then a connection
+// in the middle of a message, or with output that its peer does not take, whose time is
+// over has to go, the slowest first, until there is room; one that is idle is left
+// alone, see Timeouts.Idle. A field that is set counts always.
+//
+// Until then the kernel tells whether the peer lives: without output by keep-alive,
+// with it, on Linux, by what it answers to what is sent again. A process that stands
+// still is alive. Where nothing tells, the fields count always, with their defaults:
+// on connections that parley has not made (pipes, NewConn, ServeConn, Dialer.NetDial,
+// the listeners given to Serve), without Timeouts.KeepAlive, and elsewhere than on
+// Linux while output waits.
+//
 // # Logs
 //
 // What peers can have written to a Logger is bounded: three lines of a kind for

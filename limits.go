@@ -27,7 +27,8 @@ type Limits struct {
 	// MaxQueue is how many received messages may wait likewise. Default 1024.
 	MaxQueue int
 	// MinRate is the least speed inside a message, in bytes per second, on
-	// average over Timeouts.Progress. Default 1024, negative: any.
+	// average over Timeouts.Progress. Default 1024, negative: any. Where it is set
+	// that is not patient.
 	MinRate int
 }
 
@@ -50,12 +51,16 @@ type Timeouts struct {
 	// waits for an answer to the last one.
 	Turn time.Duration
 	// Write bounds how long the peer may take none of our bytes; then it is a
-	// slow consumer and the connection ends. Default 10 s.
+	// slow consumer and the connection ends. Default 10 s, patient: see Patience in
+	// the package's description.
 	Write time.Duration
 	// Progress is the time in which a message that has begun must bring
-	// Limits.MinRate × Progress bytes or end. Default 30 s; none on oneline, where a
-	// person may be typing.
+	// Limits.MinRate × Progress bytes or end. Default 30 s, patient unless
+	// Limits.MinRate is set; none on oneline, where a person may be typing.
 	Progress time.Duration
+	// Stall ends a connection in the middle of a message, or with output that waits,
+	// when no byte has moved either way for so long. Default none.
+	Stall time.Duration
 	// Idle ends a connection without traffic. Default none.
 	Idle time.Duration
 	// Close bounds a polite Close: flushing, waiting for confirmations. A server
@@ -105,6 +110,7 @@ func (t Timeouts) withDefaults(lockstep bool) Timeouts {
 	t.Write = or(t.Write, 10*time.Second)
 	t.Progress = or(t.Progress, 30*time.Second)
 	t.Idle = or(t.Idle, -1)
+	t.Stall = or(t.Stall, -1)
 	t.Close = or(t.Close, 5*time.Second)
 	t.Settle = or(t.Settle, time.Second)
 	t.Linger = or(t.Linger, time.Second)

@@ -239,6 +239,16 @@ func (g *machine) Awaiting() (n int) {
 	return n
 }
 
+// AwaitingProgram is the machine's, if it can tell.
+func (g *machine) AwaitingProgram() (n int) {
+	var err error
+	defer g.caught(&err)
+	if d, ok := g.m.(wire.Deferrer); ok {
+		return d.AwaitingProgram()
+	}
+	return 0
+}
+
 // wreck stands in for a machine that has broken its contract.
 type wreck struct{ err error }
 

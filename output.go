@@ -55,6 +55,9 @@ const (
 // pending returns how many bytes the kernel has not yet taken.
 func (o *output) pending() int { return len(o.current.b) + o.queued + len(o.tail) }
 
+// waiting reports whether something waits for the peer, or is being written.
+func (o *output) waiting() bool { return o.pending() > 0 || o.writer == writerBusy }
+
 // idle reports whether nothing waits, nor is to be appended, nor is anybody writing.
 func (o *output) idle() bool {
 	return o.pending() == 0 && o.control == controlNone && o.writer == writerNone

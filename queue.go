@@ -107,7 +107,7 @@ func (c *Conn) lookAtQueue(now time.Time) bool {
 	w, limit := &c.watch, c.cfg.timeouts.Handshake
 	silent := c.stats.BytesIn == 0
 	if silent && w.idle.mark == 0 && now.Sub(w.idle.since) >= queueNotice {
-		w.idle.mark = 1
+		w.idle.note(1)
 		if c.cfg.logger != nil {
 			c.cfg.logger.Warn("waiting in the queue of the server", "conn", c.id, "peer", c.peer(), "hint", c.hint())
 		}

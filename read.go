@@ -27,7 +27,7 @@ func (c *Conn) readOn(gen int32, more bool) {
 	for ; more; more = c.process(gen) {
 		c.flushRest()
 		if !c.handling { // else what another goroutine's handler sends depends on it
-			c.stopLate() // it would cost more to let it run
+			c.late.stop() // it would cost more to let it run
 		}
 		c.endDraining()
 		c.settleUp()

@@ -9,14 +9,6 @@ import (
 	"time"
 )
 
-// sendsFiles reports whether a body can go from a file to the connection without
-// being in memory: not through TLS, nor if it is to be traced. An event loop's
-// socket is not Go's.
-func (c *Conn) sendsFiles() bool {
-	_, ok := c.nc.(*net.TCPConn)
-	return ok && c.cfg.trace == nil
-}
-
 // writeBody has r write itself as the open body, of size bytes at most.
 func (c *Conn) writeBody(ctx context.Context, size int64, r io.WriterTo) (sent int64, err error) {
 	b := &bodyWriter{c: c, ctx: ctx, left: size}
@@ -103,7 +95,8 @@ func (c *Conn) sendFile(ctx context.Context, size int64, f *os.File) (sent int64
 	}
 	// While the body is open nothing else can leave, so nobody else is writing.
 	c.out.begin()
-	to, wait, stuck := c.nc.(*net.TCPConn), c.cfg.timeouts.Write/writeLooks, 0
+	c.watchSome()
+	to, wait, stuck := c.nc.(*net.TCPConn), c.cfg.writeLimit(c.vital)/writeLooks, 0
 	for sent < size && c.life.failure() == nil {
 		c.unlock()
 		if wait > 0 {

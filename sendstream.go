@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 
 	"github.com/parley-net/parley/internal/bufpool"
 	"github.com/parley-net/parley/wire"
@@ -84,7 +85,10 @@ func (c *Conn) sendBody(ctx context.Context, size int64, r io.Reader) (err error
 			c.cut(fmt.Errorf("parley: reading the message to send to %s has panicked", c.peer()))
 		}
 	}()
-	if to, ok := r.(io.WriterTo); ok && c.sendsFiles() {
+	// A body can go from a file to the connection without being in memory: not through
+	// TLS, nor if it is to be traced. An event loop's socket is not Go's.
+	_, bare := c.nc.(*net.TCPConn)
+	if to, ok := r.(io.WriterTo); ok && bare && c.cfg.trace == nil {
 		sent, err = c.writeBody(ctx, size, to)
 	} else {
 		sent, err = c.copyBody(ctx, size, r)

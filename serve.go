@@ -11,9 +11,9 @@ import (
 	"github.com/parley-net/parley/internal/poller"
 )
 
-// serveConn begins the conversation on nc. The caller has taken a slot. See takeConn
-// for begins.
-func (s *Server) serveConn(nc net.Conn, begins func(*Conn)) (*Conn, error) {
+// serveConn begins the conversation on nc, which a listener of ours has accepted, or
+// not. The caller has taken a slot. See takeConn for begins.
+func (s *Server) serveConn(nc net.Conn, ours bool, begins func(*Conn)) (*Conn, error) {
 	id := s.lastID.Add(1)
 	began := time.Now()
 	if s.TLSConfig != nil {
@@ -45,7 +45,7 @@ func (s *Server) serveConn(nc net.Conn, begins func(*Conn)) (*Conn, error) {
 			nc = lc
 		}
 	}
-	c, err := newConn(s.cfg, nc, id)
+	c, err := newConn(s.cfg, nc, id, ours)
 	if err != nil {
 		if s.cfg.logger != nil {
 			s.cfg.logger.Error("connection failed", "peer", nc.RemoteAddr(), "error", err)

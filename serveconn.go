@@ -61,7 +61,7 @@ func (s *Server) takeConn(ctx context.Context, nc net.Conn, begins func(*Conn)) 
 		s.wg.Done()
 		return nil, err
 	}
-	return s.serveConn(nc, begins)
+	return s.serveConn(nc, false, begins)
 }
 
 // expect counts a connection that comes, unless the server is closed.
@@ -78,6 +78,7 @@ func (s *Server) expect() bool {
 // place takes a slot for nc, which it closes if there is none.
 func (s *Server) place(ctx context.Context, nc net.Conn) error {
 	if s.slots != nil {
+		s.newcomer()
 		select {
 		case s.slots <- struct{}{}:
 		default:

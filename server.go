@@ -96,6 +96,7 @@ type Server struct {
 	cfg       *config
 	logged    func() // tells at the end what was left out of the log
 	slots     chan struct{}
+	places    relief[*Conn] // of a shortage of slots
 	accepted  chan *Conn
 	lastID    atomic.Uint64
 	refusing  atomic.Int64
@@ -104,6 +105,7 @@ type Server struct {
 	closed    bool
 	listeners []net.Listener
 	serving   map[net.Listener]bool
+	opened    map[net.Listener]bool // by Listen
 	ticking   bool
 	loops     []*loop
 	conns     []*Conn               // in no order; each knows its place
@@ -119,6 +121,8 @@ func (s *Server) init() error {
 	s.once.Do(func() {
 		s.closing = make(chan struct{})
 		s.serving = make(map[net.Listener]bool)
+		s.opened = make(map[net.Listener]bool)
+		s.places.relieves(shortageOf("places (MaxConns)", s.missing, s.occupants))
 		s.starting = make(map[net.Conn]struct{})
 		s.perAddr = make(map[netip.Addr]int)
 		if s.Protocol == nil {
@@ -139,7 +143,7 @@ func (s *Server) init() error {
 			epoch:    time.Now(),
 			protocol: s.Protocol, traits: t, role: wire.Accepting,
 			hooks: s.Hooks, plugins: s.Plugins,
-			limits: s.Limits.withDefaults(), timeouts: s.Timeouts.withDefaults(t.Lockstep),
+			limits: s.Limits.withDefaults(), timeouts: s.Timeouts.withDefaults(t.Lockstep), patience: patienceOf(s.Limits, s.Timeouts),
 			logger: guarded(s.Logger), trace: s.Trace, closed: s.connClosed, faults: &s.faults,
 		}
 		if s.cfg.budget = s.Budget; s.Budget == nil {
@@ -147,6 +151,7 @@ func (s *Server) init() error {
 				s.cfg.budget = NewBudget(most)
 			}
 		}
+		s.cfg.tells = vitalOf(s.cfg.timeouts)
 		s.cfg.setHandler(s.Handler)
 		if s.OverwriteBorrowed {
 			s.cfg.overwriteBorrowed()
@@ -203,7 +208,7 @@ func (s *Server) Listen(addrs ...string) error {
 			}
 		}
 	}
-	return s.add(opened)
+	return s.add(opened, true)
 }
 
 func closeAll(ls []net.Listener) {
@@ -212,8 +217,8 @@ func closeAll(ls []net.Listener) {
 	}
 }
 
-// add makes the listeners the server's own.
-func (s *Server) add(ls []net.Listener) error {
+// add makes the listeners the server's own, which Listen has opened, or not.
+func (s *Server) add(ls []net.Listener, ours bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -225,6 +230,7 @@ func (s *Server) add(ls []net.Listener) error {
 			l = poller.Pollable(l)
 		}
 		s.listeners = append(s.listeners, l)
+		s.opened[l] = ours
 	}
 	return nil
 }
@@ -257,7 +263,7 @@ func (s *Server) Serve(ls ...net.Listener) error {
 		closeAll(ls)
 		return err
 	}
-	if err := s.add(ls); err != nil {
+	if err := s.add(ls, false); err != nil {
 		return err
 	}
 	s.mu.Lock()

@@ -36,7 +36,7 @@ func TestStructure(t *testing.T) {
 		{"files that call each other in a circle", len(h.circle()), 29, 8, h.circle()},
 		{"lines of the longest file", h.longest(), 400, 400, nil},
 		{"places outside lock.go that touch a connection's lock", len(h.backDoors()), 0, 0, h.backDoors()},
-		{"fields of a part that are written outside its file", len(h.foreign()), 35, 0, h.foreign()},
+		{"fields of a part that are written outside its file", len(h.foreign()), 34, 0, h.foreign()},
 	} {
 		t.Logf("%4d  %s (at most %d; goal %d)", m.value, m.what, m.bound, m.goal)
 		for _, d := range m.detail {

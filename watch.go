@@ -2,8 +2,10 @@ package parley
 
 import (
 	"fmt"
+	"syscall"
 	"time"
 
+	"github.com/parley-net/parley/internal/poller"
 	"github.com/parley-net/parley/wire"
 )
 
@@ -20,6 +22,8 @@ type watch struct {
 	idle     tracker
 	arrived  uint64 // BytesIn when progress began to be watched
 	answers  uint64 // counted while answer is on
+	stall    tracker
+	silence  time.Time // since when the peer's kernel has answered nothing, or zero
 }
 
 type watchState uint8
@@ -31,33 +35,18 @@ const (
 	watchOpen                 // the trackers, at each tick
 )
 
-// tracker tells how long something has not moved.
-type tracker struct {
-	since time.Time // zero: it is off
-	mark  uint64
-}
-
-func (t *tracker) on() bool { return !t.since.IsZero() }
-
-// stuck reports whether mark has not changed for limit. A condition that is
-// off is never stuck.
-func (t *tracker) stuck(now time.Time, on bool, mark uint64, limit time.Duration) bool {
+// silent reports whether the peer's kernel, which has asked it again and heard of it
+// last so long ago, or not asked it, has had no answer for span.
+func (w *watch) silent(now time.Time, asked bool, last, span time.Duration) bool {
 	switch {
-	case !on:
-		*t = tracker{}
-	case !t.on() || mark != t.mark:
-		*t = tracker{since: now, mark: mark}
+	case !asked:
+		w.silence = time.Time{}
+	case w.silence.IsZero() || last < now.Sub(w.silence):
+		w.silence = now
 	default:
-		return now.Sub(t.since) >= limit
+		return now.Sub(w.silence) >= span
 	}
 	return false
-}
-
-// forgive does not count d.
-func (t *tracker) forgive(d time.Duration) {
-	if t.on() {
-		t.since = t.since.Add(d)
-	}
 }
 
 // off stops the watch. It returns false if its alarm has run off and waits for the
@@ -122,7 +111,7 @@ func (c *Conn) watchSome() {
 		return
 	}
 	t, w := &c.cfg.timeouts, &c.watch
-	*w = watch{alarm: w.alarm, state: watchOpen, tick: shortest(t.Progress, t.Answer, t.Idle) / 16}
+	*w = watch{alarm: w.alarm, state: watchOpen, tick: shortest(t.Progress, t.Answer, t.Idle, t.Stall, 4*t.KeepAlive) / 16}
 	c.arm(w.tick)
 	c.look(time.Now())
 }
@@ -130,21 +119,32 @@ func (c *Conn) watchSome() {
 // worthWatching: there is something that must not take for ever.
 func (c *Conn) worthWatching() bool {
 	t := &c.cfg.timeouts
-	return c.partial && t.Progress > 0 || t.Idle > 0 || t.Answer > 0 && c.machine().Awaiting() > 0
+	if t.Idle > 0 || t.Answer > 0 && c.machine().Awaiting() > 0 {
+		return true
+	}
+	waiting := c.out.waiting()
+	return c.partial && (t.Stall > 0 || t.Progress > 0 && !c.cfg.patient(c.vital, waiting).progress) || waiting && (t.Stall > 0 || c.vital == vitalAlways)
 }
 
 // look compares the connection with what it was, cuts it if a limit has been
 // passed, and reports whether there is still something to watch.
 func (c *Conn) look(now time.Time) bool {
-	w, t := &c.watch, &c.cfg.timeouts
-	partial := (c.partial || c.stream != nil) && t.Progress > 0
+	w, t, patient := &c.watch, &c.cfg.timeouts, c.cfg.patient(c.vital, c.out.waiting())
+	partial := (c.partial || c.stream != nil) && t.Progress > 0 && !patient.progress
 	if got, ok := c.progress(now, partial); !ok {
-		c.cut(&TimeoutError{Peer: c.peer(), Wait: fmt.Sprintf("a message that had begun brought only %d bytes in %v", got, t.Progress)})
+		c.tooSlow(fieldProgress, fmt.Sprintf("a message that had begun brought only %d bytes in %v", got, t.Progress))
 		return false
 	}
 	awaiting := c.machine().Awaiting()
 	owing := awaiting > 0 && t.Answer > 0
-	if w.answer.stuck(now, owing && c.canAnswer(), w.answers, t.Answer) {
+	if owing && patient.answer { // what waits for the peer's program may take its time
+		owing = awaiting > c.machine().AwaitingProgram()
+	}
+	moved := w.answers
+	if patient.progress && c.partial {
+		moved += c.stats.BytesIn // of what comes before the answer
+	}
+	if w.answer.stuck(now, owing && c.canAnswer(patient), moved, t.Answer) {
 		why := fmt.Sprintf("%d answers the peer owes by the rules of %s, the oldest for %v", awaiting, c.cfg.protocol.Name(), t.Answer)
 		if c.reader != readerBusy && c.reader != readerAttached {
 			why += "; they may have come, but nothing is read while received messages wait for the program"
@@ -158,7 +158,16 @@ func (c *Conn) look(now time.Time) bool {
 		c.cut(&TimeoutError{Peer: c.peer(), Wait: fmt.Sprintf("no traffic for %v", t.Idle)})
 		return false
 	}
-	return partial || owing || t.Idle > 0
+	stalling := (c.partial || c.out.waiting()) && t.Stall > 0
+	what := "output waits"
+	if c.partial {
+		what = "a message has begun"
+	}
+	if w.stall.stuck(now, stalling, c.stats.BytesIn+uint64(c.taken()), t.Stall) {
+		c.cut(&TimeoutError{Peer: c.peer(), Wait: fmt.Sprintf("%s, and nothing has moved for %v (Timeouts.Stall)", what, t.Stall)})
+		return false
+	}
+	return c.lives(now) && (partial || awaiting > 0 && t.Answer > 0 || stalling || t.Idle > 0 || c.vital == vitalAlways && c.out.waiting())
 }
 
 // stalled says what it may mean that the peer does not answer, behind what is known.
@@ -183,7 +192,8 @@ func (c *Conn) progress(now time.Time, on bool) (got uint64, ok bool) {
 		return 0, true
 	}
 	got = c.stats.BytesIn - w.arrived
-	w.progress.since, w.arrived = now, c.stats.BytesIn
+	w.progress.restart(now)
+	w.arrived = c.stats.BytesIn
 	return got, float64(got) >= float64(c.cfg.limits.MinRate)*limit.Seconds()
 }
 
@@ -191,11 +201,15 @@ func (c *Conn) progress(now time.Time, on bool) (got uint64, ok bool) {
 // in the middle of a message, whose progress is watched instead, and it is not
 // read while the program is busy; if somebody waits for it all the same, that
 // must end some day.
-func (c *Conn) canAnswer() bool {
+func (c *Conn) canAnswer(patient patience) bool {
+	reading := c.reader == readerBusy || c.reader == readerAttached || !c.confirms.empty() || c.held != nil
+	if patient.progress { // nobody else watches that message
+		return reading && (c.stream == nil || c.partial)
+	}
 	if c.partial && c.cfg.timeouts.Progress > 0 { // nor of one without a size, as serpy's
 		return false
 	}
-	return c.asm.idle() && c.stream == nil && (c.reader == readerBusy || c.reader == readerAttached || !c.confirms.empty() || c.held != nil)
+	return reading && c.asm.idle() && c.stream == nil
 }
 
 // shortest returns the shortest of the positive durations, at least 16 ms.
@@ -207,4 +221,60 @@ func shortest(ds ...time.Duration) time.Duration {
 		}
 	}
 	return max(least, 16*time.Millisecond)
+}
+
+// shortageOf is a shortage of what connections hold, for relief: how they fare, and
+// how they end.
+func shortageOf(what string, missing func() int64, who func() []candidate[*Conn]) shortage[*Conn] {
+	return shortage[*Conn]{what, missing, who,
+		func(c *Conn) (p pace, b bounds) {
+			c.hold()
+			defer c.letGo()
+			if c.activity == nil {
+				return p, b // at rest
+			}
+			p.ended = c.life.closed()
+			if p.ended || !c.opened {
+				return p, b
+			}
+			patient := c.cfg.patient(c.vital, c.out.waiting())
+			p.arriving, p.messages, p.in = c.partial && patient.progress, c.stats.MessagesIn, c.stats.BytesIn
+			if p.waiting = c.out.waiting() && patient.write; p.waiting {
+				p.taken = c.taken()
+			}
+			return p, bounds{c.cfg.timeouts.Write, c.cfg.timeouts.Progress, c.cfg.limits.MinRate}
+		},
+		func(c *Conn, f field, how string) {
+			c.lock()
+			defer c.unlock()
+			c.tooSlow(f, how)
+		},
+	}
+}
+
+// tooSlow ends a connection that is too slow; how says in what way.
+func (c *Conn) tooSlow(f field, how string) {
+	how = fmt.Sprintf("%s (%v)", how, f)
+	if f == fieldWrite {
+		c.cfg.faults.timeouts.Add(1)
+		c.netFailed(fmt.Errorf("%w: %s", ErrSlowConsumer, how))
+		return
+	}
+	c.cut(&TimeoutError{Peer: c.peer(), Wait: how})
+}
+
+// lives reports whether the peer's kernel answers while output waits for it; if not,
+// the connection has ended.
+func (c *Conn) lives(now time.Time) bool {
+	asked, last := false, time.Duration(0)
+	if c.vital == vitalAlways && c.out.waiting() {
+		asked, last = poller.Unanswered(c.nc)
+	}
+	span := 5 * c.cfg.timeouts.KeepAlive // until keep-alive gives up
+	if !c.watch.silent(now, asked, last, span) {
+		return true
+	}
+	c.cfg.faults.timeouts.Add(1)
+	c.netFailed(fmt.Errorf("output waits, and the peer's system has answered nothing for %v (Timeouts.KeepAlive): %w", span, syscall.ETIMEDOUT))
+	return false
 }

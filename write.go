@@ -3,6 +3,7 @@ package parley
 import (
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"os"
 	"syscall"
 	"time"
@@ -117,6 +118,7 @@ func (c *Conn) flush(mode flushMode) {
 			c.goroutines++
 			go c.write()
 			c.holds()
+			c.watchSome()
 			return
 		}
 	}
@@ -176,10 +178,6 @@ func (c *Conn) armFlush() {
 	}
 }
 
-// stopLate stops the timer of armFlush. It returns false if that has run off and
-// waits for the lock.
-func (c *Conn) stopLate() bool { return c.late.stop() }
-
 func (a *activity) onLate() {
 	c := a.owner
 	c.lock()
@@ -191,9 +189,9 @@ func (a *activity) onLate() {
 
 // write is the writing goroutine.
 func (c *Conn) write() {
-	size, wait, looks := writeSize, c.cfg.timeouts.Write/writeLooks, writeLooks
+	size, wait, looks := writeSize, c.cfg.writeLimit(c.vital)/writeLooks, writeLooks
 	if _, ok := c.nc.(*tls.Conn); ok {
-		size, wait, looks = recordSize, c.cfg.timeouts.Write, 1
+		size, wait, looks = recordSize, c.cfg.writeLimit(c.vital), 1
 	}
 	stuck := 0 // looks since the peer took something
 	c.lock()
@@ -247,8 +245,8 @@ func (c *Conn) writeFailed(err error) {
 		c.cut(c.reason) // a peer that has gone does not need our last words
 		return
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		err = ErrSlowConsumer
-		c.cfg.faults.timeouts.Add(1)
+		c.tooSlow(fieldWrite, fmt.Sprintf("it took nothing for %v", c.cfg.timeouts.Write))
+		return
 	case isReset(err) && c.life.phase == phaseOpen && !c.handling && c.reader != readerGone:
 		c.sever(err)
 		return

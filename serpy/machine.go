@@ -1,6 +1,8 @@
 package serpy
 
 import (
+	"math"
+
 	"github.com/parley-net/parley/serpy/b85"
 	"github.com/parley-net/parley/serpy/pickle"
 	"github.com/parley-net/parley/wire"
@@ -47,13 +49,14 @@ type machine struct {
 	modesSet    int32  // setModes that the peer has not answered
 
 	// What is small stands together, so that a connection at rest takes less.
-	in       uint8 // the peer's mode
-	out      uint8 // our mode
-	inside   bool  // p begins inside a block, where an SOH is data
-	lostEnds bool  // the EOT of the message that is thrown away has come
-	opened   bool
-	untold   bool // the last message asks for no acknowledgement
-	left     bool // Close was called
+	modesAhead int16 // of modesSet, those before any message that the peer has not answered
+	in         uint8 // the peer's mode
+	out        uint8 // our mode
+	inside     bool  // p begins inside a block, where an SOH is data
+	lostEnds   bool  // the EOT of the message that is thrown away has come
+	opened     bool
+	untold     bool // the last message asks for no acknowledgement
+	left       bool // Close was called
 
 	noPickle, forceMode bool // of the Protocol
 }
@@ -101,6 +104,27 @@ func appendCommand(dst []byte, command string) []byte {
 // the conversation goes on without them.
 func (m *machine) Awaiting() int { return int(m.modesSet) }
 
+// setsMode notes that a setMode has been sent.
+func (m *machine) setsMode() {
+	m.modesSet++
+	if m.unconfirmed == 0 {
+		m.allAhead()
+	}
+}
+
+// allAhead notes that no message stands before a setMode that awaits its answer.
+func (m *machine) allAhead() { m.modesAhead = int16(min(m.modesSet, math.MaxInt16)) }
+
+// AwaitingProgram implements wire.Deferrer. Blocks are handled in order, and an
+// original whose program does not receive stops reading: a change of mode behind a
+// message that has not been acknowledged waits for that.
+func (m *machine) AwaitingProgram() int {
+	if m.unconfirmed == 0 {
+		return 0
+	}
+	return int(m.modesSet) - int(m.modesAhead)
+}
+
 // Close implements wire.Machine. The wire has no farewell, but an original
 // drops what it has not yet handled when the stream ends. Blocks are handled in
 // order: the acknowledgement of a change of mode, even to the same one, says
@@ -111,6 +135,6 @@ func (m *machine) Close(dst []byte) []byte {
 		return dst
 	}
 	m.untold = false
-	m.modesSet++
+	m.setsMode()
 	return m.appendSetMode(dst, m.out)
 }

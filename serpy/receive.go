@@ -160,12 +160,15 @@ func (m *machine) receiveCommand(block []byte, end int, ev *wire.Event) (n int, 
 	switch string(block[1:]) {
 	case ackMode:
 		m.modesSet = max(0, m.modesSet-1) // one that nobody waits for is ignored, as in the original
+		m.modesAhead = max(0, m.modesAhead-1)
 		return m.pass(end), true
 	case ackMessage:
 		if m.unconfirmed == 0 {
 			return m.pass(end), true
 		}
-		m.unconfirmed--
+		if m.unconfirmed--; m.unconfirmed == 0 {
+			m.allAhead()
+		}
 		*ev = wire.Event{Kind: wire.EventConfirmed, N: 1}
 		return m.pass(end), false
 	}

@@ -38,12 +38,12 @@ func (m *machine) Send(dst []byte, msg wire.Message) ([]byte, wire.Sent, error) 
 
 // sentIn notes that a message has been sent in the given mode.
 func (m *machine) sentIn(mode uint8) wire.Sent {
-	if m.untold = !acknowledged(mode); !m.untold {
-		m.unconfirmed++
-	}
 	if mode != m.out {
 		m.out = mode
-		m.modesSet++
+		m.setsMode()
+	}
+	if m.untold = !acknowledged(mode); !m.untold {
+		m.unconfirmed++
 	}
 	return wire.Sent{Confirm: !m.untold}
 }

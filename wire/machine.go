@@ -92,6 +92,15 @@ type Hinter interface {
 	Hint(first []byte) string
 }
 
+// Deferrer is a machine whose peer may give an answer only when its program has come
+// to what stands before it.
+type Deferrer interface {
+	Machine
+	// AwaitingProgram returns how many of the answers that Awaiting counts are such:
+	// a driver that knows the peer to live may wait for them for as long as it does.
+	AwaitingProgram() int
+}
+
 // Repeater is a machine that can send again, at less cost, what another one has
 // sent: for wires whose form takes work, a checksum or an encoding.
 type Repeater interface {

@@ -1,0 +1,505 @@
+package parley
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/parley-net/parley/frame"
+	"github.com/parley-net/parley/line"
+	"github.com/parley-net/parley/oneline"
+	"github.com/parley-net/parley/serpy"
+	"github.com/parley-net/parley/serpy2"
+	"github.com/parley-net/parley/tinyproto"
+)
+
+// Which clocks count always: those that are set, and all of a peer of which nobody
+// tells whether it lives.
+//
+// Verifies: RUNTIME-70
+func TestPatienceOf(t *testing.T) {
+	set := Timeouts{Write: time.Second, Progress: time.Second, Answer: time.Second}
+	for _, c := range []struct {
+		name    string
+		limits  Limits
+		given   Timeouts
+		vital   vital
+		waiting bool
+		want    patience
+	}{
+		{"nothing set", Limits{}, Timeouts{}, vitalAlways, true, patience{true, true, true}},
+		{"nothing set, at rest", Limits{}, Timeouts{}, vitalAlways, false, patience{true, true, true}},
+		{"all set", Limits{}, set, vitalAlways, true, patience{}},
+		{"switched off", Limits{}, Timeouts{Write: -1, Progress: -1, Answer: -1}, vitalAlways, true, patience{}},
+		{"Write set", Limits{}, Timeouts{Write: time.Second}, vitalAlways, true, patience{false, true, true}},
+		{"Progress set", Limits{}, Timeouts{Progress: time.Second}, vitalAlways, true, patience{true, false, true}},
+		{"MinRate set", Limits{MinRate: 10}, Timeouts{}, vitalAlways, true, patience{true, false, true}},
+		{"keep-alive alone, nothing waits", Limits{}, Timeouts{}, vitalIdle, false, patience{true, true, true}},
+		{"keep-alive alone, output waits", Limits{}, Timeouts{}, vitalIdle, true, patience{}},
+		{"nobody tells", Limits{}, Timeouts{}, vitalNothing, false, patience{}},
+	} {
+		if got := patienceOf(c.limits, c.given).with(c.vital, c.waiting); got != c.want {
+			t.Errorf("%s: %+v, want %+v", c.name, got, c.want)
+		}
+	}
+}
+
+// Verifies: RUNTIME-70
+func TestScarce(t *testing.T) {
+	for _, c := range []struct {
+		limit, used int
+		want        int64
+	}{
+		{1000, 0, 0}, {1000, 750, 0}, {1000, 751, 1}, {1000, 1000, 250},
+		{1, 0, 0}, {1, 1, 1}, {3, 2, 0}, {3, 3, 1}, {5, 3, 0}, {5, 4, 1}, {8, 6, 0}, {8, 7, 1}, {8, 8, 2},
+	} {
+		if got := scarce(c.limit, c.used); got != c.want {
+			t.Errorf("%d of %d places used: %d are missing, want %d", c.used, c.limit, got, c.want)
+		}
+	}
+}
+
+// The clocks of a shortage, look by look.
+//
+// Verifies: RUNTIME-70
+func TestClock(t *testing.T) {
+	b := bounds{write: 10 * time.Second, progress: 30 * time.Second, rate: 1024}
+	const never = -1
+	for _, c := range []struct {
+		name  string
+		b     bounds
+		at    func(s int) pace // after s seconds
+		field field
+		after int // seconds
+	}{
+		{"idle", b, func(int) pace { return pace{} }, fieldNone, never},
+		{"a byte a second", b, func(s int) pace { return pace{arriving: true, in: uint64(s)} }, fieldProgress, 30},
+		{"nothing", b, func(int) pace { return pace{arriving: true} }, fieldProgress, 30},
+		{"1,023 bytes a second", b, func(s int) pace { return pace{arriving: true, in: uint64(s) * 1023} }, fieldProgress, 30},
+		{"1,024 bytes a second", b, func(s int) pace { return pace{arriving: true, in: uint64(s) * 1024} }, fieldNone, never},
+		{"fast, then nothing", b, func(s int) pace { return pace{arriving: true, in: uint64(min(s, 40)) * 2000} }, fieldProgress, 60},
+		{"a small message every 29 s", b, func(s int) pace { return pace{arriving: true, messages: uint64(s / 29), in: uint64(s)} }, fieldNone, never},
+		{"never for 30 s in a message", b, func(s int) pace { return pace{arriving: s%20 != 0} }, fieldNone, never},
+		{"takes nothing", b, func(int) pace { return pace{waiting: true, taken: 7} }, fieldWrite, 10},
+		{"takes a byte every 9 s", b, func(s int) pace { return pace{waiting: true, taken: int64(s / 9)} }, fieldNone, never},
+		{"takes all now and then", b, func(s int) pace { return pace{waiting: s%9 != 0} }, fieldNone, never},
+		{"takes nothing and brings a byte a second", b, func(s int) pace { return pace{arriving: true, in: uint64(s), waiting: true} }, fieldWrite, 10},
+		{"no bounds", bounds{write: -1, progress: -1, rate: 1024}, func(int) pace { return pace{arriving: true, waiting: true} }, fieldNone, never},
+		{"any rate", bounds{progress: 30 * time.Second, rate: -1}, func(int) pace { return pace{arriving: true} }, fieldNone, never},
+	} {
+		var k clock
+		got, after := slowness{}, never
+		for s := 0; s < 300 && got.field == fieldNone; s++ {
+			if got = k.over(time.Unix(int64(s), 0), c.at(s), c.b); got.field != fieldNone {
+				after = s
+			}
+		}
+		if got.field != c.field || after != c.after {
+			t.Errorf("%s: %q after %d s, want %q after %d s", c.name, got.field, after, c.field, c.after)
+		}
+	}
+}
+
+// Whose time is over stays so until it brings something, and the slowest go first.
+//
+// Verifies: RUNTIME-70
+func TestSlowest(t *testing.T) {
+	at := func(who string, rate float64, since int64, worth int64) overdue[string] {
+		return overdue[string]{candidate[string]{who, worth}, slowness{fieldProgress, rate, time.Unix(since, 0)}}
+	}
+	all := []overdue[string]{at("a", 5, 0, 1), at("b", 0, 9, 1), at("c", 0, 3, 1), at("d", 900, 0, 1)}
+	for _, c := range []struct {
+		need int64
+		want string
+	}{{0, ""}, {1, "c"}, {2, "cb"}, {3, "cba"}, {4, "cbad"}, {99, "cbad"}, {-1, ""}} {
+		got := ""
+		for _, o := range slowest(slices.Clone(all), c.need) {
+			got += o.who
+		}
+		if got != c.want {
+			t.Errorf("%d are needed: %q, want %q", c.need, got, c.want)
+		}
+	}
+	large := []overdue[string]{at("small", 1, 0, 10), at("large", 2, 0, 1000), at("more", 3, 0, 1000)}
+	if got := slowest(large, 500); len(got) != 2 || got[1].who != "large" {
+		t.Errorf("500 bytes are needed: %v", got)
+	}
+}
+
+// A shortage: nobody has to go before it, nor without it; the clocks stand still
+// while there is none, and are forgotten when it has long been over.
+//
+// Verifies: RUNTIME-70
+func TestRelief(t *testing.T) {
+	type crowd struct {
+		relief  relief[string]
+		missing int64
+		gone    map[string]time.Duration
+		why     string
+	}
+	begin := func(t *testing.T) *crowd {
+		c := &crowd{gone: make(map[string]time.Duration)}
+		start := time.Now()
+		c.relief.relieves(shortage[string]{"places",
+			func() int64 { return c.missing },
+			func() []candidate[string] {
+				return []candidate[string]{{"slow", 1}, {"idle", 1}, {"stuck", 1}, {"slower", 1}}
+			},
+			func(who string) (pace, bounds) {
+				_, gone := c.gone[who]
+				s := uint64(time.Since(start) / time.Second)
+				p := map[string]pace{"slow": {arriving: true, in: 2 * s}, "slower": {arriving: true, in: s}, "stuck": {waiting: true}}[who]
+				p.ended = gone
+				return p, bounds{10 * time.Second, 30 * time.Second, 1024}
+			},
+			func(who string, f field, why string) {
+				c.gone[who] = time.Since(start)
+				c.missing--
+				c.why = why
+			}})
+		return c
+	}
+	after := func(t *testing.T, c *crowd, who string, want time.Duration) {
+		t.Helper()
+		if got, gone := c.gone[who]; !gone || got < want || got > want+time.Second {
+			t.Errorf("%s has gone after %v (%v), want %v", who, got, gone, want)
+		}
+	}
+	bubble := func(name string, f func(t *testing.T)) {
+		t.Run(name, func(t *testing.T) { synctest.Test(t, f) })
+	}
+	bubble("one place", func(t *testing.T) {
+		c := begin(t)
+		c.missing = 1
+		c.relief.begin()
+		time.Sleep(time.Hour)
+		if after(t, c, "stuck", 10*time.Second); len(c.gone) != 1 {
+			t.Errorf("gone: %v", c.gone)
+		}
+		if want := "it took nothing for 10s while the server is short of places"; c.why != want {
+			t.Errorf("it says %q, want %q", c.why, want)
+		}
+		if c.relief.lookers.Load() != 0 || c.relief.clocks != nil {
+			t.Error("it still looks, or holds something, an hour later")
+		}
+	})
+	bubble("all", func(t *testing.T) {
+		c := begin(t)
+		c.missing = 100
+		c.relief.begin()
+		c.relief.begin() // nothing more
+		time.Sleep(10 * time.Minute)
+		after(t, c, "stuck", 10*time.Second)
+		after(t, c, "slower", 30*time.Second)
+		after(t, c, "slow", 30*time.Second)
+		if _, gone := c.gone["idle"]; gone {
+			t.Error("an idle one had to go")
+		}
+		c.missing = -1 // and let the bubble end
+		time.Sleep(time.Minute)
+	})
+	bubble("interrupted", func(t *testing.T) {
+		c := begin(t)
+		for range 3 {
+			c.missing = 1
+			c.relief.begin()
+			time.Sleep(4 * time.Second)
+			c.missing = 0
+			time.Sleep(20 * time.Second)
+		}
+		after(t, c, "stuck", 50*time.Second) // of which ten have counted
+	})
+	bubble("over and over, with long pauses", func(t *testing.T) {
+		c := begin(t)
+		for range 20 {
+			c.missing = 1
+			c.relief.begin()
+			time.Sleep(8 * time.Second)
+			c.missing = 0
+			time.Sleep(time.Minute)
+		}
+		if len(c.gone) > 0 {
+			t.Errorf("gone: %v, though no shortage has lasted for ten seconds", c.gone)
+		}
+	})
+}
+
+// A peer is alive as long as its kernel answers, however long its program does not.
+//
+// Verifies: RUNTIME-71
+func TestSilence(t *testing.T) {
+	const span = 75 * time.Second
+	for _, c := range []struct {
+		name  string
+		at    func(s int) (asked bool, last int) // seconds
+		after int
+	}{
+		{"takes all", func(int) (bool, int) { return false, 0 }, 0},
+		{"nobody has asked", func(s int) (bool, int) { return false, s }, 0},
+		{"vanished", func(s int) (bool, int) { return true, s }, 75},
+		{"vanished later", func(s int) (bool, int) { return s >= 20, max(0, s-20) }, 95},
+		{"answers each probe, the pauses grow to two minutes", func(s int) (bool, int) { return s%120 == 0, s % 120 }, 0},
+		{"seen with a probe under way, each time", func(s int) (bool, int) { return true, s % 60 }, 0},
+		{"a lossy network", func(s int) (bool, int) { return s%3 > 0, s % 3 }, 0},
+	} {
+		var w watch
+		after := 0
+		for s := 0; s < 3600 && after == 0; s++ {
+			asked, last := c.at(s)
+			if w.silent(time.Unix(int64(s), 0), asked, time.Duration(last)*time.Second, span) {
+				after = s
+			}
+		}
+		if after < c.after || after > c.after+2 {
+			t.Errorf("%s: found after %d s, want %d", c.name, after, c.after)
+		}
+	}
+}
+
+// pipes is a listener whose connections are pipes, of which a server is told that the
+// kernel knows whether their peers live.
+type pipes struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (l *pipes) Accept() (net.Conn, error) {
+	select {
+	case nc := <-l.conns:
+		return nc, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l *pipes) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return nil
+}
+
+func (l *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipes", Net: "unix"} }
+
+// dial returns the peer's end of a new connection, which has said something.
+func (l *pipes) dial(t *testing.T, said string) net.Conn {
+	ours, theirs := net.Pipe()
+	t.Cleanup(func() { ours.Close() })
+	l.conns <- theirs
+	if said != "" { // a pipe waits for who reads nothing
+		io.WriteString(ours, said)
+	}
+	return ours
+}
+
+// patientServer serves on pipes as if they were sockets of Listen.
+func patientServer(t *testing.T, s *Server) *pipes {
+	l := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
+	if err := s.init(); err != nil {
+		t.Fatal(err)
+	}
+	s.cfg.tells = func(net.Conn) vital { return vitalAlways }
+	s.add([]net.Listener{l}, true)
+	ended := make(chan error, 1)
+	go func() { ended <- s.Serve() }()
+	t.Cleanup(func() {
+		s.Close()
+		<-ended
+	})
+	return l
+}
+
+// slowPeers are peers that begin a message and bring a byte a second, on every wire.
+var slowPeers = []struct {
+	protocol Protocol
+	begin    string
+}{
+	{tinyproto.Protocol{}, "\xff\x00\x00\xff\xff"},
+	{tinyproto.Protocol{}, "\xff\x00\xff\xff\xff"}, // above what is sent ahead
+	{serpy.Protocol{}, "x"},
+	{serpy2.Protocol{}, "\xde\xca\xfe\xca\xfe\x21\x00\x00\x00\x00\x00\x00\x01\x00"},
+	{frame.Protocol{Size: frame.U32BE}, "\x00\x00\xff\xff"},
+	{line.Protocol{}, "x"},
+	{line.SCPI(), "x"},
+	{oneline.Protocol{}, "ping\nx"},
+}
+
+// hello is what of the beginning opens the connection.
+func hello(begin string) string {
+	if begin[0] == 0xff {
+		return begin[:1]
+	}
+	return ""
+}
+
+// idle has a peer open a connection and say nothing.
+func (l *pipes) idle(t *testing.T, begin string) {
+	var wg sync.WaitGroup
+	t.Cleanup(wg.Wait)
+	nc := l.dial(t, hello(begin))
+	wg.Go(func() { io.Copy(io.Discard, nc) })
+}
+
+// dribble has a peer begin so, and then bring that every second until somebody closes.
+func (l *pipes) dribble(t *testing.T, begin, more string) {
+	var wg sync.WaitGroup
+	t.Cleanup(wg.Wait)
+	nc := l.dial(t, begin)
+	wg.Go(func() { io.Copy(io.Discard, nc) })
+	wg.Go(func() {
+		for err := error(nil); err == nil; _, err = io.WriteString(nc, more) {
+			time.Sleep(time.Second)
+		}
+	})
+}
+
+// Without a shortage nobody is cut: who brings a byte a second, and who takes nothing.
+//
+// Verifies: RUNTIME-70, RUNTIME-10, RUNTIME-13
+func TestPatient(t *testing.T) {
+	for i, p := range slowPeers {
+		t.Run(fmt.Sprint(p.protocol.Name(), i), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				opened := make(chan *Conn, 10)
+				l := patientServer(t, &Server{Protocol: p.protocol, Pull: true, Hooks: Hooks{
+					OnOpen: func(_ context.Context, c *Conn) error { opened <- c; return nil },
+				}})
+				l.dribble(t, p.begin, "x")
+				slow := <-opened
+				var deaf *Conn
+				if p.protocol.Traits().Clients == 0 {
+					l.dial(t, hello(p.begin))
+					deaf = <-opened
+					go deaf.Send(t.Context(), Text(strings.Repeat("x", 1000)))
+				}
+				time.Sleep(10 * time.Minute)
+				if err := slow.Err(); err != nil {
+					t.Errorf("who brings a byte a second was cut: %v", err)
+				}
+				if deaf != nil && p.protocol.Name() != "tinyproto" { // where it owes an answer by itself
+					if err := deaf.Err(); err != nil {
+						t.Errorf("who takes nothing was cut: %v", err)
+					}
+				}
+				slow.CloseNow()
+			})
+		})
+	}
+}
+
+// Once a newcomer finds fewer than a quarter of the places free the slow ones have 30
+// s; then it is served. Who is idle stays.
+//
+// Verifies: RUNTIME-70, RUNTIME-10
+func TestShortOfPlaces(t *testing.T) {
+	for i, p := range slowPeers {
+		if p.protocol.Traits().Clients > 0 {
+			continue
+		}
+		t.Run(fmt.Sprint(p.protocol.Name(), i), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &Server{Protocol: p.protocol, Pull: true, MaxConns: 8}
+				ends := make(chan error, 10)
+				s.Hooks.OnClose = func(_ *Conn, err error) { ends <- err }
+				l := patientServer(t, s)
+				l.idle(t, p.begin)
+				for range 6 {
+					l.dribble(t, p.begin, "x")
+				}
+				time.Sleep(5 * time.Minute)
+				if n := s.Stats().Open; n != 7 {
+					t.Fatalf("%d are open, want 7", n)
+				}
+				start := time.Now()
+				l.dribble(t, p.begin, "x") // it finds one of eight
+				why := <-ends
+				took := time.Since(start)
+				if took < 30*time.Second || took > 31*time.Second {
+					t.Errorf("the first one had to go after %v, want 30s", took)
+				}
+				if !errors.Is(why, os.ErrDeadlineExceeded) || !strings.Contains(why.Error(), "Timeouts.Progress") || !strings.Contains(why.Error(), "MaxConns") {
+					t.Errorf("it says %v", why)
+				}
+				time.Sleep(time.Second)
+				if n := s.Stats().Open; n != 6 {
+					t.Errorf("%d are open, want 6", n)
+				}
+				if conns := s.Conns(); conns[0].ID() != 1 {
+					t.Errorf("the first one that is left is %d, not the idle one: %v", conns[0].ID(), <-ends)
+				}
+				time.Sleep(time.Hour)
+				if n := s.Stats().Open; n != 6 {
+					t.Errorf("%d are open an hour later, want 6", n)
+				}
+			})
+		})
+	}
+}
+
+// Likewise for who takes nothing, after ten seconds.
+//
+// Verifies: RUNTIME-70, RUNTIME-13
+func TestShortOfPlacesForOutput(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ends := make(chan error, 10)
+		l := patientServer(t, &Server{Protocol: serpy2.Protocol{}, MaxConns: 4, Handler: HandlerFunc(func(ctx context.Context, c *Conn, m Message) error {
+			return c.Send(ctx, m)
+		}), Hooks: Hooks{OnClose: func(_ *Conn, err error) { ends <- err }}})
+		for range 4 {
+			l.dial(t, "\xde\xca\xfe\xca\xfe\x21\x78\x00\x00\x00\x01\x00\x00\x00x") // and does not read
+		}
+		time.Sleep(time.Hour)
+		start := time.Now()
+		l.dial(t, "") // refused
+		why := <-ends
+		if took := time.Since(start); took < 10*time.Second || took > 11*time.Second {
+			t.Errorf("the first one had to go after %v, want 10s", took)
+		}
+		if !errors.Is(why, ErrSlowConsumer) || !strings.Contains(why.Error(), "Timeouts.Write") {
+			t.Errorf("it says %v", why)
+		}
+		time.Sleep(time.Hour)
+		if len(ends) > 0 {
+			t.Errorf("one more had to go: %v", <-ends)
+		}
+	})
+}
+
+// Short of memory: of those who hold some the slowest goes, before the budget is full.
+//
+// Verifies: RUNTIME-70
+func TestShortOfMemory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		type end struct {
+			id  uint64
+			why error
+		}
+		ends := make(chan end, 10)
+		s := &Server{Protocol: serpy2.Protocol{}, Pull: true, MaxBuffered: 3 << 20, Hooks: Hooks{OnClose: func(c *Conn, err error) { ends <- end{c.ID(), err} }}}
+		l := patientServer(t, s)
+		head := "\xde\xca\xfe\xca\xfe\x21\x00\x00\x00\x00\x00\x00\x20\x00" + strings.Repeat("x", 200_000)
+		for range 4 {
+			l.dribble(t, head, "x") // each holds half a MiB
+		}
+		l.dribble(t, head, strings.Repeat("x", 2000)) // fast enough
+		start := time.Now()
+		e := <-ends
+		if took := time.Since(start); took < 30*time.Second || took > 33*time.Second || e.id == 5 {
+			t.Errorf("%d had to go after %v, want one of 1 to 4 after 30s", e.id, took)
+		}
+		if !errors.Is(e.why, os.ErrDeadlineExceeded) || !strings.Contains(e.why.Error(), "Timeouts.Progress") || !strings.Contains(e.why.Error(), "memory") {
+			t.Errorf("it says %v", e.why)
+		}
+		if used := s.cfg.budget.Used(); used > 3<<20 {
+			t.Errorf("%d bytes are used", used)
+		}
+	})
+}
