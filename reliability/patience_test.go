@@ -1,0 +1,146 @@
+package reliability
+
+import (
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// slowOnes are peers that begin a message and bring a byte a second.
+var slowOnes = []struct{ name, wire, opening string }{
+	{"tinyproto", "tinyproto", "\xff" + tinyHead(1000)},
+	{"serpy", "serpy", "x"},
+	{"serpy2", "serpy2", serpy2Head(0x21, 0, 1000)},
+}
+
+// Slowloris against a server that bounds nothing but how many it serves: when a
+// newcomer finds fewer than a quarter of the places free, the slow ones have the 30 s
+// that Timeouts.Progress has by default; then there is room for it.
+//
+// Verifies: RUNTIME-70, RUNTIME-10
+func TestSlowlorisPatiently(t *testing.T) {
+	n, limit := scale(5000, 300), scale(1000, 60)
+	const clock = 30 * time.Second
+	eachDriver(t, func(t *testing.T, d driver) {
+		for _, slow := range slowOnes {
+			t.Run(slow.name, func(t *testing.T) {
+				together(t)
+				w := formOf(slow.wire)
+				server := startChild(t, d, w, childConfig{MaxConns: limit})
+				honest := dial(t, w, server.addr)
+				if _, err := latencies(honest, 200*time.Millisecond); err != nil { // warm up
+					t.Fatal(err)
+				}
+				var served, first time.Duration
+				most := &watermark{}
+				text := disturbed(t, honest, clock+2*time.Second, func() (end func()) {
+					stop := every(100*time.Millisecond, func() { most.note(int(server.rss() >> 10)) })
+					began := time.Now()
+					crowd := besiege(t, server.addr, n, slow.opening)
+					var wg sync.WaitGroup
+					wg.Go(func() {
+						for served = 0; served == 0 && time.Since(began) < 2*time.Minute; time.Sleep(20 * time.Millisecond) {
+							if honestly(t, w, server.addr) == nil {
+								served = time.Since(began)
+							}
+						}
+					})
+					return func() {
+						wg.Wait()
+						first = crowd.firstLost().Sub(began)
+						crowd.leave()
+						stop()
+						eventually(t, "the server to be rid of them", func() bool { return server.descriptors() <= 30 })
+					}
+				})
+				figure(t, "%d slow connections, %d places: the first one had to go after %v, a newcomer was served after %v; at most %d MiB; %s",
+					n, limit, first.Round(time.Millisecond), served.Round(time.Millisecond), most.most()>>10, text)
+				if served == 0 || served > within(clock+time.Second) || first < clock {
+					t.Errorf("want both between %v and %v", clock, within(clock+time.Second))
+				}
+				if most.most() > 100<<10 {
+					t.Errorf("the server holds %d MiB", most.most()>>10)
+				}
+			})
+		}
+	})
+}
+
+// Without a shortage nobody has to go, however slow.
+//
+// Verifies: RUNTIME-70
+func TestSlowButWelcome(t *testing.T) {
+	n, lasting := scale(700, 50), time.Duration(scale(600, 45))*time.Second
+	eachDriver(t, func(t *testing.T, d driver) {
+		for _, slow := range slowOnes {
+			t.Run(slow.name, func(t *testing.T) {
+				together(t)
+				w := formOf(slow.wire)
+				server := startChild(t, d, w, childConfig{MaxConns: 1000})
+				crowd := besiege(t, server.addr, n, slow.opening)
+				time.Sleep(lasting)
+				lost := crowd.lost.Load()
+				crowd.leave()
+				figure(t, "%d slow connections, 1000 places: %d had to go within %v", n, lost, lasting)
+				if lost > 0 {
+					t.Errorf("want none")
+				}
+			})
+		}
+	})
+}
+
+// siege is many bare connections that dribble: each says its opening, and then a byte
+// a second until the server closes it.
+type siege struct {
+	crowd
+	lost  atomic.Int64
+	mu    sync.Mutex
+	first time.Time // when the first one was lost that had been let in
+}
+
+// besiege makes n connections as fast as it can. Those that the server refuses at
+// once do not count as lost.
+func besiege(t *testing.T, addr string, n int, opening string) *siege {
+	s := &siege{crowd: crowd{conns: make([]*net.TCPConn, n)}}
+	t.Cleanup(s.leave)
+	var next atomic.Int64
+	var workers sync.WaitGroup
+	for range 32 {
+		workers.Go(func() {
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				nc, err := dialFrom(i, addr)
+				if err != nil {
+					continue
+				}
+				s.conns[i] = nc
+				began := time.Now()
+				nc.Write([]byte(opening))
+				s.wg.Go(func() { io.Copy(io.Discard, nc) })
+				s.wg.Go(func() {
+					var err error
+					for ; err == nil; _, err = nc.Write([]byte{'.'}) {
+						time.Sleep(time.Second)
+					}
+					if time.Since(began) > 5*time.Second && s.lost.Add(1) == 1 {
+						s.mu.Lock()
+						s.first = time.Now()
+						s.mu.Unlock()
+					}
+				})
+			}
+		})
+	}
+	workers.Wait()
+	return s
+}
+
+// firstLost returns when the first one was lost.
+func (s *siege) firstLost() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.first
+}
