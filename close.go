@@ -130,8 +130,11 @@ func (c *Conn) waitTaken(ctx context.Context) error {
 	return err
 }
 
-// taken is how much the peer has taken and confirmed.
+// taken is how much the peer has taken and confirmed: a figure that grows with it.
 func (c *Conn) taken() int64 {
+	if peer, ok := poller.VitalsOf(c.nc); ok {
+		return int64(peer.Taken + c.stats.Confirmed)
+	}
 	return int64(c.out.gone+c.stats.Confirmed) - int64(poller.Unsent(c.nc))
 }
 

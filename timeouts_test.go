@@ -423,6 +423,48 @@ func TestWriteTimeout(t *testing.T) {
 	})
 }
 
+// What moves, however slowly, goes on; what stands still, in or out, ends.
+//
+// Verifies: RUNTIME-83
+func TestStallTimeout(t *testing.T) {
+	const limit = 30 * time.Second
+	timeouts := parley.Timeouts{Stall: limit, Progress: -1, Write: -1}
+	bubble(t, "a message that has begun", func(t *testing.T) {
+		c, peer := barePipe(t, &parley.Dialer{Protocol: serpy2.Protocol{}, Timeouts: timeouts}, "")
+		for _, b := range []byte(serpy2Text(strings.Repeat("x", 100))[:100]) { // a byte every 20 s
+			peer.say(string([]byte{b}))
+			time.Sleep(20 * time.Second)
+		}
+		if err := c.Err(); err != nil {
+			t.Fatalf("cut while it moved: %v", err)
+		}
+		start := time.Now().Add(-20 * time.Second)
+		<-c.Done()
+		wantTimeout(t, c.Err(), "Timeouts.Stall", time.Since(start), limit)
+	})
+	bubble(t, "output", func(t *testing.T) {
+		c, peer := barePipe(t, &parley.Dialer{Protocol: serpy2.Protocol{}, Timeouts: timeouts}, "")
+		go c.Send(t.Context(), parley.Bytes(make([]byte, 1000)))
+		for range 50 {
+			time.Sleep(20 * time.Second)
+			if _, err := io.ReadFull(peer, make([]byte, 10)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		start := time.Now()
+		<-c.Done()
+		wantTimeout(t, c.Err(), "Timeouts.Stall", time.Since(start), limit)
+	})
+	bubble(t, "nothing under way", func(t *testing.T) {
+		c, peer := barePipe(t, &parley.Dialer{Protocol: serpy2.Protocol{}, Timeouts: timeouts}, "")
+		time.Sleep(100 * time.Hour)
+		go io.Copy(io.Discard, peer)
+		if err := c.Send(t.Context(), parley.Text("x")); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // The kernel takes much at once and then nothing: what counts is the last byte
 // it took.
 //

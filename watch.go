@@ -266,12 +266,12 @@ func (c *Conn) tooSlow(f field, how string) {
 // lives reports whether the peer's kernel answers while output waits for it; if not,
 // the connection has ended.
 func (c *Conn) lives(now time.Time) bool {
-	asked, last := false, time.Duration(0)
+	var peer poller.Vitals
 	if c.vital == vitalAlways && c.out.waiting() {
-		asked, last = poller.Unanswered(c.nc)
+		peer, _ = poller.VitalsOf(c.nc)
 	}
 	span := 5 * c.cfg.timeouts.KeepAlive // until keep-alive gives up
-	if !c.watch.silent(now, asked, last, span) {
+	if !c.watch.silent(now, peer.Asked, peer.Heard, span) {
 		return true
 	}
 	c.cfg.faults.timeouts.Add(1)

@@ -189,9 +189,12 @@ func (a *activity) onLate() {
 
 // write is the writing goroutine.
 func (c *Conn) write() {
-	size, wait, looks := writeSize, c.cfg.writeLimit(c.vital)/writeLooks, writeLooks
+	limit := c.cfg.writeLimit(c.vital)
+	size, wait, looks := writeSize, limit/writeLooks, writeLooks
 	if _, ok := c.nc.(*tls.Conn); ok {
-		size, wait, looks = recordSize, c.cfg.writeLimit(c.vital), 1
+		size, wait, looks = recordSize, limit, 1
+	} else if limit <= 0 && c.cfg.timeouts.Stall > 0 {
+		wait = c.cfg.timeouts.Stall / writeLooks // so that it is seen what moves
 	}
 	stuck := 0 // looks since the peer took something
 	c.lock()
@@ -206,7 +209,7 @@ func (c *Conn) write() {
 		if stuck++; n > 0 {
 			stuck = 0
 		}
-		if stuck < looks && errors.Is(err, os.ErrDeadlineExceeded) {
+		if (limit <= 0 || stuck < looks) && errors.Is(err, os.ErrDeadlineExceeded) {
 			err = nil
 		}
 		c.wrote(n, err)

@@ -20,11 +20,14 @@ var slowOnes = []struct{ name, wire, opening string }{
 // newcomer finds fewer than a quarter of the places free, the slow ones have the 30 s
 // that Timeouts.Progress has by default; then there is room for it.
 //
-// Verifies: RUNTIME-70, RUNTIME-10
+// Verifies: RUNTIME-80, RUNTIME-10
 func TestSlowlorisPatiently(t *testing.T) {
 	n, limit := scale(5000, 300), scale(1000, 60)
 	const clock = 30 * time.Second
+	measured := time.Duration(scale(32, 3)) * time.Second
+	together(t)
 	eachDriver(t, func(t *testing.T, d driver) {
+		together(t)
 		for _, slow := range slowOnes {
 			t.Run(slow.name, func(t *testing.T) {
 				together(t)
@@ -34,9 +37,9 @@ func TestSlowlorisPatiently(t *testing.T) {
 				if _, err := latencies(honest, 200*time.Millisecond); err != nil { // warm up
 					t.Fatal(err)
 				}
-				var served, first time.Duration
+				var served time.Duration
 				most := &watermark{}
-				text := disturbed(t, honest, clock+2*time.Second, func() (end func()) {
+				text := disturbed(t, honest, measured, func() (end func()) {
 					stop := every(100*time.Millisecond, func() { most.note(int(server.rss() >> 10)) })
 					began := time.Now()
 					crowd := besiege(t, server.addr, n, slow.opening)
@@ -50,16 +53,15 @@ func TestSlowlorisPatiently(t *testing.T) {
 					})
 					return func() {
 						wg.Wait()
-						first = crowd.firstLost().Sub(began)
 						crowd.leave()
 						stop()
 						eventually(t, "the server to be rid of them", func() bool { return server.descriptors() <= 30 })
 					}
 				})
-				figure(t, "%d slow connections, %d places: the first one had to go after %v, a newcomer was served after %v; at most %d MiB; %s",
-					n, limit, first.Round(time.Millisecond), served.Round(time.Millisecond), most.most()>>10, text)
-				if served == 0 || served > within(clock+time.Second) || first < clock {
-					t.Errorf("want both between %v and %v", clock, within(clock+time.Second))
+				figure(t, "%d slow connections, %d places: a newcomer was served after %v; at most %d MiB; %s",
+					n, limit, served.Round(time.Millisecond), most.most()>>10, text)
+				if served < clock || served > within(clock+time.Second) {
+					t.Errorf("want between %v and %v", clock, within(clock+time.Second))
 				}
 				if most.most() > 100<<10 {
 					t.Errorf("the server holds %d MiB", most.most()>>10)
@@ -71,10 +73,15 @@ func TestSlowlorisPatiently(t *testing.T) {
 
 // Without a shortage nobody has to go, however slow.
 //
-// Verifies: RUNTIME-70
+// Verifies: RUNTIME-80
 func TestSlowButWelcome(t *testing.T) {
-	n, lasting := scale(700, 50), time.Duration(scale(600, 45))*time.Second
+	n, lasting := scale(700, 50), time.Duration(scale(600, 40))*time.Second
+	if !full {
+		lasting = 40 * time.Second // also with -race: longer than the clocks
+	}
+	together(t)
 	eachDriver(t, func(t *testing.T, d driver) {
+		together(t)
 		for _, slow := range slowOnes {
 			t.Run(slow.name, func(t *testing.T) {
 				together(t)
@@ -97,9 +104,7 @@ func TestSlowButWelcome(t *testing.T) {
 // a second until the server closes it.
 type siege struct {
 	crowd
-	lost  atomic.Int64
-	mu    sync.Mutex
-	first time.Time // when the first one was lost that had been let in
+	lost atomic.Int64 // that had been let in
 }
 
 // besiege makes n connections as fast as it can. Those that the server refuses at
@@ -125,10 +130,8 @@ func besiege(t *testing.T, addr string, n int, opening string) *siege {
 					for ; err == nil; _, err = nc.Write([]byte{'.'}) {
 						time.Sleep(time.Second)
 					}
-					if time.Since(began) > 5*time.Second && s.lost.Add(1) == 1 {
-						s.mu.Lock()
-						s.first = time.Now()
-						s.mu.Unlock()
+					if time.Since(began) > 5*time.Second {
+						s.lost.Add(1)
 					}
 				})
 			}
@@ -136,11 +139,4 @@ func besiege(t *testing.T, addr string, n int, opening string) *siege {
 	}
 	workers.Wait()
 	return s
-}
-
-// firstLost returns when the first one was lost.
-func (s *siege) firstLost() time.Time {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.first
 }
