@@ -25,7 +25,7 @@ import (
 // Which clocks count always: those that are set, and all of a peer of which nobody
 // tells whether it lives.
 //
-// Verifies: RUNTIME-80
+// Verifies: RUNTIME-85
 func TestPatienceOf(t *testing.T) {
 	set := Timeouts{Write: time.Second, Progress: time.Second, Answer: time.Second}
 	for _, c := range []struct {
@@ -53,7 +53,7 @@ func TestPatienceOf(t *testing.T) {
 	}
 }
 
-// Verifies: RUNTIME-80
+// Verifies: RUNTIME-85
 func TestScarce(t *testing.T) {
 	for _, c := range []struct {
 		limit, used int
@@ -70,7 +70,7 @@ func TestScarce(t *testing.T) {
 
 // The clocks of a shortage, look by look.
 //
-// Verifies: RUNTIME-80
+// Verifies: RUNTIME-85
 func TestClock(t *testing.T) {
 	b := bounds{write: 10 * time.Second, progress: 30 * time.Second, rate: 1024}
 	const never = -1
@@ -111,7 +111,7 @@ func TestClock(t *testing.T) {
 
 // Whose time is over stays so until it brings something, and the slowest go first.
 //
-// Verifies: RUNTIME-80
+// Verifies: RUNTIME-85
 func TestSlowest(t *testing.T) {
 	at := func(who string, rate float64, since int64, worth int64) overdue[string] {
 		return overdue[string]{candidate[string]{who, worth}, slowness{fieldProgress, rate, time.Unix(since, 0)}}
@@ -138,7 +138,7 @@ func TestSlowest(t *testing.T) {
 // A shortage: nobody has to go before it, nor without it; the clocks stand still
 // while there is none, and are forgotten when it has long been over.
 //
-// Verifies: RUNTIME-80
+// Verifies: RUNTIME-85
 func TestRelief(t *testing.T) {
 	type crowd struct {
 		relief  relief[string]
@@ -235,7 +235,7 @@ func TestRelief(t *testing.T) {
 
 // A peer is alive as long as its kernel answers, however long its program does not.
 //
-// Verifies: RUNTIME-81
+// Verifies: RUNTIME-86
 func TestSilence(t *testing.T) {
 	const span = 75 * time.Second
 	for _, c := range []struct {
@@ -363,7 +363,7 @@ func (l *pipes) dribble(t *testing.T, begin, more string) {
 
 // Without a shortage nobody is cut: who brings a byte a second, and who takes nothing.
 //
-// Verifies: RUNTIME-80, RUNTIME-10, RUNTIME-13
+// Verifies: RUNTIME-85, RUNTIME-10, RUNTIME-13
 func TestPatient(t *testing.T) {
 	for i, p := range slowPeers {
 		t.Run(fmt.Sprint(p.protocol.Name(), i), func(t *testing.T) {
@@ -398,7 +398,7 @@ func TestPatient(t *testing.T) {
 // Once a newcomer finds fewer than a quarter of the places free the slow ones have 30
 // s; then it is served. Who is idle stays.
 //
-// Verifies: RUNTIME-80, RUNTIME-10
+// Verifies: RUNTIME-85, RUNTIME-10
 func TestShortOfPlaces(t *testing.T) {
 	for i, p := range slowPeers {
 		if p.protocol.Traits().Clients > 0 {
@@ -446,7 +446,7 @@ func TestShortOfPlaces(t *testing.T) {
 
 // Likewise for who takes nothing, after ten seconds.
 //
-// Verifies: RUNTIME-80, RUNTIME-13
+// Verifies: RUNTIME-85, RUNTIME-13
 func TestShortOfPlacesForOutput(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ends := make(chan error, 10)
@@ -475,7 +475,7 @@ func TestShortOfPlacesForOutput(t *testing.T) {
 
 // Short of memory: of those who hold some the slowest goes, before the budget is full.
 //
-// Verifies: RUNTIME-80
+// Verifies: RUNTIME-85
 func TestShortOfMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		type end struct {
@@ -507,7 +507,7 @@ func TestShortOfMemory(t *testing.T) {
 // An original serpy peer whose program leaves messages unread answers no change of mode
 // behind them: that is waited for as long as the peer lives, if that is known.
 //
-// Verifies: RUNTIME-82, RUNTIME-43
+// Verifies: RUNTIME-87, RUNTIME-43
 func TestAnswerBehindThePeersProgram(t *testing.T) {
 	const modeAck, ack = "\x01ACKMODCG\x1f", "\x01ACKEOT!!\x1f"
 	for _, c := range []struct {

@@ -425,7 +425,7 @@ func TestWriteTimeout(t *testing.T) {
 
 // What moves, however slowly, goes on; what stands still, in or out, ends.
 //
-// Verifies: RUNTIME-83
+// Verifies: RUNTIME-88
 func TestStallTimeout(t *testing.T) {
 	const limit = 30 * time.Second
 	timeouts := parley.Timeouts{Stall: limit, Progress: -1, Write: -1}

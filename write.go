@@ -194,7 +194,7 @@ func (c *Conn) write() {
 	if _, ok := c.nc.(*tls.Conn); ok {
 		size, wait, looks = recordSize, limit, 1
 	} else if limit <= 0 && c.cfg.timeouts.Stall > 0 {
-		wait = c.cfg.timeouts.Stall / writeLooks // so that it is seen what moves
+		wait = c.cfg.timeouts.Stall / (4 * writeLooks) // so that it is seen what moves
 	}
 	stuck := 0 // looks since the peer took something
 	c.lock()

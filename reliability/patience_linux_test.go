@@ -27,7 +27,7 @@ func keepAlive() (each, span time.Duration) {
 // A peer that has vanished while output waits for it is found within 90 s, by
 // default, also if it had room for some of it, or none: its kernel answers nothing.
 //
-// Verifies: RUNTIME-81, RUNTIME-13
+// Verifies: RUNTIME-86, RUNTIME-13
 func TestVanishedWithOutput(t *testing.T) {
 	each, span := keepAlive()
 	eachDriver(t, func(t *testing.T, d driver) {
@@ -89,7 +89,7 @@ func vanish(t *testing.T, nc *net.TCPConn) {
 // A peer whose process is stopped while output waits for it is kept, and takes the
 // rest when it goes on.
 //
-// Verifies: RUNTIME-81, RUNTIME-13
+// Verifies: RUNTIME-86, RUNTIME-13
 func TestStoppedPeerIsKept(t *testing.T) {
 	each, _ := keepAlive()
 	lasting := time.Duration(scale(300, 15)) * time.Second

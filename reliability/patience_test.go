@@ -20,7 +20,7 @@ var slowOnes = []struct{ name, wire, opening string }{
 // newcomer finds fewer than a quarter of the places free, the slow ones have the 30 s
 // that Timeouts.Progress has by default; then there is room for it.
 //
-// Verifies: RUNTIME-80, RUNTIME-10
+// Verifies: RUNTIME-85, RUNTIME-10
 func TestSlowlorisPatiently(t *testing.T) {
 	n, limit := scale(5000, 300), scale(1000, 60)
 	const clock = 30 * time.Second
@@ -73,7 +73,7 @@ func TestSlowlorisPatiently(t *testing.T) {
 
 // Without a shortage nobody has to go, however slow.
 //
-// Verifies: RUNTIME-80
+// Verifies: RUNTIME-85
 func TestSlowButWelcome(t *testing.T) {
 	n, lasting := scale(700, 50), time.Duration(scale(600, 40))*time.Second
 	if !full {
