@@ -14,6 +14,7 @@ import (
 	"github.com/parley-net/parley"
 	"github.com/parley-net/parley/cmd/parley/internal/endpoint"
 	"github.com/parley-net/parley/cmd/parley/internal/render"
+	"github.com/parley-net/parley/line"
 )
 
 // imageOptions are the flags of image.
@@ -38,8 +39,9 @@ func imageCmd(a *app) *cobra.Command {
 		Use:   "image URL",
 		Short: "Make pictures of what an instrument sends",
 		Long: `Takes frames from an instrument and writes each as a PNG picture. A frame is one
-bytes message: the pixels row by row, little-endian, as numpy's tobytes gives
-them. Shape, least and greatest value and mean are printed to standard error.
+bytes message, on line and scpi any message, or with --block the data of its first
+IEEE 488.2 block (#…): the pixels row by row, little-endian, as numpy's tobytes
+gives them. Shape, least and greatest value and mean are printed to standard error.
 
 With --ask it asks for each frame; several questions are asked in turn. Without
 it, it takes what comes.
@@ -63,7 +65,8 @@ reloads it; frames that come meanwhile are dropped and counted.`,
   parley image serpy2://localhost:8000 --ask int:3 -o - | display
   parley image serpy2://camera:8000 --shape 640x480 --type uint16 --clip 1,99 --watch
   parley image serpy2://camera:8000 --ask text:frame --count 10 --npy
-  parley image serpy2://camera:8000 --ask int:3 --translate zcat --json --rtt`,
+  parley image serpy2://camera:8000 --ask int:3 --translate zcat --json --rtt
+  parley image scpi://scope --ask 'DISP:DATA?' --block --shape 800x480 --type uint8`,
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: a.completeURL,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -89,6 +92,7 @@ reloads it; frames that come meanwhile are dropped and counted.`,
 	f.Float64SliceVar(&o.rng, "range", nil, "spread the colours over fixed values, `LOW,HIGH`, as 0,4095")
 	f.BoolVar(&o.npy, "npy", false, "write files for numpy.load, not pictures")
 	f.BoolVar(&o.out.json, "json", false, "print the figures to standard output as JSON, one object per frame")
+	o.out.addBlock(cmd)
 	o.out.addTimes(cmd)
 	o.out.addShape(cmd)
 	for _, name := range []string{"clip", "range"} {
@@ -103,8 +107,9 @@ reloads it; frames that come meanwhile are dropped and counted.`,
 
 // image does what the command promises.
 func (a *app) image(ctx context.Context, e endpoint.Endpoint, o imageOptions) error {
-	if !e.Protocol.Traits().Types.Has(parley.TypeBytes) {
-		return usagef("%s carries text only, no frames", e.Protocol.Name())
+	_, anyMessage := e.Protocol.(line.Protocol)
+	if !e.Protocol.Traits().Types.Has(parley.TypeBytes) && !anyMessage && !o.out.block {
+		return usagef("%s carries text only, no frames; --block takes the data of a block in it", e.Protocol.Name())
 	}
 	if o.file == "-" && o.out.json {
 		return usagef("-o - and --json both want standard output: give a FILE")
@@ -116,12 +121,12 @@ func (a *app) image(ctx context.Context, e endpoint.Endpoint, o imageOptions) er
 	if err != nil {
 		return err
 	}
-	cam := &camera{a: a, every: o.every, shape: shape}
-	for _, ask := range o.ask {
-		if ask == "-" {
+	cam := &camera{a: a, every: o.every, shape: shape, any: anyMessage}
+	for _, text := range o.ask {
+		if text == "-" {
 			return usagef("--ask -: standard input can't be used here; text:- sends a -")
 		}
-		m, err := parseMessage(ask, "text")
+		m, err := parseMessage(text, "text")
 		if err != nil {
 			return usageError{fmt.Errorf("--ask: %w", err)}
 		}
@@ -210,6 +215,7 @@ type camera struct {
 	asked int
 	next  time.Time // when it may be asked again
 	shape *printer
+	any   bool // text may be a frame too
 }
 
 // arrived is a frame with its times, see printer.times.
@@ -241,10 +247,13 @@ func (cam *camera) receive(ctx context.Context) (parley.Message, error) {
 		m, err := cam.c.Receive(ctx)
 		lost := errors.As(err, new(*parley.MessageError))
 		switch {
-		case err == nil && m.Type() == parley.TypeBytes:
+		case err == nil && cam.isFrame(m):
+			if m.Type() == parley.TypeText && !cam.shape.o.block {
+				m = parley.Bytes(m.Bytes())
+			}
 			return m, nil
 		case err == nil && len(cam.asks) > 0:
-			return m, fmt.Errorf("the instrument answered %v, which is no frame", m)
+			return m, cam.noFrame(m)
 		case err == nil:
 			fmt.Fprintf(cam.a.stderr, "left out, no frame: %v\n", m)
 		case lost && len(cam.asks) == 0: // it is in the log
@@ -260,6 +269,26 @@ func (cam *camera) receive(ctx context.Context) (parley.Message, error) {
 			return m, err
 		}
 	}
+}
+
+// isFrame reports whether m is one. A block's data is, and its header is none of it.
+func (cam *camera) isFrame(m parley.Message) bool {
+	if !cam.any && !cam.shape.o.block {
+		return m.Type() == parley.TypeBytes
+	}
+	_, block := line.Block(m)
+	return block == cam.shape.o.block
+}
+
+// noFrame says that m, which the instrument was asked for, is no frame.
+func (cam *camera) noFrame(m parley.Message) error {
+	f := &fault{code: exitFail, err: fmt.Errorf("the instrument answered %v, which is no frame", m)}
+	if _, block := line.Block(m); block {
+		f.hint = "it has an IEEE 488.2 block: --block takes its data"
+	} else if cam.shape.o.block {
+		f.hint = "--block: there is no IEEE 488.2 block in it"
+	}
+	return f
 }
 
 // ask asks the next question when its time has come.
