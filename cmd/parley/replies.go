@@ -196,7 +196,7 @@ func (s *simulator) suits(e *endpoint.Endpoint, srv *parley.Server) error {
 		return usagef("--replies %s: %w", s.o.file, err)
 	}
 	e.Protocol, srv.Protocol = p, p
-	return nil
+	return s.app.limits.checkConns(*e)
 }
 
 // tell logs what the device has to say about a request.
