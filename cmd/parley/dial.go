@@ -36,6 +36,9 @@ func (a *app) configure(d *parley.Dialer, e endpoint.Endpoint) (err error) {
 	if name, ok := e.Inherited(); ok {
 		return usagef("%s: a socket that was inherited is for listening; write the address to connect with in the place of +fd and %s", e, name)
 	}
+	if _, port, err := net.SplitHostPort(e.Addr); err == nil && strings.Trim(port, "0") == "" {
+		return usagef("%s: port 0 is for listening, where it takes a free port: write the peer's port", e)
+	}
 	d.Protocol = e.Protocol
 	d.Limits = a.limits.conn()
 	d.Timeouts = a.timeouts()

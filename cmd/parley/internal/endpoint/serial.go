@@ -39,7 +39,10 @@ func serialAddr(protocol, place, query string) (addr, rest string, err error) {
 	}
 	var port, others []string
 	for option := range strings.SplitSeq(query, "&") {
-		key, _, _ := strings.Cut(option, "=")
+		key, value, _ := strings.Cut(option, "=")
+		if key == "clients" && value != "1" {
+			return "", "", fmt.Errorf("%s: a serial port has one client: leave it out", option)
+		}
 		if slices.Contains(serial.Options(), key) {
 			port = append(port, option)
 		} else if option != "" {
