@@ -39,6 +39,9 @@ func (s State) String() string {
 // when the connection is lost waits for the next one; one that may have
 // arrived is reported with the connection's error; see ErrNotSent. What no attempt
 // can mend (no Protocol, an address without a port) is an error of the first call.
+//
+// What the peer must be told on every new connection (a login, what one subscribes
+// to) belongs in Dialer.Hooks.OnOpen: it runs before anything else is sent there.
 type Client struct {
 	Dialer Dialer
 	Addr   string

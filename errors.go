@@ -9,19 +9,36 @@ import (
 	"github.com/parley-net/parley/wire"
 )
 
-// The errors of the wire contract. A ProtocolError ends the connection, a
-// MessageError costs one message, a RefusedError carries the peer's code.
+// The errors of the wire contract; find them with errors.As. Each has the fields
+//
+//	Protocol string // the wire's name
+//	Peer     string // the peer's address
+//	Offset   int64  // where, in bytes from the start of the peer's stream
+//	Rule     string // what is wrong and what to do about it
 type (
+	// ProtocolError says that the peer broke the rules of the wire: the connection
+	// has ended. Its field Err is the cause, or nil, and its method Unwrap returns
+	// that; Error names all of them.
 	ProtocolError = wire.ProtocolError
-	MessageError  = wire.MessageError
-	RefusedError  = wire.RefusedError
+	// MessageError says that one message was lost: the connection lives. Its field
+	// Err is the cause, or nil, and its method Unwrap returns that; Error names all
+	// of them.
+	MessageError = wire.MessageError
+	// RefusedError says that the peer refused the connection or a message. Its field
+	// Code is the peer's code, -1 if it gave none; Error names all of them.
+	RefusedError = wire.RefusedError
 )
 
 // The caller's mistakes: nothing was sent and the connection is unharmed.
 var (
-	ErrTooLarge         = wire.ErrTooLarge
+	// ErrTooLarge: the message exceeds what the wire or the configured limit allows.
+	ErrTooLarge = wire.ErrTooLarge
+	// ErrNotRepresentable: this wire has no form for this message that arrives as
+	// the same value.
 	ErrNotRepresentable = wire.ErrNotRepresentable
-	ErrUnsolicited      = wire.ErrUnsolicited
+	// ErrUnsolicited: a server of this wire (oneline) may speak only in answer to a
+	// message.
+	ErrUnsolicited = wire.ErrUnsolicited
 	// ErrNoConfirmation: this wire has no confirmations, so Confirm can't
 	// keep its promise. Use Send.
 	ErrNoConfirmation error = &notSentError{error: errors.New("parley: this wire has no confirmations; use Send")}

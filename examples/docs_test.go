@@ -180,3 +180,57 @@ func TestMigrationPageIsComplete(t *testing.T) {
 		}
 	}
 }
+
+// The page about a wire of one's own is a module that builds, passes its tests, and
+// prints what it shows; package wire's example is the same code.
+//
+// Verifies: WIRE-07
+func TestWriteYourOwnWire(t *testing.T) {
+	t.Parallel()
+	b, err := os.ReadFile("../docs/write-your-own-wire.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	root, err := filepath.Abs("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const need = "github.com/parley-net/parley v0.1.0"
+	files := map[string]string{
+		"go.mod":  "module example.org/zero\n\ngo 1.26.0\n\nrequire " + need + "\n",
+		"go.work": "go 1.26.0\n\nuse (\n\t.\n\t" + root + "\n)\n\nreplace " + need + " => " + root + "\n",
+	}
+	for _, m := range regexp.MustCompile("(?ms)^```go (\\S+)\n(.*?)^```$").FindAllStringSubmatch(string(b), -1) {
+		files[m[1]] = m[2]
+	}
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, machine, _ := strings.Cut(files["zero.go"], "type Zero struct{}")
+	example, err := os.ReadFile("../wire/example_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if machine == "" || !strings.Contains(string(example), strings.TrimSpace(machine)) {
+		t.Error("wire/example_test.go is not the wire of the page")
+	}
+	_, console, _ := strings.Cut(string(b), "```console\n")
+	console, _, _ = strings.Cut(console, "```")
+	commands := strings.Split("\n"+console, "\n$ ")[1:]
+	if len(files) != 5 || len(commands) != 3 {
+		t.Fatalf("the page has %d files and %d commands", len(files)-2, len(commands))
+	}
+	for _, c := range commands {
+		line, want, _ := strings.Cut(c, "\n")
+		cmd := exec.CommandContext(limit(t), "go", strings.Fields(line)[1:]...)
+		cmd.Dir, cmd.Env = dir, append(os.Environ(), "GOWORK="+filepath.Join(dir, "go.work"), "GOFLAGS=")
+		out, err := cmd.CombinedOutput()
+		pattern := strings.ReplaceAll(regexp.QuoteMeta(strings.TrimSpace(want)), "…", ".*")
+		if err != nil || !regexp.MustCompile("^"+pattern+"$").MatchString(strings.TrimSpace(string(out))) {
+			t.Errorf("%s: %v; it prints\n%s\nand the page shows\n%s", line, err, out, want)
+		}
+	}
+}

@@ -63,7 +63,7 @@ func (m *zeroMachine) Send(dst []byte, msg wire.Message) ([]byte, wire.Sent, err
 }
 
 // A wire of one's own in 60 lines.
-func Example() {
+func ExampleProtocol() {
 	m := Zero{}.New(wire.Accepting, wire.Limits{})
 	out, _, err := m.Send(nil, wire.Text("hello"))
 	fmt.Printf("%q %v\n", out, err)
