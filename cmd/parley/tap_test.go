@@ -40,6 +40,8 @@ func captured(t *testing.T, name string) (streams [][2]string) {
 
 // Whatever two sides say, on every wire: it arrives unaltered, and the capture
 // has it all. That it means nothing on the wire only stops the decoding.
+//
+// Verifies: CARRY-04
 func TestTapKeepsEveryByte(t *testing.T) {
 	for _, proto := range endpoint.Names() {
 		t.Run(proto, func(t *testing.T) {

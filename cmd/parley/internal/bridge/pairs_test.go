@@ -13,6 +13,8 @@ import (
 
 // Text goes there and back on all pairs of wires, one by one and pipelined, and
 // with several clients where the wires have several.
+//
+// Verifies: CARRY-01
 func TestAllPairs(t *testing.T) {
 	for _, from := range wires {
 		for _, to := range wires {
@@ -157,6 +159,8 @@ func TestOneAtATime(t *testing.T) {
 // An answer of several lines, which a device ends with its prompt, reaches a client
 // whose messages are lines one by one, and any other whole. What the device greets
 // people with is no message.
+//
+// Verifies: CARRY-02
 func TestPromptAnswer(t *testing.T) {
 	device := line.Protocol{Prompt: "> ", Echo: true}
 	for _, c := range []struct {

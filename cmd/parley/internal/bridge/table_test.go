@@ -22,6 +22,8 @@ import (
 
 // The tables of docs/bridge.md are made by sending each message through a
 // bridge and looking at what arrives.
+//
+// Verifies: CARRY-01
 func TestDocumentedTable(t *testing.T) {
 	doc, err := os.ReadFile("../../../../docs/bridge.md")
 	if err != nil {

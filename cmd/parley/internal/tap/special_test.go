@@ -111,6 +111,8 @@ func TestSpecial(t *testing.T) {
 
 // What a device says besides its answers: the banner is told, prompt and echo are
 // not, whoever is faster.
+//
+// Verifies: CARRY-03
 func TestDialog(t *testing.T) {
 	shell := []step{
 		{"<", "ACME console 2.1\r\nready\r\ndev> "},
