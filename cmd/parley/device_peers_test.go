@@ -115,6 +115,33 @@ func TestPyMeasure(t *testing.T) {
 	t.Log(python(t, interpreter, "instruments.py", args...))
 }
 
+// PyVISA-py with each pair of what ends a question and what ends an answer.
+//
+// Verifies: DEVICE-18, LINE-01, LINE-03
+func TestPyVISATerminators(t *testing.T) {
+	interpreter := instrumentPython(t, "pyvisa_py")
+	args, pairs := []string{"--replies", exampleDevice("multimeter")}, [][2]string{{"any", "same"}}
+	for _, end := range []string{"any", "cr", "lf", "crlf"} {
+		for _, send := range []string{"cr", "lf", "crlf"} {
+			pairs = append(pairs, [2]string{end, send})
+		}
+	}
+	for _, p := range pairs {
+		args = append(args, "scpi://127.0.0.1:0?end="+p[0]+"&send="+p[1])
+	}
+	_, urls := serving(t, args...)
+	var devices []string
+	for i, p := range pairs {
+		address, _, _ := strings.Cut(urls[i], "?")
+		devices = append(devices, p[0], p[1], address[strings.LastIndexByte(address, ':')+1:])
+	}
+	if out := python(t, interpreter, "terminators.py", devices...); out != "21 pairs: ok\n" {
+		t.Error(out)
+	} else {
+		t.Log(out)
+	}
+}
+
 // Verifies: DEVICE-18
 func TestPlainClients(t *testing.T) {
 	port := devicePort(t, exampleDevice("multimeter"))
