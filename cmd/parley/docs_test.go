@@ -32,9 +32,8 @@ import (
 // ($(jobs -p)), and they have to end with 0.
 //
 // Ports are replaced with free ones. A page with a Python program that imports
-// an original needs PARLEY_PEERS.
-var taskPages = []string{"ask-an-instrument.md", "serve-a-device.md", "mock-an-instrument.md", "move-files.md", "watch-a-session.md", "find-it-again.md", "talk-to-python.md"}
-
+// an original needs PARLEY_PEERS. Our package for Python is there as if it was
+// installed, and ./parley is this checkout.
 func TestTaskPages(t *testing.T) {
 	for _, name := range taskPages {
 		t.Run(name, func(t *testing.T) {
@@ -122,9 +121,32 @@ func (p *page) needs(originals bool) {
 	}
 	p.env = append(p.env, "PATH="+p.dir+string(os.PathListSeparator)+os.Getenv("PATH"))
 	if !originals {
+		p.ours()
 		return
 	}
 	p.env = append(p.env, "PYTHONPATH="+findOriginals(p.t, "oneline", "tinyproto3", "serpy"))
+}
+
+// ours lets a page use what lies in this checkout: the Python package as if it was
+// installed, and the folder ./parley for a Go module.
+func (p *page) ours() {
+	top, err := filepath.Abs("../..")
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.env = append(p.env, "PYTHONPATH="+filepath.Join(top, "python", "src"))
+	if !strings.Contains(p.text, "=./parley") {
+		return
+	}
+	out, err := exec.Command("go", "env", "GOMODCACHE", "GOCACHE").Output()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	places := strings.Fields(string(out))
+	p.env = append(p.env, "GOWORK=off", "GOFLAGS=-mod=mod", "GOPROXY=off", "GOSUMDB=off", "GOMODCACHE="+places[0], "GOCACHE="+places[1])
+	if err := os.Symlink(top, filepath.Join(p.dir, "parley")); err != nil {
+		p.t.Fatal(err)
+	}
 }
 
 // run runs all blocks.
@@ -142,6 +164,9 @@ func (p *page) run() {
 		kind, name, _ := strings.Cut(b[1], " ")
 		switch {
 		case kind != "console" && name != "":
+			if err := os.MkdirAll(filepath.Join(p.dir, filepath.Dir(name)), 0o755); err != nil {
+				p.t.Fatal(err)
+			}
 			written(p.t, filepath.Join(p.dir, name), []byte(p.real.Replace(b[2])))
 		case kind != "console":
 			p.t.Errorf("a block of %s without a name is not tried", kind)

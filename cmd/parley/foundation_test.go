@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -159,6 +160,14 @@ func TestExamplesParse(t *testing.T) {
 	}
 	for _, name := range topicNames {
 		text += "\n" + helpText(name)
+	}
+	for name, page := range otherPages(t) {
+		if filepath.Base(name) == "performance.md" {
+			continue // its tables have rows of that name
+		}
+		for _, shown := range regexp.MustCompile(`(?m)^  (  parley .*)$`).FindAllStringSubmatch(page, -1) {
+			text += "\n" + shown[1]
+		}
 	}
 	n := 0
 	for l := range strings.SplitSeq(text, "\n") {
