@@ -94,7 +94,8 @@ func (a *attached) id(c *parley.Conn) string {
 // Member is somebody who is in a room.
 type Member struct {
 	Node string `json:"node"`
-	ID   string `json:"id"`             // on its node; Kill takes it
+	ID   string `json:"id"` // on its node; Kill takes it
+	Room string `json:"room,omitempty"`
 	Peer string `json:"peer,omitempty"` // IP:PORT
 	Name string `json:"name,omitempty"` // what it calls itself
 	Wire string `json:"wire,omitempty"`
@@ -110,7 +111,7 @@ type visitor struct {
 // called. kill is called when an operator ends it.
 func (r *Room) Enter(m Member, kill func(reason error)) (leave func()) {
 	v := &visitor{m, kill}
-	v.Node = r.node.o.Name
+	v.Node, v.Room = r.node.o.Name, r.name
 	r.mu.Lock()
 	r.visitors[v] = struct{}{}
 	r.mu.Unlock()
@@ -141,17 +142,23 @@ func (r *Room) each(fn func(Member, func(error))) {
 	r.mu.Unlock()
 	for _, a := range attached {
 		for _, c := range a.srv.Conns() {
-			m := Member{Node: r.node.o.Name, ID: a.id(c), Peer: c.RemoteAddr().String(), Wire: c.Protocol().Name()}
+			m := Member{Node: r.node.o.Name, Room: r.name, ID: a.id(c), Peer: c.RemoteAddr().String(), Wire: c.Protocol().Name()}
 			if a.Name != nil {
 				m.Name = a.Name(c)
 			}
-			fn(m, func(reason error) { c.CloseNow() })
+			fn(m, func(reason error) {
+				c.CloseWith(reason)
+				time.AfterFunc(killFor, func() { c.CloseNow() })
+			})
 		}
 	}
 	for _, v := range visitors {
 		fn(v.Member, v.kill)
 	}
 }
+
+// killFor is how long the farewell of a connection that an operator ends may take.
+const killFor = time.Second
 
 // admit returns an error for a connection of a banned address.
 func (n *Node) admit(c *parley.Conn) error {

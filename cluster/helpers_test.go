@@ -41,6 +41,17 @@ func (l *line) Publish(ctx context.Context, subject string, data []byte) error {
 	return l.Bus.Publish(ctx, subject, data)
 }
 
+// Bucket fails while the line is down.
+func (l *line) Bucket(ctx context.Context, name string, o bus.BucketOptions) (bus.Bucket, error) {
+	l.mu.Lock()
+	down := l.down
+	l.mu.Unlock()
+	if down {
+		return nil, bus.ErrNoBus
+	}
+	return l.Bus.Bucket(ctx, name, o)
+}
+
 // connect returns a bus that closes with the test.
 func connect(t *testing.T, m *bus.Memory) *line {
 	b := m.Connect()

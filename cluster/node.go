@@ -24,6 +24,7 @@ const (
 	nodeTTL    = 15 * time.Second       // it is gone so long after its last word
 	nodeBeat   = 5 * time.Second        // it says so that it is there
 	nodeSoon   = 100 * time.Millisecond // it tells a change after so long
+	nodeAgain  = 500 * time.Millisecond // it tries again to enter the registry after so long
 	askTimeout = 2 * time.Second        // a node that has not answered by then is silent
 )
 
@@ -37,6 +38,8 @@ type Options struct {
 	Version string
 	// URLs are where the node serves, for people.
 	URLs []string
+	// Observer: it only looks who is there. No other node sees it, and it enters no room.
+	Observer bool
 	// Logger is told what happens; nil: nobody.
 	Logger *slog.Logger
 }
@@ -54,6 +57,9 @@ type Node struct {
 	stop        context.CancelFunc
 	ended       sync.WaitGroup
 	changed     chan struct{} // the registry's entry is to be told soon
+	host        string
+	claimed     bool          // the key is ours; changed by the goroutine that beats, before it by Start
+	current     chan struct{} // closed when all that the registry had has been told
 
 	mu     sync.Mutex
 	closed bool
@@ -82,7 +88,8 @@ type RoomInfo struct {
 	Seq     uint64 `json:"seq"` // of its last message there
 }
 
-// Start makes the process a node. The bus stays the caller's: Close does not close it.
+// Start makes the process a node. The bus stays the caller's: Close does not close it. While
+// the bus is away the node is alone: it joins the others when they can be reached.
 func Start(ctx context.Context, b bus.Bus, o Options) (*Node, error) {
 	host, _ := os.Hostname()
 	var random [10]byte
@@ -97,47 +104,75 @@ func Start(ctx context.Context, b bus.Bus, o Options) (*Node, error) {
 		return nil, fmt.Errorf("cluster: a node's name of %d bytes, at most 200", len(o.Name))
 	}
 	n := &Node{
-		bus: b, o: o, log: o.Logger, incarnation: binary.BigEndian.Uint64(random[:]), started: time.Now(),
+		bus: b, o: o, log: o.Logger, host: host, current: make(chan struct{}), incarnation: binary.BigEndian.Uint64(random[:]), started: time.Now(),
 		changed: make(chan struct{}, 1), rooms: make(map[string]*Room), nodes: make(map[string]NodeInfo),
 		sends: make(map[uint64]*sending), bans: make(map[netip.Addr]time.Time),
 	}
 	if n.log == nil {
 		n.log = slog.New(slog.DiscardHandler)
 	}
-	if err := n.join(ctx, host); err != nil {
+	if err := n.join(ctx); err != nil {
 		n.leave(ctx)
 		return nil, fmt.Errorf("cluster: node %s: %w", o.Name, err)
 	}
 	return n, nil
 }
 
-// join subscribes and enters the registry.
-func (n *Node) join(ctx context.Context, host string) (err error) {
+// join enters the registry, now or when the bus is there.
+func (n *Node) join(ctx context.Context) error {
+	running, stop := context.WithCancel(context.Background())
+	n.stop = stop
+	err := n.enter(ctx, running)
+	away := errors.Is(err, bus.ErrNoBus)
+	if err != nil && (!away || n.o.Observer) {
+		return err
+	}
+	if n.o.Observer {
+		select {
+		case <-n.current:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	if away {
+		n.log.Warn("the bus is away: those here are served, the others are joined when it is there", "node", n.o.Name, "err", err)
+	}
+	n.ended.Go(func() { n.beat(running, !away) })
+	return nil
+}
+
+// enter takes the node's key and listens.
+func (n *Node) enter(ctx, running context.Context) (err error) {
 	if n.registry, err = n.bus.Bucket(ctx, "parley_"+bus.Token(n.o.Namespace)+"_nodes", bus.BucketOptions{TTL: nodeTTL}); err != nil {
 		return err
 	}
-	running, stop := context.WithCancel(context.Background())
-	n.stop = stop
-	if err = n.claim(ctx); err != nil {
-		return err
+	if !n.o.Observer {
+		if err = n.claim(ctx); err != nil {
+			return err
+		}
+		n.claimed = true
+		if n.asked == nil {
+			if n.asked, err = n.bus.Subscribe(n.subject("node", n.o.Name, "req"), bus.SubscribeOptions{}, n.answer); err != nil {
+				return err
+			}
+		}
+		if n.acked == nil {
+			if n.acked, err = n.bus.Subscribe(n.subject("node", n.o.Name, "ack"), bus.SubscribeOptions{}, n.ack); err != nil {
+				return err
+			}
+		}
 	}
-	if n.asked, err = n.bus.Subscribe(n.subject("node", n.o.Name, "req"), bus.SubscribeOptions{}, n.answer); err != nil {
-		return err
-	}
-	if n.acked, err = n.bus.Subscribe(n.subject("node", n.o.Name, "ack"), bus.SubscribeOptions{}, n.ack); err != nil {
-		return err
-	}
-	if err = n.registry.Watch(running, n.told); err != nil {
-		return err
-	}
-	n.ended.Go(func() { n.beat(running, host) })
-	return nil
+	return n.registry.Watch(running, n.told)
 }
 
 // claim takes the node's key. One that is there belongs to another process, which may
 // have died a moment ago: then it does not answer.
 func (n *Node) claim(ctx context.Context) error {
-	_, err := n.registry.Create(ctx, n.key(), n.entry(""))
+	if n.claimed {
+		return nil
+	}
+	_, err := n.registry.Create(ctx, n.key(), n.entry())
 	if !errors.Is(err, bus.ErrConflict) {
 		return err
 	}
@@ -146,7 +181,7 @@ func (n *Node) claim(ctx context.Context) error {
 	if _, err := n.bus.Request(ask, n.subject("node", n.o.Name, "req"), []byte(`{"op":"ping"}`)); err == nil {
 		return ErrNameTaken
 	}
-	_, err = n.registry.Put(ctx, n.key(), n.entry(""))
+	_, err = n.registry.Put(ctx, n.key(), n.entry())
 	return err
 }
 
@@ -161,14 +196,14 @@ func (n *Node) key() string { return bus.Token(n.o.Name) }
 func (n *Node) Name() string { return n.o.Name }
 
 // entry is what the registry has of this node.
-func (n *Node) entry(host string) []byte {
-	info := NodeInfo{
-		Name: n.o.Name, Incarnation: fmt.Sprintf("%016x", n.incarnation), Host: host, PID: os.Getpid(),
-		Version: n.o.Version, Started: n.started.UTC().Truncate(time.Millisecond), URLs: n.o.URLs, Rooms: make(map[string]RoomInfo),
-	}
+func (n *Node) entry() []byte {
 	n.mu.Lock()
-	rooms := maps.Clone(n.rooms)
+	rooms, urls := maps.Clone(n.rooms), n.o.URLs
 	n.mu.Unlock()
+	info := NodeInfo{
+		Name: n.o.Name, Incarnation: fmt.Sprintf("%016x", n.incarnation), Host: n.host, PID: os.Getpid(),
+		Version: n.o.Version, Started: n.started.UTC().Truncate(time.Millisecond), URLs: urls, Rooms: make(map[string]RoomInfo),
+	}
 	for name, r := range rooms {
 		info.Rooms[name] = RoomInfo{Members: len(r.Members()), Seq: r.sequence()}
 	}
@@ -187,33 +222,93 @@ func (n *Node) change() {
 	}
 }
 
-// beat writes the node's entry until ctx ends.
-func (n *Node) beat(ctx context.Context, host string) {
+// beat writes the node's entry until ctx ends. entered says that it is in the registry.
+func (n *Node) beat(ctx context.Context, entered bool) {
 	n.change()
+	told := limit{every: 30 * time.Second}
+	away := !entered
 	for {
+		pause := nodeBeat
+		if !entered {
+			pause = nodeAgain
+		}
+		status := n.bus.Status()
 		select {
 		case <-n.changed:
-			select {
-			case <-time.After(nodeSoon): // for what changes together
-			case <-ctx.Done():
+			if !n.pause(ctx, nodeSoon) { // for what changes together
 				return
 			}
-		case <-time.After(nodeBeat):
+		case <-status.Changed:
+		case <-time.After(pause):
 		case <-ctx.Done():
 			return
 		}
 		put, cancel := context.WithTimeout(ctx, nodeBeat)
-		_, err := n.registry.Put(put, n.key(), n.entry(host))
+		err := n.say(put, ctx, entered)
 		cancel()
+		entered = entered || err == nil
+		if up := n.bus.Status().Up; up == away && (up == (err == nil)) {
+			if away = !up; away {
+				n.log.Warn("the bus is away: those here are served, others are told later what they missed", "node", n.o.Name)
+			} else {
+				n.log.Warn("the bus is there again", "node", n.o.Name)
+			}
+		}
 		if err != nil && ctx.Err() == nil {
 			n.log.Debug("the registry does not know that this node is here", "node", n.o.Name, "err", err)
+			if errors.Is(err, ErrNameTaken) && told.ok() {
+				n.log.Error("those here are served alone: give this node another name", "node", n.o.Name, "err", err)
+			}
+			if status.Changed == nil && !n.pause(ctx, nodeAgain) {
+				return // a bus that was closed
+			}
 		}
 	}
+}
+
+// say writes the entry. A registry that has vanished, with a hub that keeps nothing beyond
+// its end, is made again.
+func (n *Node) say(ctx, running context.Context, entered bool) error {
+	if !entered {
+		return n.enter(ctx, running)
+	}
+	_, err := n.registry.Put(ctx, n.key(), n.entry())
+	if err != nil && n.bus.Status().Up {
+		if again, openErr := n.bus.Bucket(ctx, "parley_"+bus.Token(n.o.Namespace)+"_nodes", bus.BucketOptions{TTL: nodeTTL}); openErr == nil {
+			_, err = again.Put(ctx, n.key(), n.entry())
+		}
+	}
+	return err
+}
+
+// pause waits, and reports whether ctx goes on.
+func (n *Node) pause(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// limit lets one through in a while.
+type limit struct {
+	every time.Duration
+	last  time.Time
+}
+
+func (l *limit) ok() bool {
+	if time.Since(l.last) < l.every {
+		return false
+	}
+	l.last = time.Now()
+	return true
 }
 
 // told takes a change of the registry.
 func (n *Node) told(e bus.Entry) {
 	if e.Op == bus.OpCurrent {
+		close(n.current)
 		return
 	}
 	var info NodeInfo
@@ -242,7 +337,7 @@ func (n *Node) told(e bus.Entry) {
 	}
 	if known && e.Op == bus.OpGone {
 		n.log.Info("a node is gone", "node", old.Name)
-	} else if !known && info.Name != n.o.Name {
+	} else if !known && e.Op == bus.OpPut && info.Name != n.o.Name {
 		n.log.Info("a node is there", "node", info.Name)
 	}
 }
@@ -254,6 +349,17 @@ func (n *Node) Nodes() []NodeInfo {
 	defer n.mu.Unlock()
 	return slices.SortedFunc(maps.Values(n.nodes), func(a, b NodeInfo) int { return strings.Compare(a.Name, b.Name) })
 }
+
+// Serves tells the others where this node serves, for people.
+func (n *Node) Serves(urls ...string) {
+	n.mu.Lock()
+	n.o.URLs = slices.Clone(urls)
+	n.mu.Unlock()
+	n.change()
+}
+
+// Status tells whether the bus is there: while it is not, what Nodes returns is old.
+func (n *Node) Status() bus.Status { return n.bus.Status() }
 
 // in returns the names of the other nodes that are in a room.
 func (n *Node) in(room string) []string {
@@ -290,8 +396,12 @@ func (n *Node) leave(ctx context.Context) error {
 	n.stop()
 	n.ended.Wait()
 	var err error
-	if n.asked != nil { // the key is ours
-		err = n.registry.Delete(ctx, n.key(), 0)
+	if n.claimed && n.bus.Status().Up {
+		if err = n.registry.Delete(ctx, n.key(), 0); errors.Is(err, bus.ErrNoBus) {
+			err = nil // the bus has gone meanwhile: they see it by the entry's age
+		}
+	}
+	if n.asked != nil {
 		n.asked.Close()
 	}
 	if n.acked != nil {

@@ -3,6 +3,7 @@ package cluster_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -135,6 +136,68 @@ func TestKill(t *testing.T) {
 		}
 		if _, err := c.Receive(context.Background()); err == nil {
 			t.Error("the connection lives")
+		}
+	})
+}
+
+// A node whose bus is away serves those here, and joins the others when it is there.
+//
+// Verifies: CLUSTER-03
+func TestStartsAlone(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		m := new(bus.Memory)
+		l := connect(t, m)
+		l.set(true, 0)
+		a, b := start(t, l, "a"), start(t, connect(t, m), "b")
+		r := enter(t, a, "x")
+		_, h := receive(t, r, cluster.ReceiveOptions{})
+		if err := r.Publish(t.Context(), parley.Text("alone")); !errors.Is(err, bus.ErrNoBus) {
+			t.Errorf("publishing: %v", err)
+		}
+		if got, _ := h.texts(); !slices.Equal(got, []string{"alone"}) {
+			t.Errorf("those here heard %q", got)
+		}
+		time.Sleep(time.Minute)
+		if n := len(b.Nodes()); n != 1 {
+			t.Errorf("%d nodes are there", n)
+		}
+		l.set(false, 0)
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if n := len(b.Nodes()); n != 2 {
+			t.Errorf("%d nodes are there", n)
+		}
+	})
+}
+
+// An observer sees all and asks all, and nobody sees it.
+//
+// Verifies: CLUSTER-14
+func TestObserver(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		m := new(bus.Memory)
+		a := start(t, connect(t, m), "a.b *")
+		enter(t, a, "x").Enter(cluster.Member{ID: "7", Peer: "192.0.2.1:5"}, func(error) {})
+		settle()
+		o, err := cluster.Start(t.Context(), connect(t, m), cluster.Options{Observer: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer o.Close(context.Background())
+		if all := o.Nodes(); len(all) != 1 || all[0].Name != "a.b *" || all[0].Rooms["x"].Members != 1 {
+			t.Errorf("it sees %+v", all)
+		}
+		if who, silent := o.Who(t.Context(), "x"); len(who) != 1 || who[0].ID != "7" || who[0].Room != "x" || len(silent) > 0 {
+			t.Errorf("who: %+v, silent %q", who, silent)
+		}
+		if err := o.Kill(t.Context(), "a.b */8", "", 0); !errors.Is(err, cluster.ErrNoConn) {
+			t.Errorf("kill: %v", err)
+		}
+		if _, err := o.Room("x", cluster.RoomOptions{}); err == nil {
+			t.Error("it enters a room")
+		}
+		if all := a.Nodes(); len(all) != 1 {
+			t.Errorf("it is seen: %+v", all)
 		}
 	})
 }

@@ -71,6 +71,9 @@ func (n *Node) Room(name string, o RoomOptions) (*Room, error) {
 	if name == "" || len(name) > 200 {
 		return nil, fmt.Errorf("cluster: a room's name has 1 to 200 bytes, not %d", len(name))
 	}
+	if n.o.Observer {
+		return nil, errors.New("cluster: an observer enters no room")
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.closed {
@@ -155,7 +158,7 @@ func (r *Room) publishAway(ctx context.Context, e *envelope) error {
 	if err != nil {
 		return err
 	}
-	if len(p) <= headMax+onePiece {
+	if len(p) <= min(headMax+onePiece, r.node.bus.MaxPayload()) {
 		return r.node.bus.Publish(ctx, r.node.subject("room", r.name, "m"), p)
 	}
 	if len(p) > headMax+MaxMessage {

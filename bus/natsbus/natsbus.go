@@ -204,11 +204,13 @@ func (b *Bus) Close() error {
 		return nil
 	}
 	close(b.done)
+	defer b.nc.Close()
+	if !b.nc.IsConnected() {
+		return nil // what was not sent was an error
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	err := b.nc.FlushWithContext(ctx)
-	b.nc.Close()
-	if err != nil && b.o.Linked == nil {
+	if err := b.nc.FlushWithContext(ctx); err != nil && b.nc.IsConnected() {
 		return fmt.Errorf("natsbus: what was published last may not have left: %w", err)
 	}
 	return nil

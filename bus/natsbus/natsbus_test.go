@@ -268,9 +268,9 @@ func TestRestart(t *testing.T) {
 	if d := time.Since(begun); d > time.Second {
 		t.Errorf("200 calls while the bus is away took %v", d)
 	}
-	changed := other.Status().Changed
 	e.start()
-	<-changed
+	for end := time.Now().Add(patience); !other.Status().Up && time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := kOther.Delete(ctx, "gone", 0); err != nil {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/parley-net/parley/bus"
 )
@@ -188,7 +189,10 @@ func (b *Bus) again(ctx, call context.Context, ask func(context.Context) error) 
 		try, end := context.WithTimeout(call, tryFor)
 		err := ask(try)
 		end()
-		if err == nil || !unanswered(err) {
+		// A server in this process that keeps nothing itself answers for the others in the
+		// moment in which it has them, and does not know yet what they keep.
+		early := b.o.Server != nil && errors.Is(err, jetstream.ErrJetStreamNotEnabled)
+		if err == nil || !unanswered(err) && !early {
 			return told(call, err)
 		}
 		select {

@@ -40,6 +40,7 @@ type app struct {
 	monitor   string             // where to show what servers do
 	member    *member            // of rooms, or nil
 	transfers *monitor.Transfers // of a file server that is shown, or nil
+	bus       busFlags
 
 	family  *program.Family // what serve --exec has started
 	signals *signals

@@ -112,6 +112,7 @@ func isShared(f *pflag.Flag) bool {
 	a := &app{memory: new(memory)}
 	a.dialFlags(shared)
 	a.listenFlags(shared)
+	a.busFlags(shared)
 	new(outputFlags).add(shared)
 	same := shared.Flags().Lookup(f.Name)
 	return same != nil && same.Usage == f.Usage
@@ -135,6 +136,7 @@ func TestSharedFlagsAreTried(t *testing.T) {
 	a := &app{memory: new(memory)}
 	a.dialFlags(shared)
 	a.listenFlags(shared)
+	a.busFlags(shared)
 	new(outputFlags).add(shared)
 	a.globalFlags(shared)
 	n := 0

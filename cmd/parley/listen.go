@@ -126,6 +126,9 @@ func (a *app) serve(ctx context.Context, ls []listening) error {
 		a.tellReady(l.place().String(), everywhere(l.listener()), l.note)
 	}
 	m.tell()
+	if a.member != nil {
+		a.member.tell(a, places(ls))
+	}
 	left := len(ls)
 	select {
 	case <-ctx.Done():

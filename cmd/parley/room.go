@@ -3,10 +3,10 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/parley-net/parley"
-	"github.com/parley-net/parley/bus"
 	"github.com/parley-net/parley/cluster"
 	"github.com/parley-net/parley/cmd/parley/internal/bridge"
 	"github.com/parley-net/parley/cmd/parley/internal/endpoint"
@@ -14,7 +14,7 @@ import (
 
 // member is this process in its rooms.
 type member struct {
-	bus   bus.Bus
+	link  *link
 	node  *cluster.Node
 	rooms []*cluster.Room
 }
@@ -28,10 +28,16 @@ func (a *app) join(ctx context.Context, names []string) (*member, error) {
 			}
 		}
 	}
-	m := &member{bus: new(bus.Memory).Connect()}
-	var err error
-	if m.node, err = cluster.Start(ctx, m.bus, cluster.Options{Version: version(), Logger: a.log}); err != nil {
-		m.bus.Close()
+	l, err := a.openBus(ctx)
+	if err != nil {
+		return nil, err
+	}
+	m := &member{link: l}
+	if m.node, err = cluster.Start(ctx, l, cluster.Options{Name: a.bus.node, Namespace: a.bus.namespace, Version: version(), Logger: a.log}); err != nil {
+		l.close()
+		if errors.Is(err, cluster.ErrNameTaken) {
+			return nil, &fault{code: exitFail, err: err, hint: "give this one another name with --node"}
+		}
 		return nil, err
 	}
 	for _, name := range names {
@@ -45,11 +51,19 @@ func (a *app) join(ctx context.Context, names []string) (*member, error) {
 	return m, nil
 }
 
+// tell says what others need to know to join, and tells them where this process serves.
+func (m *member) tell(a *app, places []string) {
+	for _, note := range m.link.notes {
+		fmt.Fprintln(a.stderr, note)
+	}
+	m.node.Serves(places...)
+}
+
 // close leaves the rooms.
 func (m *member) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
-	return errors.Join(m.node.Close(ctx), m.bus.Close())
+	return errors.Join(m.node.Close(ctx), m.link.close())
 }
 
 // roomMode is the mode in which servers are part of a room.

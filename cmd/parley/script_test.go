@@ -220,7 +220,7 @@ func serves(args []string) int {
 	case "serve":
 		n := 0
 		for _, a := range args {
-			if looksLikeURL(a) {
+			if looksLikeURL(a) && !strings.HasPrefix(a, "tls://") && !strings.HasPrefix(a, "nats://") { // those are where others are
 				n++
 			}
 		}

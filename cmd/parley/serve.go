@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net"
 
 	"github.com/spf13/cobra"
@@ -82,6 +83,9 @@ the name, until they are complete. Everyone who can connect can read the folder:
 see "parley help tls" for --client-ca. Clients that stand still for 5 minutes
 are closed (--idle), and --max-message has no meaning.
 
+With --hub, --join, --cluster or --bus the server is a node: it shares its room with
+those of other machines, and "parley nodes" lists it. "parley help beyond" has more.
+
 A oneline client may end the server with "shutdown". That is honoured where
 only this machine can connect, on loopback and Unix sockets, elsewhere only with
 --allow-shutdown; the ready line tells.`,
@@ -107,7 +111,7 @@ only this machine can connect, on loopback and Unix sockets, elsewhere only with
 	f.SortFlags = false
 	f.BoolVar(&o.echo, "echo", false, "send every message back")
 	f.BoolVar(&o.relay, "relay", false, "send every message to all other connections, of all URLs")
-	f.StringVar(&o.room, "room", "", "with --relay: they are in the room `NAME`, which pages of --monitor can enter")
+	f.StringVar(&o.room, "room", "", "with --relay: they are in the room `NAME`, which pages of --monitor and other nodes can enter")
 	f.StringVar(&o.exec.command, "exec", "", "run `'CMD ARGS'` for each connection")
 	o.replies.add(cmd)
 	f.StringVar(&o.files.dir, "files", "", "serve the files of `DIR`")
@@ -118,6 +122,7 @@ only this machine can connect, on loopback and Unix sockets, elsewhere only with
 	o.exec.add(cmd)
 	f.BoolVar(&o.allowShutdown, "allow-shutdown", false, "honour a oneline client's shutdown everywhere")
 	a.listenFlags(cmd)
+	a.busFlags(cmd)
 	return cmd
 }
 
@@ -153,6 +158,35 @@ func (a *app) serveMode(ctx context.Context, o serveOptions, places []endpoint.E
 		}
 		a.member = m
 		return a.roomMode(m, o.closeSlow), nil
+	case a.bus.any():
+		m, err := a.join(ctx, nil)
+		if err != nil {
+			return serveMode{}, err
+		}
+		a.member = m
+		mode, err := a.plainMode(ctx, o, places)
+		if err != nil {
+			m.close()
+			return mode, err
+		}
+		end := mode.end
+		mode.end = func() error {
+			if end == nil {
+				return m.close()
+			}
+			return errors.Join(end(), m.close())
+		}
+		return mode, nil
+	}
+	if err := a.bus.check(); err != nil {
+		return serveMode{}, err
+	}
+	return a.plainMode(ctx, o, places)
+}
+
+// plainMode returns the way to serve of those that know of no others.
+func (a *app) plainMode(ctx context.Context, o serveOptions, places []endpoint.Endpoint) (serveMode, error) {
+	switch {
 	case o.relay:
 		r := &relay{closeSlow: o.closeSlow}
 		return serveMode{serve: r.serve}, nil

@@ -83,6 +83,7 @@ is no reason not to start.`,
 	a.dialFlags(cmd)
 	f.Lookup("insecure").Usage = "serve others than this machine without TLS and without users" // not what it means where one connects
 	a.ownCertFlags(cmd)
+	a.busFlags(cmd)
 	cmd.AddCommand(webTokenCmd(a))
 	return cmd
 }
@@ -194,6 +195,7 @@ func (a *app) web(ctx context.Context, o webOptions) (err error) {
 	ended := make(chan error, 1)
 	go func() { ended <- srv.Serve(l) }()
 	a.tellReady(place, "")
+	m.tell(a, []string{place})
 	select {
 	case <-ctx.Done():
 		a.stopping()

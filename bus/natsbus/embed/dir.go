@@ -40,7 +40,7 @@ func openDir(path string) (*dir, error) {
 		if b, err := os.ReadFile(name); err == nil && len(b) > 0 {
 			by = " by process " + strings.TrimSpace(string(b))
 		}
-		return nil, fmt.Errorf("%w: %s is used%s: give each server a --bus-dir of its own", ErrInUse, path, by)
+		return nil, fmt.Errorf("%w: %s%s", ErrInUse, path, by)
 	}
 	f.Truncate(0)
 	f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
@@ -98,7 +98,7 @@ func writeWhole(name, text string) error {
 func Place(path string) (url string, s Secret, err error) {
 	b, err := os.ReadFile(filepath.Join(path, urlFile))
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", s, fmt.Errorf("no server keeps its bus in %s now: start one with --bus-dir %s, or use --join", path, path)
+		return "", s, fmt.Errorf("no server keeps its bus in %s now", path)
 	}
 	if err != nil {
 		return "", s, err

@@ -178,7 +178,7 @@ func TestJoinRefused(t *testing.T) {
 		kind error
 		says string
 	}{
-		"another secret":  {embed.Options{Join: hub.HubURL(), Secret: &other}, embed.ErrSecret, "--secret-file"},
+		"another secret":  {embed.Options{Join: hub.HubURL(), Secret: &other}, embed.ErrSecret, "another secret"},
 		"no secret":       {embed.Options{Join: hub.HubURL()}, nil, "needs its secret"},
 		"no hub":          {embed.Options{Join: "tls://" + plain.Addr().String(), Secret: &secret}, bus.ErrRefused, "no hub"},
 		"no place":        {embed.Options{Join: "tls://lab", Secret: &secret}, nil, "HOST:PORT"},

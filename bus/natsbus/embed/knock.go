@@ -26,7 +26,7 @@ func knock(ctx context.Context, addr string, config *tls.Config) error {
 	defer cancel()
 	tcp, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
 	if err != nil {
-		return fmt.Errorf("%w: %w: is a server with --hub running there, and may this machine reach it?", ErrNoHub, err)
+		return fmt.Errorf("%w: %w", ErrNoHub, err)
 	}
 	defer tcp.Close()
 	deadline, _ := ctx.Deadline()
@@ -50,14 +50,14 @@ func refused(addr string, err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, errVersion), errors.As(err, &name):
-		return fmt.Errorf("%w: %s: use the same version of parley on all machines: %w", bus.ErrRefused, addr, errVersion)
+	case errors.Is(err, ErrVersion), errors.As(err, &name):
+		return fmt.Errorf("%w: %s: %w: use the same version on all machines", bus.ErrRefused, addr, ErrVersion)
 	case errors.As(err, new(x509.UnknownAuthorityError)), errors.As(err, &op) && op.Op == "remote error":
-		return fmt.Errorf("%w: %s: %w: give the hub's with --secret-file: it is the file secret in the hub's --bus-dir: %w", bus.ErrRefused, addr, ErrSecret, err)
+		return fmt.Errorf("%w: %s: %w", bus.ErrRefused, addr, ErrSecret)
 	case errors.As(err, new(tls.RecordHeaderError)):
-		return fmt.Errorf("%w: %s is no hub: it does not speak TLS: %w", bus.ErrRefused, addr, err)
+		return fmt.Errorf("%w: %s is no hub: it does not speak TLS", bus.ErrRefused, addr)
 	case errors.As(err, &op) && op.Timeout(), errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("%w: %s says nothing for %v: %w", ErrNoHub, addr, knockFor, err)
+		return fmt.Errorf("%w: %s says nothing for %v", ErrNoHub, addr, knockFor)
 	}
 	return fmt.Errorf("%w: %s does not behave as a hub: %w", bus.ErrRefused, addr, err)
 }

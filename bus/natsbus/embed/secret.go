@@ -31,7 +31,7 @@ func ParseSecret(text string) (s Secret, err error) {
 	text = strings.TrimSpace(text)
 	b, err := hex.DecodeString(text)
 	if err != nil || len(b) != len(s) {
-		return s, fmt.Errorf("a secret is 64 hexadecimal characters, and there are %d others: copy the hub's file", len(text))
+		return s, fmt.Errorf("a secret is 64 hexadecimal characters, and there are %d others", len(text))
 	}
 	return Secret(b), nil
 }
@@ -59,8 +59,8 @@ func (s Secret) Text() string { return hex.EncodeToString(s[:]) }
 // version of the bus it speaks, so nodes of another version are told apart at once.
 const serverName = "v1.bus.parley"
 
-// errVersion is the error of a peer that speaks another version.
-var errVersion = errors.New("embed: the other side speaks another version of the bus")
+// ErrVersion is the error of a peer that speaks another version.
+var ErrVersion = errors.New("embed: the other side speaks another version of the bus")
 
 // ErrSecret is the error of a peer with another secret.
 var ErrSecret = errors.New("embed: the other side has another secret")
@@ -122,7 +122,7 @@ func (s Secret) tlsFor(name string) (*tls.Config, error) {
 // sameVersion refuses a peer whose certificate is for another version.
 func sameVersion(c tls.ConnectionState, name string) error {
 	if len(c.PeerCertificates) == 0 || c.PeerCertificates[0].VerifyHostname(name) != nil {
-		return errVersion
+		return ErrVersion
 	}
 	return nil
 }

@@ -158,7 +158,7 @@ func TestOtherVersion(t *testing.T) {
 	if err := knock(t.Context(), serve(config), config); err != nil {
 		t.Fatal(err)
 	}
-	if err := knock(t.Context(), serve(other), config); !errors.Is(err, errVersion) || !strings.Contains(err.Error(), "same version") {
+	if err := knock(t.Context(), serve(other), config); !errors.Is(err, ErrVersion) || !strings.Contains(err.Error(), "same version") {
 		t.Errorf("a newer hub: %v", err)
 	}
 }

@@ -1,0 +1,135 @@
+//go:build !nobus
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/parley-net/parley/bus"
+	"github.com/parley-net/parley/bus/natsbus"
+	"github.com/parley-net/parley/bus/natsbus/embed"
+)
+
+// hasBus reports whether the command was built with NATS.
+const hasBus = true
+
+// linkFor is how long others are waited for before those here are served alone.
+const linkFor = 2 * time.Second
+
+// openNATS returns the way to the others over NATS. A looker is no node: it uses what is
+// there, and does not wait for what is not.
+func (a *app) openNATS(ctx context.Context, looker bool) (*link, error) {
+	if a.bus.url != "" {
+		b, err := natsbus.Connect(ctx, natsbus.Options{URL: a.bus.url, Creds: a.bus.creds, Name: "parley", Replicas: a.bus.replicas, Later: !looker, Logger: a.log})
+		if err != nil {
+			return nil, busFault(err)
+		}
+		return &link{Bus: b, end: func() error { return nil }}, nil
+	}
+	o := embed.Options{Hub: a.bus.hub, Join: a.bus.join, Cluster: a.bus.cluster, Replicas: a.bus.replicas, Dir: a.bus.dir, Logger: a.log}
+	if len(o.Cluster) > 0 {
+		if o.Replicas == 0 {
+			o.Replicas = min(3, len(o.Cluster))
+		}
+		if o.Hub == "" {
+			o.Hub = "127.0.0.1:0" // for the commands of this machine
+		}
+	}
+	if err := a.secret(&o, looker); err != nil {
+		return nil, err
+	}
+	s, err := embed.Start(ctx, o)
+	switch {
+	case errors.Is(err, embed.ErrNoHub) && !looker:
+		a.log.Warn("the hub is not there: those here are served, and it is tried again", "hub", o.Join, "error", err)
+	case err != nil:
+		if s != nil {
+			s.Close()
+		}
+		return nil, busFault(err)
+	}
+	wait, cancel := context.WithTimeout(ctx, linkFor)
+	defer cancel()
+	if err != nil {
+		cancel() // it would be in vain
+	}
+	b, err := s.Connect(wait)
+	if err != nil {
+		s.Close()
+		return nil, busFault(err)
+	}
+	l := &link{Bus: b, end: s.Close}
+	if a.bus.hub != "" {
+		l.notes = append(l.notes, fmt.Sprintf("hub on %s (others --join it with --secret-file %s)", s.HubURL(), a.secretPlace()))
+	}
+	if o.Join != "" && b.Status().Up {
+		l.notes = append(l.notes, "joined "+o.Join)
+	}
+	return l, nil
+}
+
+// secret finds the secret that the flags name.
+func (a *app) secret(o *embed.Options, looker bool) error {
+	if looker && o.Join == "" {
+		url, secret, err := embed.Place(o.Dir)
+		if err != nil {
+			return &fault{code: exitConnect, err: err, hint: "start one with this --bus-dir, or name the hub with --join"}
+		}
+		o.Join, o.Secret, o.Dir = url, &secret, ""
+		return nil
+	}
+	if looker {
+		defer func() { o.Dir = "" }() // it keeps nothing
+	}
+	file := a.bus.secretFile
+	switch {
+	case file == "" && o.Join == "":
+		return nil // that of the folder
+	case file == "" && o.Dir == "":
+		return &fault{code: exitTLS, err: errors.New("--join needs the hub's secret"), hint: "give a copy of the file secret in the hub's --bus-dir with --secret-file"}
+	case file == "":
+		file = filepath.Join(o.Dir, "secret")
+	}
+	s, err := embed.ReadSecret(file)
+	if err != nil {
+		return &fault{code: exitTLS, err: fmt.Errorf("--secret-file: %w", err), hint: "it is a copy of the file secret in the hub's --bus-dir"}
+	}
+	o.Secret = &s
+	return nil
+}
+
+// secretPlace is the file that others need.
+func (a *app) secretPlace() string {
+	if a.bus.secretFile != "" {
+		return a.bus.secretFile
+	}
+	return filepath.Join(a.bus.dir, "secret")
+}
+
+// busFault gives an error of the bus its exit code, and says what to do about it.
+func busFault(err error) error {
+	for _, known := range []struct {
+		is   error
+		code int
+		hint string
+	}{
+		{embed.ErrSecret, exitTLS, "the file secret in the hub's --bus-dir is its secret: give a copy with --secret-file"},
+		{embed.ErrVersion, exitProtocol, "update parley on the older one"},
+		{embed.ErrInUse, exitFail, "give each server a --bus-dir of its own"},
+		{embed.ErrNoHub, exitConnect, "is a server with --hub running there, and can this machine reach it?"},
+		{bus.ErrRefused, exitProtocol, ""},
+		{bus.ErrNoBus, exitConnect, "is it running there, and can this machine reach it?"},
+	} {
+		if errors.Is(err, known.is) {
+			return &fault{code: known.code, err: err, hint: known.hint}
+		}
+	}
+	if isDial(err) {
+		return &fault{code: exitConnect, err: err}
+	}
+	return &fault{code: exitFail, err: err}
+}

@@ -1,0 +1,226 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/parley-net/parley/cluster"
+)
+
+// looking is what the commands that look at other nodes share.
+type looking struct{ json bool }
+
+// lookCmd makes a command that looks at the nodes and is none itself.
+func lookCmd(a *app, cmd *cobra.Command, run func(ctx context.Context, n *cluster.Node, o looking, args []string) error) *cobra.Command {
+	var o looking
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return a.look(cmd.Context(), func(ctx context.Context, n *cluster.Node) error { return run(ctx, n, o, args) })
+	}
+	f := cmd.Flags()
+	f.SortFlags = false
+	if cmd.Name() != "kill" {
+		f.BoolVar(&o.json, "json", false, "one JSON object a line")
+	}
+	a.joinFlags(cmd)
+	return cmd
+}
+
+const lookHelp = `
+
+The nodes are reached through their hub (--join URL --secret-file FILE), on the
+hub's own machine by its folder (--bus-dir DIR), or through a NATS (--bus URL). What
+is shown is asked of those who know; a node that does not answer within 2s is named on
+standard error.`
+
+func nodesCmd(a *app) *cobra.Command {
+	return lookCmd(a, &cobra.Command{
+		Use:     "nodes",
+		Short:   "List the servers that are joined",
+		Long:    "Lists the nodes: processes of parley that are joined by a bus." + lookHelp,
+		Example: "  parley nodes --join tls://lab1:7422 --secret-file secret\n  parley nodes --bus-dir data --json",
+		Args:    cobra.NoArgs,
+	}, a.nodes)
+}
+
+func roomsCmd(a *app) *cobra.Command {
+	return lookCmd(a, &cobra.Command{
+		Use:     "rooms",
+		Short:   "List the rooms of all nodes",
+		Long:    "Lists the rooms, how many are in each, and on which nodes." + lookHelp,
+		Example: "  parley rooms --join tls://lab1:7422 --secret-file secret",
+		Args:    cobra.NoArgs,
+	}, a.rooms)
+}
+
+func whoCmd(a *app) *cobra.Command {
+	return lookCmd(a, &cobra.Command{
+		Use:     "who [ROOM]",
+		Short:   "List who is in a room, on all nodes",
+		Long:    "Lists the connections and pages that are in a room, or in any." + lookHelp,
+		Example: "  parley who cam1 --join tls://lab1:7422 --secret-file secret --json",
+		Args:    cobra.MaximumNArgs(1),
+	}, a.who)
+}
+
+func killCmd(a *app) *cobra.Command {
+	var reason string
+	var ban time.Duration
+	cmd := lookCmd(a, &cobra.Command{
+		Use:   "kill NODE/ID",
+		Short: "End a connection of any node, with a reason and a ban",
+		Long: `Ends the connection that "parley who" lists as ID on NODE. The reason is in the log of
+its server and is told where the wire can. With --ban its IP address is refused at that node
+for a while: a client that comes straight back is not served.`,
+		Example: "  parley kill lab2/1.4 --reason 'floods the room' --ban 5m --bus-dir data",
+		Args:    cobra.ExactArgs(1),
+	}, func(ctx context.Context, n *cluster.Node, _ looking, args []string) error {
+		if ban < 0 {
+			return usagef("--ban %v: want more than 0", ban)
+		}
+		return n.Kill(ctx, args[0], reason, ban)
+	})
+	cmd.Flags().StringVar(&reason, "reason", "", "why, `TEXT`")
+	cmd.Flags().DurationVar(&ban, "ban", 0, "refuse its address there for so long, `TIME`")
+	return cmd
+}
+
+// look runs fn with a way to the nodes.
+func (a *app) look(ctx context.Context, fn func(context.Context, *cluster.Node) error) error {
+	if !a.bus.any() && a.bus.dir == "" {
+		return usagef("where the nodes are is missing: --join URL --secret-file FILE, on the hub's machine --bus-dir DIR, or --bus URL")
+	}
+	if err := a.bus.check(); err != nil {
+		return err
+	}
+	most := 10 * time.Second
+	if a.timeout > 0 {
+		most = a.timeout
+	}
+	ctx, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	l, err := a.openNATS(ctx, true)
+	if err != nil {
+		return err
+	}
+	defer l.close()
+	n, err := cluster.Start(ctx, l, cluster.Options{Namespace: a.bus.namespace, Observer: true, Logger: a.log})
+	if err != nil {
+		return &fault{code: exitConnect, err: err}
+	}
+	defer n.Close(ctx)
+	return fn(ctx, n)
+}
+
+// silent names the nodes that have not answered.
+func (a *app) silent(names []string) {
+	for _, name := range names {
+		fmt.Fprintf(a.stderr, "parley: node %s does not answer\n", visible(name))
+	}
+}
+
+// table writes rows of cells, the first row being the heads.
+func (a *app) table(rows [][]string) error {
+	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+	for _, r := range rows {
+		for i := range r {
+			r[i] = visible(r[i])
+		}
+		fmt.Fprintln(w, strings.Join(r, "\t"))
+	}
+	return w.Flush()
+}
+
+// jsonLines writes each of all as a line.
+func jsonLines[T any](a *app, all []T) error {
+	e := json.NewEncoder(a.stdout)
+	e.SetEscapeHTML(false)
+	for _, v := range all {
+		if err := e.Encode(v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *app) nodes(ctx context.Context, n *cluster.Node, o looking, _ []string) error {
+	_, silent := n.Who(ctx, "")
+	a.silent(silent)
+	all := n.Nodes()
+	if o.json {
+		return jsonLines(a, all)
+	}
+	rows := [][]string{{"NODE", "HOST", "PID", "VERSION", "UP", "ROOMS", "SERVES"}}
+	for _, i := range all {
+		rooms := slices.Sorted(maps.Keys(i.Rooms))
+		rows = append(rows, []string{i.Name, i.Host, fmt.Sprint(i.PID), i.Version, time.Since(i.Started).Round(time.Second).String(), strings.Join(rooms, " "), strings.Join(i.URLs, " ")})
+	}
+	return a.table(rows)
+}
+
+// roomRow is a room on all nodes.
+type roomRow struct {
+	Room    string   `json:"room"`
+	Members int      `json:"members"`
+	Nodes   []string `json:"nodes"`
+}
+
+func (a *app) rooms(ctx context.Context, n *cluster.Node, o looking, _ []string) error {
+	members, silent := n.Who(ctx, "")
+	a.silent(silent)
+	byName := make(map[string]*roomRow)
+	for _, i := range n.Nodes() {
+		for name := range i.Rooms {
+			r := byName[name]
+			if r == nil {
+				r = &roomRow{Room: name}
+				byName[name] = r
+			}
+			r.Nodes = append(r.Nodes, i.Name)
+		}
+	}
+	for _, m := range members { // the registry is a little old
+		if r := byName[m.Room]; r != nil {
+			r.Members++
+		}
+	}
+	var all []roomRow
+	for _, name := range slices.Sorted(maps.Keys(byName)) {
+		all = append(all, *byName[name])
+	}
+	if o.json {
+		return jsonLines(a, all)
+	}
+	rows := [][]string{{"ROOM", "MEMBERS", "NODES"}}
+	for _, r := range all {
+		rows = append(rows, []string{r.Room, fmt.Sprint(r.Members), strings.Join(r.Nodes, " ")})
+	}
+	return a.table(rows)
+}
+
+func (a *app) who(ctx context.Context, n *cluster.Node, o looking, args []string) error {
+	room := ""
+	if len(args) > 0 {
+		if room = args[0]; room == "" {
+			return usageError{errors.New("a room has a name")}
+		}
+	}
+	all, silent := n.Who(ctx, room)
+	a.silent(silent)
+	if o.json {
+		return jsonLines(a, all)
+	}
+	rows := [][]string{{"NODE/ID", "PEER", "WIRE", "ROOM", "NAME"}}
+	for _, m := range all {
+		rows = append(rows, []string{m.Node + "/" + m.ID, m.Peer, m.Wire, m.Room, m.Name})
+	}
+	return a.table(rows)
+}
