@@ -8,4 +8,4 @@ require (
 	github.com/parley-net/parley/plugin/zstd v0.1.0
 )
 
-require golang.org/x/sys v0.49.0 // indirect
+require golang.org/x/sys v0.49.0

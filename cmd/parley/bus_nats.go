@@ -7,11 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/parley-net/parley/bus"
 	"github.com/parley-net/parley/bus/natsbus"
 	"github.com/parley-net/parley/bus/natsbus/embed"
+	"github.com/parley-net/parley/cmd/parley/internal/endpoint"
 )
 
 // hasBus reports whether the command was built with NATS.
@@ -64,7 +66,7 @@ func (a *app) openNATS(ctx context.Context, looker bool) (*link, error) {
 	}
 	l := &link{Bus: b, end: s.Close}
 	if a.bus.hub != "" {
-		l.notes = append(l.notes, fmt.Sprintf("hub on %s (others --join it with --secret-file %s)", s.HubURL(), a.secretPlace()))
+		l.notes = append(l.notes, fmt.Sprintf("hub on tls://%s (others --join it with --secret-file %s)", endpoint.Dialable(strings.TrimPrefix(s.HubURL(), "tls://")), a.secretPlace()))
 	}
 	if o.Join != "" && b.Status().Up {
 		l.notes = append(l.notes, "joined "+o.Join)

@@ -211,6 +211,12 @@ func (s *Server) hub() error {
 	if err != nil {
 		return err
 	}
+	if host == "" { // NATS would take the older protocol only
+		host = "::"
+		if free("", host, 0) != nil {
+			host = "0.0.0.0"
+		}
+	}
 	s.opts.LeafNode.Host, s.opts.LeafNode.Port = host, port
 	if port == 0 {
 		s.opts.LeafNode.Port = -1
@@ -332,8 +338,7 @@ func (s *Server) HubURL() string {
 	if s.o.Hub == "" {
 		return ""
 	}
-	host, _, _ := place(s.o.Hub)
-	return "tls://" + net.JoinHostPort(host, strconv.Itoa(s.opts.LeafNode.Port))
+	return "tls://" + net.JoinHostPort(s.opts.LeafNode.Host, strconv.Itoa(s.opts.LeafNode.Port))
 }
 
 // Linked reports whether the others can be reached.
