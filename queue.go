@@ -2,6 +2,7 @@ package parley
 
 import (
 	"context"
+	"math"
 	"net"
 	"sync"
 	"time"
@@ -145,9 +146,20 @@ func (c *Conn) forsake(err error) {
 	c.opens.all(err)
 }
 
-// stayInQueue waits until the server has come to our farewell and closed.
+// stayInQueue waits until the server has come to our farewell and closed. One that has
+// said something has come to us: it has as long as any other peer, and no time at all
+// if that was no greeting, as it is no server of this wire then.
 func (c *Conn) stayInQueue() {
-	if c.cfg.logger != nil {
+	if c.life.violated() {
+		return
+	}
+	stay := c.cfg.queue.stay
+	if stay < 0 {
+		stay = math.MaxInt64
+	}
+	if c.stats.BytesIn > 0 {
+		stay = min(stay, max(c.cfg.timeouts.Linger, 0))
+	} else if c.cfg.logger != nil {
 		c.cfg.logger.Warn("left the queue of the server; an original one ends if this program does before it has come to the farewell", "conn", c.id, "peer", c.peer())
 	}
 	if w, ok := c.nc.(interface{ CloseWrite() error }); ok {
@@ -157,6 +169,6 @@ func (c *Conn) stayInQueue() {
 	}
 	c.life.advance(phaseHalfClosed)
 	if c.err == nil && !c.life.ended() {
-		c.pause(c.cfg.queue.stay)
+		c.pause(stay)
 	}
 }

@@ -283,3 +283,43 @@ func TestClientsTakeTheirTurns(t *testing.T) {
 		}
 	}
 }
+
+// Timeouts.Close below zero: for ever.
+//
+// Verifies: ONELINE-32
+func TestLeavingTheQueueForEver(t *testing.T) {
+	bubble(t, "", func(t *testing.T) {
+		ours, nc := queued(t)
+		if _, err := quit(parley.Timeouts{Handshake: time.Second, Close: -1}).NewConn(t.Context(), ours); err == nil {
+			t.Fatal("nobody has answered")
+		}
+		time.Sleep(24 * time.Hour)
+		peer := newBare(t, nc)
+		peer.hear("ping\ndisconnect\n")
+		peer.say("pong\n")
+		peer.hearEnd()
+		nc.Close()
+		synctest.Wait()
+	})
+}
+
+// What answers the greeting with something else is no server with a queue: the dial
+// fails at once, though it keeps the connection open.
+//
+// Verifies: ONELINE-18
+func TestNoQueueOfAPlainDevice(t *testing.T) {
+	bubble(t, "", func(t *testing.T) {
+		ours, nc := queued(t)
+		go io.WriteString(nc, "-113,\"Undefined header\"\n")
+		start := time.Now()
+		d := quit(parley.Timeouts{})
+		_, err := d.NewConn(t.Context(), ours)
+		var broken *parley.ProtocolError
+		if !errors.As(err, &broken) || time.Since(start) > 100*time.Millisecond {
+			t.Errorf("%v after %v", err, time.Since(start))
+		}
+		if err := d.Wait(t.Context()); err != nil || time.Since(start) > 100*time.Millisecond {
+			t.Errorf("Wait: %v after %v", err, time.Since(start))
+		}
+	})
+}

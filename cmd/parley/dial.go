@@ -68,7 +68,9 @@ func (a *app) dial(ctx context.Context, e endpoint.Endpoint, d *parley.Dialer) (
 	h := &heard{Conn: nc}
 	c, err := d.NewConn(ctx, h)
 	if err != nil {
-		a.queued.add(d, e)
+		if h.arrived().total == 0 {
+			a.queued.add(d, e)
+		}
 		return nil, greetingFault(e, h, err)
 	}
 	return c, nil
@@ -149,9 +151,6 @@ func (a *app) targetURL(cmd *cobra.Command, args []string) (url string, rest []s
 // looksLikeURL reports whether an argument is meant as an address: a URL, or a VISA
 // resource.
 func looksLikeURL(arg string) bool {
-	if endpoint.IsVISA(arg) {
-		return true
-	}
 	if endpoint.IsVISA(arg) {
 		return true
 	}

@@ -42,7 +42,7 @@ says something. 1: it is not. 3: no connection. 6: no TLS.`,
 				return usagef("--listen %v: want more than 0", listen)
 			}
 			known := true
-			if len(args) == 1 && !strings.Contains(args[0], "://") && a.profileURL == "" {
+			if len(args) == 1 && !strings.Contains(args[0], "://") && !endpoint.IsVISA(args[0]) && a.profileURL == "" {
 				if _, err := endpoint.Parse(args[0]); err != nil {
 					args, known = []string{"line://" + args[0]}, false
 				}
