@@ -102,8 +102,9 @@ func (a *app) connectTo(ctx context.Context, e endpoint.Endpoint, o connectOptio
 		return a.connectAt(ctx, keyboard, screen, e, o, c)
 	}
 	o.untilSilence = true
+	o.in.ofLines(e.Protocol)
 	o.in.lines = true // standard input is not waited for when the peer has gone
-	s := &sending{a: a, o: o.sendOptions, at: e, in: &scripted{console: c, lines: bufio.NewReader(a.stdin)}}
+	s := &sending{a: a, o: o.sendOptions, at: e, in: &scripted{console: c, in: o.in, lines: bufio.NewReader(a.stdin)}}
 	c.tell = func(text string) { fmt.Fprintln(a.loud, text) }
 	var err error
 	if s.out, err = a.printer(o.out); err != nil {

@@ -2,15 +2,16 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
-	"github.com/parley-net/parley/serpy"
 	"io"
 	"strconv"
 	"strings"
 
 	"github.com/parley-net/parley"
 	"github.com/parley-net/parley/cmd/parley/internal/prompt"
+	"github.com/parley-net/parley/serpy"
 )
 
 // errLeave is what /quit asks for.
@@ -144,6 +145,7 @@ func (c *console) complete(begun string) []string {
 // that is wrong ends it.
 type scripted struct {
 	*console
+	in    inputFlags
 	lines *bufio.Reader
 	n     int // lines so far
 }
@@ -151,12 +153,12 @@ type scripted struct {
 // next returns the next message, io.EOF, or errLeave.
 func (s *scripted) next() (parley.Message, error) {
 	for {
-		line, err := s.lines.ReadString('\n')
-		if err != nil && (err != io.EOF || line == "") {
+		line, err := s.lines.ReadBytes('\n')
+		if err != nil && (err != io.EOF || len(line) == 0) {
 			return parley.Message{}, err
 		}
 		s.n++
-		m, ok, err := s.read(strings.TrimSuffix(line, "\n"))
+		m, ok, err := s.read(string(s.in.trim(bytes.TrimSuffix(line, []byte("\n")), s.n == 1)))
 		switch {
 		case err == errLeave:
 			return m, err

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/line"
 )
 
 // inputFlags say what standard input is.
@@ -21,6 +22,28 @@ type inputFlags struct {
 	lines  bool
 	null   bool
 	base64 bool
+
+	edited bool // lines are what an editor writes: CR LF ends them too, and a byte order mark is none of theirs
+}
+
+// ofLines notes that p's messages are lines which can't hold a CR at their end.
+func (o *inputFlags) ofLines(p parley.Protocol) {
+	l, ok := p.(line.Protocol)
+	o.edited = ok && slices.ContainsFunc(strings.Split(l.End.String(), ", "), func(end string) bool {
+		return end == line.End{}.String() || end == "CR" || end == "CR LF"
+	})
+}
+
+// trim takes from a line of standard input, or from all of it, what an editor has put
+// there.
+func (o *inputFlags) trim(b []byte, first bool) []byte {
+	if !o.edited || o.null || o.kind == "bytes" {
+		return b
+	}
+	if first {
+		b = bytes.TrimPrefix(b, []byte("\uFEFF"))
+	}
+	return bytes.TrimSuffix(b, []byte("\r"))
 }
 
 func (o *inputFlags) add(cmd *cobra.Command) {
@@ -83,7 +106,7 @@ func (a *app) wholeInput(o inputFlags) (parley.Message, error) {
 		return parley.Message{}, fmt.Errorf("standard input: %w", err)
 	}
 	if o.kind != "bytes" {
-		b = bytes.TrimSuffix(b, []byte("\n"))
+		b = o.trim(bytes.TrimSuffix(b, []byte("\n")), true)
 	}
 	return typedMessage(o.kind, string(b))
 }
@@ -112,7 +135,7 @@ func (in *input) next() (parley.Message, error) {
 		b = b[:len(b)-1]
 	}
 	in.n++
-	m, err := in.item(b)
+	m, err := in.item(in.o.trim(b, in.n == 1))
 	if err != nil {
 		return m, usagef("standard input, item %d: %w", in.n, err)
 	}

@@ -127,6 +127,7 @@ type sending struct {
 // send does what the command promises.
 func (a *app) send(ctx context.Context, e endpoint.Endpoint, args []string, o sendOptions) error {
 	s := &sending{a: a, o: o, at: e}
+	o.in.ofLines(e.Protocol)
 	var err error
 	if s.in, err = a.input(o.in, args); err != nil {
 		return err
