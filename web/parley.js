@@ -9,7 +9,11 @@ const value = v => typeof v === "string" ? { kind: "text", text: v }
 	: v instanceof Uint8Array ? { kind: "bytes", b64: btoa(Array.from(v, b => String.fromCharCode(b)).join("")) }
 	: typeof v === "bigint" || Number.isInteger(v) ? { kind: "int", text: String(v) }
 	: typeof v === "number" ? { kind: "float", text: Number.isNaN(v) ? "nan" : v === Infinity ? "inf" : v === -Infinity ? "-inf" : String(v) }
-	: v;
+	: v?.kind ? v : { kind: "object", json: v };
+
+// Whole numbers that a number of JavaScript can't have are BigInts, inside of objects too.
+const parse = t => JSON.parse(t, (k, v, c) => Number.isInteger(v) && !Number.isSafeInteger(v) && /^-?\d+$/.test(c?.source) ? BigInt(c.source) : v);
+const text = v => JSON.stringify(v, (k, v) => typeof v === "bigint" ? JSON.rawJSON(String(v)) : v);
 
 const received = m => {
 	if (m.b64 !== undefined) m.bytes = Uint8Array.from(atob(m.b64), c => c.charCodeAt(0));
@@ -72,7 +76,7 @@ export function connect(base = location.href, options = {}) {
 			ws = new WebSocket(url, "parley.v1");
 			ws.binaryType = "arraybuffer";
 			ws.onopen = () => ws.send(JSON.stringify({ op: "hello", ticket }));
-			ws.onmessage = e => take(typeof e.data === "string" ? JSON.parse(e.data) : binary(e.data));
+			ws.onmessage = e => take(typeof e.data === "string" ? parse(e.data) : binary(e.data));
 			ws.onclose = e => lost(e.reason || "the connection is closed");
 		} catch (e) { lost(e.message); }
 	};
@@ -92,7 +96,7 @@ export function connect(base = location.href, options = {}) {
 		const ref = ++last;
 		return new Promise((ok, no) => {
 			calls.set(ref, { ok, no });
-			ws.send(JSON.stringify({ op, ref, ...fields }));
+			ws.send(text({ op, ref, ...fields }));
 		});
 	};
 	const say = f => ws?.readyState === 1 && ws.send(JSON.stringify(f));
@@ -107,7 +111,7 @@ export function connect(base = location.href, options = {}) {
 		// knows. options are those of sub: policy, filter, image, credit, binary.
 		room(to, options) {
 			const id = ++last, waiting = [];
-			let wake = () => {}, seq = 0, error, over = false, had = false;
+			let wake = () => {}, seq = 0, error, over = false, had;
 			const s = {
 				frame: { op: "sub", id, to, ...options },
 				take(m) {
@@ -126,12 +130,12 @@ export function connect(base = location.href, options = {}) {
 				id,
 				[Symbol.asyncIterator]() { return this; },
 				async next() {
-					if (had) say({ op: "ack", id, n: 1 });
-					had = false;
+					if (had === ws) say({ op: "ack", id, n: 1 }); // on the socket that it came on
+					had = undefined;
 					while (!waiting.length && !error && !over && !closed) await new Promise(f => { wake = f; });
 					if (!over && waiting.length) {
 						const m = waiting.shift();
-						had = m.seq > 0 && s.on === ws;
+						if (m.seq > 0) had = s.on;
 						return { value: m, done: false };
 					}
 					this.return();

@@ -49,36 +49,42 @@ func (d *Door) socket(w http.ResponseWriter, r *http.Request) {
 		d.refuse(w, r, http.StatusServiceUnavailable, err.Error())
 		return
 	}
-	defer d.leave(s)
 	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{
 		Subprotocols: []string{subprotocol}, InsecureSkipVerify: true, // knownOrigin has looked
 		CompressionMode: websocket.CompressionDisabled,
 	})
 	if err != nil {
 		d.log.Debug("no WebSocket", "addr", s.peer, "err", err)
+		d.leave(s)
 		return
 	}
 	s.ws = ws
-	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
+	go s.run() // the request, its goroutine's stack and its buffers are let go of
+}
+
+// run serves the page to its end.
+func (s *socket) run() {
+	defer s.door.leave(s)
+	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	s.ctx = ctx
-	code, reason := s.serve(r)
+	code, reason := s.serve()
 	cancel()
 	s.closeSubs()
 	s.ended.Wait()
 	if code == websocket.StatusMessageTooBig {
-		ws.CloseNow() // the page has been told, and what it still sends need not be read
+		s.ws.CloseNow() // the page has been told, and what it still sends need not be read
 		return
 	}
-	ws.Close(code, reason)
+	s.ws.Close(code, reason)
 }
 
 // serve reads the page's frames until the end, and returns the status to close with.
-func (s *socket) serve(r *http.Request) (websocket.StatusCode, string) {
+func (s *socket) serve() (websocket.StatusCode, string) {
 	if s.ws.Subprotocol() != subprotocol {
 		return websocket.StatusPolicyViolation, "the subprotocol is " + subprotocol
 	}
-	if err := s.hello(r); err != nil {
+	if err := s.hello(); err != nil {
 		s.door.counted.refused.Add(1)
 		s.door.once("hello", "a socket is refused", "addr", s.peer, "why", err)
 		s.fail(nil, err)
@@ -109,7 +115,7 @@ func (s *socket) endOf(err error) (websocket.StatusCode, string) {
 var errNoRoom = errors.New("too much is under way here: try again later")
 
 // hello reads the first frame, which says who the page is.
-func (s *socket) hello(r *http.Request) error {
+func (s *socket) hello() error {
 	const maxHello = 4 << 10
 	s.ws.SetReadLimit(maxHello)
 	ctx, cancel := context.WithTimeout(s.ctx, s.door.o.Limits.Hello)

@@ -196,6 +196,7 @@ func (a *app) web(ctx context.Context, o webOptions) (err error) {
 	go func() { ended <- srv.Serve(l) }()
 	a.tellReady(place, "")
 	m.tell(a, []string{place})
+	defer settle(door)()
 	select {
 	case <-ctx.Done():
 		a.stopping()
@@ -207,6 +208,32 @@ func (a *app) web(ctx context.Context, o webOptions) (err error) {
 	defer cancel()
 	door.Close(stop)
 	return srv.Shutdown(stop)
+}
+
+// settle gives memory back to the system when many pages have come or gone and no more
+// do, until the function that it returns is called.
+func settle(door *web.Door) (stop func()) {
+	const many = 50
+	ended := make(chan struct{})
+	go func() {
+		t := time.NewTicker(memoryLooks)
+		defer t.Stop()
+		turns := func() uint64 { s := door.Stats(); return 2*s.Opened - uint64(s.Open) } // who came and who went
+		for given, last := uint64(0), uint64(0); ; {
+			select {
+			case <-t.C:
+			case <-ended:
+				return
+			}
+			now := turns()
+			if now == last && now-given >= many {
+				giveBack()
+				given = now
+			}
+			last = now
+		}
+	}()
+	return func() { close(ended) }
 }
 
 // webServer serves pages: with bounds for everything that a client could hold up. Sockets

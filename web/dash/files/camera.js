@@ -87,7 +87,7 @@ export function show(main, app, signal, args) {
 				last = m;
 				draw(m);
 				drawn++;
-				app.drawn?.(m);
+				canvas.dispatchEvent(new CustomEvent("drawn", { detail: m.ts }));
 			}
 		} catch (e) { if (mine) app.say(e.message, true); }
 	};
