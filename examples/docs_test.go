@@ -98,7 +98,7 @@ func TestMigrationPage(t *testing.T) {
 	}
 	code := strings.Join(blocks, "\n")
 	imports := "package main\n\nimport (\n"
-	for _, path := range []string{"context", "log", "math", "os", "time"} {
+	for _, path := range []string{"context", "log", "math", "net", "os", "time"} {
 		if strings.Contains(code, path+".") {
 			imports += "\t\"" + path + "\"\n"
 		}
