@@ -16,6 +16,10 @@ var (
 	ErrNoConn = errors.New("cluster: no such connection")
 	// ErrClosed: the node or the room was closed.
 	ErrClosed = errors.New("cluster: closed")
+	// ErrNoOwner: no node has the device now, or this one can't reach it: nothing was sent.
+	ErrNoOwner = errors.New("cluster: the device has no owner now")
+	// ErrOwnerLost: the node that has the device has gone while it was asked.
+	ErrOwnerLost = errors.New("cluster: the device's owner does not answer any more")
 	// ErrKilled is the cause of a connection that Node.Kill has ended.
 	ErrKilled = errors.New("cluster: ended by an operator")
 	// ErrBanned is why a connection of a banned address is refused.

@@ -16,7 +16,8 @@ type line struct {
 	bus.Bus
 	mu   sync.Mutex
 	down bool
-	lose int // so many publications to rooms vanish
+	away bool // buckets and requests too
+	lose int  // so many publications to rooms vanish
 }
 
 func (l *line) set(down bool, lose int) {
@@ -41,6 +42,70 @@ func (l *line) Publish(ctx context.Context, subject string, data []byte) error {
 	return l.Bus.Publish(ctx, subject, data)
 }
 
+// cut cuts the line for everything, buckets that are open included.
+func (l *line) cut(yes bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.down, l.away = yes, yes
+}
+
+func (l *line) isAway() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.away
+}
+
+// Status is down while the line is cut.
+func (l *line) Status() bus.Status {
+	s := l.Bus.Status()
+	if l.isAway() {
+		s.Up = false
+	}
+	return s
+}
+
+// Request fails while the line is cut.
+func (l *line) Request(ctx context.Context, subject string, data []byte) ([]byte, error) {
+	if l.isAway() {
+		return nil, bus.ErrNoBus
+	}
+	return l.Bus.Request(ctx, subject, data)
+}
+
+// cutBucket is a bucket behind a line.
+type cutBucket struct {
+	bus.Bucket
+	l *line
+}
+
+func (k cutBucket) Create(ctx context.Context, key string, v []byte) (uint64, error) {
+	if k.l.isAway() {
+		return 0, bus.ErrNoBus
+	}
+	return k.Bucket.Create(ctx, key, v)
+}
+
+func (k cutBucket) Update(ctx context.Context, key string, v []byte, rev uint64) (uint64, error) {
+	if k.l.isAway() {
+		return 0, bus.ErrNoBus
+	}
+	return k.Bucket.Update(ctx, key, v, rev)
+}
+
+func (k cutBucket) Get(ctx context.Context, key string) (bus.Entry, error) {
+	if k.l.isAway() {
+		return bus.Entry{}, bus.ErrNoBus
+	}
+	return k.Bucket.Get(ctx, key)
+}
+
+func (k cutBucket) Delete(ctx context.Context, key string, rev uint64) error {
+	if k.l.isAway() {
+		return bus.ErrNoBus
+	}
+	return k.Bucket.Delete(ctx, key, rev)
+}
+
 // Bucket fails while the line is down.
 func (l *line) Bucket(ctx context.Context, name string, o bus.BucketOptions) (bus.Bucket, error) {
 	l.mu.Lock()
@@ -49,7 +114,8 @@ func (l *line) Bucket(ctx context.Context, name string, o bus.BucketOptions) (bu
 	if down {
 		return nil, bus.ErrNoBus
 	}
-	return l.Bus.Bucket(ctx, name, o)
+	k, err := l.Bus.Bucket(ctx, name, o)
+	return cutBucket{k, l}, err
 }
 
 // connect returns a bus that closes with the test.

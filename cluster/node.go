@@ -235,7 +235,7 @@ func (n *Node) beat(ctx context.Context, entered bool) {
 		status := n.bus.Status()
 		select {
 		case <-n.changed:
-			if !n.pause(ctx, nodeSoon) { // for what changes together
+			if !sleep(ctx, nodeSoon) { // for what changes together
 				return
 			}
 		case <-status.Changed:
@@ -259,7 +259,7 @@ func (n *Node) beat(ctx context.Context, entered bool) {
 			if errors.Is(err, ErrNameTaken) && told.ok() {
 				n.log.Error("those here are served alone: give this node another name", "node", n.o.Name, "err", err)
 			}
-			if status.Changed == nil && !n.pause(ctx, nodeAgain) {
+			if status.Changed == nil && !sleep(ctx, nodeAgain) {
 				return // a bus that was closed
 			}
 		}
@@ -279,16 +279,6 @@ func (n *Node) say(ctx, running context.Context, entered bool) error {
 		}
 	}
 	return err
-}
-
-// pause waits, and reports whether ctx goes on.
-func (n *Node) pause(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-time.After(d):
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }
 
 // limit lets one through in a while.

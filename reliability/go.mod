@@ -8,4 +8,9 @@ require (
 	github.com/parley-net/parley/plugin/zstd v0.1.0
 )
 
-require golang.org/x/sys v0.49.0
+require (
+	github.com/anishathalye/porcupine v1.3.1
+	github.com/parley-net/parley/bus v0.1.0
+	github.com/parley-net/parley/cluster v0.1.0
+	golang.org/x/sys v0.49.0
+)

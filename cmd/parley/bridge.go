@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -20,6 +21,7 @@ type bridgeOptions struct {
 	reconnect     bool
 	allowShutdown bool
 	ahead         bool
+	own, room     string
 }
 
 func bridgeCmd(a *app) *cobra.Command {
@@ -57,6 +59,14 @@ has one and no more come, at the latest after --half-close.
 With --reconnect clients stay when TARGET is lost, and what they send waits for
 it, at most as long as --timeout.
 
+With --own NAME bridges on several machines, joined as "parley help beyond" says, share
+one TARGET: one of them has it, a message at a time, and the others pass on to that one
+what their clients ask. When it ends, another one has TARGET within a second, when it is
+killed or cut off within 30s, and never two at once. An answer is one message, or as
+many as --answers says; of SCPI a message without a question mark has none. While nobody
+has it, clients are told so as of other errors. With --room others hear what is asked
+and answered.
+
 A oneline client's "shutdown" ends the bridge, as "parley serve" would end; it is
 not passed on.`,
 		Example: `  parley bridge oneline://:5001 serpy2://camera:8000 --typed --answers 1
@@ -84,11 +94,14 @@ not passed on.`,
 	f.Lookup("answers").DefValue = "0"
 	f.StringVar(&o.unsolicited, "unsolicited", "close", "`WHAT` to do with what a oneline client has not asked for: close, drop or queue")
 	f.BoolVar(&o.reconnect, "reconnect", false, "connect with TARGET again when it is lost; clients stay")
+	f.StringVar(&o.own, "own", "", "with bridges on other machines: one at a time has TARGET, which all call `NAME`")
+	f.StringVar(&o.room, "room", "", "with --own: what is asked and answered is heard in the room `NAME`")
 	f.BoolVar(&o.allowShutdown, "allow-shutdown", false, "honour a oneline client's shutdown everywhere")
 	aheadFlag(cmd, &o.ahead)
 	cmd.RegisterFlagCompletionFunc("unsolicited", cobra.FixedCompletions([]string{"close", "drop", "queue"}, cobra.ShellCompDirectiveNoFileComp))
 	a.listenFlags(cmd)
 	a.dialFlags(cmd)
+	a.busFlags(cmd)
 	return cmd
 }
 
@@ -106,7 +119,11 @@ func (a *app) bridge(ctx context.Context, cmd *cobra.Command, from, to endpoint.
 	switch {
 	case !ok:
 		return usagef("--unsolicited %s: want close, drop or queue", o.unsolicited)
-	case !lockstep && (cmd.Flags().Changed("answers") || cmd.Flags().Changed("unsolicited")):
+	case o.own == "" && (o.room != "" || a.bus.any()):
+		return usagef("--room, --hub, --join, --cluster and --bus are for --own: what do the bridges share?")
+	case o.own != "" && cmd.Flags().Changed("unsolicited"):
+		return usagef("--unsolicited is for a bridge that gives each client its own connection, not for --own")
+	case o.own == "" && !lockstep && (cmd.Flags().Changed("answers") || cmd.Flags().Changed("unsolicited")):
 		return usagef("--answers and --unsolicited are for oneline clients: %s clients may be spoken to at any time", from.Protocol.Name())
 	case o.answers < bridge.AnyAnswers, o.answers == bridge.AnyAnswers && cmd.Flags().Changed("answers"):
 		return usagef("--answers %d: want 0 or more", o.answers)
@@ -122,6 +139,14 @@ func (a *app) bridge(ctx context.Context, cmd *cobra.Command, from, to endpoint.
 	}
 	if err := a.configure(&parley.Dialer{}, to); err != nil {
 		return err // now, and not when the first client comes
+	}
+	if o.own != "" {
+		end, err := a.own(ctx, srv, from, to, o)
+		if err != nil {
+			return err
+		}
+		srv.IgnoreShutdownRequest = !o.allowShutdown && !isLocal(from)
+		return errors.Join(a.serve(ctx, []listening{{at: from, srv: srv, note: fmt.Sprintf("%s, which one at a time has as %s", to, o.own)}}), end())
 	}
 	b := &bridge.Bridge{
 		Answers:     o.answers,
