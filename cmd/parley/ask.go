@@ -44,8 +44,8 @@ were not asked any more; the exit code is 4. --keep-going goes on, on a new
 connection, so that a late answer is never taken for that of another question.
 
 --timeout is the longest wait in which nothing comes, 30 s unless given: 500ms, 2m.
-What comes before a question was sent is no answer to it and goes to standard
-error.`,
+What comes before a question was sent, or together with the last answer behind it,
+is no answer and goes to standard error.`,
 		Example: `  parley ask scpi://scope '*IDN?'
   parley ask TCPIP0::scope::5025::SOCKET 'CURV?' --block > curve.bin
   parley ask scpi://psu --pairs < questions.txt
@@ -99,6 +99,7 @@ type asking struct {
 	out   *printer
 	asker ask.Asker
 	asked int
+	last  bool             // nothing more will be asked
 	bad   []parley.Message // questions without an answer
 	first error            // of these
 }
@@ -150,7 +151,11 @@ func (a *app) ask(ctx context.Context, e endpoint.Endpoint, args []string, o ask
 
 // unasked tells what has come before a question.
 func (r *asking) unasked(m parley.Message, err error) {
-	if err == nil {
+	switch {
+	case err != nil:
+	case r.last:
+		err = fmt.Errorf("came behind the answer, and is no part of it (--answers, --until and --quiet say what is): %s", ask.Name(m))
+	default:
 		err = fmt.Errorf("came before the next question, so it is not its answer: %s", ask.Name(m))
 	}
 	r.a.complain(err)
@@ -164,6 +169,8 @@ func (r *asking) run(ctx context.Context) error {
 		case err != nil:
 			return err
 		case !ok:
+			r.last = true
+			r.asker.Finish(ctx)
 			return r.verdict()
 		}
 		conn := r.asker.Conn()

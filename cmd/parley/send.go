@@ -119,6 +119,7 @@ type sending struct {
 
 	due      int // answers to what was sent; sendAll counts them
 	came     int // messages that have come, or are lost
+	lost     int // of these, those that were damaged
 	printed  int
 	failed   error // the first error, which is returned in the end
 	mismatch error // the last message that is not what --expect wants
@@ -226,6 +227,7 @@ func (s *sending) run(ctx context.Context) error {
 			}
 			if errors.As(r.err, new(*parley.MessageError)) {
 				s.a.complain(r.err)
+				s.lost++
 				s.fail(r.err)
 				break
 			}
@@ -379,6 +381,8 @@ func (s *sending) fail(err error) {
 // what end says.
 func (s *sending) verdict(end string) error {
 	switch {
+	case s.lost > 0 && errors.As(s.failed, new(*parley.MessageError)): // each has been told
+		return &fault{code: exitCode(s.failed), err: fmt.Errorf("%s: %s lost", s.at, plural(s.lost, "message"))}
 	case s.failed != nil:
 		return s.failed
 	case s.printed < s.o.count:

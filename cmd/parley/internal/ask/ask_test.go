@@ -214,3 +214,38 @@ func TestSlowAndUnasked(t *testing.T) {
 		time.Sleep(time.Hour)
 	})
 }
+
+// What has come with the last answer and is no part of it is told; not where no answer
+// is wanted at all.
+//
+// Verifies: ASK-04
+func TestFinish(t *testing.T) {
+	for name, c := range map[string]struct {
+		rule ask.Rule
+		want string
+	}{
+		"one":   {ask.Rule{Count: 1}, "b,c"},
+		"until": {ask.Rule{Until: regexp.MustCompile("b")}, "c"},
+		"all":   {ask.Rule{Count: 3}, ""},
+		"none":  {ask.Rule{}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				conns := 0
+				var told []string
+				a := &ask.Asker{Rule: c.rule, Timeout: 10 * time.Second, Dial: device(t, &conns),
+					Unasked: func(m parley.Message, _ error) { told = append(told, m.Text()) }}
+				if _, err := a.Ask(t.Context(), parley.Text("1s a,b,c")); err != nil {
+					t.Fatal(err)
+				}
+				began := time.Now()
+				a.Finish(t.Context())
+				if got := strings.Join(told, ","); got != c.want || time.Since(began) > 10*time.Millisecond {
+					t.Errorf("told %q after %v, want %q", got, time.Since(began), c.want)
+				}
+				a.Close()
+				time.Sleep(time.Hour)
+			})
+		})
+	}
+}

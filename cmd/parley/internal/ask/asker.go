@@ -138,6 +138,32 @@ func (a *Asker) Conn() *parley.Conn {
 	return a.link.conn
 }
 
+// together is how much later than the last message of an answer another one comes
+// that was sent with it.
+const together = 10 * time.Millisecond
+
+// Finish is called behind the last question: what has come with its answer and is no
+// part of it is given to Unasked, so that nothing is lost without a word.
+func (a *Asker) Finish(ctx context.Context) {
+	if a.link == nil || a.link.last.IsZero() || a.Rule.Count == 0 && a.Rule.Until == nil {
+		return
+	}
+	t := time.NewTimer(together - time.Since(a.link.last))
+	defer t.Stop()
+	for {
+		select {
+		case got := <-a.link.arrived:
+			if a.unasked(got) != nil {
+				return
+			}
+		case <-t.C:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 // Close says goodbye.
 func (a *Asker) Close() error {
 	if a.link == nil {
