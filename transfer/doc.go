@@ -67,5 +67,42 @@
 // file gets its name only if the hash of the whole agrees. A sender whose file
 // changed meanwhile says rejected in place of that hash.
 //
+// # What files keep, lists, and many files
+//
+// Between two peers of this package a new file keeps permissions and time of the
+// sender's: upload-request, and download-confirmation where the request has
+// "meta":true, have "mode" (the nine bits as a number) and "mtime" (nanoseconds since
+// 1970).
+//
+// A client asks once whether the server knows what follows: an original rejects the
+// same request without the last key.
+//
+//	c→s  {"type":"download-request","letter":{"download_path":".parley.part","folders":true}}
+//	s→c  {"type":"rejected","letter":{"reason":R,"folders":true}}
+//
+// A message of a list or a pack is a letter, a line feed, and more: lines with a
+// letter each, or the data of a file. It has at most [MaxLetter] bytes.
+//
+//	c→s  {"type":"list-request","letter":{"path":P,"recursive":true}}
+//	s→c  {"type":"list-request","letter":{}} LF entries, each a line:
+//	     {"type":"entry","letter":{"path":P,"file_size":N,"mode":M,"mtime":T}}, of a folder
+//	     with "dir":true, with "reason":R of what can't be had
+//	s→c  … {"type":"end","letter":{}} LF
+//
+//	c→s  {"type":"pack-request","letter":{"keep":true}}, without keep files are replaced
+//	s→c  {"type":"confirmed","letter":{}}
+//	c→s  {"type":"file","letter":{"path":P,"sha256":H,"mode":M,"mtime":T}} LF data, any number
+//	c→s  entries of folders, which are made
+//	c→s  {"type":"flush","letter":{}} LF
+//	s→c  {"type":"flush","letter":{}} LF a line for each file that was not taken:
+//	     {"type":"rejected","letter":{"path":P,"reason":R}}
+//	s→c  {"type":"end","letter":{}} LF
+//
+//	c→s  {"type":"files-request","letter":{}} LF entries with a path
+//	s→c  for each in turn a file as above, or a rejected with path and reason
+//	s→c  {"type":"end","letter":{}} LF
+//
+// The files of a pack are on the disk together before each gets its name.
+//
 // docs/protocol/tpft.md has the wire byte for byte, with every quirk of the original.
 package transfer

@@ -71,7 +71,7 @@ func (cl *Client) openLocal(ctx context.Context, local string) (*partial, digest
 func (k *task) download(p *partial, have digest) error {
 	request := []field{{keySource, k.t.Path}}
 	if have != nil {
-		request = append(request, field{keyOffset, p.at}, field{keyDigest, have})
+		request = append(request, field{keyOffset, p.at}, field{keyDigest, have}, field{keyMeta, true})
 	}
 	if err := k.send(typeDownload, request...); err != nil {
 		return err
@@ -87,6 +87,11 @@ func (k *task) download(p *partial, have digest) error {
 		return k.refuse(err)
 	}
 	check := have != nil && l.has(keyOffset)
+	if check {
+		if p.meta, err = l.meta(); err != nil {
+			return k.refuse(err)
+		}
+	}
 	var offset int64
 	if !check {
 		p.sum = nil

@@ -18,6 +18,15 @@ const (
 	typeConfirmed = "confirmed"
 	typeRejected  = "rejected"
 	typeClose     = "close"
+	// Those the originals do not know, which are sent only to who has said that
+	// it does; see Folders.
+	typeList  = "list-request"
+	typeEntry = "entry"
+	typePack  = "pack-request"
+	typeFile  = "file"
+	typeFiles = "files-request"
+	typeFlush = "flush"
+	typeEnd   = "end"
 )
 
 // The keys inside a letter.
@@ -30,6 +39,15 @@ const (
 	keyResume = "resume"
 	keyOffset = "offset"
 	keyDigest = "sha256"
+	keyMeta   = "meta"
+	keyMode   = "mode"
+	keyTime   = "mtime"
+	keyMany   = "folders"
+	keyPath   = "path"
+	keyDir    = "dir"
+	keyDeep   = "recursive"
+	keyKeep   = "keep"
+	keyCount  = "count"
 )
 
 // field is one key of a letter; its value is an int64, a string, a digest or

@@ -35,6 +35,7 @@ type partial struct {
 	size int64     // of the whole file
 	at   int64     // bytes that are there
 	sum  hash.Hash // of these; nil if nobody asks
+	meta *meta     // what it keeps of the sender's; nil: nothing
 	tell func(n int)
 	err  error // why it can't be written
 }
@@ -214,11 +215,17 @@ func (p *partial) commit() error {
 	if err := p.f.Sync(); err != nil {
 		return err
 	}
-	if p.exists {
+	switch {
+	case p.exists:
 		_ = p.f.Chmod(p.mode) // as if the file had been written in place
+	case p.meta != nil:
+		_ = p.f.Chmod(p.meta.mode)
 	}
 	if !p.inPlace() {
 		return refusef("somebody has removed or replaced %s", quote(p.part))
+	}
+	if p.meta != nil {
+		_ = p.root.Chtimes(p.part, p.meta.time, p.meta.time)
 	}
 	if !p.replace {
 		if err := p.checkTarget(); err != nil {

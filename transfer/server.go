@@ -127,7 +127,7 @@ func (s *Server) take(ctx context.Context, c *parley.Conn, size int64, r io.Read
 
 // request takes a message between two transfers.
 func (s *Server) request(ctx context.Context, c *parley.Conn, size int64, r io.Reader) (early *parley.Stream, err error) {
-	l, err := readLetter(size, r)
+	l, body, err := readRequest(size, r)
 	if err != nil {
 		return nil, refuse(ctx, c, err)
 	}
@@ -139,12 +139,39 @@ func (s *Server) request(ctx context.Context, c *parley.Conn, size int64, r io.R
 	case typeUpload:
 		err = s.upload(ctx, ss, l)
 	case typeDownload:
+		if l.flag(keyMany) {
+			return nil, s.probed(ctx, c)
+		}
 		err = s.download(ctx, ss, l)
+	case typeList:
+		err = s.list(ctx, c, l)
+	case typePack:
+		err = s.takePack(ctx, ss, l)
+	case typeFiles:
+		err = s.give(ctx, c, body)
 	case typeClose:
 		err = parley.ErrPeerClosed
 	default: // as the original does
 	}
 	return ss.early, err
+}
+
+// readRequest reads a letter between two transfers, and what is behind it in a
+// message of a pack.
+func readRequest(size int64, r io.Reader) (l letter, body []byte, err error) {
+	if size > MaxLetter {
+		l, err = readLetter(size, r)
+		return l, nil, err
+	}
+	b, err := readWhole(size, r)
+	switch {
+	case err != nil:
+	case isPack(b):
+		return unpack(b)
+	default:
+		l, err = parseLetter(b)
+	}
+	return l, nil, err
 }
 
 func (s *Server) upload(ctx context.Context, ss *session, l letter) error {

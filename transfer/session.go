@@ -24,16 +24,18 @@ type session struct {
 	// early is what the client has said while its request was looked at.
 	early *parley.Stream
 
-	mu     sync.Mutex // held while a message is taken, and at the end
-	next   func(ctx context.Context, size int64, r io.Reader) error
-	t      Transfer
-	check  bool     // the client resumes and compares hashes
-	have   digest   // of the beginning of an upload that is there
-	in     *partial // an upload's file
-	out    *source  // a download's file
-	file   io.Closer
-	unwait func() bool // stops waiting for the connection's end
-	over   bool
+	mu    sync.Mutex // held while a message is taken, and at the end
+	next  func(ctx context.Context, size int64, r io.Reader) error
+	t     Transfer
+	check bool   // the client resumes and compares hashes
+	have  digest // of the beginning of an upload that is there
+	// wantsMeta: the client keeps mode and time of what it downloads.
+	wantsMeta bool
+	in        *partial // an upload's file
+	out       *source  // a download's file
+	file      io.Closer
+	unwait    func() bool // stops waiting for the connection's end
+	over      bool
 }
 
 // open makes the session the one that gets the connection's messages, until
@@ -160,6 +162,9 @@ func (ss *session) prepareUpload(ctx context.Context, l letter) (err error) {
 	}
 	p.tell = ss.moved
 	ss.in, ss.file = p, p
+	if p.meta, err = l.meta(); err != nil {
+		return err
+	}
 	if ss.check = l.flag(keyResume); !ss.check {
 		return p.start(0, t.Size)
 	}
@@ -280,6 +285,7 @@ func (ss *session) prepareDownload(ctx context.Context, l letter) (err error) {
 	if ss.check = l.has(keyOffset); !ss.check {
 		return nil
 	}
+	ss.wantsMeta = l.flag(keyMeta)
 	offset, err := l.count(keyOffset)
 	if err != nil {
 		return err
@@ -297,6 +303,9 @@ func (ss *session) answerDownload(ctx context.Context) error {
 	fields := []field{{keySize, ss.t.Size}}
 	if ss.check {
 		fields = append(fields, field{keyOffset, ss.t.Resumed})
+		if ss.wantsMeta {
+			fields = append(fields, metaOf(ss.out.info).fields()...)
+		}
 	}
 	return ss.send(ctx, typeOffer, fields...)
 }

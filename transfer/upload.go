@@ -38,6 +38,9 @@ func (k *task) upload(src *source) error {
 	request := []field{{keySize, src.size}, {keyDestination, k.t.Path}}
 	if !k.cl.Plain {
 		request = append(request, field{keyResume, true})
+		if src.info != nil {
+			request = append(request, metaOf(src.info).fields()...)
+		}
 	}
 	if err := k.send(typeUpload, request...); err != nil {
 		return err
