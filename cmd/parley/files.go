@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -16,6 +15,7 @@ import (
 // filesOptions are the flags of put and get.
 type filesOptions struct {
 	tls, force, ask, plain bool
+	recursive, dryRun      bool
 }
 
 // filesFlags adds the flags of put and get.
@@ -23,10 +23,23 @@ func (a *app) filesFlags(cmd *cobra.Command, o *filesOptions, force string) {
 	f := cmd.Flags()
 	f.SortFlags = false
 	f.BoolVarP(&o.force, "force", "f", false, force)
+	f.BoolVarP(&o.recursive, "recursive", "r", false, "folders with all that is in them")
+	f.BoolVar(&o.dryRun, "dry-run", false, "print what would be done, and do nothing")
 	f.BoolVarP(&o.ask, "ask", "i", false, "show the files and their sizes, and begin when the answer is yes")
 	f.BoolVar(&o.plain, "plain", false, "as the original tpft: no resuming, no comparing of contents")
 	f.BoolVar(&o.tls, "tls", false, "use TLS; --ca, --pin, --insecure and --cert imply it")
 	a.dialTLSFlags(cmd)
+}
+
+// check says what is wrong with the flags.
+func (o *filesOptions) check(a *app) error {
+	switch {
+	case o.ask && a.logForm == logJSON:
+		return usagef("--ask asks a person: leave out --log json, or --ask")
+	case o.plain && o.recursive:
+		return usagef("--plain: the original knows no folders: leave out -r")
+	}
+	return nil
 }
 
 // scheme is that of the server's URL.
@@ -41,7 +54,8 @@ func (a *app) filesScheme(o filesOptions) string {
 type file struct {
 	remote
 	local string
-	size  int64
+	size  int64           // -1: it has to be asked for
+	dir   *transfer.Entry // a folder, with what it keeps
 }
 
 // mover moves files one after the other, in one direction.
@@ -52,6 +66,7 @@ type mover struct {
 
 	at     endpoint.Endpoint // where client is connected
 	client *transfer.Client
+	knows  *bool // what many has found out about it
 }
 
 // connect returns a client of the server e, the one that is there if it can be.
@@ -60,6 +75,7 @@ func (m *mover) connect(ctx context.Context, e endpoint.Endpoint) (*transfer.Cli
 		return m.client, nil
 	}
 	m.close()
+	m.knows = nil
 	d, err := m.a.dialer(e)
 	if err != nil {
 		return nil, err
@@ -80,6 +96,24 @@ func (m *mover) close() {
 	}
 }
 
+// many reports whether the server knows lists and packs.
+func (m *mover) many(ctx context.Context, e endpoint.Endpoint) (bool, error) {
+	client, err := m.connect(ctx, e)
+	if err != nil {
+		return false, err
+	}
+	if m.knows == nil {
+		ctx, cancel := context.WithTimeout(ctx, m.a.answerTimeout())
+		defer cancel()
+		knows, err := client.Many(ctx)
+		if err != nil {
+			return false, m.explained(err)
+		}
+		m.knows = &knows
+	}
+	return *m.knows, nil
+}
+
 // size asks for the size of a file on its server.
 func (m *mover) size(ctx context.Context, f file) (int64, error) {
 	client, err := m.connect(ctx, f.at)
@@ -95,59 +129,33 @@ func (m *mover) size(ctx context.Context, f file) (int64, error) {
 // explained adds to an error of the connection what the peer may be.
 func (m *mover) explained(err error) error { return explain(m.client.Conn, err) }
 
-// move moves the files, whose sizes are known. The first error ends it.
-func (m *mover) move(ctx context.Context, files []file) error {
-	if yes, err := m.accepted(files); !yes || err != nil {
-		return err
-	}
-	b := m.a.newBars(files)
-	defer b.end()
-	for i, f := range files {
-		client, err := m.connect(ctx, f.at)
-		if err != nil {
-			return err
-		}
-		began := time.Now()
-		var t transfer.Transfer
-		client.OnProgress = func(now transfer.Transfer) {
-			t = now
-			b.show(i, now)
-		}
-		if m.up {
-			err = client.Upload(ctx, f.local, f.path)
-		} else {
-			err = client.Download(ctx, f.path, f.local)
-		}
-		if err != nil {
-			return m.failed(ctx, f, t, err)
-		}
-		m.a.log.Info("file transferred", "local", f.local, "server", f.at, "path", f.path,
-			"size", t.Size, "resumed", t.Resumed, "seconds", time.Since(began).Seconds())
-	}
-	return nil
-}
-
 // accepted shows the files on a terminal, and asks if it has to.
 func (m *mover) accepted(files []file) (bool, error) {
 	if !m.o.ask && !isTerminal(m.a.stderr) {
 		return true, nil
 	}
+	const most = 20 // more would leave the screen
 	var sum int64
+	n := 0
 	for _, f := range files {
-		sum += f.size
-		from, to := f.place(), f.local
-		if m.up {
-			from, to = to, from
+		if f.dir != nil {
+			continue
 		}
-		fmt.Fprintf(m.a.stderr, "%10s  %s → %s\n", amount(f.size), visible(from), visible(to))
+		sum += f.size
+		if n++; n <= most {
+			fmt.Fprintf(m.a.loud, "%10s  %s\n", amount(f.size), m.arrow(f))
+		}
 	}
-	if len(files) > 1 {
-		fmt.Fprintf(m.a.stderr, "%10s  in %d files\n", amount(sum), len(files))
+	if n > most {
+		fmt.Fprintf(m.a.loud, "%10s  and %d more\n", "…", n-most)
 	}
-	if !m.o.ask {
+	if n > 1 {
+		fmt.Fprintf(m.a.loud, "%10s  in %d files\n", amount(sum), n)
+	}
+	if !m.o.ask || n == 0 {
 		return true, nil
 	}
-	fmt.Fprint(m.a.stderr, "go on? [y/N] ")
+	fmt.Fprint(m.a.loud, "go on? [y/N] ")
 	answer, _ := bufio.NewReader(m.a.stdin).ReadString('\n')
 	switch strings.ToLower(strings.TrimSpace(answer)) {
 	case "y", "yes":
@@ -156,19 +164,37 @@ func (m *mover) accepted(files []file) (bool, error) {
 	return false, &fault{code: exitFail, err: fmt.Errorf("nothing was transferred: the answer was not yes")}
 }
 
+// arrow says from where to where a file goes.
+func (m *mover) arrow(f file) string {
+	from, to := f.place(), f.local
+	if m.up {
+		from, to = to, from
+	}
+	return visible(from) + " → " + visible(to)
+}
+
 // place names the file on its server.
 func (f file) place() string { return f.at.Addr + ":" + f.path }
 
-// failed says what is left of a transfer that has failed.
-func (m *mover) failed(ctx context.Context, f file, t transfer.Transfer, err error) error {
-	if t.Done == 0 {
+// failed says what is left of a transfer that has failed: t of the file i.
+func (m *mover) failed(ctx context.Context, p *plan, i, moved int, t transfer.Transfer, err error) error {
+	f := p.files[i]
+	large := t.Done > 0 && t.Size == f.size && f.dir == nil
+	var hints []string
+	if n, _ := p.count(); n > 1 {
+		hints = append(hints, fmt.Sprintf("%d of %d files have moved", moved, n))
+	}
+	if large {
+		kept := "what came is in " + f.local + transfer.PartSuffix
+		if m.up {
+			kept = "a parley server keeps what came"
+		}
+		hints = append(hints, fmt.Sprintf("%s of %s have moved; %s", amount(t.Done), amount(t.Size), kept))
+	}
+	if len(hints) == 0 {
 		return m.explained(err)
 	}
-	kept := "what came is in " + f.local + transfer.PartSuffix
-	if m.up {
-		kept = "a parley server keeps what came"
-	}
-	hint := fmt.Sprintf("%s of %s have moved; %s, and the same command goes on from there", amount(t.Done), amount(t.Size), kept)
+	hint := m.a.wrapped(strings.Join(hints, ", ") + ", and the same command goes on from there")
 	if ctx.Err() != nil {
 		fmt.Fprintln(m.a.stderr, hint)
 		return context.Cause(ctx)

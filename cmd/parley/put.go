@@ -2,9 +2,9 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 
@@ -17,22 +17,29 @@ func putCmd(a *app) *cobra.Command {
 	var o filesOptions
 	cmd := &cobra.Command{
 		Use:   "put FILE… HOST[:PORT]:PATH",
-		Short: "Send files to a file server",
+		Short: "Send files and folders to a file server",
 		Long: `Sends files to a server of "parley serve --files DIR --writable", or to one of
 the original tpft. The default port is 8088. PATH is relative to the server's
 folder; a PATH that is empty, a dot, or ends in / is a folder that is there, and
 the files keep their names. With -p HOST may be left out: ":PATH".
 
-A transfer that was cut, by Ctrl-C or by the network, goes on where it stopped
-when the same command runs again: the server keeps what came in a file beside
-the destination, both sides compare what is there, and the hash of the whole is
-checked before the file gets its name. The original can't do that: it starts
-over, checks sizes only, and leaves half a file under the destination's name.
+With -r a folder goes with all that is in it, under its name, as with cp -r: into
+PATH if that is a folder, else as PATH. Links are followed, but not round; one that
+leads nowhere is named. New files keep permissions and time.
 
-A file that the server has is not replaced without --force. A server of parley
-agrees only if it was started with --force too.`,
+A transfer that was cut, by Ctrl-C or by the network, goes on where it stopped
+when the same command runs again: what is there already and the same (size and
+SHA-256) is done, the server keeps what came of a file beside the destination, and
+the hash of the whole is checked before the file gets its name. The original can't
+do that: it starts over, checks sizes only, and leaves half a file under the
+destination's name.
+
+A file that the server has with another content is named and not replaced without
+--force; the others still go, and the exit code is 1. A server of parley agrees to
+--force only if it was started with it too.`,
 		Example: `  parley put results.csv bench:
   parley put *.dat bench:8088:runs/today/
+  parley put -r runs/ bench: --dry-run
   parley put photo.jpg [2001:db8::7]:8088:p.jpg --pin sha256:5f70bf18…`,
 		Args: cobra.MinimumNArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -48,40 +55,95 @@ func (a *app) put(ctx context.Context, o filesOptions, locals []string, to strin
 	if err != nil {
 		return err
 	}
-	if len(locals) > 1 && !r.isFolder() {
+	if err := o.check(a); err != nil {
+		return err
+	}
+	if len(locals) > 1 && !r.isFolder() && !o.recursive {
 		return usagef("%q: several files need a folder: a PATH that is empty, a dot, or ends in /", to)
 	}
-	var files []file
 	for _, local := range locals {
 		if err := fileName("the file", local); err != nil {
 			return err
 		}
-		info, err := os.Stat(local)
-		if err != nil {
+		if _, err := os.Stat(local); err != nil {
 			return err
 		}
-		if !info.Mode().IsRegular() {
-			return fmt.Errorf("%s is not a regular file: put sends files only", local)
-		}
-		f := file{remote: r, local: local, size: info.Size()}
-		if r.isFolder() {
-			f.path = strings.TrimSuffix(r.path, ".") + filepath.Base(local)
-		}
-		files = append(files, f)
 	}
 	m := &mover{a: a, o: o, up: true}
 	defer m.close()
-	for _, f := range files {
-		if o.force {
-			break
+	p := &plan{m: m, at: r.at}
+	if !r.isFolder() && o.recursive {
+		there, err := m.isRemoteFolder(ctx, r)
+		if err != nil {
+			return err
 		}
-		n, err := m.size(ctx, f)
-		if err == nil {
-			return fmt.Errorf("%s is there already, %s: --force replaces it", f.place(), amount(n))
+		if there {
+			r.path += "/"
+		} else if len(locals) > 1 {
+			return usagef("%q: several files need a folder that is there", to)
 		}
-		if !errors.As(err, new(*transfer.RejectedError)) { // what else may be wrong, the upload will tell
+	}
+	for _, local := range locals {
+		if err := p.addLocal(local, r); err != nil {
 			return err
 		}
 	}
-	return m.move(ctx, files)
+	if err := p.lookRemote(ctx); err != nil {
+		return err
+	}
+	return p.carryOut(ctx)
+}
+
+// addLocal adds a file or a folder of this machine, to go to r.
+func (p *plan) addLocal(local string, r remote) error {
+	info, err := os.Stat(local)
+	if err != nil {
+		return err
+	}
+	f := file{remote: r, local: local, size: info.Size()}
+	if r.isFolder() {
+		f.path = path.Join(strings.TrimSuffix(r.path, "."), filepath.Base(local))
+		if strings.HasPrefix(r.path, "./") {
+			f.path = "./" + f.path
+		}
+	}
+	switch {
+	case info.Mode().IsRegular():
+		p.add(f, nil)
+		return nil
+	case !info.IsDir():
+		p.problem(fmt.Errorf("%s is not a regular file: put sends files and folders only", local))
+		return nil
+	case !p.m.o.recursive:
+		p.problem(fmt.Errorf("%s is not a regular file: -r sends a folder with what is in it", local))
+		return nil
+	}
+	base := f.path
+	switch name := filepath.Base(filepath.Clean(local)); {
+	case !r.isFolder():
+	case name == ".", strings.HasSuffix(local, "/."): // what is in it, as cp does
+		base = strings.TrimSuffix(strings.TrimSuffix(r.path, "."), "/")
+	case name == "..":
+		abs, err := filepath.Abs(local)
+		if err != nil {
+			return err
+		}
+		base = path.Join(strings.TrimSuffix(r.path, "."), filepath.Base(abs))
+	}
+	if base != "" {
+		f := file{remote: remote{r.at, base}, local: local}
+		p.add(f, &transfer.Entry{Mode: info.Mode(), ModTime: info.ModTime()})
+	}
+	return transfer.Walk(local, func(e transfer.Entry) error {
+		f := file{remote: remote{r.at, path.Join(base, e.Path)}, local: filepath.Join(local, filepath.FromSlash(e.Path)), size: e.Size}
+		switch {
+		case e.Problem != "":
+			p.problem(fmt.Errorf("%s is left out: %s", f.local, e.Problem))
+		case e.IsDir():
+			p.add(f, &e)
+		default:
+			p.add(f, nil)
+		}
+		return nil
+	})
 }

@@ -22,6 +22,7 @@ var commands = []func(*app) *cobra.Command{
 	chatCmd,
 	putCmd,
 	getCmd,
+	lsCmd,
 	serveCmd,
 	tapCmd,
 	replayCmd,
