@@ -208,6 +208,9 @@ func (p *plan) carryOut(ctx context.Context) error {
 		p.show()
 		return p.verdict(nil, p.problems)
 	}
+	if len(p.problems) == 1 && len(p.files)+len(p.same) == 0 {
+		return p.problems[0]
+	}
 	p.tellSame()
 	if yes, err := p.m.accepted(p.files); !yes || err != nil {
 		return err
