@@ -66,7 +66,7 @@ func demo(ctx context.Context, w io.Writer, everything bool) error {
 	if everything || failed > 0 {
 		w.Write(said.Bytes())
 	} else {
-		fmt.Fprint(w, "\n\"parley demo -v\" shows what both sides said, \"parley cheat\" what to try yourself.\n")
+		fmt.Fprint(w, "\n\"parley demo -v\" shows what both sides said, \"parley cheat\" what to try.\n")
 	}
 	if failed > 0 {
 		return fmt.Errorf("%d of %d conversations failed", failed, len(scenes))

@@ -28,7 +28,41 @@ func TestDemoSummary(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out.String())
 	}
 	lines := strings.Split(out.String(), "\n")
+	fits(t, lines)
 	if len(lines) > 24 || !strings.HasPrefix(lines[0], "oneline ") {
 		t.Errorf("%d lines, the first is %q", len(lines), lines[0])
+	}
+}
+
+// fits checks that lines can be shown by any terminal of 80 columns.
+func fits(t *testing.T, lines []string) {
+	t.Helper()
+	for _, l := range lines {
+		if len(l) > 80 || strings.ContainsFunc(l, func(r rune) bool { return r < ' ' || r > '~' }) {
+			t.Errorf("%q is too long, or not plain", l)
+		}
+	}
+}
+
+// Alone it offers a newcomer three commands, which are right, and says where to go on.
+func TestAlone(t *testing.T) {
+	code, out, errs := runParley(t, "")
+	lines := strings.Split(strings.TrimSuffix(out, "\n"), "\n")
+	fits(t, lines)
+	if code != 0 || errs != "" || len(lines) > 24 {
+		t.Errorf("exit code %d, %d lines, %s", code, len(lines), errs)
+	}
+	offered := 0
+	for _, l := range lines {
+		if l, ok := strings.CutPrefix(l, "  parley "); ok {
+			offered++
+			words, _, _ := strings.Cut(l, "  ")
+			if cmd, args, err := rootCmd(&app{}).Find(strings.Fields(words)); err != nil || !cmd.HasParent() || cmd.ParseFlags(args) != nil {
+				t.Errorf("there is no parley %s: %v", words, err)
+			}
+		}
+	}
+	if offered != 3 {
+		t.Errorf("%d commands are offered", offered)
 	}
 }
