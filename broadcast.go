@@ -44,7 +44,7 @@ func (s *Server) BroadcastTo(m Message, conns []*Conn) (int, error) {
 			n++
 		case err == ErrSlowConsumer:
 			s.mu.Lock()
-			s.stats.Slow++
+			s.stats.Missed++
 			s.mu.Unlock()
 			if s.WhenSlow == SlowCut {
 				c.lock()

@@ -120,7 +120,7 @@ func TestBroadcastIsLetGo(t *testing.T) {
 //
 // Verifies: RUNTIME-29
 func TestBroadcastBehindAHeldMessage(t *testing.T) {
-	for _, whenSlow := range []parley.Slow{parley.SlowDrop, parley.SlowCut} {
+	for _, whenSlow := range []parley.SlowPolicy{parley.SlowDrop, parley.SlowCut} {
 		bubble(t, fmt.Sprint(whenSlow), func(t *testing.T) {
 			srv := &parley.Server{Protocol: tinyproto.Protocol{Eager: tinyproto.Never}, Handler: parley.HandlerFunc(discard), WhenSlow: whenSlow,
 				Limits: parley.Limits{MaxOutput: 2000}}
@@ -141,7 +141,7 @@ func TestBroadcastBehindAHeldMessage(t *testing.T) {
 			if n, err := srv.Broadcast(parley.Bytes(make([]byte, 2001))); n != 0 || err != nil {
 				t.Errorf("beyond the bound: %d, %v", n, err)
 			}
-			if n := srv.Stats().Slow; n != 1 {
+			if n := srv.Stats().Missed; n != 1 {
 				t.Errorf("Stats counts %d slow deliveries, want 1", n)
 			}
 			if whenSlow == parley.SlowCut {
@@ -164,7 +164,7 @@ func TestBroadcastBehindAHeldMessage(t *testing.T) {
 func TestBroadcastToASlowPeer(t *testing.T) {
 	protocols := []parley.Protocol{tinyproto.Protocol{}, tinyproto.Protocol{Eager: tinyproto.Never}, serpy.Protocol{}, serpy2.Protocol{}}
 	for _, p := range protocols {
-		for _, whenSlow := range []parley.Slow{parley.SlowDrop, parley.SlowCut} {
+		for _, whenSlow := range []parley.SlowPolicy{parley.SlowDrop, parley.SlowCut} {
 			t.Run(fmt.Sprintf("%s/%v", label(p), whenSlow), func(t *testing.T) {
 				life := newLife()
 				srv := &parley.Server{Protocol: p, Handler: parley.HandlerFunc(discard), WhenSlow: whenSlow, Hooks: life.hooks(),
@@ -208,8 +208,8 @@ func TestBroadcastToASlowPeer(t *testing.T) {
 					t.Errorf("the one that was left out got %d messages", n)
 				}
 				st := srv.Stats()
-				if missed := uint64(600 - total); st.Slow == 0 || whenSlow == parley.SlowDrop && st.Slow != missed {
-					t.Errorf("Stats counts %d slow deliveries, %d were missed", st.Slow, missed)
+				if missed := uint64(600 - total); st.Missed == 0 || whenSlow == parley.SlowDrop && st.Missed != missed {
+					t.Errorf("Stats counts %d slow deliveries, %d were missed", st.Missed, missed)
 				}
 				if whenSlow == parley.SlowCut {
 					if err := life.reason(t); !errors.Is(err, parley.ErrSlowConsumer) {

@@ -33,9 +33,10 @@ type config struct {
 	trace    func(Trace)
 	budget   *Budget // nil: none
 	faults   *faults
-	shutdown func(*Conn) // honours a peer's request to end the server
-	opened   func(*Conn) // tells the server that OnOpen has agreed
-	closed   func(*Conn) // tells the server that the connection has ended
+	asked    func(*Conn) error // Server.OnShutdownRequest
+	shutdown func(*Conn)       // honours a peer's request to end the server
+	opened   func(*Conn)       // tells the server that OnOpen has agreed
+	closed   func(*Conn)       // tells the server that the connection has ended
 	tells    func(net.Conn) vital
 
 	epoch      time.Time // what times of connections count from

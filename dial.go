@@ -20,7 +20,7 @@ import (
 type Dialer struct {
 	Protocol  Protocol // the wire, with its options
 	Handler   Handler  // nil: messages wait for Receive
-	Hooks     Hooks    // OnOpen, OnBanner, OnClose and OnMessageError
+	Hooks     Hooks
 	Plugins   []Plugin
 	Limits    Limits
 	Timeouts  Timeouts

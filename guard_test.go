@@ -141,7 +141,7 @@ func TestFaultCostsItsConnection(t *testing.T) {
 		}},
 		{"OnShutdownRequest", func(f func()) config {
 			srv := handler(oneline.Protocol{}, nil)
-			srv.Hooks.OnShutdownRequest = func(*parley.Conn) error { f(); return nil }
+			srv.OnShutdownRequest = func(*parley.Conn) error { f(); return nil }
 			return config{srv: srv, talk: send("shutdown")}
 		}},
 		{"ServeStream", func(f func()) config {
@@ -169,9 +169,9 @@ func TestFaultCostsItsConnection(t *testing.T) {
 		{"OnTick", func(f func()) config {
 			f = first(f)
 			srv := handler(tinyproto.Protocol{}, nil)
-			srv.Hooks.TickInterval = time.Millisecond
+			srv.TickInterval = time.Millisecond
 			ticks := make(chan bool, 2) // the second is behind the fault
-			srv.Hooks.OnTick = func(context.Context, *parley.Server) {
+			srv.OnTick = func(context.Context, *parley.Server) {
 				select {
 				case ticks <- true:
 				default:

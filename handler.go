@@ -2,7 +2,6 @@ package parley
 
 import (
 	"context"
-	"time"
 )
 
 // Handler answers messages. One connection's messages come one after the
@@ -35,8 +34,8 @@ type StreamHandler interface {
 	ServeStream(ctx context.Context, c *Conn, s *Stream) error
 }
 
-// Hooks are called at the turning points of a connection's and a server's
-// life. Each may be nil. They run on parley's goroutines: one that takes long
+// Hooks are called at the turning points of a connection's life, on a Server and on a
+// Dialer. Each may be nil. They run on parley's goroutines: one that takes long
 // holds up its connection, one that panics or calls runtime.Goexit costs it.
 type Hooks struct {
 	// ConnContext may give values to the context of a connection, which is that of
@@ -60,13 +59,4 @@ type Hooks struct {
 	// carries a message that came for a Call that had given up; for that it may be
 	// called while the handler runs.
 	OnMessageError func(c *Conn, err error)
-	// OnTick is called by a Server every TickInterval, from one goroutine.
-	OnTick func(ctx context.Context, s *Server)
-	// OnShutdownRequest is called when a peer asks the server to end
-	// (oneline's shutdown). An error refuses; the peer's connection is closed
-	// in any case. Without this hook the request is honoured, unless
-	// Server.IgnoreShutdownRequest is set.
-	OnShutdownRequest func(c *Conn) error
-	// TickInterval is the time between two calls of OnTick; default 1 s.
-	TickInterval time.Duration
 }

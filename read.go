@@ -201,7 +201,7 @@ func (c *Conn) violated(err error) error {
 // to end, and ends the server unless that is refused.
 func (c *Conn) shutdownRequested(gen int32) bool {
 	granted := c.cfg.shutdown != nil
-	if hook := c.cfg.hooks.OnShutdownRequest; hook != nil {
+	if hook := c.cfg.asked; hook != nil {
 		agreed := false // nor has a hook that panics
 		c.call(gen, func() error { agreed = hook(c) == nil; return nil })
 		granted = granted && agreed

@@ -16,22 +16,22 @@ import (
 	"github.com/parley-net/parley/wire"
 )
 
-// Full says what a server does with a connection beyond MaxConns.
-type Full uint8
+// FullPolicy says what a server does with a connection beyond MaxConns.
+type FullPolicy uint8
 
 const (
 	// FullRefuse accepts it, says the wire's word for it, and closes.
-	FullRefuse Full = iota
+	FullRefuse FullPolicy = iota
 	// FullWait leaves it unaccepted until a place is free.
 	FullWait
 )
 
-// Slow says what Broadcast does with a connection whose peer reads too slowly.
-type Slow uint8
+// SlowPolicy says what Broadcast does with a connection whose peer reads too slowly.
+type SlowPolicy uint8
 
 const (
 	// SlowDrop: that connection misses the message.
-	SlowDrop Slow = iota
+	SlowDrop SlowPolicy = iota
 	// SlowCut: the connection ends with ErrSlowConsumer.
 	SlowCut
 )
@@ -66,9 +66,16 @@ type Server struct {
 	Budget      *Budget // instead of MaxBuffered, to share it with others
 	// WhenFull says what happens to a connection beyond MaxConns. On a wire that
 	// serves so many clients at a time (oneline) it always waits.
-	WhenFull Full
+	WhenFull FullPolicy
 	// WhenSlow says what Broadcast does with a peer that reads too slowly.
-	WhenSlow Slow
+	WhenSlow SlowPolicy
+	// OnTick is called every TickInterval, from one goroutine, while Serve runs.
+	OnTick       func(ctx context.Context, s *Server)
+	TickInterval time.Duration // default 1 s
+	// OnShutdownRequest is called when a peer asks the server to end (oneline's
+	// shutdown). An error refuses; the peer's connection is closed in any case.
+	// Without it the request is honoured, unless IgnoreShutdownRequest is set.
+	OnShutdownRequest func(c *Conn) error
 	// IgnoreShutdownRequest: a peer that asks the server to end (oneline's
 	// shutdown) only ends its own connection.
 	IgnoreShutdownRequest bool
@@ -157,6 +164,7 @@ func (s *Server) init() error {
 			s.cfg.overwriteBorrowed()
 		}
 		s.cfg.stepwise = t.Lockstep && s.Handler == nil
+		s.cfg.asked = s.OnShutdownRequest
 		if !s.IgnoreShutdownRequest {
 			s.cfg.shutdown = func(*Conn) { go s.drainFor(drainTime) }
 		}
@@ -293,7 +301,7 @@ func (s *Server) Serve(ls ...net.Listener) error {
 				go s.accept(l)
 			}
 		}
-		if s.Hooks.OnTick != nil && !s.ticking {
+		if s.OnTick != nil && !s.ticking {
 			s.ticking = true
 			s.wg.Add(1)
 			go s.tick()
@@ -324,7 +332,7 @@ func (s *Server) stalled(d time.Duration) {
 // tick calls OnTick until the server closes.
 func (s *Server) tick() {
 	defer s.wg.Done()
-	t := time.NewTicker(or(s.Hooks.TickInterval, time.Second))
+	t := time.NewTicker(or(s.TickInterval, time.Second))
 	defer t.Stop()
 	ctx, cancel := context.WithCancel(context.Background())
 	s.wg.Go(func() { // also while OnTick runs
@@ -339,7 +347,7 @@ func (s *Server) tick() {
 		if s.isClosed() { // both may have come
 			return
 		}
-		if at := aside(func() { s.Hooks.OnTick(ctx, s) }); at != nil {
+		if at := aside(func() { s.OnTick(ctx, s) }); at != nil {
 			s.faults.panics.Add(1)
 			if s.cfg.logger != nil {
 				s.cfg.logger.Error("panic in OnTick", "panic", at.value, "stack", string(at.stack))

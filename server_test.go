@@ -342,7 +342,7 @@ func TestConnsPerAddress(t *testing.T) {
 		return open
 	}
 	for _, limit := range []int{0, 3, -1} {
-		for _, whenFull := range []parley.Full{parley.FullRefuse, parley.FullWait} {
+		for _, whenFull := range []parley.FullPolicy{parley.FullRefuse, parley.FullWait} {
 			t.Run(fmt.Sprint(limit, whenFull), func(t *testing.T) {
 				life := newLife()
 				srv := &parley.Server{Protocol: tinyproto.Protocol{}, Handler: parley.HandlerFunc(echo), MaxConnsPerAddr: limit, WhenFull: whenFull, Hooks: life.hooks()}
@@ -681,8 +681,8 @@ func TestOnTick(t *testing.T) {
 			var ticks []time.Time
 			var running atomic.Int64
 			srv := &parley.Server{Protocol: serpy2.Protocol{}, Handler: parley.HandlerFunc(echo)}
-			srv.Hooks.TickInterval = interval
-			srv.Hooks.OnTick = func(_ context.Context, s *parley.Server) {
+			srv.TickInterval = interval
+			srv.OnTick = func(_ context.Context, s *parley.Server) {
 				if s != srv || running.Add(1) != 1 {
 					t.Error("two at a time")
 				}
@@ -711,7 +711,7 @@ func TestOnTick(t *testing.T) {
 	}
 	bubble(t, "its context", func(t *testing.T) {
 		srv := &parley.Server{Protocol: serpy2.Protocol{}, Handler: parley.HandlerFunc(echo)}
-		srv.Hooks.OnTick = func(ctx context.Context, _ *parley.Server) { <-ctx.Done() }
+		srv.OnTick = func(ctx context.Context, _ *parley.Server) { <-ctx.Done() }
 		serve(t, srv, newMemory())
 		time.Sleep(time.Minute)
 		if err := srv.Shutdown(t.Context()); err != nil {
@@ -721,7 +721,7 @@ func TestOnTick(t *testing.T) {
 	bubble(t, "it ends the server", func(t *testing.T) {
 		srv := &parley.Server{Protocol: serpy2.Protocol{}, Handler: parley.HandlerFunc(echo)}
 		shutdown := make(chan error, 1)
-		srv.Hooks.OnTick = func(_ context.Context, s *parley.Server) {
+		srv.OnTick = func(_ context.Context, s *parley.Server) {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 			defer cancel()
 			shutdown <- s.Shutdown(ctx)
@@ -752,7 +752,7 @@ func TestShutdownRequest(t *testing.T) {
 	for _, k := range kinds {
 		t.Run(k.name, func(t *testing.T) {
 			srv := &parley.Server{Protocol: oneline.Protocol{}, Handler: parley.HandlerFunc(echo), IgnoreShutdownRequest: k.ignore}
-			srv.Hooks.OnShutdownRequest = k.hook
+			srv.OnShutdownRequest = k.hook
 			if err := srv.Listen("127.0.0.1:0"); err != nil {
 				t.Fatal(err)
 			}

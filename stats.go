@@ -12,7 +12,7 @@ type ConnStats struct {
 	Confirmed   uint64 // messages the peer has confirmed
 	Lost        uint64 // messages that could not be delivered
 	Late        uint64 // messages that came in the place of an answer whose Call had given up
-	Refused     uint64 // messages refused because of their size
+	TooLarge    uint64 // messages that were not taken because of their size
 	Pending     int    // bytes that wait for the peer to take them
 	Waiting     int    // messages that wait for Receive or a busy handler
 }
@@ -28,7 +28,7 @@ func (c *Conn) Stats() ConnStats {
 	return ConnStats{
 		Opened:     c.cfg.epoch.Add(c.made),
 		MessagesIn: n.MessagesIn, MessagesOut: n.MessagesOut, BytesIn: n.BytesIn, BytesOut: n.BytesOut,
-		Confirmed: n.Confirmed, Lost: few.lost, Late: few.late, Refused: few.refused,
+		Confirmed: n.Confirmed, Lost: few.lost, Late: few.late, TooLarge: few.refused,
 		Pending: c.out.pending(), Waiting: c.inbox.len(),
 	}
 }
@@ -57,8 +57,8 @@ func (n *counters) confirm(messages int64) { n.Confirmed += uint64(messages) }
 type ServerStats struct {
 	Open     int       // connections that are open now
 	Accepted uint64    // connections ever accepted
-	Refused  uint64    // connections refused because of a limit
-	Slow     uint64    // deliveries of Broadcast that a slow peer missed
+	Refused  uint64    // connections turned away because of a limit
+	Missed   uint64    // deliveries of Broadcast that a slow peer missed
 	Stalls   uint64    // times a handler has blocked an event loop
 	Faults   Faults    // what has gone wrong
 	Total    ConnStats // the sum over all connections, past and present
@@ -72,7 +72,7 @@ func (s *ConnStats) add(o ConnStats) {
 	s.Confirmed += o.Confirmed
 	s.Lost += o.Lost
 	s.Late += o.Late
-	s.Refused += o.Refused
+	s.TooLarge += o.TooLarge
 	s.Pending += o.Pending
 	s.Waiting += o.Waiting
 }

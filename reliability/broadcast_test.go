@@ -30,7 +30,7 @@ func TestSlowConsumer(t *testing.T) {
 		together(t)
 		cases := []struct {
 			name  string
-			when  parley.Slow
+			when  parley.SlowPolicy
 			write time.Duration
 		}{
 			{"drop", parley.SlowDrop, 10 * time.Second}, // and cut in the end all the same
@@ -92,7 +92,7 @@ func TestSlowConsumer(t *testing.T) {
 				cut := <-closed
 				cutAfter := cut.at.Sub(began)
 				figure(t, "%d listeners, %d messages of %d bytes in %v: the slow one held at most %d bytes and missed %d messages, was cut after %v; the others lost nothing",
-					listeners, messages, size, took.Round(time.Millisecond), most.most(), srv.Stats().Slow, cutAfter.Round(time.Millisecond))
+					listeners, messages, size, took.Round(time.Millisecond), most.most(), srv.Stats().Missed, cutAfter.Round(time.Millisecond))
 				if !errors.Is(cut.err, parley.ErrSlowConsumer) {
 					t.Errorf("the slow one ended with %v, want ErrSlowConsumer", cut.err)
 				}
@@ -102,7 +102,7 @@ func TestSlowConsumer(t *testing.T) {
 				if (c.when == parley.SlowDrop) != (cutAfter >= c.write) {
 					t.Errorf("it was cut after %v, Timeouts.Write is %v", cutAfter, c.write)
 				}
-				if srv.Stats().Slow == 0 {
+				if srv.Stats().Missed == 0 {
 					t.Error("nothing was dropped")
 				}
 			})

@@ -30,7 +30,7 @@ type childConfig struct {
 	Limits   parley.Limits
 	Timeouts parley.Timeouts
 	MaxConns int
-	WhenFull parley.Full
+	WhenFull parley.FullPolicy
 	Streams  bool   // it also takes streams, and forgets them
 	NoFile   uint64 // how many descriptors the process may have; 0: what it has
 	Drain    time.Duration

@@ -756,8 +756,8 @@ func (s *sim) checkStats(e *end) {
 	if st.Pending != 0 {
 		s.problem("%s: %d bytes are pending on a connection that has ended", e.name, st.Pending)
 	}
-	if s.plan.ending == endQuiet && st.Lost+st.Refused != 0 {
-		s.problem("%s: %d messages lost, %d refused", e.name, st.Lost, st.Refused)
+	if s.plan.ending == endQuiet && st.Lost+st.TooLarge != 0 {
+		s.problem("%s: %d messages lost, %d refused", e.name, st.Lost, st.TooLarge)
 	}
 	if int(st.Confirmed) < e.sends.confirms {
 		s.problem("%s: %d calls of Confirm succeeded with %d confirmations", e.name, e.sends.confirms, st.Confirmed)

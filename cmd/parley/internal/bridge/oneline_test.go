@@ -143,7 +143,7 @@ func TestShutdownIsForTheBridge(t *testing.T) {
 	bubble(t, "", func(t *testing.T) {
 		asked := false
 		s := bridged(t, one, one, echo, func(s *setup) {
-			s.target.Hooks.OnShutdownRequest = func(*parley.Conn) error { asked = true; return nil }
+			s.target.OnShutdownRequest = func(*parley.Conn) error { asked = true; return nil }
 		})
 		c := s.client()
 		send(t, c, parley.Text("shutdown"))

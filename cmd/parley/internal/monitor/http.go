@@ -132,9 +132,9 @@ func (m *Monitor) stats() Stats {
 		st := w.srv.Stats()
 		t := st.Total
 		s.Servers = append(s.Servers, Server{
-			URL: w.URL, Open: st.Open, Accepted: st.Accepted, Refused: st.Refused, Slow: st.Slow,
+			URL: w.URL, Open: st.Open, Accepted: st.Accepted, Refused: st.Refused, Slow: st.Missed,
 			MessagesIn: t.MessagesIn, MessagesOut: t.MessagesOut, BytesIn: t.BytesIn, BytesOut: t.BytesOut,
-			Confirmed: t.Confirmed, Lost: t.Lost, RefusedSize: t.Refused, PendingBytes: t.Pending,
+			Confirmed: t.Confirmed, Lost: t.Lost, RefusedSize: t.TooLarge, PendingBytes: t.Pending,
 			Panics: st.Faults.Panics, HandlerErrors: st.Faults.HandlerErrors, Timeouts: st.Faults.Timeouts,
 			ProtocolErrors: st.Faults.ProtocolErrors, TLSFailures: st.Faults.TLSFailures,
 		})
