@@ -11,6 +11,17 @@ FENCE = re.compile(r"^```(\w+) (.+)$", re.M)
 LINK = re.compile(r"\]\(([^)#\s]+)(#[^)\s]*)?\)")
 
 
+def on_config(config):
+    """A page that mkdocs.yml has no place for stands at the end."""
+    named = set(re.findall(r"'([^']+\.md)'", str(config["nav"])))
+    pages = Path(config["docs_dir"]).rglob("*.md")
+    more = sorted(p.relative_to(config["docs_dir"]).as_posix() for p in pages)
+    more = [page for page in more if page not in named]
+    if more:
+        config["nav"].append({"More": more})
+    return config
+
+
 def on_page_markdown(markdown, page, config, files):
     def fence(m):
         language, rest = m.groups()

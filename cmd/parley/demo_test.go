@@ -22,6 +22,8 @@ func TestDemo(t *testing.T) {
 }
 
 // Without -v there is the summary, on one screen.
+//
+// Verifies: FIRST-02
 func TestDemoSummary(t *testing.T) {
 	var out strings.Builder
 	if err := demo(t.Context(), &out, false); err != nil {
@@ -45,6 +47,8 @@ func fits(t *testing.T, lines []string) {
 }
 
 // Alone it offers a newcomer three commands, which are right, and says where to go on.
+//
+// Verifies: FIRST-01
 func TestAlone(t *testing.T) {
 	code, out, errs := runParley(t, "")
 	lines := strings.Split(strings.TrimSuffix(out, "\n"), "\n")

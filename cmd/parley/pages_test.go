@@ -16,6 +16,8 @@ var taskPages = []string{"ask-an-instrument.md", "serve-a-device.md", "mock-an-i
 // No page has commands that are not run: blocks of them stand on the pages above; what
 // is shown elsewhere, indented, is a command line that parses (TestExamplesParse), or
 // runs tests that exist.
+//
+// Verifies: FIRST-05
 func TestNoPageHasCommandsThatAreNotRun(t *testing.T) {
 	indented := 0
 	for name, text := range otherPages(t) {
@@ -62,21 +64,4 @@ func otherPages(t *testing.T) map[string]string {
 		t.Fatalf("only %d pages", len(pages))
 	}
 	return pages
-}
-
-// Each document is a page of the site.
-func TestPagesAreInTheSite(t *testing.T) {
-	site, err := os.ReadFile("../../mkdocs.yml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	pages := otherPages(t)
-	for _, name := range taskPages {
-		pages["../../docs/"+name] = ""
-	}
-	for name := range pages {
-		if page := strings.TrimPrefix(filepath.ToSlash(name), "../../docs/"); !regexp.MustCompile(`(?m)[ :-] ` + regexp.QuoteMeta(page) + `$`).Match(site) {
-			t.Errorf("mkdocs.yml has no place for %s", page)
-		}
-	}
 }

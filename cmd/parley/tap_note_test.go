@@ -12,6 +12,8 @@ import (
 
 // What is said stands in the capture too, decoded, as the comment of the packet that
 // completes it; a packet with many messages has some of them.
+//
+// Verifies: FIRST-04
 func TestTapComments(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "x.pcapng")
 	srv := startInside(t, true, "serve", "serpy2://127.0.0.1:0", "--echo")

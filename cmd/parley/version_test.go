@@ -7,6 +7,8 @@ import (
 
 // What the go command knows becomes the version, the commit and its date, however
 // the binary was made.
+//
+// Verifies: FIRST-03
 func TestVersion(t *testing.T) {
 	vcs := []debug.BuildSetting{
 		{Key: "vcs.revision", Value: "149dfbdc93fafd239e554364531c6d827c93632b"},
