@@ -1,6 +1,6 @@
 // Package parley lets programs talk over TCP in messages.
 //
-// It speaks four wires, byte for byte as the Python packages socket-oneline,
+// It speaks four wires (protocols), byte for byte as the Python packages socket-oneline,
 // tinyproto, serpy and serpy2 do, in either role; each is a value of its own
 // package: oneline.Protocol{}, tinyproto.Protocol{}, serpy.Protocol{},
 // serpy2.Protocol{}. Packages line and frame have wires that are configured, for
@@ -18,7 +18,9 @@
 // messages, queues and waits are bounded (see [Limits] and [Timeouts]).
 // [Server.Shutdown] ends it gracefully, [Server.Close] at once.
 //
-// With Pull instead of a Handler, [Server.Accept] hands out connections.
+// With Pull instead of a Handler, [Server.Accept] hands out connections. [Wrap] puts
+// [Middleware] around a Handler, a [Key] keeps a value on each connection, and [Hooks] are
+// called at the turning points of its life. [Server.Stats] counts, also what goes wrong.
 //
 // # Connections
 //
@@ -49,6 +51,13 @@
 //
 // The bytes of each wire, and what the originals do with them, are in
 // docs/protocol.
+//
+// # Tests, wires and plugins of your own
+//
+// Package parleytest tests programs without a network and without waiting, in virtual
+// time. Package wire is the contract of wires and of plugins, package wire/wiretest
+// tests both, and docs/write-your-own-wire.md is the way there. A [Plugin] transforms
+// messages: packages plugin/checksum, plugin/seal, plugin/zstd.
 //
 // # Errors
 //

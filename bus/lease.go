@@ -10,10 +10,13 @@ import (
 	"time"
 )
 
-// The times of a lease. An election of the bus takes 4 to 9 s, so a shorter lease
-// would be lost by a healthy holder when another machine dies.
+// LeaseTTL is the time to live of a bucket for leases: one is free so long after its
+// holder's last word. An election of the bus takes 4 to 9 s, so a shorter lease would be
+// lost by a healthy holder when another machine dies.
+const LeaseTTL = 20 * time.Second
+
+// The other times of a lease.
 const (
-	LeaseTTL   = 20 * time.Second // of the bucket: free so long after the holder's last word
 	leaseRenew = 2 * time.Second
 	leaseTry   = time.Second
 	leaseStop  = 15 * time.Second // the holder stops by itself after so long without success

@@ -12,11 +12,12 @@ import (
 	"github.com/parley-net/parley/bus"
 )
 
+// MaxMessage is the largest message of a room, in bytes of its form on the bus.
+const MaxMessage = 64 << 20
+
 const (
 	// onePiece is the largest message that is one publication.
 	onePiece = 1 << 20
-	// MaxMessage is the largest message of a room, in bytes of its form on the bus.
-	MaxMessage = 64 << 20
 )
 
 // RoomOptions are a room's on this node.

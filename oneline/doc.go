@@ -11,7 +11,7 @@
 // A server receives each line as it came, only its end removed: carriage
 // returns and other white space belong to the command. The message is text,
 // refers to the bytes received, and Message.Bytes has them all. Message.Text
-// leaves out the bytes 80 to FF, as the original does, and Message.Invalid
+// leaves out the bytes 80 to FF, as the original does, and [Invalid]
 // tells that there were any; Protocol.UTF8 changes that. The reserved words
 // ping, disconnect and shutdown never arrive, whatever bytes 80 to FF stand
 // between their letters.

@@ -15,7 +15,7 @@ const (
 // limit.
 type Protocol struct {
 	// UTF8 makes a server take commands as UTF-8: Message.Text has all of the
-	// line, Message.Invalid means that it is not UTF-8, and a reserved word is
+	// line, Invalid means that it is not UTF-8, and a reserved word is
 	// one only if nothing else stands in its line. Without it a command is
 	// ASCII, as the original has it. A client always receives UTF-8.
 	UTF8 bool

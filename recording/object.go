@@ -165,7 +165,7 @@ func jsonFloat(s string) (any, error) {
 }
 
 // ToJSON returns v, a value as package pickle has it, as JSON, if JSON can
-// carry it so that fromJSON gives an equal value.
+// carry it so that FromJSON gives an equal value.
 func ToJSON(v any) (json.RawMessage, bool) {
 	budget := 100_000 // values; shared and recursive ones could be without end
 	return appendJSON(nil, v, 100, &budget)

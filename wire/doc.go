@@ -18,5 +18,9 @@
 // event, append Output, write. A machine is not safe for concurrent use: its
 // driver holds one lock around every call.
 //
+// A wire of one's own takes a [Protocol] and a Machine that embeds [Simple]:
+// docs/write-your-own-wire.md is the tutorial, the example of Protocol its code, and
+// package wire/wiretest tests it. A [Plugin] transforms whole messages.
+//
 // The bytes themselves are described in docs/protocol, one page per wire.
 package wire
