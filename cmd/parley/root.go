@@ -38,6 +38,7 @@ var commands = []func(*app) *cobra.Command{
 	roomsCmd,
 	whoCmd,
 	killCmd,
+	selftestCmd,
 	benchCmd,
 	imageCmd,
 	certCmd,

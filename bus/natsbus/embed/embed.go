@@ -69,6 +69,7 @@ type Server struct {
 	// There is no client port, or one on loopback for this process with a credential
 	// of this start.
 	user, pass string
+	leafPass   string // what who joins says, besides its certificate
 	domain     string // of this server's JetStream; "" is none
 }
 
@@ -171,6 +172,12 @@ func (s *Server) configure(config *tls.Config) error {
 			PingInterval: pingEvery, MaxPingsOut: pingsOut, Compression: server.CompressionOpts{Mode: server.CompressionOff},
 		},
 	}
+	if config != nil { // NATS would ask who joins for what the client port of a cluster asks for
+		if s.leafPass, err = s.o.Secret.derive("leaf"); err != nil {
+			return err
+		}
+		s.opts.LeafNode.Username, s.opts.LeafNode.Password = "parley", s.leafPass
+	}
 	if s.dir != nil {
 		s.keep(id)
 	}
@@ -230,7 +237,7 @@ func (s *Server) join(config *tls.Config) error {
 	if err != nil || host == "" || port == 0 {
 		return fmt.Errorf("embed: the hub's place is tls://HOST:PORT, not %q", s.o.Join)
 	}
-	u := &url.URL{Scheme: "tls", Host: net.JoinHostPort(host, strconv.Itoa(port))}
+	u := &url.URL{Scheme: "tls", User: url.UserPassword("parley", s.leafPass), Host: net.JoinHostPort(host, strconv.Itoa(port))}
 	s.opts.LeafNode.Remotes = []*server.RemoteLeafOpts{{
 		URLs: []*url.URL{u}, TLS: true, TLSConfig: config, TLSTimeout: tlsFor, TLSHandshakeFirst: true,
 		Compression: server.CompressionOpts{Mode: server.CompressionOff},
@@ -293,7 +300,7 @@ func (s *Server) run() error {
 		return fmt.Errorf("embed: %w", err)
 	}
 	s.nats = ns
-	l := &logger{to: s.log, last: make(map[string]time.Time)}
+	l := &logger{to: s.log}
 	ns.SetLoggerV2(l, false, false, false)
 	if s.opts.DontListen {
 		ns.Start()

@@ -109,6 +109,34 @@ func trio(t testing.TB) [3]*embed.Server {
 	return all
 }
 
+// Who joins one of three that keep everything together does so as at any hub.
+//
+// Verifies: CLUSTER-01
+func TestJoinsCluster(t *testing.T) {
+	secret := embed.NewSecret()
+	at := []string{freePort(t), freePort(t), freePort(t)}
+	var all [3]*embed.Server
+	for i := range all {
+		all[i] = start(t, embed.Options{Cluster: []string{at[i], at[(i+1)%3], at[(i+2)%3]}, Hub: "127.0.0.1:0", Replicas: 3, Dir: t.TempDir(), Secret: &secret})
+	}
+	leaf := start(t, embed.Options{Join: all[1].HubURL(), Secret: &secret})
+	b := connect(t, leaf)
+	k, err := b.Bucket(t.Context(), "test", bus.BucketOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := k.Put(t.Context(), "a", []byte("1")); err != nil {
+		t.Fatal(err)
+	}
+	other, err := connect(t, all[2]).Bucket(t.Context(), "test", bus.BucketOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e, err := other.Get(t.Context(), "a"); err != nil || string(e.Value) != "1" {
+		t.Errorf("%+v, %v", e, err)
+	}
+}
+
 // And so do three that keep everything three times.
 //
 // Verifies: CLUSTER-01

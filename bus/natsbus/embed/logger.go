@@ -1,36 +1,74 @@
 package embed
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 )
 
-// logEvery is how often the same kind of line is logged.
-const logEvery = 10 * time.Second
+const (
+	// logEvery is how often the same kind of line is logged.
+	logEvery = 10 * time.Second
+	// logMost is how many lines of all kinds are logged in that time.
+	logMost = 20
+)
 
 // logger gives what NATS has to say to a slog.Logger: each kind of line once in a while,
-// as the others can bring any of them about.
+// and all together not many, as the others can bring any of them about.
 type logger struct {
 	to *slog.Logger
 
 	mu    sync.Mutex
-	last  map[string]time.Time // by the line's format
-	fatal string               // why the server does not start
+	begun time.Time       // of the present while
+	told  map[string]bool // kinds of lines that were logged in it
+	held  int             // lines that were not
+	fatal string          // why the server does not start
+}
+
+// kind is what a line is without what differs each time: NATS puts addresses and numbers
+// into its formats.
+func kind(format string) string {
+	return strings.Map(func(r rune) rune {
+		if '0' <= r && r <= '9' || r == '.' || r == ':' || r == '[' || r == ']' {
+			return -1
+		}
+		return r
+	}, format)
+}
+
+// admit reports whether a line may be logged, and how many were not before it.
+func (l *logger) admit(format string) (held int, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if now := time.Now(); now.Sub(l.begun) > logEvery {
+		l.begun, l.told = now, make(map[string]bool)
+	}
+	k := kind(format)
+	if l.told[k] || len(l.told) >= logMost {
+		l.held++
+		return 0, false
+	}
+	l.told[k] = true
+	held, l.held = l.held, 0
+	return held, true
 }
 
 func (l *logger) line(level slog.Level, format string, args []any) {
-	l.mu.Lock()
-	now := time.Now()
-	wait := now.Sub(l.last[format]) < logEvery
-	if !wait {
-		l.last[format] = now
+	if !l.to.Enabled(context.Background(), level) {
+		return
 	}
-	l.mu.Unlock()
-	if !wait {
-		l.to.Log(nil, level, "nats: "+fmt.Sprintf(format, args...))
+	held, ok := l.admit(format)
+	if !ok {
+		return
 	}
+	var more []any
+	if held > 0 {
+		more = []any{"left out before", held}
+	}
+	l.to.Log(context.Background(), level, "nats: "+fmt.Sprintf(format, args...), more...)
 }
 
 // Noticef logs what is of interest to who looks for it.

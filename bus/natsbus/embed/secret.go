@@ -55,6 +55,12 @@ func (s Secret) String() string { return "secret" }
 // Text is the form that ParseSecret reads.
 func (s Secret) Text() string { return hex.EncodeToString(s[:]) }
 
+// derive returns text that only those know who have the secret.
+func (s Secret) derive(purpose string) (string, error) {
+	b, err := hkdf.Key(sha256.New, s[:], nil, "parley bus "+purpose+" v1", 32)
+	return hex.EncodeToString(b), err
+}
+
 // serverName is what every node's certificate is for. It is not where a node is but which
 // version of the bus it speaks, so nodes of another version are told apart at once.
 const serverName = "v1.bus.parley"

@@ -1,0 +1,83 @@
+// Package selftest measures what servers that belong together promise, with processes of
+// the command itself: it starts them, kills them, stops them and counts.
+package selftest
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+)
+
+// Options say how much is tried.
+type Options struct {
+	Command string // the program
+	Kills   int    // how often an owner is killed
+	Pause   time.Duration
+	Tell    func(Result)
+}
+
+// Result is a promise, and what was measured.
+type Result struct {
+	Promise  string `json:"promise"`
+	Bound    string `json:"bound"`
+	Measured string `json:"measured"`
+	Kept     bool   `json:"kept"`
+}
+
+// run is one run of all checks.
+type run struct {
+	Options
+	ctx  context.Context
+	dir  string
+	live []*process
+}
+
+// Run measures, tells each Result when it is there, and returns how many promises were not
+// kept. An error says that something could not be measured.
+func Run(ctx context.Context, o Options) (broken int, err error) {
+	dir, err := os.MkdirTemp("", "parley-selftest-")
+	if err != nil {
+		return 0, err
+	}
+	defer os.RemoveAll(dir)
+	tell := o.Tell
+	o.Tell = func(r Result) {
+		if !r.Kept {
+			broken++
+		}
+		tell(r)
+	}
+	r := &run{Options: o, ctx: ctx, dir: dir}
+	defer r.end()
+	for _, check := range []struct {
+		name string
+		run  func() error
+	}{
+		{"two machines", r.pair}, {"three machines", r.trio},
+	} {
+		if err := check.run(); err != nil {
+			return broken, fmt.Errorf("%s: %w", check.name, err)
+		}
+		r.end()
+	}
+	return broken, nil
+}
+
+// end ends all processes.
+func (r *run) end() {
+	for _, p := range r.live {
+		p.kill()
+	}
+	r.live = nil
+}
+
+// within tells of a time that has a bound.
+func (r *run) within(promise string, took, bound time.Duration) {
+	r.Tell(Result{promise, "≤ " + bound.String(), took.Round(100 * time.Microsecond).String(), took <= bound})
+}
+
+// equal tells of a count that must be another one.
+func (r *run) equal(promise string, got, want int) {
+	r.Tell(Result{promise, fmt.Sprint(want), fmt.Sprint(got), got == want})
+}
