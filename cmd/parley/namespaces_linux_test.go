@@ -192,7 +192,8 @@ func TestOwnerInNamespaces(t *testing.T) {
 		begun := time.Now()
 		for nodes(s) != want {
 			if time.Since(begun) > most {
-				t.Fatalf("machine %d sees %q %v later, want %q", s.n, nodes(s), most, want)
+				out, err := exec.Command("ip", "netns", "exec", s.name(), program, "nodes", "--bus-dir", filepath.Join(dirs, s.name())).CombinedOutput()
+			t.Fatalf("machine %d sees %q %v later, want %q: %s, %v", s.n, nodes(s), most, want, out, err)
 			}
 			time.Sleep(50 * time.Millisecond)
 		}
