@@ -24,6 +24,7 @@ const (
 	nodeTTL    = 15 * time.Second       // it is gone so long after its last word
 	nodeBeat   = 5 * time.Second        // it says so that it is there
 	nodeSoon   = 100 * time.Millisecond // it tells a change after so long
+	enterFor   = 5 * time.Second        // a bus that can't do it by then is taken for away
 	nodeAgain  = 500 * time.Millisecond // it tries again to enter the registry after so long
 	askTimeout = 2 * time.Second        // a node that has not answered by then is silent
 )
@@ -122,8 +123,10 @@ func Start(ctx context.Context, b bus.Bus, o Options) (*Node, error) {
 func (n *Node) join(ctx context.Context) error {
 	running, stop := context.WithCancel(context.Background())
 	n.stop = stop
-	err := n.enter(ctx, running)
-	away := errors.Is(err, bus.ErrNoBus)
+	first, cancel := context.WithTimeout(ctx, enterFor)
+	defer cancel()
+	err := n.enter(first, running)
+	away := errors.Is(err, bus.ErrNoBus) || errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil
 	if err != nil && (!away || n.o.Observer) {
 		return err
 	}

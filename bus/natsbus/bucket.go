@@ -186,7 +186,11 @@ func (k *bucket) watch(ctx context.Context) (w watcher, err error) {
 		stop := context.AfterFunc(try, end)
 		kw, err := k.kv.WatchAll(life)
 		switch {
+		case err != nil && try.Err() != nil:
+			end()
+			return try.Err() // which has ended the watcher's own
 		case err != nil:
+			stop()
 			end()
 			return err
 		case !stop():

@@ -58,6 +58,7 @@ func spaces(t *testing.T, n int) []*space {
 		s := &space{t: t, n: i, addr: fmt.Sprintf("10.213.7.%d", i)}
 		do("netns", "add", s.name())
 		t.Cleanup(func() { ip(t, "netns", "del", s.name()) })
+		t.Cleanup(func() { ip(t, "link", "del", s.link()) }) // or it is there until nobody runs there
 		do("link", "add", s.link(), "type", "veth", "peer", "name", "eth0", "netns", s.name())
 		do("link", "set", s.link(), "master", spaceBridge, "up")
 		do("-n", s.name(), "addr", "add", s.addr+"/24", "dev", "eth0")
@@ -193,7 +194,7 @@ func TestOwnerInNamespaces(t *testing.T) {
 		for nodes(s) != want {
 			if time.Since(begun) > most {
 				out, err := exec.Command("ip", "netns", "exec", s.name(), program, "nodes", "--bus-dir", filepath.Join(dirs, s.name())).CombinedOutput()
-			t.Fatalf("machine %d sees %q %v later, want %q: %s, %v", s.n, nodes(s), most, want, out, err)
+				t.Fatalf("machine %d sees %q %v later, want %q: %s, %v", s.n, nodes(s), most, want, out, err)
 			}
 			time.Sleep(50 * time.Millisecond)
 		}
