@@ -96,7 +96,7 @@ func (c *Conn) sendFile(ctx context.Context, size int64, f *os.File) (sent int64
 	// While the body is open nothing else can leave, so nobody else is writing.
 	c.out.begin()
 	c.watchSome()
-	to, wait, stuck := c.nc.(*net.TCPConn), c.cfg.writeLimit(c.vital)/writeLooks, 0
+	to, wait, stuck, taken := c.nc.(*net.TCPConn), c.cfg.writeLimit(c.vital)/writeLooks, 0, c.taken()
 	for sent < size && c.life.failure() == nil {
 		c.unlock()
 		if wait > 0 {
@@ -108,8 +108,8 @@ func (c *Conn) sendFile(ctx context.Context, size int64, f *os.File) (sent int64
 		sent += n
 		c.out.left(int(n))
 		c.stats.put(int(n))
-		if stuck++; n > 0 {
-			stuck = 0
+		if stuck++; n > 0 || c.taken() != taken { // see write
+			stuck, taken = 0, c.taken()
 		}
 		switch {
 		case err == nil && n < want: // the end of the file

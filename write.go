@@ -198,6 +198,7 @@ func (c *Conn) write() {
 	}
 	stuck := 0 // looks since the peer took something
 	c.lock()
+	taken := c.taken()
 	for c.err == nil && !c.life.reset() && c.next() {
 		b := c.out.current.b[:min(len(c.out.current.b), size)]
 		c.unlock()
@@ -206,8 +207,10 @@ func (c *Conn) write() {
 		}
 		n, err := c.nc.Write(b)
 		c.lock()
-		if stuck++; n > 0 {
-			stuck = 0
+		// The kernel takes more only when much has gone: what the peer has taken
+		// meanwhile counts too.
+		if stuck++; n > 0 || c.taken() != taken {
+			stuck, taken = 0, c.taken()
 		}
 		if (limit <= 0 || stuck < looks) && errors.Is(err, os.ErrDeadlineExceeded) {
 			err = nil

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"os"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/parley-net/parley"
 	"github.com/parley-net/parley/cmd/parley/internal/monitor"
+	"github.com/parley-net/parley/cmd/parley/internal/moving"
 	"github.com/parley-net/parley/cmd/parley/internal/program"
 )
 
@@ -117,6 +119,16 @@ func (a *app) answerTimeout() time.Duration {
 		return a.timeout
 	}
 	return 30 * time.Second
+}
+
+// moving returns a context that ends when nothing has moved on c for as long as
+// something must within which the peer must answer; c may be nil, if there is none
+// yet or there are several.
+func (a *app) moving(ctx context.Context, c *parley.Conn) (context.Context, context.CancelFunc) {
+	if c == nil {
+		return context.WithTimeout(ctx, a.answerTimeout())
+	}
+	return moving.While(ctx, a.answerTimeout(), func() uint64 { return moving.Of(c) })
 }
 
 // isTerminal reports whether a stream is a terminal.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -157,7 +158,7 @@ func (a *app) bridge(ctx context.Context, cmd *cobra.Command, from, to endpoint.
 			Protocol: to.Protocol,
 			Configure: func(d *parley.Dialer) error {
 				err := a.configure(d, to)
-				d.Limits.MaxStream = d.Limits.MaxMessage // what the user has said holds for streams too
+				d.Limits.MaxStream = cmp.Or(d.Limits.MaxStream, d.Limits.MaxMessage) // what the user has said holds for streams too
 				return err
 			},
 			Dial: func(ctx context.Context, d *parley.Dialer) (*parley.Conn, error) {
@@ -171,7 +172,7 @@ func (a *app) bridge(ctx context.Context, cmd *cobra.Command, from, to endpoint.
 	if o.reconnect {
 		b.Target.Client = func() *parley.Client { return a.client(to) }
 	}
-	srv.Limits.MaxStream = srv.Limits.MaxMessage
+	srv.Limits.MaxStream = cmp.Or(srv.Limits.MaxStream, srv.Limits.MaxMessage)
 	b.Install(srv)
 	l := listening{at: from, srv: srv, note: fmt.Sprintf("to %s", to)}
 	if lockstep {

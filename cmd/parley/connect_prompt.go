@@ -184,7 +184,7 @@ func (s *sending) enter(ctx context.Context, c *console, line string) error {
 	}
 	s.out.noteSent()
 	if s.o.confirm {
-		cctx, cancel := context.WithTimeout(ctx, s.a.answerTimeout())
+		cctx, cancel := s.a.moving(ctx, s.conn)
 		err = s.peer.Confirm(cctx, m)
 		cancel()
 	} else {

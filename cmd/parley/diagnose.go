@@ -261,5 +261,8 @@ func bounded(ctx context.Context, d, def time.Duration) (context.Context, contex
 	if d == 0 {
 		d = def
 	}
+	if d < 0 {
+		return context.WithCancel(ctx)
+	}
 	return context.WithTimeout(ctx, d)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"net"
@@ -41,7 +42,7 @@ func (a *app) configure(d *parley.Dialer, e endpoint.Endpoint) (err error) {
 	}
 	d.Protocol = e.Protocol
 	d.Limits = a.limits.conn()
-	d.Timeouts = a.timeouts()
+	d.Timeouts = a.dialing()
 	d.Budget = a.memory.budget()
 	d.Logger = a.log
 	d.Trace = a.tracer()
@@ -83,7 +84,7 @@ func (a *app) secured(ctx context.Context, e endpoint.Endpoint, config *tls.Conf
 		return nc, err
 	}
 	t := tls.Client(nc, withServerName(config, e))
-	ctx, cancel := bounded(ctx, a.timeout, defaultDial)
+	ctx, cancel := bounded(ctx, cmp.Or(a.limits.fine.timeouts.Handshake, a.timeout), defaultDial)
 	defer cancel()
 	if err := t.HandshakeContext(ctx); err != nil {
 		nc.Close()
@@ -98,11 +99,12 @@ func (a *app) connect(ctx context.Context, e endpoint.Endpoint) (net.Conn, error
 	if path, ok := e.Unix(); ok {
 		network, addr = "unix", path
 	}
-	dial := new(net.Dialer).DialContext
+	alive := cmp.Or(a.limits.fine.timeouts.KeepAlive, 15*time.Second)
+	dial := (&net.Dialer{KeepAlive: alive, KeepAliveConfig: net.KeepAliveConfig{Enable: alive > 0, Idle: alive, Interval: alive, Count: 4}}).DialContext
 	if _, port := e.Serial(); port {
 		dial = serial.Dial
 	}
-	dctx, cancel := bounded(ctx, a.timeout, defaultDial)
+	dctx, cancel := bounded(ctx, cmp.Or(a.limits.fine.timeouts.Dial, a.timeout), defaultDial)
 	defer cancel()
 	nc, err := dial(dctx, network, addr)
 	if err != nil {

@@ -120,7 +120,7 @@ func (m *mover) size(ctx context.Context, f file) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, m.a.answerTimeout())
+	ctx, cancel := m.a.moving(ctx, client.Conn)
 	defer cancel()
 	n, err := client.Size(ctx, f.path)
 	return n, m.explained(err)

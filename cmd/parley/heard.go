@@ -57,6 +57,9 @@ func since(n int64, p []byte, c byte) int64 {
 	return n + int64(len(p))
 }
 
+// NetConn returns the connection itself.
+func (h *heard) NetConn() net.Conn { return h.Conn }
+
 // CloseWrite closes our direction, where that is possible.
 func (h *heard) CloseWrite() error {
 	if w, ok := h.Conn.(interface{ CloseWrite() error }); ok {

@@ -241,7 +241,7 @@ func (cam *camera) frame(ctx context.Context) (arrived, error) {
 // receive returns the next frame that comes.
 func (cam *camera) receive(ctx context.Context) (parley.Message, error) {
 	wait := cam.a.answerTimeout()
-	ctx, cancel := context.WithTimeout(ctx, wait)
+	ctx, cancel := cam.a.moving(ctx, cam.c)
 	defer cancel()
 	for {
 		m, err := cam.c.Receive(ctx)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"strconv"
@@ -19,6 +20,7 @@ type limitFlags struct {
 	idle, halfClose          time.Duration
 	maxConns, maxConnsOfAddr int
 	drain                    time.Duration
+	fine                     fineFlags
 }
 
 // connLimitFlags adds the flags that bound a connection.
@@ -31,6 +33,7 @@ func (a *app) connLimitFlags(cmd *cobra.Command) {
 	f.Var(&a.limits.maxOutput, "max-output", "most output that waits for a slow peer, `SIZE` (default 8M)")
 	f.Var(&a.memory.most, "max-memory", "most that messages and output of all connections hold together, `SIZE` (default 256M)")
 	f.DurationVar(&a.limits.idle, "idle", 0, "end connections without traffic for `TIME` (default never)")
+	a.limits.fine.add(f)
 }
 
 // serverLimitFlags adds the flags that bound a server.
@@ -39,12 +42,17 @@ func (a *app) serverLimitFlags(cmd *cobra.Command) {
 	f.IntVar(&a.limits.maxConns, "max-conns", 0, "at most `N` connections on each URL (default 10000; oneline serves 1)")
 	f.IntVar(&a.limits.maxConnsOfAddr, "max-conns-per-addr", 256, "at most `N` of them from one address")
 	f.DurationVar(&a.limits.halfClose, "half-close", 30*time.Second, "answer a client that has ended its stream for at most `TIME` more")
+	f.Var(&a.limits.fine.whenFull, "when-full", "what a client meets that finds no place: refuse, or `wait` (default refuse)")
+	cmd.RegisterFlagCompletionFunc("when-full", cobra.FixedCompletions([]string{"refuse", "wait"}, cobra.ShellCompDirectiveNoFileComp))
 	f.DurationVar(&a.limits.drain, "drain", 10*time.Second, "wait at most `TIME` at the end for what is under way")
 }
 
 // conn returns the limits of a connection.
 func (f *limitFlags) conn() parley.Limits {
-	return parley.Limits{MaxMessage: int64(f.maxMessage), MaxOutput: int(min(f.maxOutput, math.MaxInt32))}
+	l := f.fine.limits
+	l.MaxMessage, l.MaxOutput = int64(f.maxMessage), int(min(f.maxOutput, math.MaxInt32))
+	l.MaxStream, l.MaxInput = int64(f.fine.maxStream), int(min(f.fine.maxInput, math.MaxInt32))
+	return l
 }
 
 // checkConns refuses a --max-conns above what the wire serves at a time.
@@ -62,10 +70,22 @@ func clientCount(n int) string {
 	return plural(n, "client")
 }
 
-// timeouts returns the timeouts that --timeout, --idle and --half-close ask for.
-func (a *app) timeouts() parley.Timeouts {
+// serving returns the timeouts of a server: what is not set is patient.
+func (a *app) serving() parley.Timeouts {
 	t := a.timeout
-	return parley.Timeouts{Dial: t, Handshake: t, Answer: t, Write: t, Close: t, Linger: min(t, time.Second), Idle: a.limits.idle, HalfClose: a.limits.halfClose}
+	return a.limits.fine.over(parley.Timeouts{Dial: t, Handshake: t, Answer: t, Write: t, Close: t, Linger: min(t, time.Second), Idle: a.limits.idle, HalfClose: a.limits.halfClose})
+}
+
+// dialing returns the timeouts of a connection that the command has made: what moves
+// may be as slow as it likes, but each wait in which nothing does is bounded.
+func (a *app) dialing() parley.Timeouts {
+	t := a.serving()
+	still := a.answerTimeout()
+	t.Write, t.Stall = cmp.Or(t.Write, still), cmp.Or(t.Stall, still)
+	if t.Progress == 0 && a.limits.fine.limits.MinRate == 0 {
+		t.Progress = -1
+	}
+	return t
 }
 
 // size is a number of bytes as a flag: 4096, 64K, 1.5MiB, 2G.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,12 +38,16 @@ func (a *app) server(e endpoint.Endpoint) (*parley.Server, error) {
 	s := &parley.Server{
 		Protocol:        e.Protocol,
 		Limits:          a.limits.conn(),
-		Timeouts:        a.timeouts(),
+		Timeouts:        a.serving(),
 		Budget:          a.memory.budget(),
 		MaxConns:        a.limits.maxConns,
 		MaxConnsPerAddr: a.limits.maxConnsOfAddr,
+		WhenFull:        parley.Full(a.limits.fine.whenFull),
 		Logger:          a.log,
 		Trace:           a.tracer(),
+	}
+	if _, port := e.Serial(); port { // nobody else waits for it, and nothing tells whether its peer lives
+		s.Timeouts.Write, s.Timeouts.Progress = cmp.Or(s.Timeouts.Write, -1), cmp.Or(s.Timeouts.Progress, -1)
 	}
 	if e.TLS {
 		var err error

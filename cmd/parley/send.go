@@ -14,6 +14,7 @@ import (
 	"github.com/parley-net/parley"
 	"github.com/parley-net/parley/cmd/parley/internal/ask"
 	"github.com/parley-net/parley/cmd/parley/internal/endpoint"
+	"github.com/parley-net/parley/cmd/parley/internal/moving"
 	"github.com/parley-net/parley/line"
 )
 
@@ -212,6 +213,8 @@ func (s *sending) run(ctx context.Context) error {
 	go s.receiveAll(ctx, arrived)
 	allSent := false
 	var silence <-chan time.Time
+	var seen uint64     // of what had moved
+	var moved time.Time // when that was
 	for {
 		select {
 		case err := <-sent:
@@ -238,7 +241,17 @@ func (s *sending) run(ctx context.Context) error {
 				s.fail(r.err)
 			}
 			return s.verdict("the peer closed the connection")
-		case <-silence:
+		case now := <-silence:
+			if n := s.moved(); n != seen {
+				if seen > 0 { // what leaves at once has not moved later
+					moved = now
+				}
+				seen = n
+			}
+			if left := s.patience() - now.Sub(moved); left > 0 {
+				silence = time.After(min(left, s.patience()/16))
+				continue
+			}
 			if s.o.count > 0 {
 				s.fail(s.tooFew())
 			}
@@ -253,7 +266,8 @@ func (s *sending) run(ctx context.Context) error {
 			return s.verdict("")
 		}
 		if !s.o.hold {
-			silence = time.After(s.patience())
+			seen, moved = 0, time.Now()
+			silence = time.After(s.patience() / 16)
 		}
 	}
 }
@@ -291,7 +305,7 @@ func (s *sending) sendAll(ctx context.Context) error {
 		}
 		s.out.noteSent()
 		if s.o.confirm {
-			cctx, cancel := context.WithTimeout(ctx, s.a.answerTimeout())
+			cctx, cancel := s.a.moving(ctx, s.conn)
 			err = s.peer.Confirm(cctx, m)
 			cancel()
 		} else {
@@ -358,7 +372,15 @@ func (s *sending) print(ctx context.Context, m parley.Message) error {
 // complete reports whether as many messages are printed as --count asks for.
 func (s *sending) complete() bool { return s.o.count >= 0 && s.printed >= s.o.count }
 
-// patience is how long to wait for the next message when all is sent.
+// moved changes when bytes move.
+func (s *sending) moved() uint64 {
+	if s.conn == nil {
+		return 0
+	}
+	return moving.Of(s.conn)
+}
+
+// patience is how long to wait for the next message when all is sent and nothing moves.
 func (s *sending) patience() time.Duration {
 	if s.o.count > 0 {
 		return s.a.answerTimeout()

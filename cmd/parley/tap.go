@@ -49,7 +49,8 @@ server, and the message as "parley send" takes it.
 Every byte is passed on at once and unaltered, and so are the end of a direction
 and a reset; a side that does not read holds up the other as it would without
 tap. The messages are decoded from a copy. If that fails, or falls more than
-64 MiB behind, a line on standard error says so and the traffic goes on.
+64 MiB behind, or all unfinished messages hold more than three quarters of
+--max-memory, a line on standard error says so and the traffic goes on.
 
 TARGET is a URL of the same protocol, or HOST:PORT. URL and TARGET may differ in
 +tls and +unix. The options in URL, such as ?eol=cr, are for the decoding; prompt,
@@ -89,6 +90,7 @@ c2s (client to server) or s2c.`,
 	f.IntVarP(&o.count, "count", "n", 0, "end when `N` connections have ended (default never)")
 	f.IntVar(&o.maxConns, "max-conns", 10_000, "at most `N` connections; more are reset")
 	f.Var(&a.limits.maxMessage, "max-message", "show and record messages up to `SIZE` (default 64M)")
+	f.Var(&a.memory.most, "max-memory", "most that the decoding of all connections holds, `SIZE` (default 256M)")
 	f.DurationVar(&o.drain, "drain", 10*time.Second, "wait at most `TIME` at the end for connections that are not quiet")
 	a.dialTLSFlags(cmd)
 	a.listenTLSFlags(cmd)
@@ -174,7 +176,8 @@ func (a *app) tap(ctx context.Context, at, target endpoint.Endpoint, o tapOption
 	if err != nil {
 		return err
 	}
-	p := &tap.Proxy{MaxConns: o.maxConns, MaxBehind: tapBehind, Drain: o.drain}
+	memory := tapMemory{budget: a.memory.budget(), by: make(map[*tapped]int64)}
+	p := &tap.Proxy{MaxConns: o.maxConns, MaxBehind: memory.behind(), Drain: o.drain}
 	if p.Dial, err = a.tapDialer(target); err != nil {
 		return err
 	}
@@ -183,7 +186,7 @@ func (a *app) tap(ctx context.Context, at, target endpoint.Endpoint, o tapOption
 			return err
 		}
 	}
-	w := &tapWatch{a: a, o: o, at: at, out: out, tapped: make(map[uint64]*tapped)}
+	w := &tapWatch{a: a, o: o, at: at, out: out, tapped: make(map[uint64]*tapped), memory: memory}
 	if err := w.open(); err != nil {
 		return err
 	}
@@ -200,6 +203,7 @@ func (a *app) tap(ctx context.Context, at, target endpoint.Endpoint, o tapOption
 		return errors.Join(err, w.close())
 	}
 	defer end()
+	defer a.memory.watch()()
 	a.tellReady(place, everywhere(l.Addr()))
 	ctx, cancel := context.WithCancel(ctx)
 	told := make(chan struct{})

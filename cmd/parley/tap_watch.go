@@ -38,6 +38,7 @@ type tapWatch struct {
 	files  []*tapFile     // all of them
 
 	tapped map[uint64]*tapped
+	memory tapMemory
 	ended  int
 	began  time.Time // of the recording
 	last   time.Time // when the last message was printed
@@ -197,12 +198,14 @@ func (w *tapWatch) event(ev tap.Event) {
 		if w.pcap != nil {
 			t.flow.Skip(client, ev.N)
 		}
-		t.decoder.Stop(ev.From, fmt.Errorf("the decoding is more than %d MiB behind the traffic; %d bytes were passed on unseen", tapBehind>>20, ev.N))
+		t.decoder.Stop(ev.From, fmt.Errorf("the decoding is more than %d MiB behind the traffic; %d bytes were passed on unseen", w.memory.behind()>>20, ev.N))
+		w.memory.set(t, 0)
 	case tap.Ended:
 		t.over[ev.From] = true
 		t.ending, t.cutOff = true, ""
 		t.decoder.EOF(ev.From)
 		t.ending = false
+		w.memory.weigh(t)
 		if w.pcap != nil {
 			t.flow.Fin(ev.Time, client, t.noted()...)
 		}
@@ -222,6 +225,7 @@ func (w *tapWatch) event(ev tap.Event) {
 			}
 		}
 		t.log.Info("connection closed")
+		w.memory.set(t, 0)
 		delete(w.tapped, ev.Conn)
 		w.end()
 	}
@@ -272,6 +276,7 @@ func (w *tapWatch) decode(t *tapped, ev tap.Event) {
 		}
 	}()
 	t.decoder.Feed(ev.From, ev.Data)
+	w.weigh(t, ev.From)
 }
 
 // trace logs the bytes, if --trace asks for it.

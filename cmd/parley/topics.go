@@ -15,7 +15,7 @@ import (
 var helpFiles embed.FS
 
 // topicNames are the help topics, in the order in which help lists them.
-var topicNames = []string{"addresses", "messages", "output", "end-of-input", "exit-codes", "tls", "services", "config", "replies", "recordings", "beyond"}
+var topicNames = []string{"addresses", "messages", "output", "end-of-input", "limits", "exit-codes", "tls", "services", "config", "replies", "recordings", "beyond"}
 
 // topics returns the help topics, as cobra wants them: commands that do
 // nothing. The first line of a topic's file is its title.

@@ -1,7 +1,6 @@
 package poller
 
 import (
-	"crypto/tls"
 	"net"
 	"time"
 )
@@ -14,11 +13,15 @@ type Vitals struct {
 	Taken uint64        // how many bytes it has acknowledged in all
 }
 
-// VitalsOf returns what the kernel knows of nc's peer, also through TLS; ok is false
+// VitalsOf returns what the kernel knows of nc's peer, also if it is around a connection, as TLS is; ok is false
 // where there is no TCP, or no Linux.
 func VitalsOf(nc net.Conn) (v Vitals, ok bool) {
-	if t, is := nc.(*tls.Conn); is {
-		nc = t.NetConn()
+	for {
+		inner, around := nc.(interface{ NetConn() net.Conn }) // TLS, and what else is around one
+		if !around {
+			break
+		}
+		nc = inner.NetConn()
 	}
 	if raw := Raw(nc); raw != nil {
 		raw.Control(func(fd uintptr) { v, ok = vitals(fd) })

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/cmd/parley/internal/moving"
 )
 
 // How long an Asker with Settle waits. A peer that has closed before is given more
@@ -270,7 +271,7 @@ func (a *Asker) collect(ctx context.Context, x *Exchange) error {
 	tick := time.NewTicker(max(a.Timeout/looks, 1))
 	defer tick.Stop()
 	var quiet <-chan time.Time
-	moved, heard := time.Now(), l.conn.Stats().BytesIn
+	moved, heard, seen := time.Now(), l.conn.Stats().BytesIn, uint64(0)
 	for {
 		select {
 		case got := <-l.arrived:
@@ -296,9 +297,11 @@ func (a *Asker) collect(ctx context.Context, x *Exchange) error {
 			}
 			return nil
 		case now := <-tick.C:
-			if n := l.conn.Stats().BytesIn; n != heard && quiet == nil {
-				heard, moved = n, now
+			n, came := moving.Of(l.conn), l.conn.Stats().BytesIn
+			if n != seen && quiet == nil && (seen > 0 || came != heard) { // a question that leaves at once has not moved later
+				moved = now
 			}
+			seen, heard = n, came
 			if now.Sub(moved) >= a.Timeout {
 				return a.partial(x, &silentError{a.Timeout})
 			}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/cmd/parley/internal/moving"
 )
 
 // desk keeps the commands of a client that is spoken to only in answer, and the
@@ -15,13 +16,14 @@ type desk struct {
 	answers int // that each command has, or AnyAnswers
 
 	mu      sync.Mutex
-	asked   bool // a command has reached the target
-	before  bool // asked, before the latest command
-	silent  bool // nothing has come since the latest command
-	told    bool // its client knows that it will get no answer
-	due     int  // answers that are still to come, where their number is known
-	timer   *time.Timer
-	changed chan struct{} // closed at each change
+	asked   bool               // a command has reached the target
+	before  bool               // asked, before the latest command
+	silent  bool               // nothing has come since the latest command
+	told    bool               // its client knows that it will get no answer
+	due     int                // answers that are still to come, where their number is known
+	waits   context.Context    // of the command whose answers are due, or nil
+	end     context.CancelFunc // of waits
+	changed chan struct{}      // closed at each change
 }
 
 func newDesk(answers int) *desk { return &desk{answers: answers, changed: make(chan struct{})} }
@@ -48,28 +50,29 @@ func (d *desk) until(ctx context.Context, ready func() bool) error {
 	}
 }
 
-// open notes that a command is about to go to the target. expired is called if
-// its answers have not come after the given time.
-func (d *desk) open(limit time.Duration, expired func()) {
+// open notes that a command is about to go to the target. expired is called if its
+// answers have not come when nothing has moved for the given time.
+func (d *desk) open(limit time.Duration, moved func() uint64, expired func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.before, d.asked, d.silent, d.told = d.asked, true, true, false
 	if d.answers > 0 {
 		d.due = d.answers
-		var timer *time.Timer
-		timer = time.AfterFunc(limit, func() {
+		wait, cancel := moving.While(context.Background(), limit, moved)
+		d.end = cancel
+		context.AfterFunc(wait, func() {
 			d.mu.Lock()
-			mine := d.timer == timer
-			if mine {
+			late := wait.Err() == context.DeadlineExceeded && d.due > 0 && d.waits == wait
+			if late {
 				d.told = true
 				d.settle()
 			}
 			d.mu.Unlock()
-			if mine {
+			if late {
 				expired()
 			}
 		})
-		d.timer = timer
+		d.waits = wait
 	}
 	d.wake()
 }
@@ -138,9 +141,9 @@ func (d *desk) lost(forGood bool) bool {
 // settle closes the command. It is called with the lock held.
 func (d *desk) settle() {
 	d.due, d.silent = 0, false
-	if d.timer != nil {
-		d.timer.Stop()
-		d.timer = nil
+	if d.end != nil {
+		d.end()
+		d.waits, d.end = nil, nil
 	}
 	d.wake()
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/parley-net/parley"
 	"github.com/parley-net/parley/cmd/parley/internal/due"
+	"github.com/parley-net/parley/cmd/parley/internal/moving"
 	"github.com/parley-net/parley/serpy"
 	"github.com/parley-net/parley/wire"
 )
@@ -227,7 +228,7 @@ func (p *pair) command(m parley.Message) error {
 	if err := p.desk.wait(p.client.Context()); err != nil {
 		return err
 	}
-	p.desk.open(p.b.Timeout, p.expired)
+	p.desk.open(p.b.Timeout, moved(p.target), p.expired)
 	out, err := p.b.carry(m, p.b.clients, p.b.target, wire.Dialing)
 	if err == nil {
 		err = p.pass(m, p.client, out, p.target)
@@ -302,7 +303,7 @@ func (p *pair) pass(m parley.Message, from *parley.Conn, out parley.Message, to 
 	}
 	if !isConn || ours {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, p.b.Timeout)
+		ctx, cancel = moving.While(ctx, p.b.Timeout, moved(to))
 		defer cancel()
 	}
 	err := send(ctx, out)
@@ -313,6 +314,20 @@ func (p *pair) pass(m parley.Message, from *parley.Conn, out parley.Message, to 
 		take(from, m)
 	}
 	return err
+}
+
+// moved returns what tells whether something moves between us and to.
+func moved(to peer) func() uint64 {
+	return func() uint64 {
+		switch to := to.(type) {
+		case *parley.Conn:
+			return moving.Of(to)
+		case *parley.Client:
+			s := to.Stats().Total
+			return s.BytesIn + s.BytesOut - uint64(s.Pending)
+		}
+		return 0
+	}
 }
 
 func (p *pair) traits(to peer) wire.Traits {

@@ -116,6 +116,18 @@ func NewDecoder(p wire.Protocol, max int64, emit func(Item)) *Decoder {
 	return d
 }
 
+// Held returns how much memory unfinished messages hold.
+func (d *Decoder) Held() (n int64) {
+	for i := range d.halves {
+		h := &d.halves[i]
+		n += int64(cap(h.in))
+		if h.offer != nil {
+			n += int64(cap(h.offer.data))
+		}
+	}
+	return n
+}
+
 // Feed decodes what from has said next. It keeps p, and may change it.
 func (d *Decoder) Feed(from wire.Role, p []byte) {
 	h := &d.halves[from]
