@@ -42,7 +42,7 @@ func (a *app) serverLimitFlags(cmd *cobra.Command) {
 	f.IntVar(&a.limits.maxConns, "max-conns", 0, "at most `N` connections on each URL (default 10000; oneline serves 1)")
 	f.IntVar(&a.limits.maxConnsOfAddr, "max-conns-per-addr", 256, "at most `N` of them from one address")
 	f.DurationVar(&a.limits.halfClose, "half-close", 30*time.Second, "answer a client that has ended its stream for at most `TIME` more")
-	f.Var(&a.limits.fine.whenFull, "when-full", "what a client meets that finds no place: refuse, or `wait` (default refuse)")
+	f.Var(&a.limits.fine.whenFull, "when-full", "`WHAT` a client meets that finds no place: refuse or wait (default refuse)")
 	cmd.RegisterFlagCompletionFunc("when-full", cobra.FixedCompletions([]string{"refuse", "wait"}, cobra.ShellCompDirectiveNoFileComp))
 	f.DurationVar(&a.limits.drain, "drain", 10*time.Second, "wait at most `TIME` at the end for what is under way")
 }

@@ -102,7 +102,7 @@ func TestBoundsAreSet(t *testing.T) {
 			if err := cmd.Flags().Set(flag, value); err != nil {
 				t.Fatal(err)
 			}
-			e, err := endpoint.Parse("serpy2://127.0.0.1:0")
+			e, err := endpoint.Parse("serpy2://127.0.0.1:5001")
 			if err != nil {
 				t.Fatal(err)
 			}
