@@ -65,8 +65,8 @@ func (b *fineFlags) over(t parley.Timeouts) parley.Timeouts {
 	return t
 }
 
-// whenFull is a parley.Full as a flag.
-type whenFull parley.Full
+// whenFull is a parley.FullPolicy as a flag.
+type whenFull parley.FullPolicy
 
 // Set reads the flag.
 func (w *whenFull) Set(text string) error {

@@ -42,7 +42,7 @@ func (a *app) server(e endpoint.Endpoint) (*parley.Server, error) {
 		Budget:          a.memory.budget(),
 		MaxConns:        a.limits.maxConns,
 		MaxConnsPerAddr: a.limits.maxConnsOfAddr,
-		WhenFull:        parley.Full(a.limits.fine.whenFull),
+		WhenFull:        parley.FullPolicy(a.limits.fine.whenFull),
 		Logger:          a.log,
 		Trace:           a.tracer(),
 	}
