@@ -12,9 +12,11 @@ import (
 	"github.com/parley-net/parley/wire"
 )
 
-// Pixel is a type a [Frame] may have. Their numpy names are float32, uint16
+// Pixel is a type a [Frame] may have. Their numpy names are the same: float32, uint16
 // and uint8.
-type Pixel interface{ float32 | uint16 | uint8 }
+type Pixel interface {
+	float32 | uint16 | uint8 | float64 | int16
+}
 
 // Frame is a picture, for instance of a camera or another instrument. It
 // travels as one bytes message, as numpy's tobytes gives it: row by row,

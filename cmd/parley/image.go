@@ -30,6 +30,9 @@ type imageOptions struct {
 	clip  []float64
 	rng   []float64
 	npy   bool
+	live  bool
+	force bool
+	depth int
 	out   outputFlags
 }
 
@@ -38,7 +41,7 @@ func imageCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "image URL",
 		Short: "Make pictures of what an instrument sends",
-		Long: `Takes frames from an instrument and writes each as a PNG picture. A frame is one
+		Long: `Takes frames from an instrument and writes each as a picture. A frame is one
 bytes message, on line and scpi any message, or with --block the data of its first
 IEEE 488.2 block (#…): the pixels row by row, little-endian, as numpy's tobytes
 gives them. Shape, least and greatest value and mean are printed to standard error.
@@ -46,9 +49,14 @@ gives them. Shape, least and greatest value and mean are printed to standard err
 With --ask it asks for each frame; several questions are asked in turn. Without
 it, it takes what comes.
 
+The name says what is written: .png, in colours or with --depth 16 in 16 bits of
+gray; .tiff in gray; .fits and .npy with the very values. Whole numbers keep them in
+16 bits of gray and in TIFF too, unless --clip or --range spreads them; float and
+int16 are spread. A picture that is there is not replaced without --force.
+
 The shape does not travel with a frame. Without --shape a square is assumed,
 without --type the first of float32, uint16 and uint8 that fits, and a note says
-so.
+so. rgb is three bytes for each pixel.
 
 The colours are spread from the least to the greatest finite value of each
 frame, or between two percentiles of it with --clip, or over a fixed --range.
@@ -60,11 +68,14 @@ between the instrument and the picture. --dump keeps each frame as it came. With
 
 With several frames the names are numbered: frame-1.png, frame-2.png. --watch
 writes the newest frame to the same file again and again, for a viewer that
-reloads it; frames that come meanwhile are dropped and counted.`,
+reloads it; frames that come meanwhile are dropped and counted. --live shows it in
+the terminal, with its range and how many come in a second, until Ctrl-C.`,
 		Example: `  parley image serpy2://localhost:8000 --ask int:3
   parley image serpy2://localhost:8000 --ask int:3 -o - | display
   parley image serpy2://camera:8000 --shape 640x480 --type uint16 --clip 1,99 --watch
-  parley image serpy2://camera:8000 --ask text:frame --count 10 --npy
+  parley image serpy2://camera:8000 --ask text:frame --count 10 -o frame.fits
+  parley image serpy2://camera:8000 --shape 640x480 --type uint16 -o frame.tiff
+  parley image serpy2://camera:8000 --ask int:3 --live
   parley image serpy2://camera:8000 --ask int:3 --translate zcat --json --rtt
   parley image scpi://scope --ask 'DISP:DATA?' --block --shape 800x480 --type uint8`,
 		Args:              cobra.MaximumNArgs(1),
@@ -82,16 +93,21 @@ reloads it; frames that come meanwhile are dropped and counted.`,
 	f.StringArrayVar(&o.ask, "ask", nil, "ask with `MSG`: "+messageForms)
 	f.DurationVar(&o.every, "every", 0, "with --ask: least `TIME` between two questions")
 	f.StringVar(&o.shape, "shape", "", "shape of a frame in pixels, `WIDTHxHEIGHT` (default: a square)")
-	f.StringVar(&o.typ, "type", "", "`TYPE` of a pixel: float32, uint16 or uint8 (default: the first that fits)")
-	f.StringVarP(&o.file, "output", "o", "", "write to `FILE`, - is standard output (default frame.png)")
+	f.StringVar(&o.typ, "type", "", "`TYPE` of a pixel: float32, uint16, uint8, float64, int16 or rgb (default: the first of three that fits)")
+	f.StringVarP(&o.file, "output", "o", "", "write to `FILE`, .png, .tiff, .fits or .npy; - is standard output (default frame.png)")
+	f.BoolVarP(&o.force, "force", "f", false, "replace pictures that are there")
+	f.IntVar(&o.depth, "depth", 8, "`BITS` of a PNG: 8, or 16 in gray")
 	f.IntVarP(&o.count, "count", "n", -1, "`N` frames, 0: until the peer closes (default one for each --ask)")
 	f.Lookup("count").DefValue = "0" // so that the help shows no default
 	f.BoolVar(&o.watch, "watch", false, "keep the newest frame in the file")
+	f.BoolVar(&o.live, "live", false, "show the newest frame in the terminal; a file too only with -o")
 	f.StringVar(&o.cmap, "map", "viridis", "colour `MAP`: viridis or gray")
 	f.Float64SliceVar(&o.clip, "clip", nil, "spread the colours between two percentiles, `LOW,HIGH`, as 1,99")
 	f.Float64SliceVar(&o.rng, "range", nil, "spread the colours over fixed values, `LOW,HIGH`, as 0,4095")
-	f.BoolVar(&o.npy, "npy", false, "write files for numpy.load, not pictures")
+	f.BoolVar(&o.npy, "npy", false, "write files for numpy.load, as -o frame.npy does")
 	f.BoolVar(&o.out.json, "json", false, "print the figures to standard output as JSON, one object per frame")
+	f.BoolVar(&o.out.hex, "hex", false, "print the bytes of frames to standard output in hexadecimal, one per line")
+	o.out.addWanted(cmd)
 	o.out.addBlock(cmd)
 	o.out.addTimes(cmd)
 	o.out.addShape(cmd)
@@ -99,7 +115,9 @@ reloads it; frames that come meanwhile are dropped and counted.`,
 		f.Lookup(name).DefValue = ""
 	}
 	cmd.MarkFlagsMutuallyExclusive("clip", "range", "npy")
-	cmd.RegisterFlagCompletionFunc("type", cobra.FixedCompletions([]string{"float32", "uint16", "uint8"}, cobra.ShellCompDirectiveNoFileComp))
+	cmd.MarkFlagsMutuallyExclusive("json", "hex", "live")
+	cmd.MarkFlagsMutuallyExclusive("watch", "live")
+	cmd.RegisterFlagCompletionFunc("type", cobra.FixedCompletions([]string{"float32", "uint16", "uint8", "float64", "int16", "rgb"}, cobra.ShellCompDirectiveNoFileComp))
 	cmd.RegisterFlagCompletionFunc("map", cobra.FixedCompletions(render.MapNames(), cobra.ShellCompDirectiveNoFileComp))
 	a.dialFlags(cmd)
 	return cmd
@@ -113,6 +131,9 @@ func (a *app) image(ctx context.Context, e endpoint.Endpoint, o imageOptions) er
 	}
 	if o.file == "-" && o.out.json {
 		return usagef("-o - and --json both want standard output: give a FILE")
+	}
+	if o.file == "-" && (o.out.hex || o.live) {
+		return usagef("-o - and --hex or --live both want standard output: give a FILE")
 	}
 	if o.file == "-" && isTerminal(a.stdout) {
 		return usagef("-o -: standard output is a terminal, which shows no pictures: send it elsewhere, or give a FILE")
@@ -140,6 +161,9 @@ func (a *app) image(ctx context.Context, e endpoint.Endpoint, o imageOptions) er
 		return err
 	}
 	p.shape, p.proto = shape, e.Protocol.Name()
+	if err := p.checkNew(); err != nil {
+		return err
+	}
 	d, err := a.dialer(e)
 	if err != nil {
 		return err
@@ -147,7 +171,13 @@ func (a *app) image(ctx context.Context, e endpoint.Endpoint, o imageOptions) er
 	if cam.c, err = a.dial(ctx, e, d); err != nil {
 		return err
 	}
-	if o.watch {
+	if o.live {
+		if p.live, err = a.newLive(); err != nil {
+			return errors.Join(err, cam.c.Close())
+		}
+		defer p.live.end()
+	}
+	if o.watch || o.live {
 		err = p.watch(ctx, cam)
 	} else {
 		err = p.takeAll(ctx, cam)
@@ -158,11 +188,15 @@ func (a *app) image(ctx context.Context, e endpoint.Endpoint, o imageOptions) er
 
 // picturing reads the flags about the pictures.
 func (a *app) picturing(o imageOptions) (*picturing, error) {
-	p := &picturing{a: a, count: o.count, overwrite: o.watch, npy: o.npy, out: o.file, typ: render.Type(o.typ)}
+	p := &picturing{a: a, count: o.count, overwrite: o.watch || o.live, out: o.file, typ: render.Type(o.typ), force: o.force, depth: o.depth}
 	switch {
+	case o.depth != 8 && o.depth != 16:
+		return nil, usagef("--depth %d: want 8 or 16", o.depth)
+	case o.depth == 16 && p.typ == render.RGB:
+		return nil, usagef("--depth 16 is gray: rgb has 8 bits for each colour")
 	case o.count < -1:
 		return nil, usagef("--count can't be negative")
-	case o.count == -1 && o.watch:
+	case o.count == -1 && p.overwrite:
 		p.count = 0
 	case o.count == -1:
 		p.count = max(len(o.ask), 1)
@@ -173,8 +207,19 @@ func (a *app) picturing(o imageOptions) (*picturing, error) {
 			p.out = "frame.npy"
 		}
 	}
+	if o.live && o.file == "" {
+		p.format = noFile
+	} else {
+		var err error
+		if p.format, err = formatOf(p.out, o.npy); err != nil {
+			return nil, err
+		}
+	}
+	if o.depth == 16 && p.format != "png" {
+		return nil, usagef("--depth is for .png: %s files have the depth of the values", p.format)
+	}
 	if o.typ != "" && !slices.Contains(render.Types(), p.typ) {
-		return nil, usagef("--type %s: want float32, uint16 or uint8", o.typ)
+		return nil, usagef("--type %s: want float32, uint16, uint8, float64, int16 or rgb", o.typ)
 	}
 	if o.shape != "" {
 		var rest string
@@ -192,6 +237,7 @@ func (a *app) picturing(o imageOptions) (*picturing, error) {
 	case len(c) != 2 || !(0 <= c[0] && c[0] < c[1] && c[1] <= 100):
 		return nil, usagef("--clip: want two percentiles from 0 to 100, for instance 1,99")
 	default:
+		p.ranged = true
 		p.scale = func(f render.Frame, _ render.Stats) render.Range { return f.Percentiles(c[0], c[1]) }
 		return p, nil
 	}
@@ -201,6 +247,7 @@ func (a *app) picturing(o imageOptions) (*picturing, error) {
 	case len(r) != 2 || !(r[0] < r[1]) || math.IsInf(r[1]-r[0], 0):
 		return nil, usagef("--range: want two values, the smaller one first, for instance 0,4095")
 	default:
+		p.ranged = true
 		p.scale = func(render.Frame, render.Stats) render.Range { return render.Range{Low: r[0], High: r[1]} }
 	}
 	return p, nil
@@ -247,6 +294,7 @@ func (cam *camera) receive(ctx context.Context) (parley.Message, error) {
 		m, err := cam.c.Receive(ctx)
 		lost := errors.As(err, new(*parley.MessageError))
 		switch {
+		case err == nil && !cam.shape.wanted(m): // --filter, --grep
 		case err == nil && cam.isFrame(m):
 			if m.Type() == parley.TypeText && !cam.shape.o.block {
 				m = parley.Bytes(m.Bytes())

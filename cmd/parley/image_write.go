@@ -1,11 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"image/png"
 	"os"
 	"path/filepath"
 	"strings"
@@ -23,7 +21,11 @@ type picturing struct {
 	typ           render.Type // "": guess
 	cmap          *render.Map
 	scale         func(render.Frame, render.Stats) render.Range
-	npy           bool
+	format        format
+	depth         int  // of a PNG, in bits
+	ranged        bool // scale is that of --clip or --range
+	force         bool
+	live          *live // or nil
 	out           string
 	overwrite     bool // all frames have the same name
 	shape         *printer
@@ -101,7 +103,7 @@ func (p *picturing) write(ctx context.Context, a arrived, dropped int64) error {
 	if err != nil {
 		return err
 	}
-	w, h, typ, err := p.format(m.Len())
+	w, h, typ, err := p.shapeOf(m.Len())
 	if err != nil {
 		return err
 	}
@@ -110,42 +112,47 @@ func (p *picturing) write(ctx context.Context, a arrived, dropped int64) error {
 		return err
 	}
 	stats := f.Stats()
-	var file []byte
-	if p.npy {
-		file, err = render.NPY(m.Bytes(), typ, w, h)
-	} else {
-		file, err = p.png(f, stats)
-	}
-	if err != nil {
-		return err
-	}
 	p.n++
 	name := p.name()
-	if name == "-" {
-		_, err = p.a.stdout.Write(file)
-	} else {
-		err = replaceFile(name, file)
-	}
-	if err != nil {
+	if err := p.save(name, f, stats, m.Bytes(), typ); err != nil {
 		return err
+	}
+	if p.shape.o.hex {
+		if _, err := fmt.Fprintf(p.a.stdout, "%x\n", m.Bytes()); err != nil {
+			return err
+		}
+	}
+	if p.live != nil {
+		return p.live.show(f, p.rangeOf(f, stats), p.cmap, fmt.Sprintf("%dx%d %s", w, h, typ), dropped)
 	}
 	return p.tell(a, figures{File: name, Width: w, Height: h, Type: typ, Stats: stats, Dropped: dropped})
 }
 
-func (p *picturing) png(f render.Frame, stats render.Stats) ([]byte, error) {
-	enc := png.Encoder{}
-	if p.overwrite {
-		enc.CompressionLevel = png.BestSpeed // nobody keeps it
+// save writes the file of a frame.
+func (p *picturing) save(name string, f render.Frame, stats render.Stats, pixels []byte, typ render.Type) error {
+	if p.format == noFile {
+		return nil
 	}
-	var b bytes.Buffer
-	err := enc.Encode(&b, f.Draw(p.scale(f, stats), p.cmap))
-	return b.Bytes(), err
+	file, err := p.encode(f, stats, pixels, typ)
+	if err != nil {
+		return err
+	}
+	if name == "-" {
+		_, err = p.a.stdout.Write(file)
+		return err
+	}
+	if !p.force && !p.overwrite {
+		if err := notThere(name); err != nil {
+			return err
+		}
+	}
+	return replaceFile(name, file)
 }
 
-// format returns shape and type of a frame of n bytes. It tells what it has
+// shapeOf returns shape and type of a frame of n bytes. It tells what it has
 // guessed.
-func (p *picturing) format(n int) (w, h int, typ render.Type, err error) {
-	types := render.Types()
+func (p *picturing) shapeOf(n int) (w, h int, typ render.Type, err error) {
+	types := render.Guessed()
 	if p.typ != "" {
 		types = []render.Type{p.typ}
 	}
@@ -182,6 +189,9 @@ func (p *picturing) tellGuess(w, h int, typ render.Type) {
 		missing = "type"
 	case p.typ != "":
 		missing = "shape"
+	}
+	if p.live != nil { // it would be in the picture
+		return
 	}
 	if guess := fmt.Sprintf("%s not given: taking it for %dx%d %s", missing, w, h, typ); guess != p.guessed {
 		p.guessed = guess

@@ -13,7 +13,7 @@ import (
 )
 
 // programmers are words of Go's packages and of cobra, which no error has.
-var programmers = regexp.MustCompile(`strconv|parsing|missing unit|invalid syntax|invalid argument|unknown (flag|command|shorthand)|flags in the group|accepts \d|requires at|Float64|float64|stringArray`)
+var programmers = regexp.MustCompile(`strconv|parsing|missing unit|invalid syntax|invalid argument|unknown (flag|command|shorthand)|flags in the group|accepts \d|requires at|float64Slice|stringArray`)
 
 // runnableCommands calls f for each command that can be run.
 func runnableCommands(f func(cmd *cobra.Command, path []string)) {

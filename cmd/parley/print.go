@@ -41,10 +41,16 @@ func (o *outputFlags) add(cmd *cobra.Command) {
 	f.BoolVar(&o.hex, "hex", false, "print their bytes in hexadecimal, one message per line")
 	f.BoolVar(&o.raw, "raw", false, "print their bytes and nothing else")
 	o.addTimes(cmd)
-	f.StringSliceVar(&o.filter, "filter", nil, "print only messages of these `TYPES`: bytes, text, int, float, object, invalid")
-	f.StringVar(&o.grep, "grep", "", "print only messages whose text matches `REGEXP`")
+	o.addWanted(cmd)
 	o.addShape(cmd)
 	cmd.MarkFlagsMutuallyExclusive("json", "hex", "raw")
+}
+
+// addWanted adds --filter and --grep.
+func (o *outputFlags) addWanted(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringSliceVar(&o.filter, "filter", nil, "print only messages of these `TYPES`: bytes, text, int, float, object, invalid")
+	f.StringVar(&o.grep, "grep", "", "print only messages whose text matches `REGEXP`")
 	cmd.RegisterFlagCompletionFunc("filter", cobra.FixedCompletions(filters, cobra.ShellCompDirectiveNoFileComp))
 }
 

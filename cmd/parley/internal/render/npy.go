@@ -9,13 +9,17 @@ import (
 )
 
 // NPY returns the pixels of a message as a file that numpy.load reads: an array
-// of shape (height, width).
+// of shape (height, width), of RGB (height, width, 3).
 func NPY(pixels []byte, t Type, width, height int) ([]byte, error) {
-	descr := map[Type]string{Float32: "<f4", Uint16: "<u2", Uint8: "|u1"}[t]
+	descr := map[Type]string{Float32: "<f4", Float64: "<f8", Uint16: "<u2", Int16: "<i2", Uint8: "|u1", RGB: "|u1"}[t]
 	if descr == "" {
 		return nil, fmt.Errorf("there is no pixel type %q", t)
 	}
-	return append(npyHeader(descr, height, width), pixels...), nil
+	shape := []int{height, width}
+	if t == RGB {
+		shape = append(shape, 3)
+	}
+	return append(npyHeader(descr, shape...), pixels...), nil
 }
 
 // NPYFloats writes rows of equal length as an array of float64.
@@ -34,9 +38,9 @@ func NPYFloats(w io.Writer, rows [][]float64) error {
 }
 
 // npyHeader returns what stands in front of the values.
-func npyHeader(descr string, height, width int) []byte {
+func npyHeader(descr string, shape ...int) []byte {
 	const magic = "\x93NUMPY\x01\x00"
-	header := fmt.Sprintf("{'descr': '%s', 'fortran_order': False, 'shape': (%d, %d), }", descr, height, width)
+	header := fmt.Sprintf("{'descr': '%s', 'fortran_order': False, 'shape': (%s), }", descr, strings.Trim(strings.Join(strings.Fields(fmt.Sprint(shape)), ", "), "[]"))
 	// Spaces and a line feed fill it, so that the pixels are aligned.
 	before := len(magic) + 2
 	header += strings.Repeat(" ", 63-(before+len(header))%64) + "\n"

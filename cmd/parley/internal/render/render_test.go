@@ -18,8 +18,8 @@ import (
 )
 
 var (
-	nan = float32(math.NaN())
-	inf = float32(math.Inf(1))
+	nan = math.NaN()
+	inf = math.Inf(1)
 )
 
 func TestDecode(t *testing.T) {
@@ -27,12 +27,12 @@ func TestDecode(t *testing.T) {
 	for _, test := range []struct {
 		typ  Type
 		w, h int
-		want []float32
+		want []float64
 	}{
-		{Float32, 2, 1, []float32{1, -2}},
-		{Float32, 1, 2, []float32{1, -2}},
-		{Uint16, 4, 1, []float32{0, 0x3F80, 0, 0xC000}},
-		{Uint8, 2, 4, []float32{0, 0, 128, 63, 0, 0, 0, 192}},
+		{Float32, 2, 1, []float64{1, -2}},
+		{Float32, 1, 2, []float64{1, -2}},
+		{Uint16, 4, 1, []float64{0, 0x3F80, 0, 0xC000}},
+		{Uint8, 2, 4, []float64{0, 0, 128, 63, 0, 0, 0, 192}},
 	} {
 		f, err := Decode(m, test.typ, test.w, test.h)
 		if err != nil || f.Width != test.w || f.Height != test.h || !slices.Equal(f.Pix, test.want) {
@@ -41,7 +41,7 @@ func TestDecode(t *testing.T) {
 	}
 	for _, bad := range []error{
 		second(Decode(m, Float32, 3, 1)), second(Decode(m, Uint16, 3, 1)), second(Decode(m, Uint8, 3, 1)),
-		second(Decode(m, "float64", 1, 1)), second(Decode(parley.Text("12345678"), Float32, 2, 1)),
+		second(Decode(m, "int64", 1, 1)), second(Decode(parley.Text("12345678"), Float32, 2, 1)),
 	} {
 		if bad == nil {
 			t.Error("no error")
@@ -68,24 +68,24 @@ func TestSquare(t *testing.T) {
 }
 
 func TestStats(t *testing.T) {
-	f := Frame{Width: 6, Height: 1, Pix: []float32{2, nan, -1, inf, 5, -inf}}
+	f := Frame{Width: 6, Height: 1, Pix: []float64{2, nan, -1, inf, 5, -inf}}
 	if s := f.Stats(); s != (Stats{Min: -1, Max: 5, Mean: 2, NaN: 1, Inf: 2}) {
 		t.Errorf("%+v", s)
 	}
-	for _, f := range []Frame{{}, {Width: 1, Height: 1, Pix: []float32{nan}}} {
+	for _, f := range []Frame{{}, {Width: 1, Height: 1, Pix: []float64{nan}}} {
 		if s := f.Stats(); !math.IsNaN(s.Min) || !math.IsNaN(s.Max) || !math.IsNaN(s.Mean) {
 			t.Errorf("%+v", s)
 		}
 	}
 	// A million equal values must not lose digits.
-	big := Frame{Pix: slices.Repeat([]float32{0.1}, 1<<20)}
-	if s := big.Stats(); math.Abs(s.Mean-float64(float32(0.1))) > 1e-12 {
+	big := Frame{Pix: slices.Repeat([]float64{0.1}, 1<<20)}
+	if s := big.Stats(); math.Abs(s.Mean-0.1) > 1e-12 {
 		t.Errorf("mean %v", s.Mean)
 	}
 }
 
 func TestPercentiles(t *testing.T) {
-	f := Frame{Pix: []float32{5, nan, 1, 4, inf, 2, 3, -inf}} // 1 to 5
+	f := Frame{Pix: []float64{5, nan, 1, 4, inf, 2, 3, -inf}} // 1 to 5
 	for _, test := range []struct{ low, high, a, b float64 }{
 		{0, 100, 1, 5}, {50, 75, 3, 4}, {10, 90, 1.4, 4.6}, {1, 99, 1.04, 4.96},
 	} {
@@ -94,7 +94,7 @@ func TestPercentiles(t *testing.T) {
 			t.Errorf("%v, %v: %v", test.low, test.high, r)
 		}
 	}
-	if r := (Frame{Pix: []float32{nan}}).Percentiles(1, 99); !math.IsNaN(r.Low) || !math.IsNaN(r.High) {
+	if r := (Frame{Pix: []float64{nan}}).Percentiles(1, 99); !math.IsNaN(r.Low) || !math.IsNaN(r.High) {
 		t.Errorf("%v", r)
 	}
 }
@@ -151,7 +151,7 @@ func TestMapNames(t *testing.T) {
 func TestDraw(t *testing.T) {
 	gray, _ := MapByName("gray")
 	vir, _ := MapByName("viridis")
-	f := Frame{Width: 4, Height: 2, Pix: []float32{0, 1, 2, 4, nan, inf, -inf, 100}}
+	f := Frame{Width: 4, Height: 2, Pix: []float64{0, 1, 2, 4, nan, inf, -inf, 100}}
 	for name, test := range map[string]struct {
 		r    Range
 		m    *Map
@@ -233,7 +233,7 @@ func TestNPY(t *testing.T) {
 			}
 		}
 	}
-	if _, err := NPY(nil, "float64", 1, 1); err == nil {
+	if _, err := NPY(nil, "int64", 1, 1); err == nil {
 		t.Error("no error")
 	}
 }
