@@ -76,8 +76,7 @@ func ExampleConn_Messages() {
 // A Client comes back after its server was away, and subscribes again: OnOpen is
 // called for each new connection, before anything else is sent on it.
 func ExampleClient_Messages() {
-	var srv *parley.Server
-	srv = &parley.Server{Protocol: serpy2.Protocol{}, Handler: parley.HandlerFunc(
+	srv := &parley.Server{Protocol: serpy2.Protocol{}, Handler: parley.HandlerFunc(
 		func(ctx context.Context, c *parley.Conn, m parley.Message) error {
 			return c.Send(ctx, parley.Text("news for "+m.Text()))
 		})}

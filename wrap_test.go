@@ -135,7 +135,7 @@ func TestOverwriteBorrowed(t *testing.T) {
 				if err != nil || m.Text() != text {
 					t.Fatalf("got %.20v, %v", m, err)
 				}
-				if m, err = c.Call(t.Context(), parley.Text("next")); err != nil { // now the handler has returned
+				if _, err = c.Call(t.Context(), parley.Text("next")); err != nil { // now the handler has returned
 					t.Fatal(err)
 				}
 			}

@@ -33,7 +33,8 @@ func NewServer(tb testing.TB, srv *parley.Server) (addr string) {
 // the server's protocol. On a server with Pull the server's end also waits for Accept.
 // There is no socket and no real time in it, so it works inside a testing/synctest
 // bubble. Both ends are closed when the test ends. It may be called again for the same
-// server, as long as that serves another client.
+// server, as long as that serves another client. Where an OnOpen waits for what the
+// other end's program says first, or TLS is to be tested, use a Network.
 func Pipe(tb testing.TB, srv *parley.Server, dialer *parley.Dialer) (client, server *parley.Conn) {
 	tb.Helper()
 	if dialer == nil {
