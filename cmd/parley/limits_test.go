@@ -35,7 +35,7 @@ var boundFlags = map[string]string{
 // noBounds are the fields of a Server that bound nothing, or are other fields here:
 // WhenSlow is --close-slow of a relay, and Budget what --max-memory makes.
 var noBounds = []string{"Protocol", "Handler", "Pull", "Hooks", "Plugins", "Limits", "Timeouts", "Budget", "WhenSlow", "IgnoreShutdownRequest", "EventLoops",
-	"OverwriteBorrowed", "TLSConfig", "Logger", "Trace"}
+	"OverwriteBorrowed", "TLSConfig", "Logger", "Trace", "OnTick", "TickInterval", "OnShutdownRequest"}
 
 // Every bound has a flag, in serve, bridge, tap and web.
 //
