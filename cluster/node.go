@@ -21,7 +21,7 @@ import (
 
 // The times of a node's entry in the registry.
 const (
-	nodeTTL    = 15 * time.Second       // it is gone so long after its last word
+	nodeTTL    = 14 * time.Second       // so that it is gone 15 s after its last word
 	nodeBeat   = 5 * time.Second        // it says so that it is there
 	nodeSoon   = 100 * time.Millisecond // it tells a change after so long
 	enterFor   = 5 * time.Second        // a bus that can't do it by then is taken for away

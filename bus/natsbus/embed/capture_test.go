@@ -1,0 +1,172 @@
+package embed_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/parley-net/parley/bus"
+	"github.com/parley-net/parley/bus/natsbus/embed"
+)
+
+const childDir = "PARLEY_CAPTURE_DIR"
+
+// TestMain is also the process that is killed.
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(childDir); dir != "" {
+		if err := captureUntilKilled(dir, os.Getenv("PARLEY_CAPTURE_RUN")); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// captureUntilKilled appends and prints the id of each entry that was acknowledged.
+func captureUntilKilled(dir, run string) error {
+	ctx := context.Background()
+	s, err := embed.Start(ctx, embed.Options{Dir: dir})
+	if err != nil {
+		return err
+	}
+	b, err := s.Connect(ctx)
+	if err != nil {
+		return err
+	}
+	l, err := b.Log(ctx, "capture", bus.LogOptions{})
+	if err != nil {
+		return err
+	}
+	for i := 0; ; i++ {
+		id := fmt.Sprint(run, "-", i)
+		if err := l.Append(ctx, "s", id, make([]byte, 100), func(_ uint64, err error) {
+			if err == nil {
+				os.Stdout.WriteString(id + "\n")
+			}
+		}); err != nil {
+			return err
+		}
+	}
+}
+
+// What was acknowledged is there after kill -9, each time: nothing is lost, nothing is there
+// twice. PARLEY_KILLS says how often.
+//
+// Verifies: CLUSTER-18
+func TestCaptureSurvivesKills(t *testing.T) {
+	kills := 8
+	if n, err := strconv.Atoi(os.Getenv("PARLEY_KILLS")); err == nil {
+		kills = n
+	}
+	dir := t.TempDir()
+	acked := make(map[string]bool)
+	for run := range kills {
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), childDir+"="+dir, fmt.Sprint("PARLEY_CAPTURE_RUN=", run))
+		out, err := cmd.StdoutPipe()
+		if err == nil {
+			err = cmd.Start()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		most := 1 + rand.IntN(3000)
+		got := 0
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			if strings.HasPrefix(lines.Text(), fmt.Sprint(run, "-")) {
+				acked[lines.Text()] = true
+			}
+			if got++; got == most {
+				cmd.Process.Kill()
+			}
+		}
+		cmd.Wait()
+		if got == 0 {
+			t.Fatalf("run %d has kept nothing", run)
+		}
+	}
+	l, err := connect(t, start(t, embed.Options{Dir: dir})).Log(t.Context(), "capture", bus.LogOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	there := make(map[string]int)
+	if err := l.Read(t.Context(), 0, func(e bus.LogEntry) error { there[e.ID]++; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	lost, twice := 0, 0
+	for id := range acked {
+		if there[id] == 0 {
+			lost++
+		}
+	}
+	for _, n := range there {
+		if n > 1 {
+			twice++
+		}
+	}
+	t.Logf("%d kills, %d acknowledged, %d there: %d lost, %d twice", kills, len(acked), len(there), lost, twice)
+	if lost+twice > 0 {
+		t.Errorf("%d acknowledged entries are lost, %d are there twice", lost, twice)
+	}
+}
+
+// fsyncs measures a bare loop of write and fsync.
+func fsyncs(b *testing.B, dir string) float64 {
+	f, err := os.Create(filepath.Join(dir, "bare"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer f.Close()
+	p := make([]byte, 100)
+	begun, n := time.Now(), 0
+	for ; time.Since(begun) < time.Second; n++ {
+		f.Write(p)
+		f.Sync()
+	}
+	return float64(n) / time.Since(begun).Seconds()
+}
+
+// BenchmarkCapture is a log of 100 bytes an entry with SyncAlways, one by one and with
+// many under way, beside a bare loop of write and fsync in the same run.
+func BenchmarkCapture(b *testing.B) {
+	for _, way := range []string{"one by one", "pipelined"} {
+		b.Run(way, func(b *testing.B) {
+			dir := b.TempDir()
+			bare := fsyncs(b, dir)
+			l, err := connect(b, start(b, embed.Options{Dir: filepath.Join(dir, "bus")})).Log(b.Context(), "capture", bus.LogOptions{})
+			if err != nil {
+				b.Fatal(err)
+			}
+			var all sync.WaitGroup
+			p := make([]byte, 100)
+			for b.Loop() {
+				all.Add(1)
+				if err := l.Append(b.Context(), "s", "", p, func(_ uint64, err error) {
+					if err != nil {
+						b.Error(err)
+					}
+					all.Done()
+				}); err != nil {
+					b.Fatal(err)
+				}
+				if way == "one by one" {
+					all.Wait()
+				}
+			}
+			all.Wait()
+			rate := float64(b.N) / b.Elapsed().Seconds()
+			b.ReportMetric(rate, "entries/s")
+			b.ReportMetric(rate/bare, "×fsync")
+		})
+	}
+}
