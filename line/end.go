@@ -207,6 +207,17 @@ func (e *End) in(p []byte) bool {
 // extended reports whether end k begins a longer one.
 func (e *End) extended(k int) bool { return e.ext>>k&1 != 0 }
 
+// extendable returns the number of the end s, plus one, if it begins a longer one;
+// else 0.
+func (e *End) extendable(s string) uint8 {
+	for k, rest := 0, e.set; rest != "" && e.ext != 0; k, rest = k+1, rest[1+rest[0]:] {
+		if rest[1:1+rest[0]] == s && e.extended(k) {
+			return uint8(k + 1)
+		}
+	}
+	return 0
+}
+
 // rest tells what of p, which follows end k, makes it a longer one: size bytes;
 // wait says that more of p is needed to know.
 func (e *End) rest(p []byte, k int) (size int, wait bool) {
@@ -237,4 +248,18 @@ func (e *End) longer(k int) string {
 		}
 	}
 	return found
+}
+
+// begun returns what makes one end a longer one, if it contains the prompt or the
+// prompt begins with it; else "".
+func (e *End) begun(prompt string) string {
+	for k := range e.len() {
+		for j := range e.len() {
+			tail, longer := strings.CutPrefix(e.at(j), e.at(k))
+			if longer && tail != "" && prompt != "" && (strings.Contains(tail, prompt) || strings.HasPrefix(prompt, tail)) {
+				return tail
+			}
+		}
+	}
+	return ""
 }

@@ -19,6 +19,7 @@ type machine struct {
 
 	bare    uint16  // by number: an end that did not go on as a longer one
 	last    uint8   // what ended the last line
+	behind  uint8   // the end of the last message sent, plus one, if it begins a longer one; else 0
 	pending bool    // it may still become a longer one
 	heard   bool    // a line has ended
 	charset Charset // and so on: the Protocol's

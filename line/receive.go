@@ -216,7 +216,8 @@ func (m *machine) ReceiveEOF(rest []byte, ev *wire.Event) error {
 		return m.cutOff(rest, fmt.Sprintf("the stream ended while %s", m.awaited()))
 	case m.extra != nil && m.lost != nil:
 		return m.cutOff(rest, "the stream ended inside a message that is too long because of a block; it is lost")
-	case len(rest) == 0:
+	}
+	if rest = m.lastEnd(rest); len(rest) == 0 {
 		return nil
 	}
 	if _, v := m.scan.next(&m.end, rest, m.blocks, int(m.limit)); v == inBlock || v == overBlock {
@@ -226,12 +227,27 @@ func (m *machine) ReceiveEOF(rest []byte, ev *wire.Event) error {
 	if m.collects() && m.scan.start > 0 && int(m.scan.start) == len(rest) {
 		content = rest[:m.cut]
 	}
-	m.pending = false
 	_, _, err := m.finish(content, len(rest), ev)
 	if err != nil {
 		return m.cutOff(rest, m.tooLong().Rule)
 	}
 	return nil
+}
+
+// lastEnd returns rest without what makes the last end a longer one: of those that it
+// might still have become, what has come decides.
+func (m *machine) lastEnd(rest []byte) []byte {
+	if !m.pending {
+		return rest
+	}
+	m.pending = false
+	size, _ := m.end.rest(rest[m.scan.start:], int(m.last))
+	if m.scan.start > 0 {
+		m.lineMoved(size)
+		return rest
+	}
+	m.consume(size)
+	return rest[size:]
 }
 
 func (m *machine) cutOff(rest []byte, rule string) error {

@@ -36,6 +36,7 @@ func (m *machine) Send(dst []byte, msg wire.Message) ([]byte, wire.Sent, error) 
 		return dst, wire.Sent{}, m.tooLarge(len(line))
 	}
 	if msg.Tag() == tagVerbatim {
+		m.behind = 0
 		return out, wire.Sent{}, nil
 	}
 	ending := m.ending()
@@ -43,6 +44,12 @@ func (m *machine) Send(dst []byte, msg wire.Message) ([]byte, wire.Sent, error) 
 	if err := m.whole(out[len(dst):], len(line), ending); err != nil {
 		return dst, wire.Sent{}, err
 	}
+	if m.behind > 0 {
+		if size, _ := m.end.rest(out[len(dst):], int(m.behind)-1); size > 0 {
+			return dst, wire.Sent{}, m.part(line)
+		}
+	}
+	m.behind = m.end.extendable(ending)
 	if m.extra != nil && m.echoes {
 		m.echo.expect(line)
 	}
@@ -113,6 +120,11 @@ func (m *machine) endsAt(e *End, line []byte, size int) error {
 
 func (m *machine) two() error {
 	return fmt.Errorf("%s: the message contains an end (%v) and would arrive as two, send them one by one: %w", m.name(), m.end, wire.ErrNotRepresentable)
+}
+
+// part says that line would be taken for a part of the end before it.
+func (m *machine) part(line []byte) error {
+	return fmt.Errorf("%s: behind the end of the last message, the beginning of %.40q makes it a longer end (%v) and would be lost: set Send to the longer one: %w", m.name(), line, m.end, wire.ErrNotRepresentable)
 }
 
 // SendHead fails: the end of a line can't be announced.

@@ -51,10 +51,13 @@ func (p Protocol) check() error {
 	if end.in(prompt) {
 		return fmt.Errorf("prompt %q contains an end (%v): a prompt is the text that no end follows", p.Prompt, end)
 	}
+	if tail := end.begun(string(prompt)); tail != "" {
+		return fmt.Errorf("prompt %q: behind one end, %q makes a longer one (%v), and could not be told from the prompt", p.Prompt, tail, end)
+	}
 	if p.Blocks {
 		for k := range end.len() {
-			if strings.ContainsAny(end.at(k), `#"'`) {
-				return fmt.Errorf("end %q: with blocks an end must not contain #, \" or ', which have a meaning there", end.at(k))
+			if s := end.at(k); strings.ContainsAny(s, `#"'`) || strings.Trim(s, "0123456789") == "" {
+				return fmt.Errorf("end %q: with blocks an end must not contain #, \" or ', nor be digits alone, which have a meaning there", s)
 			}
 		}
 	}
