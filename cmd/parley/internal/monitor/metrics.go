@@ -44,11 +44,6 @@ func (m *Monitor) metrics(rw http.ResponseWriter, r *http.Request) {
 	family("parley_protocol_errors_total", "counter", "Connections that have ended because the peer broke the rules.", func(s Server) any { return s.ProtocolErrors })
 	family("parley_tls_failures_total", "counter", "TLS handshakes that failed.", func(s Server) any { return s.TLSFailures })
 	family("parley_pending_bytes", "gauge", "Bytes that wait for the peers to take them.", func(s Server) any { return s.PendingBytes })
-	family("parley_panics_total", "counter", "Panics of handlers, hooks, machines and plugins.", func(s Server) any { return s.Panics })
-	family("parley_handler_errors_total", "counter", "Errors of handlers that have ended a connection.", func(s Server) any { return s.HandlerErrors })
-	family("parley_timeouts_total", "counter", "Connections that a timeout has ended.", func(s Server) any { return s.Timeouts })
-	family("parley_protocol_errors_total", "counter", "Connections that have ended because the peer broke the rules.", func(s Server) any { return s.ProtocolErrors })
-	family("parley_tls_failures_total", "counter", "TLS handshakes that failed.", func(s Server) any { return s.TLSFailures })
 	m.histograms(w)
 	for _, more := range m.more {
 		more(w)

@@ -97,6 +97,15 @@ func TestEndpoints(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	metrics := get(t, web, "/metrics", 200)
+	families := make(map[string]bool)
+	for line := range strings.Lines(metrics) {
+		if name, ok := strings.CutPrefix(line, "# TYPE "); ok {
+			if families[name] {
+				t.Errorf("twice in /metrics: %s", name) // Prometheus would refuse all of it
+			}
+			families[name] = true
+		}
+	}
 	for _, line := range []string{
 		"# TYPE parley_messages_received_total counter",
 		`parley_messages_received_total{url="tinyproto://here"} 4`,
