@@ -107,19 +107,39 @@ func (l *log) settle() {
 			l.abandon()
 			return
 		}
-		var seq uint64
-		var err error
-		select {
-		case ack := <-p.ack.Ok():
-			seq = ack.Sequence
-		case err = <-p.ack.Err():
-			err = told(context.Background(), err)
-		case <-l.b.done:
-			err = bus.ErrClosed
-		}
-		p.done(seq, err)
+		p.done(l.outcome(p.ack))
 		<-l.places
 	}
+}
+
+// outcome waits for an acknowledgement, while there can be one.
+func (l *log) outcome(ack jetstream.PubAckFuture) (uint64, error) {
+	for {
+		var look <-chan time.Time
+		if l.b.o.Fault != nil {
+			look = time.After(retryAfter)
+		}
+		select {
+		case a := <-ack.Ok():
+			return a.Sequence, nil
+		case err := <-ack.Err():
+			return 0, told(context.Background(), err)
+		case <-look:
+			if err := l.b.fault(); err != nil {
+				return 0, err
+			}
+		case <-l.b.done:
+			return 0, bus.ErrClosed
+		}
+	}
+}
+
+// fault returns why a server in this process keeps nothing any more.
+func (b *Bus) fault() error {
+	if b.o.Fault == nil {
+		return nil
+	}
+	return b.o.Fault()
 }
 
 // abandon tells of those that nobody acknowledges any more.
@@ -151,7 +171,7 @@ func (l *log) Append(ctx context.Context, subject, id string, data []byte, done 
 	if err := l.here(ctx); err != nil {
 		return err
 	}
-	if err := l.b.fits(subject, len(data)); err != nil {
+	if err := errors.Join(l.b.fault(), l.b.fits(subject, len(data))); err != nil {
 		return err
 	}
 	at := l.prefix + subject

@@ -51,6 +51,9 @@ type Options struct {
 	Server nats.InProcessConnProvider
 	// Linked, if not nil, reports whether the others can be reached over Server.
 	Linked func() bool
+	// Fault, if not nil, returns why Server keeps nothing any more: a disk that is full shows
+	// to its clients as silence only.
+	Fault func() error
 	// Domain is JetStream's where buckets, objects and logs are; "" is the server's own.
 	Domain string
 	// LogDomain is where logs are, if that is another one.

@@ -66,6 +66,7 @@ type Server struct {
 	dir  *dir // nil: none
 	nats *server.Server
 	opts *server.Options
+	told *logger // what NATS has said
 	// There is no client port, or one on loopback for this process with a credential
 	// of this start.
 	user, pass string
@@ -300,15 +301,15 @@ func (s *Server) run() error {
 		return fmt.Errorf("embed: %w", err)
 	}
 	s.nats = ns
-	l := &logger{to: s.log}
-	ns.SetLoggerV2(l, false, false, false)
+	s.told = &logger{to: s.log}
+	ns.SetLoggerV2(s.told, false, false, false)
 	if s.opts.DontListen {
 		ns.Start()
 	} else {
 		go ns.Start()
 		ns.ReadyForConnections(startFor)
 	}
-	if why := l.failed(); why != "" {
+	if why := s.told.failed(); why != "" {
 		return fmt.Errorf("embed: NATS does not start: %s", why)
 	}
 	if s.domain != "" && !ns.JetStreamEnabled() {
@@ -363,7 +364,7 @@ func (s *Server) Linked() bool {
 func (s *Server) Connect(ctx context.Context) (bus.Bus, error) {
 	o := natsbus.Options{
 		URL: s.describe(), Name: "parley", Server: s, Domain: hubDomain, LogDomain: s.domain, Replicas: s.o.Replicas, Logger: s.log,
-		User: s.user, Password: s.pass,
+		User: s.user, Password: s.pass, Fault: s.fault,
 	}
 	if s.o.Join != "" || len(s.o.Cluster) > 1 {
 		o.Linked = s.Linked
@@ -380,6 +381,14 @@ func (s *Server) Connect(ctx context.Context) (bus.Bus, error) {
 		break
 	}
 	return natsbus.Connect(context.WithoutCancel(ctx), o)
+}
+
+// fault returns why nothing is kept any more.
+func (s *Server) fault() error {
+	if s.told.isFull() {
+		return fmt.Errorf("%w: the disk of %s: make room and start again", bus.ErrFull, s.dir.path)
+	}
+	return nil
 }
 
 // describe is the server for people.

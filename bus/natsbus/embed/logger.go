@@ -25,6 +25,7 @@ type logger struct {
 	begun time.Time       // of the present while
 	told  map[string]bool // kinds of lines that were logged in it
 	held  int             // lines that were not
+	full  bool            // nothing more could be written
 	fatal string          // why the server does not start
 }
 
@@ -77,8 +78,33 @@ func (l *logger) Noticef(format string, args ...any) { l.line(slog.LevelDebug, f
 // Warnf logs as NATS does.
 func (l *logger) Warnf(format string, args ...any) { l.line(slog.LevelDebug, format, args) }
 
-// Errorf logs as a warning: local service goes on.
-func (l *logger) Errorf(format string, args ...any) { l.line(slog.LevelWarn, format, args) }
+// Errorf logs as a warning: local service goes on. That the disk is full is told in no
+// other way.
+func (l *logger) Errorf(format string, args ...any) {
+	if strings.Contains(format, "no space left") {
+		l.noRoom()
+	} else {
+		for _, a := range args {
+			if err, ok := a.(error); ok && strings.Contains(err.Error(), "no space left") {
+				l.noRoom()
+			}
+		}
+	}
+	l.line(slog.LevelWarn, format, args)
+}
+
+func (l *logger) noRoom() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.full = true
+}
+
+// isFull reports whether the disk was full.
+func (l *logger) isFull() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.full
+}
 
 // Fatalf keeps why the server does not start.
 func (l *logger) Fatalf(format string, args ...any) {

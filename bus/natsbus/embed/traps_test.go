@@ -178,3 +178,68 @@ func TestFolderThatCannotBe(t *testing.T) {
 		t.Errorf("a secret that is none: %v", err)
 	}
 }
+
+// Trap 3: an election takes 4 to 9 s. Whoever of the other two ends, also the leader of the
+// lease's stream, its holder keeps it, as 20 s are longer than that.
+//
+// Verifies: CLUSTER-22
+func TestLeaseOutlivesElection(t *testing.T) {
+	secret := NewSecret()
+	var at []string
+	for range 3 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		at = append(at, l.Addr().String())
+		l.Close()
+	}
+	var all []*Server
+	for i := range 3 {
+		all = append(all, started(t, Options{Cluster: []string{at[i], at[(i+1)%3], at[(i+2)%3]}, Replicas: 3, Dir: t.TempDir(), Secret: &secret}))
+	}
+	// The holder is one that does not lead the stream.
+	first, err := all[0].Connect(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := first.Bucket(t.Context(), "own", bus.BucketOptions{TTL: bus.LeaseTTL}); err != nil {
+		t.Fatal(err)
+	}
+	first.Close()
+	leader := -1
+	for end := time.Now().Add(20 * time.Second); leader < 0 && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		for i, s := range all {
+			if s.nats.JetStreamIsStreamLeader("$G", "KV_own") {
+				leader = i
+			}
+		}
+	}
+	if leader < 0 {
+		t.Fatal("the stream has no leader")
+	}
+	b, err := all[(leader+1)%3].Connect(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	k, err := b.Bucket(t.Context(), "own", bus.BucketOptions{TTL: bus.LeaseTTL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := bus.Acquire(t.Context(), k, "psu1", "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all[leader].Close()
+	begun := time.Now()
+	for time.Since(begun) < 22*time.Second { // longer than a lease that nobody renews
+		if !l.Valid() {
+			t.Fatalf("the leader's end has cost the holder its lease after %v: %v", time.Since(begun), l.Cause())
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	if err := l.Release(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
