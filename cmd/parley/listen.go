@@ -23,6 +23,11 @@ func (a *app) listenFlags(cmd *cobra.Command) {
 	a.listenTLSFlags(cmd)
 	a.connLimitFlags(cmd)
 	a.serverLimitFlags(cmd)
+	a.monitorFlag(cmd)
+}
+
+// monitorFlag adds the flag of a command that shows by HTTP how it does.
+func (a *app) monitorFlag(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&a.monitor, "monitor", "", "show connections and counters by HTTP at `[HOST:]PORT`, HOST 127.0.0.1 unless given; see top")
 }
 

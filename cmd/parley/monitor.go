@@ -118,6 +118,31 @@ func (m *monitoring) handler() http.Handler {
 	return d.handler()
 }
 
+// showStore shows by HTTP how a store does, if --monitor asks for it, until the function
+// that it returns is called.
+func (a *app) showStore(k *keeper) (stop func(), err error) {
+	if a.monitor == "" {
+		return func() {}, nil
+	}
+	addr, err := monitorAddr(a.monitor)
+	if err != nil {
+		return nil, usagef("--monitor %s: %w", a.monitor, err)
+	}
+	l, err := a.listenTCP("--monitor: ", addr)
+	if err != nil {
+		return nil, err
+	}
+	m := monitor.New(version())
+	m.Check(k.ready)
+	m.Metrics(k.metrics)
+	d := dashboard{monitor: m, info: dash.Info{Version: version(), Servers: true, Pages: []dash.Page{dash.Overview}}}
+	started := make(chan *http.Server)
+	go monitor.Serve(l, d.handler(), func(s *http.Server) { started <- s })
+	server := <-started
+	fmt.Fprintf(a.stderr, "monitor on http://%s/\n", l.Addr())
+	return func() { server.Close() }, nil
+}
+
 // isLoopbackAddr reports whether only this machine can connect to addr.
 func isLoopbackAddr(addr net.Addr) bool {
 	t, ok := addr.(*net.TCPAddr)

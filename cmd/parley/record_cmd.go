@@ -5,14 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/cluster"
 	"github.com/parley-net/parley/cmd/parley/internal/archive"
 	"github.com/parley-net/parley/cmd/parley/internal/endpoint"
+	"github.com/parley-net/parley/cmd/parley/internal/metrics"
 	"github.com/parley-net/parley/recording"
 	"github.com/parley-net/parley/store"
 	"github.com/parley-net/parley/store/sqlite"
@@ -22,17 +25,34 @@ func recordCmd(a *app) *cobra.Command {
 	var path string
 	var count int
 	cmd := &cobra.Command{
-		Use:   "record URL --store DB",
+		Use:   "record {URL | room:NAME} --store DB",
 		Short: "Listen to a peer and keep what comes",
 		Long: `Connects to URL and keeps every message that comes in a store, as a session of
 its own, until Ctrl-C, --count messages, or the peer's end. A connection that is
 lost is made again; each is a connection of its own in the session.
 
+room:NAME keeps what is said in a room of other processes, which --join or --bus
+reaches; each who speaks there is a connection of the session.
+
+--monitor shows by HTTP at /readyz whether what came is kept, and at /metrics how
+much.
+
 "parley tap --store" keeps what others say to each other.`,
 		Example: `  parley record serpy2://camera:5005 --store lab.db
+  parley record room:cam1 --join tls://lab1:7422 --secret-file secret --store lab.db
   parley find lab.db --from -1h`,
 		ValidArgsFunction: a.completeURLs,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			room, isRoom := "", false
+			if len(args) == 1 {
+				room, isRoom = strings.CutPrefix(args[0], "room:")
+			}
+			if isRoom {
+				if path == "" || count < 0 || room == "" {
+					return usagef("want room:NAME, --store DB and a --count that is not negative")
+				}
+				return a.recordRoom(cmd.Context(), room, path, count)
+			}
 			e, rest, err := a.target(cmd, args)
 			if err != nil {
 				return err
@@ -53,7 +73,9 @@ lost is made again; each is a connection of its own in the session.
 	f.SortFlags = false
 	f.StringVar(&path, "store", "", "keep it in the store `DB`, which is made if there is none")
 	f.IntVarP(&count, "count", "n", 0, "end after `N` messages (default never)")
+	a.monitorFlag(cmd)
 	a.dialFlags(cmd)
+	a.joinFlags(cmd)
 	return cmd
 }
 
@@ -62,8 +84,9 @@ type keeper struct {
 	rec   *sqlite.Recorder
 	began time.Time
 
-	mu  sync.Mutex
-	err error
+	mu      sync.Mutex
+	err     error
+	entries uint64
 }
 
 // keep keeps an entry. The first error is kept too, and nothing is kept after it.
@@ -79,7 +102,9 @@ func (k *keeper) keep(at time.Time, e *recording.Entry, peer string) {
 	if err == nil {
 		err = k.rec.Append(s)
 	}
-	k.err = err
+	if k.err = err; err == nil {
+		k.entries++
+	}
 }
 
 // close ends the session.
@@ -123,6 +148,12 @@ func (a *app) record(ctx context.Context, e endpoint.Endpoint, path string, coun
 		return err
 	}
 	defer func() { err = errors.Join(err, end()) }()
+	stop, err := a.showStore(k)
+	if err != nil {
+		conn.Close()
+		return err
+	}
+	defer stop()
 	fmt.Fprintf(a.stderr, "session %d of %s\n", k.rec.Session(), path)
 	for n, left := 1, count; ; n++ {
 		kept, err := a.recordConn(ctx, k, e, conn, n, left)
@@ -143,6 +174,91 @@ func (k *keeper) failed() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.err
+}
+
+// ready returns an error if what has come is not kept.
+func (k *keeper) ready() error {
+	if err := k.failed(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if err := k.rec.Flush(ctx); errors.Is(err, context.DeadlineExceeded) {
+		return errors.New("the store is slow: what came more than a second ago is not kept yet")
+	} else if err != nil {
+		return err
+	}
+	return nil
+}
+
+// metrics tells how much was kept.
+func (k *keeper) metrics(w *metrics.Writer) {
+	k.mu.Lock()
+	n, failed := k.entries, 0
+	if k.err != nil {
+		failed = 1
+	}
+	k.mu.Unlock()
+	w.One("parley_store_entries_total", "counter", "Entries that the store has taken.", n)
+	w.One("parley_store_failed", "gauge", "Whether the store takes no more.", failed)
+}
+
+// recordRoom keeps what is said in a room, until ctx ends or there were count messages.
+func (a *app) recordRoom(ctx context.Context, name, path string, count int) (err error) {
+	if !a.bus.any() {
+		return usagef("room:%s is a room of other processes: say how to reach them, with --join or --bus", name)
+	}
+	m, err := a.join(ctx, []string{name})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, m.close()) }()
+	k, end, err := newKeeper(ctx, path, "record", "room:"+name)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, end()) }()
+	stop, err := a.showStore(k)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	conns := make(map[string]int)
+	rec, err := m.rooms[0].Receive(cluster.ReceiveOptions{ID: "record"}, func(d cluster.Delivery) {
+		if ctx.Err() != nil {
+			return
+		}
+		from := d.Node
+		if d.Conn != "" {
+			from += "/" + d.Conn
+		}
+		conn := conns[from]
+		if conn == 0 {
+			conn = len(conns) + 1
+			conns[from] = conn
+		}
+		e := recording.Entry{Conn: conn, Dir: recording.ToClient, Value: recording.Recorded(d.Message)}
+		if d.Err != nil {
+			e = recording.Entry{Conn: conn, Dir: recording.ToClient, Event: recording.Lost, Error: d.Err.Error()}
+		}
+		k.keep(d.At, &e, from)
+		if d.Err == nil {
+			count--
+		}
+		if count == 0 || k.failed() != nil {
+			cancel()
+		}
+	})
+	if err != nil {
+		return err
+	}
+	defer rec.Close()
+	fmt.Fprintf(a.stderr, "session %d of %s\n", k.rec.Session(), path)
+	m.tell(a, nil)
+	<-ctx.Done()
+	return k.failed()
 }
 
 // recordConn keeps the messages of one connection until its end, at most left if that is

@@ -76,6 +76,8 @@ c2s (client to server) or s2c.`,
 	f.SortFlags = false
 	f.StringVar(&o.record, "record", "", "keep the session in `FILE`, for replay")
 	f.StringVar(&o.store, "store", "", "keep the session in the store `DB`, for find and replay")
+	a.monitorFlag(cmd)
+	f.Lookup("monitor").Usage = "with --store: show by HTTP at `[HOST:]PORT` whether what is said is kept: /readyz, /metrics"
 	f.StringVar(&o.pcapng, "pcapng", "", "keep the bytes in `FILE`, for Wireshark")
 	f.BoolVar(&o.force, "force", false, "overwrite these files")
 	f.BoolVarP(&o.out.time, "time", "t", false, "print the time in front")

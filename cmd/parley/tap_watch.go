@@ -97,6 +97,12 @@ func (w *tapWatch) open() error {
 	}
 	w.store = k
 	w.files = append(w.files, &tapFile{name: "--store", flush: k.failed, close: end})
+	stop, err := w.a.showStore(k)
+	if err != nil {
+		w.close()
+		return err
+	}
+	w.files = append(w.files, &tapFile{name: "--monitor", flush: func() error { return nil }, close: func() error { stop(); return nil }})
 	return nil
 }
 
