@@ -27,6 +27,7 @@ func TestMemory(t *testing.T) {
 	})
 }
 
+// Verifies: BUS-01
 func TestTokens(t *testing.T) {
 	for name, want := range map[string]string{
 		"": "=", "cam1": "cam1", "a.b": "a=2Eb", "a*>": "a=2A=3E", "Cam": "=43am", "=": "=3D", "ä": "=C3=A4", "a b": "a=20b",
@@ -52,6 +53,7 @@ func TestTokens(t *testing.T) {
 	}
 }
 
+// Verifies: BUS-02
 func TestMatches(t *testing.T) {
 	for _, c := range []struct {
 		pattern, subject string
@@ -230,6 +232,8 @@ func TestLeaseTakenAway(t *testing.T) {
 }
 
 // Who closes while others wait for its answers ends their wait only.
+//
+// Verifies: BUS-03
 func TestCloseEndsWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := new(bus.Memory)
@@ -250,6 +254,8 @@ func TestCloseEndsWaits(t *testing.T) {
 }
 
 // The age of a value in virtual time, to the moment.
+//
+// Verifies: BUS-04
 func TestMemoryAge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := new(bus.Memory).Connect()

@@ -150,18 +150,13 @@ func (n *Node) ask(ctx context.Context, node string, q question) (reply, error) 
 func (n *Node) Who(ctx context.Context, room string) (members []Member, silent []string) {
 	var mu sync.Mutex
 	var all sync.WaitGroup
+	members = n.members(room) // at their source, also before the registry knows
 	for _, info := range n.Nodes() {
-		if _, in := info.Rooms[room]; room != "" && !in {
+		if _, in := info.Rooms[room]; room != "" && !in || info.Name == n.o.Name {
 			continue
 		}
 		all.Go(func() {
-			var r reply
-			var err error
-			if info.Name == n.o.Name {
-				r.Members = n.members(room)
-			} else {
-				r, err = n.ask(ctx, info.Name, question{Op: "who", Room: room})
-			}
+			r, err := n.ask(ctx, info.Name, question{Op: "who", Room: room})
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {

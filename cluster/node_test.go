@@ -27,6 +27,8 @@ func names(n *cluster.Node) string {
 
 // A node that leaves is gone at once, one that dies within 15 s; until then it is named as
 // silent, and its name is free at once for its next process.
+//
+// Verifies: ROOM-06
 func TestNodesComeAndGo(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		m := new(bus.Memory)
@@ -67,6 +69,8 @@ func TestNodesComeAndGo(t *testing.T) {
 }
 
 // A process that died and is back a moment later has its name.
+//
+// Verifies: ROOM-06
 func TestRestart(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		m := new(bus.Memory)
@@ -89,6 +93,8 @@ func TestRestart(t *testing.T) {
 }
 
 // Any node ends a connection of any other, with a reason, and has its address refused.
+//
+// Verifies: ROOM-06
 func TestKill(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		m := new(bus.Memory)

@@ -22,6 +22,8 @@ import (
 )
 
 // What one says all others hear, in order, on its node and on others, and it not.
+//
+// Verifies: ROOM-01
 func TestRoom(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		m := new(bus.Memory)
@@ -66,6 +68,8 @@ func TestRoom(t *testing.T) {
 }
 
 // Values cross nodes unchanged, with their type and their wire's tag.
+//
+// Verifies: ROOM-02
 func TestValues(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		m := new(bus.Memory)
@@ -97,6 +101,8 @@ func TestValues(t *testing.T) {
 }
 
 // Every size arrives equal; the largest and one byte more (row 13 of "To reach").
+//
+// Verifies: ROOM-03
 func TestSizes(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		m := new(bus.Memory)
@@ -135,6 +141,8 @@ func TestSizes(t *testing.T) {
 }
 
 // Servers of different wires are in one room, and the sender does not hear itself.
+//
+// Verifies: ROOM-01
 func TestServersOfDifferentWires(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		m := new(bus.Memory)
@@ -176,6 +184,8 @@ func TestServersOfDifferentWires(t *testing.T) {
 }
 
 // What the bus loses is told with its count, also the last message before a silence.
+//
+// Verifies: ROOM-04
 func TestMissed(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		m := new(bus.Memory)
@@ -217,6 +227,8 @@ func TestMissed(t *testing.T) {
 }
 
 // A big message that loses a piece, or whose publisher dies, is one missed message.
+//
+// Verifies: ROOM-04
 func TestIncomplete(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		m := new(bus.Memory)
@@ -261,6 +273,8 @@ func TestIncomplete(t *testing.T) {
 
 // A receiver that is slow misses messages and is told how many; in a Latest room it sees
 // the newest.
+//
+// Verifies: ROOM-05
 func TestSlowReceiver(t *testing.T) {
 	for _, latest := range []bool{false, true} {
 		inBubble(t, func(t *testing.T) {

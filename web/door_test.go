@@ -145,6 +145,8 @@ func (p *page) hear() map[string]any {
 }
 
 // The frames as the specification has them.
+//
+// Verifies: WEB-01
 func TestFrames(t *testing.T) {
 	h := build(t, web.Options{})
 	a, b := h.open(t), h.open(t)
@@ -181,6 +183,8 @@ func TestFrames(t *testing.T) {
 }
 
 // What a device hears and says is seen by all who subscribe.
+//
+// Verifies: WEB-02
 func TestDeviceIsWatched(t *testing.T) {
 	h := build(t, web.Options{})
 	a, b := h.open(t), h.open(t)
@@ -196,6 +200,8 @@ func TestDeviceIsWatched(t *testing.T) {
 }
 
 // Every mistake is told with its ref, and the socket goes on.
+//
+// Verifies: WEB-03
 func TestMistakes(t *testing.T) {
 	h := build(t, web.Options{Limits: web.Limits{Subscriptions: 2}})
 	p := h.open(t)
@@ -240,6 +246,8 @@ func TestMistakes(t *testing.T) {
 }
 
 // Who may not come in, and how it ends.
+//
+// Verifies: WEB-04
 func TestWhoComesIn(t *testing.T) {
 	h := build(t, web.Options{Hosts: []string{"lab.example"}, Origins: []string{"https://other.example"}, Limits: web.Limits{Hello: 300 * time.Millisecond}})
 	get := func(method, path string, header map[string]string) int {
@@ -313,6 +321,8 @@ func TestWhoComesIn(t *testing.T) {
 }
 
 // Tokens say who may do what; who may not read a target is not told that it is there.
+//
+// Verifies: WEB-05
 func TestUsers(t *testing.T) {
 	reader, u := web.NewToken("anna", web.Grant{"cam1": web.Read})
 	all, v := web.NewToken("bert", web.Grant{"*": web.Read | web.Send})
@@ -360,6 +370,8 @@ func TestUsers(t *testing.T) {
 }
 
 // Bytes above 1 KiB are one binary frame whose payload is aligned, both ways.
+//
+// Verifies: WEB-06
 func TestBinary(t *testing.T) {
 	h := build(t, web.Options{})
 	a, b := h.open(t), h.open(t)
@@ -397,6 +409,8 @@ func TestBinary(t *testing.T) {
 }
 
 // A frame of 1 GiB ends its socket long before it is in memory; others go on.
+//
+// Verifies: WEB-07
 func TestHugeFrame(t *testing.T) {
 	h := build(t, web.Options{})
 	p, other := h.open(t), h.open(t)
@@ -420,6 +434,8 @@ func TestHugeFrame(t *testing.T) {
 
 // With acknowledgements a page gets what it has credit for, and is told what it missed;
 // without them it gets what its socket takes.
+//
+// Verifies: WEB-08
 func TestCredit(t *testing.T) {
 	h := build(t, web.Options{Limits: web.Limits{CreditMessages: 4}})
 	p := h.open(t)
@@ -475,6 +491,8 @@ func TestCredit(t *testing.T) {
 }
 
 // A door that closes says 1001, to all.
+//
+// Verifies: WEB-09
 func TestGoingAway(t *testing.T) {
 	h := build(t, web.Options{})
 	pages := []*page{h.open(t), h.open(t)}
@@ -504,6 +522,8 @@ func TestGoingAway(t *testing.T) {
 }
 
 // Those who only read need no socket.
+//
+// Verifies: WEB-10
 func TestEvents(t *testing.T) {
 	h := build(t, web.Options{})
 	res, err := http.Get(h.url + "/events?to=cam1")
@@ -532,6 +552,8 @@ func TestEvents(t *testing.T) {
 }
 
 // The number of sockets is bounded, of one address and in all.
+//
+// Verifies: WEB-11
 func TestPlaces(t *testing.T) {
 	h := build(t, web.Options{Limits: web.Limits{SocketsPerAddr: 3}})
 	for range 3 {
@@ -544,6 +566,8 @@ func TestPlaces(t *testing.T) {
 
 // Every answer carries the headers that keep a page to itself, and no page needs inline
 // code.
+//
+// Verifies: WEB-19
 func TestHeaders(t *testing.T) {
 	h := build(t, web.Options{})
 	res, err := http.Get(h.url + "/parley.js")
@@ -562,6 +586,7 @@ func TestHeaders(t *testing.T) {
 	}
 }
 
+// Verifies: WEB-11
 func TestNewRefuses(t *testing.T) {
 	a, b := web.NewDevice("x", &parley.Client{}), web.NewDevice("x", &parley.Client{})
 	if _, err := web.New(web.Options{Targets: []web.Target{a, b}}); err == nil || !strings.Contains(err.Error(), "two targets are named x") {
@@ -573,6 +598,8 @@ func TestNewRefuses(t *testing.T) {
 }
 
 // The memory of frames that are read is bounded over all sockets.
+//
+// Verifies: WEB-07
 func TestFramesBudget(t *testing.T) {
 	h := build(t, web.Options{Limits: web.Limits{Frames: 1 << 20, Frame: 1 << 20}})
 	ends := make(chan websocket.StatusCode, 8)

@@ -75,6 +75,8 @@ func (b *browser) hear() map[string]any {
 
 // Clients of four wires and a page are in one room, and each hears the others as its
 // wire has them.
+//
+// Verifies: WEB-21
 func TestRoomOfWires(t *testing.T) {
 	r := startInside(t, true, "serve", "serpy://127.0.0.1:0", "tinyproto://127.0.0.1:0", "serpy2://127.0.0.1:0", "line://127.0.0.1:0",
 		"--relay", "--room", "cam1", "--monitor", "0")

@@ -68,6 +68,8 @@ func record(path string) {
 var kills = flag.Int("kills", 5, "how often a recorder is killed")
 
 // What was flushed is there after kill -9, each time.
+//
+// Verifies: STORE-04
 func TestKilled(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "lab.db")
 	for n := int64(1); n <= int64(*kills); n++ {

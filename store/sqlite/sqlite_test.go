@@ -57,6 +57,8 @@ func text(at time.Duration, conn int64, dir, s string) store.Entry {
 }
 
 // What is recorded is found as it was, whatever its size, and in its order.
+//
+// Verifies: STORE-01
 func TestRoundTrip(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "odd name? %41#.db")
 	db := create(t, path)
@@ -106,6 +108,7 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
+// Verifies: STORE-02
 func TestFind(t *testing.T) {
 	db := create(t, filepath.Join(t.TempDir(), "lab.db"))
 	began := time.Now().Add(-time.Hour)
@@ -154,6 +157,8 @@ func TestFind(t *testing.T) {
 }
 
 // Many append at once; each one's entries are in its order and all are there.
+//
+// Verifies: STORE-03
 func TestConcurrentAppends(t *testing.T) {
 	db := create(t, filepath.Join(t.TempDir(), "lab.db"))
 	r := begin(t, db, time.Now())
@@ -192,6 +197,8 @@ func TestConcurrentAppends(t *testing.T) {
 }
 
 // Two recorders, and two processes' connections, write one file.
+//
+// Verifies: STORE-03
 func TestTwoWriters(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "lab.db")
 	a, b := create(t, path), create(t, path)
@@ -219,6 +226,8 @@ func TestTwoWriters(t *testing.T) {
 }
 
 // What is no store says what it is.
+//
+// Verifies: STORE-05
 func TestOpen(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name string, b []byte) string {
@@ -260,6 +269,8 @@ func TestOpen(t *testing.T) {
 var errAny = errors.New("any")
 
 // The end of a full disk, or of a quota: what was flushed is kept, and the recorder says so.
+//
+// Verifies: STORE-07
 func TestFull(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "lab.db")
 	db := create(t, path)
@@ -290,6 +301,7 @@ func TestFull(t *testing.T) {
 	}
 }
 
+// Verifies: STORE-06
 func TestVerify(t *testing.T) {
 	for _, c := range []struct{ damage, want string }{
 		{"UPDATE msg SET body = CAST('another' AS BLOB) WHERE seq = 3", "session 1, entry 3: its checksum"},
@@ -320,6 +332,7 @@ func TestVerify(t *testing.T) {
 	}
 }
 
+// Verifies: STORE-09
 func TestRetain(t *testing.T) {
 	db := create(t, filepath.Join(t.TempDir(), "lab.db"))
 	for range 10 {

@@ -38,6 +38,8 @@ const sample = `{"ts":0.001200,"conn":1,"event":"open","proto":"oneline"}
 `
 
 // A recording comes out of the store byte for byte, whoever has written it.
+//
+// Verifies: STORE-01
 func TestByteEqual(t *testing.T) {
 	db := create(t)
 	files := map[string]string{
@@ -101,6 +103,7 @@ func TestBadFiles(t *testing.T) {
 	}
 }
 
+// Verifies: STORE-10
 func TestExports(t *testing.T) {
 	db := create(t)
 	session, _, err := Import(t.Context(), db, "x", strings.NewReader(sample), time.Now())
@@ -131,6 +134,8 @@ func TestExports(t *testing.T) {
 }
 
 // Numbers become an array that NumPy, where it is there, reads.
+//
+// Verifies: STORE-10
 func TestNumbers(t *testing.T) {
 	db := create(t)
 	const file = `{"ts":0.5,"dir":"s2c","text":"1.5, -2e3"}
