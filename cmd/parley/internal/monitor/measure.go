@@ -18,9 +18,8 @@ type measures struct {
 // took is the middleware that takes a handler's time.
 func (m *measures) took(ctx context.Context, c *parley.Conn, in parley.Incoming, next parley.Next) error {
 	began := time.Now()
-	err := next(ctx, c, in)
-	m.handler.Add(time.Since(began))
-	return err
+	defer func() { m.handler.Add(time.Since(began)) }() // of one that panics too
+	return next(ctx, c, in)
 }
 
 // maxUnconfirmed is how many messages of a connection are waited for at a time.
