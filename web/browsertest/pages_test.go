@@ -26,9 +26,10 @@ func (h *house) places() []place {
 		b.until(`document.querySelectorAll(".talk li").length >= 2`)
 	}
 	add := func(b *tab) {
-		js[int](b, `import("/parley.js").then(async p => { const c = p.connect(); for (let i = 0; i < 8; i++) { await c.call("psu1", "MEAS:VOLT?"); await new Promise(f => setTimeout(f, 150)) } c.close(); return 0 })`)
 		js[int](b, `(() => { document.querySelector("main form button").click(); return 0 })()`)
-		b.until(`document.querySelector(".plot canvas") && document.querySelector("main tbody tr td:nth-child(2)")?.textContent`)
+		b.until(`document.querySelector(".plot canvas")`)
+		js[int](b, `import("/parley.js").then(async p => { const c = p.connect(); for (let i = 0; i < 12; i++) { await c.call("psu1", "MEAS:VOLT?"); await new Promise(f => setTimeout(f, 250)) } c.close(); return 0 })`)
+		b.until(`Number(document.querySelector(".scroll tbody td:nth-child(5)")?.textContent) >= 2`)
 	}
 	find := func(b *tab) {
 		b.until(`[...document.querySelectorAll("main button")].some(b => b.textContent === "Show")`)

@@ -49,7 +49,9 @@ func TestCloseWithReasonAndBan(t *testing.T) {
 	if _, err := back.Call(t.Context(), parley.Text("hello")); err == nil {
 		t.Error("a refused address is served")
 	}
+	m.bans.mu.Lock()
 	m.bans.all = nil
+	m.bans.mu.Unlock()
 	if _, err := dial(t, addr).Call(t.Context(), parley.Text("hello")); err != nil {
 		t.Error(err)
 	}
