@@ -13,7 +13,11 @@
 -- To install it by hand, copy it to the folder that Help, About, Folders names as
 -- "Personal Lua Plugins".
 
-local bit = bit or bit32
+-- Wireshark brings one of the two, or a Lua that has operators.
+local bit = bit or bit32 or load([[return {
+	band = function(a, b) return a & b end, bxor = function(a, b) return a ~ b end,
+	lshift = function(a, n) return a << n end, rshift = function(a, n) return a >> n end,
+}]])()
 local band, bxor, rshift = bit.band, bit.bxor, bit.rshift
 
 local stream_of = Field.new("tcp.stream")
@@ -26,7 +30,7 @@ local SUMMED = 1024 * 1024 -- a check over more is not verified
 
 -- readable tells whether s is printable text.
 local function readable(s)
-	return not s:find("[%z\1-\8\11\12\14-\31\127]")
+	return not s:find("[\0-\8\11\12\14-\31\127]")
 end
 
 -- shown is s on one line, shortened, for the columns.
