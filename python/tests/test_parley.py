@@ -135,6 +135,13 @@ def test_bytes_and_a_late_answer() -> None:
         assert c.receive().value == b"late"
 
 
+def test_what_is_lost_is_told() -> None:
+    with parley.serve("oneline://127.0.0.1:0", echo=True) as server, server.connect() as c:
+        c.send(b"\xff")  # comes back, and is no text
+        with pytest.raises(parley.ReplyTimeout, match="not UTF-8"):
+            c.receive(timeout=2)
+
+
 def test_errors() -> None:
     with pytest.raises(parley.UsageError, match="protocol"):
         parley.ask("nonsense://x:1", "x")

@@ -97,7 +97,8 @@ class Process:
         try:
             line = self._lines.get(timeout=timeout)
         except queue.Empty:
-            raise ReplyTimeout(f"nothing has come within {timeout} s", 4) from None
+            said = "".join(f"\n  {line.rstrip()}" for line in self.stderr.splitlines()[-3:])
+            raise ReplyTimeout(f"nothing has come within {timeout} s{said}", 4) from None
         if line is None:
             self._lines.put(None)
             raise self.failure()
