@@ -132,11 +132,8 @@ func captured(t *testing.T, url string, port uint16, talks []talk) string {
 // in that one fails the test.
 func tshark(t *testing.T, args ...string) []string {
 	t.Helper()
-	if _, err := exec.LookPath("tshark"); err != nil {
-		if slices.Contains(strings.Split(os.Getenv("PARLEY_REQUIRE"), ","), "tshark") {
-			t.Fatal("PARLEY_REQUIRE: there is no tshark")
-		}
-		t.Skip("there is no tshark: the dissector was not tried")
+	if !slices.Contains(strings.Split(os.Getenv("PARLEY_REQUIRE"), ","), "tshark") {
+		t.Skip("the dissector is tried where PARLEY_REQUIRE names tshark: .ci/run dissector")
 	}
 	var out, errs bytes.Buffer
 	cmd := exec.Command("tshark", append([]string{"-X", "lua_script:" + dissector}, args...)...)
