@@ -101,6 +101,8 @@ func (a *app) bench(ctx context.Context, e endpoint.Endpoint, o benchOptions) er
 	if d.Limits.MaxMessage == 0 && o.size > 64<<20 {
 		d.Limits.MaxMessage = int64(o.size)
 	}
+	progress, clear := a.benchProgress(o.load)
+	o.load.Progress = progress
 	rep, err := load.Run(ctx, o.load, d, func(ctx context.Context) (*parley.Conn, error) {
 		c, err := d.Dial(ctx, e.Addr)
 		if err != nil {
@@ -108,6 +110,7 @@ func (a *app) bench(ctx context.Context, e endpoint.Endpoint, o benchOptions) er
 		}
 		return c, err
 	})
+	clear()
 	if rep != nil {
 		print := printBench
 		if o.json {
@@ -124,6 +127,22 @@ func (a *app) bench(ctx context.Context, e endpoint.Endpoint, o benchOptions) er
 		}
 	}
 	return err
+}
+
+// benchProgress shows on a terminal how far a measurement is; clear removes it.
+func (a *app) benchProgress(c load.Config) (show func(time.Duration, int64), clear func()) {
+	if !isTerminal(a.stderr) || isDumb() {
+		return nil, func() {}
+	}
+	whole := c.Warmup + c.Duration
+	var last time.Duration
+	var before int64
+	show = func(elapsed time.Duration, n int64) {
+		rate := float64(n-before) / max((elapsed-last).Seconds(), 1e-3)
+		last, before = elapsed, n
+		fmt.Fprintf(a.stderr, "\r\x1b[K%.1f of %.1f s, %d messages, %.0f per second", elapsed.Seconds(), whole.Seconds(), n, rate)
+	}
+	return show, func() { fmt.Fprint(a.stderr, "\r\x1b[K") }
 }
 
 // check completes the options and says what is wrong with them.

@@ -8,12 +8,14 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/parley-net/parley/cmd/parley/internal/monitor"
 )
@@ -125,28 +127,136 @@ func (a *app) top(ctx context.Context, place string, o topOptions) error {
 		}
 		return nil
 	}
-	_, err = io.WriteString(a.stdout, strings.Join(topTable(conns.Connections), "\n")+"\n")
+	width := anyWidth
+	if f, ok := a.stdout.(*os.File); ok && isTerminal(a.stdout) {
+		if w, _, err := term.GetSize(int(f.Fd())); err == nil {
+			width = w
+		}
+	}
+	lines := append(topTable(conns.Connections, width), topTotals(conns.Connections))
+	for i, line := range lines {
+		if width != anyWidth {
+			lines[i] = cutTo(width, line)
+		}
+	}
+	_, err = io.WriteString(a.stdout, strings.Join(lines, "\n")+"\n")
 	return err
 }
 
-// topTable returns the table, its head first.
-func topTable(rows []monitor.Row) []string {
+// column is one of the table; of those that do not fit the one with the largest
+// weight goes first.
+type column struct {
+	head   string
+	weight int
+	cell   func(r monitor.Row) string
+}
+
+// topColumns are the columns. Wide ones are for wide screens only.
+var topColumns = []column{
+	{"ID", 0, func(r monitor.Row) string { return oneLine(r.ID) }},
+	{"NAME", 1, func(r monitor.Row) string { return oneLine(r.Name) }},
+	{"ADDRESS", 0, func(r monitor.Row) string { return oneLine(r.Address) }},
+	{"WIRE", 4, func(r monitor.Row) string {
+		if r.TLS {
+			return oneLine(r.Proto) + "+tls"
+		}
+		return oneLine(r.Proto)
+	}},
+	{"AGE", 5, func(r monitor.Row) string { return age(r.AgeSeconds) }},
+	{"IDLE", 2, func(r monitor.Row) string { return age(r.IdleSeconds) }},
+	{"IN", 1, func(r monitor.Row) string { return fmt.Sprint(r.MessagesIn) }},
+	{"OUT", 1, func(r monitor.Row) string { return fmt.Sprint(r.MessagesOut) }},
+	{"IN/s", 3, func(r monitor.Row) string { return fmt.Sprintf("%.1f", r.MessagesInRate) }},
+	{"OUT/s", 3, func(r monitor.Row) string { return fmt.Sprintf("%.1f", r.MessagesOutRate) }},
+	{"BYTES IN", wide, func(r monitor.Row) string { return amount(int64(r.BytesIn)) }},
+	{"BYTES OUT", wide, func(r monitor.Row) string { return amount(int64(r.BytesOut)) }},
+	{"IN B/s", wide + 1, func(r monitor.Row) string { return amount(int64(r.BytesInRate)) }},
+	{"OUT B/s", wide + 1, func(r monitor.Row) string { return amount(int64(r.BytesOutRate)) }},
+	{"PENDING", 6, func(r monitor.Row) string { return amount(int64(r.Pending)) }},
+	{"LOST", wide + 2, func(r monitor.Row) string { return fmt.Sprint(r.Lost) }},
+	{"LAST", 0, func(r monitor.Row) string {
+		if r.Closed != nil {
+			return oneLine(r.Reason)
+		}
+		return oneLine(r.Last)
+	}},
+}
+
+const (
+	// wide is the weight of columns that only a wide screen has.
+	wide = 10
+	// anyWidth is for a table that goes to a file: all but the wide columns.
+	anyWidth = 0
+	// leastLast is what the last message has room for at least.
+	leastLast = 16
+)
+
+// topTable returns the table, its head first, in the columns that fit a width.
+func topTable(rows []monitor.Row, width int) []string {
+	named := slices.ContainsFunc(rows, func(r monitor.Row) bool { return r.Name != "" })
+	var cols []column
+	for _, c := range topColumns {
+		if c.head == "NAME" && !named || width == anyWidth && c.weight >= wide {
+			continue
+		}
+		cols = append(cols, c)
+	}
+	sizes := make(map[string]int)
+	for _, c := range cols {
+		sizes[c.head] = len(c.head)
+		for _, r := range rows {
+			sizes[c.head] = max(sizes[c.head], len([]rune(c.cell(r))))
+		}
+	}
+	sizes["LAST"] = leastLast
+	for width != anyWidth {
+		sum, worst := 0, 0
+		for i, c := range cols {
+			sum += sizes[c.head] + 2
+			if c.weight >= cols[worst].weight {
+				worst = i
+			}
+		}
+		if sum-2 <= width || cols[worst].weight == 0 {
+			break
+		}
+		cols = slices.Delete(cols, worst, worst+1)
+	}
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "ID\tNAME\tADDRESS\tWIRE\tAGE\tIDLE\tIN\tOUT\tIN/s\tOUT/s\tPENDING\tLAST")
+	line := func(cell func(column) string) {
+		cells := make([]string, len(cols))
+		for i, c := range cols {
+			cells[i] = cell(c)
+		}
+		fmt.Fprintln(w, strings.Join(cells, "\t"))
+	}
+	line(func(c column) string { return c.head })
 	for _, r := range rows {
-		wire, last := r.Proto, r.Last
-		if r.TLS {
-			wire += "+tls"
-		}
-		if r.Closed != nil {
-			last = r.Reason
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%.1f\t%.1f\t%s\t%s\n", oneLine(r.ID), oneLine(r.Name), oneLine(r.Address), oneLine(wire),
-			age(r.AgeSeconds), age(r.IdleSeconds), r.MessagesIn, r.MessagesOut, r.MessagesInRate, r.MessagesOutRate, amount(int64(r.Pending)), oneLine(last))
+		line(func(c column) string { return c.cell(r) })
 	}
 	w.Flush()
 	return strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
+}
+
+// topTotals are the figures of all connections together.
+func topTotals(rows []monitor.Row) string {
+	var t monitor.Row
+	open := 0
+	for _, r := range rows {
+		if r.Closed == nil {
+			open++
+		}
+		t.MessagesIn += r.MessagesIn
+		t.MessagesOut += r.MessagesOut
+		t.BytesIn += r.BytesIn
+		t.BytesOut += r.BytesOut
+		t.MessagesInRate += r.MessagesInRate
+		t.MessagesOutRate += r.MessagesOutRate
+		t.Pending += r.Pending
+	}
+	return fmt.Sprintf("%d open  in %d (%.1f/s, %s)  out %d (%.1f/s, %s)  pending %s", open, t.MessagesIn, t.MessagesInRate, amount(int64(t.BytesIn)),
+		t.MessagesOut, t.MessagesOutRate, amount(int64(t.BytesOut)), amount(int64(t.Pending)))
 }
 
 // oneLine returns text from outside as a cell of the table.

@@ -52,6 +52,6 @@ func TestTopAtATerminal(t *testing.T) {
 	term.types("\x03")
 	term.ends(exitInterrupted)
 	term = atTerminal(t, "top", monitor, "--once")
-	term.shows(`^ID +NAME`)
+	term.shows(`^ID +ADDRESS`)
 	term.ends(0)
 }

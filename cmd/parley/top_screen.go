@@ -135,17 +135,17 @@ func cutTo(width int, line string) string {
 func (m *topModel) View() tea.View {
 	v := tea.NewView("")
 	v.AltScreen = true
-	if m.width == 0 || m.height < 3 {
+	if m.width == 0 || m.height < 4 {
 		return v
 	}
-	lines := topTable(m.rows)
+	lines := topTable(m.rows, m.width-2)
 	at := m.index() + 1 // behind the head
-	if room := m.height - 2; at > room {
+	if room := m.height - 3; at > room {
 		lines = slices.Concat(lines[:1], lines[1+at-room:]) // the chosen one stays on the screen
 		at = room
 	}
 	var b strings.Builder
-	for i, line := range lines[:min(len(lines), m.height-1)] {
+	for i, line := range lines[:min(len(lines), m.height-2)] {
 		line = cutTo(m.width-2, line)
 		switch {
 		case i == 0:
@@ -157,9 +157,10 @@ func (m *topModel) View() tea.View {
 		}
 		b.WriteString(line + "\n")
 	}
-	for range m.height - 1 - len(lines) {
+	for range m.height - 2 - len(lines) {
 		b.WriteString("\n")
 	}
+	b.WriteString(cutTo(m.width, topTotals(m.rows)) + "\n")
 	b.WriteString(topBar.Render(cutTo(m.width, m.status())))
 	v.SetContent(b.String())
 	return v

@@ -41,6 +41,10 @@ type Config struct {
 	// Timeout bounds the wait for what is under way when the time is over.
 	Timeout time.Duration
 
+	// Progress, if there is one, is called now and then: how long it runs, and how
+	// many messages have come back, those of the warm-up too.
+	Progress func(elapsed time.Duration, messages int64)
+
 	sleep func(time.Duration) // nil: what preciseSleep returns; a test has another time
 }
 
@@ -197,6 +201,8 @@ func (r *run) wait() error {
 	defer over.Stop()
 	defer r.cpu.stop()
 	var late <-chan time.Time
+	tick := time.NewTicker(progressEvery)
+	defer tick.Stop()
 	for _, w := range r.workers {
 		for !w.isDone() {
 			select {
@@ -205,7 +211,11 @@ func (r *run) wait() error {
 				r.cpu.start()
 			case <-over.C:
 				r.cpu.stop()
-				late = time.After(r.cfg.Timeout)
+				late = time.After(r.patience())
+			case <-tick.C:
+				if r.cfg.Progress != nil {
+					r.cfg.Progress(time.Since(s.start), r.heard())
+				}
 			case <-late:
 				return nil // the report counts what is missing
 			case <-r.failed:
@@ -216,6 +226,27 @@ func (r *run) wait() error {
 		}
 	}
 	return nil
+}
+
+// patience is how long what is under way is waited for when the time is over: not
+// long if nothing at all has come, as from such a peer nothing will.
+func (r *run) patience() time.Duration {
+	if r.heard() > 0 {
+		return r.cfg.Timeout
+	}
+	const slowest = 10 << 20 // bytes in a second
+	return min(r.cfg.Timeout, time.Second+time.Duration(r.cfg.Size)*time.Second/slowest)
+}
+
+// progressEvery is how often Progress is called.
+const progressEvery = 250 * time.Millisecond
+
+// heard is how many messages have come back, or were confirmed.
+func (r *run) heard() (n int64) {
+	for _, w := range r.workers {
+		n += w.got.Load()
+	}
+	return n
 }
 
 // close ends all connections, politely: an original oneline server does not
