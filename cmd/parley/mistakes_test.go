@@ -58,7 +58,7 @@ func TestMistakesOnCommandLines(t *testing.T) {
 			if f.NoOptDefVal == "" {
 				mistake(t, with("--"+f.Name)...)
 			}
-			bad := map[string]string{"duration": "5", "int": "x", "int64": "x", "uint64": "-1", "uint": "-1", "float64": "x", "float64Slice": "a,b", "bool": "maybe", "size": "12X", "FORM": "xml", "stringSlice": `a"b`, "count": "x"}
+			bad := map[string]string{"duration": "5", "int": "x", "int64": "x", "uint64": "-1", "uint": "-1", "float64": "x", "float64Slice": "a,b", "bool": "maybe", "size": "12X", "FORM": "xml", "WHEN": "soon", "stringSlice": `a"b`, "count": "x"}
 			if value, ok := bad[f.Value.Type()]; ok {
 				said := mistake(t, with("--"+f.Name+"="+value)...)
 				if !strings.HasPrefix(said, "parley: --"+f.Name+" "+value+": ") {

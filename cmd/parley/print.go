@@ -28,6 +28,7 @@ type outputFlags struct {
 	json, hex, raw   bool
 	block            bool // the first block of a message
 	time, delta, rtt bool
+	date             bool // with the time
 	filter           []string
 	grep             string
 	translate        string

@@ -32,6 +32,8 @@ type tapOptions struct {
 	count    int
 	maxConns int
 	drain    time.Duration
+	rotate   rotation
+	keep     int
 }
 
 func tapCmd(a *app) *cobra.Command {
@@ -58,7 +60,9 @@ skip and echo of line and scpi stand in TARGET's, as a device has them.
 
 --record keeps the session in a file for "parley replay", see "parley help
 recordings". --store keeps it in a store, where "parley find" finds it again and
-"parley replay DB#N" plays it. --pcapng keeps it for Wireshark, without TLS. With --json, "dir" is
+"parley replay DB#N" plays it. --pcapng keeps it for Wireshark, without TLS. With
+--rotate these files get successors, session-2.jsonl and so on, each complete in
+itself; --keep bounds how many there are. With --json, "dir" is
 c2s (client to server) or s2c.`,
 		Example: `  parley tap scpi://:5026 10.0.0.7:5025 -t --rtt
   parley tap serpy://:6001 serpy+tls://bench:6000 --pin sha256:… --record session.jsonl
@@ -80,7 +84,10 @@ c2s (client to server) or s2c.`,
 	f.Lookup("monitor").Usage = "with --store: show by HTTP at `[HOST:]PORT` whether what is said is kept: /readyz, /metrics"
 	f.StringVar(&o.pcapng, "pcapng", "", "keep the bytes in `FILE`, for Wireshark")
 	f.BoolVar(&o.force, "force", false, "overwrite these files")
+	f.Var(&o.rotate, "rotate", "begin a new --record and --pcapng `WHEN` one has a size, as 100M, or an age, as 1h")
+	f.IntVar(&o.keep, "keep", 0, "with --rotate: keep the newest `N` files of each and remove older ones (default all)")
 	f.BoolVarP(&o.out.time, "time", "t", false, "print the time in front")
+	f.BoolVar(&o.out.date, "date", false, "print the date and the time in front")
 	f.BoolVarP(&o.out.delta, "delta", "d", false, "print the seconds since the message before in front")
 	f.BoolVar(&o.out.rtt, "rtt", false, "print the seconds since the last message of the other side in front: the round trip")
 	f.BoolVar(&o.out.json, "json", false, "print messages as JSON, one object for each line")
@@ -171,8 +178,11 @@ const tapBehind = 64 << 20
 
 // tap passes on and shows until ctx ends, or o.count connections have ended.
 func (a *app) tap(ctx context.Context, at, target endpoint.Endpoint, o tapOptions) error {
-	if o.cut < 0 || o.count < 0 || o.maxConns < 0 {
-		return usagef("--cut, --count and --max-conns can't be negative")
+	if o.cut < 0 || o.count < 0 || o.maxConns < 0 || o.keep < 0 {
+		return usagef("--cut, --count, --max-conns and --keep can't be negative")
+	}
+	if err := o.rotate.check(o); err != nil {
+		return err
 	}
 	out, err := a.printer(o.out)
 	if err != nil {
@@ -188,7 +198,7 @@ func (a *app) tap(ctx context.Context, at, target endpoint.Endpoint, o tapOption
 			return err
 		}
 	}
-	w := &tapWatch{a: a, o: o, at: at, out: out, tapped: make(map[uint64]*tapped), memory: memory}
+	w := &tapWatch{a: a, o: o, at: at, out: out, tapped: make(map[uint64]*tapped), memory: memory, colour: hasColour(a.stdout)}
 	if err := w.open(); err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/parley-net/parley/oneline"
 	"github.com/parley-net/parley/recording"
 	"github.com/parley-net/parley/serpy"
+	"github.com/parley-net/parley/wire"
 
 	"github.com/parley-net/parley"
 	"github.com/parley-net/parley/cmd/parley/internal/tap"
@@ -53,7 +54,11 @@ func (w *tapWatch) print(t *tapped, i tap.Item) {
 		}
 		w.line = line
 	} else {
-		if w.o.out.time {
+		w.paint(colourTime)
+		switch {
+		case w.o.out.date:
+			w.line = append(t.now.AppendFormat(w.line, "2006-01-02 15:04:05.000000"), ' ')
+		case w.o.out.time:
 			w.line = append(t.now.AppendFormat(w.line, "15:04:05.000000"), ' ')
 		}
 		if w.o.out.delta {
@@ -66,11 +71,26 @@ func (w *tapWatch) print(t *tapped, i tap.Item) {
 				w.line = append(w.line, "-        "...) // nothing was asked
 			}
 		}
-		w.line = fmt.Appendf(w.line, "#%d %c ", t.id, arrowOf(i.From))
+		w.line = fmt.Appendf(w.line, "#%d ", t.id)
+		w.paint(colourOff)
+		if i.From == wire.Dialing {
+			w.paint(colourOut)
+		} else {
+			w.paint(colourIn)
+		}
+		w.line = append(w.line, arrowOf(i.From), ' ')
 		w.line = appendTyped(w.line, w.at.Protocol, m, w.o.out.hex, w.o.cut)
+		w.paint(colourOff)
 		w.line = append(w.line, '\n')
 	}
 	w.stdout.Write(w.line) // an error is found by flush
+}
+
+// paint appends a colour where there is any.
+func (w *tapWatch) paint(colour string) {
+	if w.colour {
+		w.line = append(w.line, colour...)
+	}
 }
 
 // appendTyped appends a message on one line, in the form in which it can be

@@ -43,6 +43,8 @@ type tapWatch struct {
 	began  time.Time // of the recording
 	last   time.Time // when the last message was printed
 	line   []byte
+	colour bool // standard output has it
+	turn   turning
 }
 
 // tapped is one connection.
@@ -51,7 +53,9 @@ type tapped struct {
 	log     *slog.Logger
 	decoder *tap.Decoder
 	flow    *pcapng.Flow
-	peer    string       // the client's address
+	peer    string   // the client's address
+	client  net.Addr // and as it is
+	server  net.Addr
 	now     time.Time    // of the event that is being looked at
 	said    [2]time.Time // when each side has last said a message
 	banner  []byte       // what the server greets people with
@@ -74,18 +78,10 @@ type tapFile struct {
 func (w *tapWatch) open() error {
 	w.stdout = bufio.NewWriterSize(w.a.stdout, 32<<10)
 	w.files = []*tapFile{{name: "standard output", flush: w.stdout.Flush, close: func() error { return nil }}}
-	if f, err := w.create("--record", w.o.record); err != nil {
-		return err
-	} else if f != nil {
-		w.record = bufio.NewWriterSize(f, 64<<10)
-		w.files = append(w.files, &tapFile{name: "--record", flush: w.record.Flush, close: f.Close})
-	}
-	if f, err := w.create("--pcapng", w.o.pcapng); err != nil {
+	w.turn = newTurning(time.Now(), w.o)
+	if err := w.openFiles(w.o.record, w.o.pcapng); err != nil {
 		w.close()
 		return err
-	} else if f != nil {
-		w.pcap = pcapng.NewWriter(f, "parley "+version(), w.at.String())
-		w.files = append(w.files, &tapFile{name: "--pcapng", flush: w.pcap.Flush, close: f.Close})
 	}
 	if w.o.store == "" {
 		return nil
@@ -103,6 +99,26 @@ func (w *tapWatch) open() error {
 		return err
 	}
 	w.files = append(w.files, &tapFile{name: "--monitor", flush: func() error { return nil }, close: func() error { stop(); return nil }})
+	return nil
+}
+
+// openFiles opens the files of a recording and a capture that have names.
+func (w *tapWatch) openFiles(record, capture string) error {
+	f, err := w.create("--record", record)
+	if err != nil {
+		return err
+	}
+	if f != nil {
+		w.record = bufio.NewWriterSize(f, 64<<10)
+		w.files = append(w.files, &tapFile{name: "--record", flush: w.record.Flush, close: f.Close})
+	}
+	if f, err = w.create("--pcapng", capture); err != nil {
+		return err
+	}
+	if f != nil {
+		w.pcap = pcapng.NewWriter(f, "parley "+version(), w.at.String())
+		w.files = append(w.files, &tapFile{name: "--pcapng", flush: w.pcap.Flush, close: f.Close})
+	}
 	return nil
 }
 
@@ -155,6 +171,7 @@ func (w *tapWatch) flush() {
 			w.a.log.Warn("it is incomplete from here on, the traffic goes on", "error", f.err)
 		}
 	}
+	w.rotateIf(time.Now())
 }
 
 // close closes the files. Its error says which of them are incomplete.
@@ -192,6 +209,7 @@ func (w *tapWatch) event(ev tap.Event) {
 	switch ev.Kind {
 	case tap.Data:
 		w.trace(t, ev)
+		w.turn.captured += int64(len(ev.Data))
 		var sent []byte
 		if w.pcap != nil {
 			sent = bytes.Clone(ev.Data) // the decoder may change it
@@ -246,7 +264,7 @@ func (w *tapWatch) end() {
 
 // opened begins to follow a connection.
 func (w *tapWatch) opened(ev tap.Event) {
-	t := &tapped{id: ev.Conn, peer: fmt.Sprint(ev.Client), now: ev.Time, log: w.a.log.With("conn", ev.Conn, "client", ev.Client)}
+	t := &tapped{id: ev.Conn, peer: fmt.Sprint(ev.Client), client: ev.Client, server: ev.Server, now: ev.Time, log: w.a.log.With("conn", ev.Conn, "client", ev.Client)}
 	t.log.Info("connection open", "target", ev.Server)
 	w.tapped[ev.Conn] = t
 	if w.began.IsZero() {
@@ -295,7 +313,7 @@ func (w *tapWatch) trace(t *tapped, ev tap.Event) {
 	if len(ev.Data) > most {
 		more = " …"
 	}
-	fmt.Fprintf(w.a.stderr, "%s #%d %c [%d] % x%s\n", ev.Time.Format("15:04:05.000000"), t.id, arrowOf(ev.From),
+	fmt.Fprintf(w.a.trail, "%s #%d %c [%d] % x%s\n", ev.Time.Format("15:04:05.000000"), t.id, arrowOf(ev.From),
 		len(ev.Data), ev.Data[:min(len(ev.Data), most)], more)
 }
 
@@ -377,6 +395,7 @@ func (w *tapWatch) write(e *recording.Entry, t *tapped) {
 	}
 	w.line = line
 	w.record.Write(line) // an error is found by flush
+	w.turn.written += int64(len(line))
 }
 
 func dirOf(from wire.Role) recording.Dir {

@@ -188,7 +188,7 @@ const (
 	// anyWidth is for a table that goes to a file: all but the wide columns.
 	anyWidth = 0
 	// leastLast is what the last message has room for at least.
-	leastLast = 16
+	leastLast = 28
 )
 
 // topTable returns the table, its head first, in the columns that fit a width.

@@ -11,7 +11,7 @@ func TestTopAtATerminal(t *testing.T) {
 	monitor := regexp.MustCompile(`monitor on (\S+)`).FindStringSubmatch(server.stderr.String())[1]
 	term := atTerminal(t, "top", monitor, "--every", "50ms")
 	term.resize(110, 8)
-	term.shows(`^ +ID +NAME +ADDRESS .* LAST`)
+	term.shows(`^ +ID +ADDRESS .* LAST`)
 	term.shows(`0 connections by id .* q leave`)
 	ann := beside(t, "send", urls[0], "--lines", "--hold")
 	term.shows(`1 connection by id`)
