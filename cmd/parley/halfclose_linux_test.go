@@ -82,6 +82,30 @@ func TestHalfClosedClient(t *testing.T) {
 	}
 }
 
+// A target that answers only behind the end of the stream answers through a bridge.
+//
+// Verifies: LIMITS-04
+func TestBridgePassesTheEnd(t *testing.T) {
+	for _, to := range []string{"line://127.0.0.1:0", "serpy2://127.0.0.1:0", "frame://127.0.0.1:0?size=u16be&strip=2"} {
+		for _, scheme := range []string{"line", "tinyproto"} {
+			t.Run(scheme+" to "+to, func(t *testing.T) {
+				url, _ := listens(t, "serve", to, "--exec", "sort")
+				args := []string{"bridge", scheme + "://127.0.0.1:0", url}
+				if scheme == "tinyproto" {
+					args = append(args, "--ahead")
+				}
+				_, addr := listens(t, args...)
+				says, want := saidBy(scheme, []string{"b", "c", "a"}, []string{"a", "b", "c"})
+				nc := rawClient(t, addr, says)
+				nc.CloseWrite()
+				if got := readToEnd(t, nc); normal(scheme, got) != normal(scheme, want) {
+					t.Errorf("heard %q, want %q", got, want)
+				}
+			})
+		}
+	}
+}
+
 // normal leaves out tinyproto's statuses, which may stand anywhere between messages.
 func normal(scheme, heard string) string {
 	if scheme == "tinyproto" {

@@ -89,6 +89,7 @@ func (p *pair) configure(d *parley.Dialer) error {
 // serveClient carries the client's messages to the target until it has left.
 func (p *pair) serveClient() {
 	if err := p.receive(p.client, p.up); errors.Is(err, parley.ErrPeerClosed) {
+		p.passEnd()
 		p.awaitAnswers()
 	}
 	p.client.Close()
@@ -98,6 +99,28 @@ func (p *pair) serveClient() {
 	p.mu.Unlock()
 	p.loops.Wait()
 	close(p.ended)
+}
+
+// passEnd ends our stream to the target as the client has ended its own, behind what
+// it has said: some answer only then. A wire on which we still owe the target
+// something, or say goodbye in words, can't have that.
+func (p *pair) passEnd() {
+	c, ok := p.target.(*parley.Conn)
+	if t := p.b.target.Traits(); !ok || t.Confirms || t.Lockstep {
+		return
+	}
+	w, ok := c.NetConn().(interface{ CloseWrite() error })
+	if !ok {
+		return
+	}
+	for c.Stats().Pending > 0 {
+		select {
+		case <-c.Context().Done():
+			return
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	w.CloseWrite()
 }
 
 // awaitAnswers waits until a client that has ended its stream, and may still read, has
