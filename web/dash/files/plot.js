@@ -40,7 +40,7 @@ export function show(main, app, signal) {
 		const now = Date.now() / 1000, from = now - Number(span.value);
 		const seconds = [...new Set(all.flatMap(s => [...(data.get(keyOf(s))?.keys() ?? [])]))].filter(t => t >= from).sort((a, b) => a - b);
 		plot?.setData([seconds, ...all.map(s => seconds.map(t => data.get(keyOf(s))?.get(t)?.[3]))], false);
-		plot?.setScale("x", { min: from, max: now });
+		plot?.setScale("x", { min: seconds.length ? Math.max(from, Math.min(seconds[0] - 2, now - 30)) : from, max: now }); // what is there fills it
 		if (plot) { // what is seen now
 			let low = Infinity, high = -Infinity;
 			for (const s of all) for (const [t, p] of data.get(keyOf(s)) ?? []) if (t >= from) { low = Math.min(low, p[1]); high = Math.max(high, p[2]); }
