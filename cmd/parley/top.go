@@ -49,13 +49,15 @@ come back at the same moment.
 
 The same figures for scripts and Prometheus:
 
-  http://HOST:PORT/          a page for a browser
+  http://HOST:PORT/          the dashboard, for a browser
   /connz                     connections as JSON: ?state=open|closed|any
                              ?sort=COLUMN ?limit=N
   /statz                     counters of the servers as JSON
   /metrics                   the same for Prometheus
-  /healthz /readyz           200; readyz 503 when the server is ending
-  POST /close?id=ID, ?all=1  close connections`,
+  /healthz /readyz           200; readyz 503 when the server is ending, or a store
+                             of tap or record fails
+  POST /close?id=ID, ?all=1  close connections; with an id also &reason=TEXT,
+                             and &ban=SECONDS refuses the address so long`,
 		Example: `  parley serve tinyproto://:8088 --relay --monitor 9090
   parley top 9090
   parley top 9090 --json --sort idle
