@@ -199,3 +199,74 @@ func TestOwnerCutOff(t *testing.T) {
 		}
 	})
 }
+
+// What waits for a device is bounded: more calls of others are refused, and not sent.
+//
+// Verifies: CLUSTER-23
+func TestCallsThatWait(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		m, d := new(bus.Memory), new(instrument)
+		a, far := start(t, connect(t, m), "a"), start(t, connect(t, m), "far")
+		own(t, a, d)
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		var mu sync.Mutex
+		refused := 0
+		var all sync.WaitGroup
+		for range 300 {
+			all.Go(func() {
+				_, err := far.Forward(ctx, "psu.1 *", parley.Text("hang"))
+				if err == nil {
+					t.Error("an answer to what hangs")
+				} else if strings.Contains(err.Error(), "wait for the device already") {
+					mu.Lock()
+					refused++
+					mu.Unlock()
+				}
+			})
+		}
+		all.Wait()
+		if refused != 300-256 {
+			t.Errorf("%d were refused, want 44", refused)
+		}
+		synctest.Wait()
+		if n := len(d.tokens); n > 256 {
+			t.Errorf("%d reached the device", n)
+		}
+	})
+}
+
+// Nothing that another node may send takes an owner, or one that asks it, down.
+func FuzzForward(f *testing.F) {
+	f.Add([]byte{1, 0, 0, 0, 9})
+	f.Add([]byte{1, 0, 0, 0, 0, 0, 0, 0, 4, 1, 0, 0, 0})
+	f.Fuzz(func(t *testing.T, p []byte) {
+		m := new(bus.Memory)
+		b, other := m.Connect(), m.Connect()
+		defer b.Close()
+		defer other.Close()
+		n, err := cluster.Start(t.Context(), b, cluster.Options{Name: "a"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer n.Close(context.Background())
+		o, err := n.Own("d", cluster.OwnerOptions{Do: func(context.Context, uint64, parley.Message) ([]parley.Message, error) { return nil, nil }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer o.Close(context.Background())
+		for _, ok := o.Holds(); !ok; _, ok = o.Holds() {
+			time.Sleep(100 * time.Microsecond)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		other.Request(ctx, "parley.v1.default.own.d.req", p)
+		other.Publish(ctx, "parley.v1.default.node.a.req", p)
+		s, err := other.Subscribe("parley.v1.default.own.e.req", bus.SubscribeOptions{}, func(q bus.Message) { q.Respond(p) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		n.Forward(ctx, "e", parley.Text("x"))
+	})
+}
