@@ -92,6 +92,7 @@ func (d *Door) Handler() http.Handler {
 	mux.HandleFunc("GET /targets", d.list)
 	mux.HandleFunc("GET /series", d.series)
 	mux.HandleFunc("POST /login", d.login)
+	mux.HandleFunc("GET /login", d.mustLogIn)
 	mux.HandleFunc("GET /parley.js", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/javascript; charset=utf-8")
 		w.Header().Set("Cache-Control", "no-cache")

@@ -116,6 +116,12 @@ func (d *Door) login(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
+// mustLogIn tells a page whether it has to log in first. It is no error to ask.
+func (d *Door) mustLogIn(w http.ResponseWriter, r *http.Request) {
+	_, err := d.who(r)
+	answerJSON(w, map[string]bool{"login": err != nil})
+}
+
 // Call is a call that a page has made, for who counts them.
 type Call struct {
 	Target string

@@ -302,6 +302,11 @@ func TestLogin(t *testing.T) {
 	if code, _ := get(h.url+"/targets", false); code != 401 {
 		t.Error(code)
 	}
+	for with, want := range map[bool]string{true: "{\"login\":false}\n", false: "{\"login\":true}\n"} {
+		if code, body := get(h.url+"/login", with); code != 200 || body != want {
+			t.Errorf("%d %s", code, body)
+		}
+	}
 	if code, body := get(guarded.URL, true); code != 403 || !strings.Contains(body, "you may not read *") {
 		t.Errorf("%d %s", code, body)
 	}

@@ -35,9 +35,8 @@ async function start() {
 	const info = await get("info");
 	const app = { info, say, c: undefined, targets: [], may: () => false, go: (page, args) => { location.hash = "#/" + page + (args ? "?" + new URLSearchParams(args) : ""); } };
 	if (info.door) {
-		const r = await fetch("targets", { cache: "no-store" });
-		if (r.status === 401) return login();
-		const who = await r.json();
+		if ((await get("login")).login) return login();
+		const who = await get("targets");
 		app.targets = who.targets ?? [];
 		const all = (who.scopes ?? "").split(",");
 		app.may = (scope, name) => name === "*" ? all.includes(scope) : app.targets.some(t => (!name || t.name === name) && t.scopes.split(",").includes(scope));
