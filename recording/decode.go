@@ -9,8 +9,10 @@ import (
 	"unicode/utf8"
 )
 
-// decoded returns r as UTF-8 without a byte order mark.
-func decoded(r io.Reader) io.Reader {
+// UTF8 returns the text of a file, as editors on every system write them, in UTF-8 and
+// without a byte order mark: UTF-16 has such a mark, what has none is UTF-8. Ends of
+// lines stay as they are.
+func UTF8(r io.Reader) io.Reader {
 	in := bufio.NewReader(r)
 	mark, _ := in.Peek(3)
 	switch {

@@ -67,7 +67,7 @@ type Reader struct {
 // editors on every system write them: UTF-8, also with a byte order mark, or UTF-16 with
 // one; lines end with LF, CR LF or CR.
 func NewReader(file string, r io.Reader) *Reader {
-	return &Reader{file: file, in: bufio.NewReader(decoded(r))}
+	return &Reader{file: file, in: bufio.NewReader(UTF8(r))}
 }
 
 // Next returns the next entry, and the bytes of the file (as UTF-8) that it stands for:

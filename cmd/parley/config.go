@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -14,6 +15,8 @@ import (
 	"github.com/pelletier/go-toml/v2"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/parley-net/parley/recording"
 )
 
 // configFile is the configuration file: flags of all commands, and profiles
@@ -54,6 +57,9 @@ func (a *app) readConfig() (configFile, error) {
 		return c, nil
 	}
 	if err != nil {
+		return c, usagef("configuration: %w", err)
+	}
+	if b, err = io.ReadAll(recording.UTF8(bytes.NewReader(b))); err != nil {
 		return c, usagef("configuration: %w", err)
 	}
 	if err := decodeTOML(path, b, &c); err != nil {

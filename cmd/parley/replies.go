@@ -1,10 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"time"
@@ -15,6 +18,7 @@ import (
 	"github.com/parley-net/parley/cmd/parley/internal/device"
 	"github.com/parley-net/parley/cmd/parley/internal/endpoint"
 	"github.com/parley-net/parley/line"
+	"github.com/parley-net/parley/recording"
 	"github.com/parley-net/parley/wire"
 )
 
@@ -98,6 +102,9 @@ func (s *simulator) read() (*device.Definition, error) {
 	b, err := os.ReadFile(s.o.file)
 	if err != nil {
 		return nil, fmt.Errorf("--replies: %w", err)
+	}
+	if b, err = io.ReadAll(recording.UTF8(bytes.NewReader(b))); err != nil {
+		return nil, fmt.Errorf("--replies %s: %w", s.o.file, err)
 	}
 	src := device.Source{Path: s.o.file, Content: b, Device: s.o.device, Typed: typedMessage}
 	if s.scpi {
@@ -222,7 +229,12 @@ func (s *simulator) send(ctx context.Context, c *parley.Conn, answers []device.A
 		if a.Open {
 			m = line.Verbatim(m)
 		}
-		if err := c.Send(ctx, m); err != nil {
+		err := c.Send(ctx, m)
+		if unfit := errors.Is(err, parley.ErrNotRepresentable) || errors.Is(err, parley.ErrTooLarge); unfit && !c.Protocol().Traits().Lockstep {
+			s.log.warn("an answer was not sent, the wire can't carry it", "conn", c.ID(), "answer", m.String(), "error", err)
+			continue
+		}
+		if err != nil {
 			return err
 		}
 	}

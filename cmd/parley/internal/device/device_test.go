@@ -158,6 +158,9 @@ func TestSCPI(t *testing.T) {
 		CHAN2:RANG 100 mV;RANG?;:CHAN1:RANG?;:CHANNEL2:RANGE?;:CHAN:RANG? => 0.1;5;0.1;5
 		CHAN5:RANG? =>
 		SYST:ERR? => -114,"Header suffix out of range"
+		CHAN0:RANG 7;:SYST:ERR? => -114,"Header suffix out of range"
+		CHAN00:RANG?;:SYST:ERR? => -114,"Header suffix out of range"
+		CHAN01:RANG? => 5
 		*RST;VOLT?;CHAN2:RANG? => 0.000;5
 		;; =>
 		SYST:ERR:COUN? => 0

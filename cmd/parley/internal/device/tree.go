@@ -1,6 +1,7 @@
 package device
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 )
@@ -101,7 +102,8 @@ func (t *tree) find(head string, query bool) []match {
 			}
 			for _, c := range s.n.children[base] {
 				if c.suffix {
-					next = append(next, step{c, append(slices.Clone(s.numbers), strings.TrimLeft(digits, "0"))})
+					number := cmp.Or(strings.TrimLeft(digits, "0"), "0") // 0 is no channel, but it is said
+					next = append(next, step{c, append(slices.Clone(s.numbers), number)})
 				}
 			}
 		}
