@@ -167,6 +167,33 @@ func TestReconnect(t *testing.T) {
 	})
 }
 
+// A question that was not sent, as the peer had ended its stream meanwhile, is asked on
+// a new connection, whoever noticed the end first: reader or writer.
+//
+// Verifies: ASK-06, ASK-07
+func TestEndNoticedWhileSending(t *testing.T) {
+	device := parleytest.NewServer(t, &parley.Server{
+		Protocol: line.Protocol{},
+		Handler: parley.HandlerFunc(func(ctx context.Context, c *parley.Conn, m parley.Message) error {
+			if err := c.Send(ctx, m); err != nil {
+				return err
+			}
+			return c.Close()
+		}),
+	})
+	for range 100 {
+		a := &ask.Asker{Rule: ask.Rule{Count: 1}, Timeout: time.Minute, Reconnect: true, Dial: func(ctx context.Context) (*parley.Conn, error) {
+			return parley.Dial(ctx, line.Protocol{}, device)
+		}}
+		for _, q := range []string{"a", "b", "c"} {
+			if _, err := a.Ask(t.Context(), parley.Text(q)); err != nil && strings.Contains(err.Error(), "it was not sent") {
+				t.Fatal(err)
+			}
+		}
+		a.Close()
+	}
+}
+
 // A message that comes slowly is no timeout, what has come before the question is
 // no answer, and the end of the context ends the wait.
 //

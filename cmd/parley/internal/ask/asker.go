@@ -101,7 +101,8 @@ func (a *Asker) Ask(ctx context.Context, question parley.Message) (Exchange, err
 		if err == nil {
 			break
 		}
-		ended := l.conn.Err() != nil
+		// A peer that has only ended its stream would leave the connection up for a while.
+		ended := l.conn.Err() != nil || errors.Is(err, parley.ErrPeerClosed)
 		again := ended && a.Reconnect && l.used && l.conn.Stats().BytesOut == l.written
 		if ended {
 			a.drop()
