@@ -75,9 +75,30 @@ func (v *values) ends(name string) line.End {
 			v.fail(name, "any, or some of lf, crlf, cr, nul and bytes such as %03, by commas")
 			return line.End{}
 		}
+		if v.otherNotation(name, part) {
+			return line.End{}
+		}
 		all = append(all, s)
 	}
 	return line.Ends(all...)
+}
+
+// otherNotation refuses what means bytes elsewhere and would be taken for its letters:
+// \r\n, 0x0D, and same where something is received. Letters that are meant are escaped.
+func (v *values) otherNotation(name, raw string) bool {
+	var hint string
+	switch {
+	case strings.HasPrefix(raw, `\`):
+		hint = `crlf, lf, cr or nul, or bytes such as %03 (a backslash is %5C)`
+	case len(raw) > 2 && strings.EqualFold(raw[:2], "0x"):
+		hint = `bytes as in %03 (the letters 0x are %30x)`
+	case strings.EqualFold(raw, "same"):
+		hint = `any, or what ends a message; same is for send (the letters are %73ame)`
+	default:
+		return false
+	}
+	v.fail(name, hint)
+	return true
 }
 
 // end reads what is appended.
@@ -94,6 +115,8 @@ func (v *values) end(name string) string {
 		return line.Same
 	case "", "any":
 		v.fail(name, "lf, crlf, cr, nul, same or bytes such as %03")
+	default:
+		v.otherNotation(name, raw)
 	}
 	return v.q.Get(name)
 }

@@ -1,6 +1,7 @@
 package endpoint_test
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 
@@ -73,6 +74,11 @@ func TestLineMistakes(t *testing.T) {
 		"line://h:1?end=":                        "option end=: want any, or some of lf",
 		"line://h:1?end=lf,,cr":                  "want any, or some of lf",
 		"line://h:1?end=any,lf":                  "want any, or some of lf",
+		`line://h:1?end=\r\n`:                    "(a backslash is %5C)",
+		`line://h:1?send=\n`:                     "(a backslash is %5C)",
+		"line://h:1?end=lf,0x03":                 "want bytes as in %03",
+		"line://h:1?send=0x0d0a":                 "want bytes as in %03",
+		"line://h:1?end=same":                    "same is for send",
 		"line://h:1?end=a,abxy,b":                "can't be told apart",
 		"line://h:1?send=":                       "option send=: want lf, crlf",
 		"line://h:1?send=any":                    "option send=any: want lf, crlf",
@@ -98,7 +104,7 @@ func TestLineMistakes(t *testing.T) {
 		"XYZ0::12::INSTR":                        "no VISA resource of a socket",
 	} {
 		_, err := endpoint.Parse(url)
-		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), `"`+url+`"`) {
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), strconv.Quote(url)) {
 			t.Errorf("%s: %v, want it to say %q", url, err, want)
 		}
 	}
