@@ -189,7 +189,7 @@ func (a *app) tap(ctx context.Context, at, target endpoint.Endpoint, o tapOption
 		return err
 	}
 	memory := tapMemory{budget: a.memory.budget(), by: make(map[*tapped]int64)}
-	p := &tap.Proxy{MaxConns: o.maxConns, MaxBehind: memory.behind(), Drain: o.drain}
+	p := &tap.Proxy{MaxConns: o.maxConns, MaxBehind: memory.behind(), Behind: func(more int) { memory.tell(int64(more)) }, Drain: o.drain}
 	if p.Dial, err = a.tapDialer(target); err != nil {
 		return err
 	}

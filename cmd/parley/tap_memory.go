@@ -11,7 +11,8 @@ import (
 // be watched has a quarter of --max-memory, unfinished messages have the rest.
 type tapMemory struct {
 	budget *parley.Budget
-	held   int64
+	held   int64 // by unfinished messages
+	told   int64 // of held, to the budget
 	by     map[*tapped]int64
 }
 
@@ -24,7 +25,7 @@ func (m *tapMemory) most() int64 { return m.budget.Limit() / 4 * 3 }
 // weigh notes what t's decoder holds, and returns who has to be decoded no more so that
 // the others can be: whose decoder holds most.
 func (m *tapMemory) weigh(t *tapped) (victims []*tapped) {
-	m.set(t, t.decoder.Held())
+	m.note(t, t.decoder.Held())
 	for m.held > m.most() {
 		var victim *tapped
 		for other, n := range m.by {
@@ -33,23 +34,40 @@ func (m *tapMemory) weigh(t *tapped) (victims []*tapped) {
 			}
 		}
 		victims = append(victims, victim)
-		m.set(victim, 0)
+		m.note(victim, 0)
 	}
+	m.settle()
 	return victims
 }
 
-// set notes what t holds.
-func (m *tapMemory) set(t *tapped, n int64) {
-	more := n - m.by[t]
-	if m.held += more; more > 0 {
-		m.budget.Reserve(more) // there is room, as nobody else has any of it
-	} else {
-		m.budget.Release(-more)
-	}
+// forget notes that t holds nothing any more.
+func (m *tapMemory) forget(t *tapped) {
+	m.note(t, 0)
+	m.settle()
+}
+
+// note notes what t holds.
+func (m *tapMemory) note(t *tapped, n int64) {
+	m.held += n - m.by[t]
 	if n > 0 {
 		m.by[t] = n
 	} else {
 		delete(m.by, t)
+	}
+}
+
+// settle tells the budget, from which memory.watch knows when to give memory back.
+func (m *tapMemory) settle() {
+	m.tell(m.held - m.told)
+	m.told = m.held
+}
+
+// tell changes what the budget knows of: there is room, as all of it is tap's.
+func (m *tapMemory) tell(more int64) {
+	if more > 0 {
+		m.budget.Reserve(more)
+	} else if more < 0 {
+		m.budget.Release(-more)
 	}
 }
 

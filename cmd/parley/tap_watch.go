@@ -223,7 +223,7 @@ func (w *tapWatch) event(ev tap.Event) {
 			t.flow.Skip(client, ev.N)
 		}
 		t.decoder.Stop(ev.From, fmt.Errorf("the decoding is more than %d MiB behind the traffic; %d bytes were passed on unseen", w.memory.behind()>>20, ev.N))
-		w.memory.set(t, 0)
+		w.memory.forget(t)
 	case tap.Ended:
 		t.over[ev.From] = true
 		t.ending, t.cutOff = true, ""
@@ -249,7 +249,7 @@ func (w *tapWatch) event(ev tap.Event) {
 			}
 		}
 		t.log.Info("connection closed")
-		w.memory.set(t, 0)
+		w.memory.forget(t)
 		delete(w.tapped, ev.Conn)
 		w.end()
 	}

@@ -37,6 +37,9 @@ type Proxy struct {
 	// MaxBehind is how many bytes may wait to be watched. Beyond it they are
 	// passed on unwatched.
 	MaxBehind int
+	// Behind, if not nil, is told by how much what waits has changed, in bytes, by
+	// several goroutines.
+	Behind func(more int)
 	// Drain bounds the end of Serve.
 	Drain time.Duration
 
@@ -50,7 +53,7 @@ type Proxy struct {
 // Arrived is how many bytes have arrived from clients and targets.
 func (p *Proxy) Arrived() uint64 { return p.arrived.Load() }
 
-func (p *Proxy) init() { p.once.Do(func() { p.queue = newQueue(p.MaxBehind) }) }
+func (p *Proxy) init() { p.once.Do(func() { p.queue = newQueue(p.MaxBehind, p.Behind) }) }
 
 // Watch calls event with everything that Serve sees, in order, and idle when
 // it has caught up. It returns when Serve has returned and all has been told.

@@ -43,12 +43,13 @@ type queue struct {
 	events  []Event
 	size    int // bytes of data in them
 	limit   int
+	tell    func(more int) // or nil
 	closed  bool
 	changed chan struct{} // has an element when something has changed
 }
 
-func newQueue(limit int) *queue {
-	return &queue{limit: limit, changed: make(chan struct{}, 1)}
+func newQueue(limit int, tell func(more int)) *queue {
+	return &queue{limit: limit, tell: tell, changed: make(chan struct{}, 1)}
 }
 
 // put adds an event of now. p is copied; beyond the limit it is Missed.
@@ -72,8 +73,16 @@ func (q *queue) reserve(n int) bool {
 	if q.size+n > q.limit {
 		return false
 	}
-	q.size += n
+	q.resize(n)
 	return true
+}
+
+// resize notes that n bytes more wait. It is called with the lock held.
+func (q *queue) resize(n int) {
+	q.size += n
+	if q.tell != nil && n != 0 {
+		q.tell(n)
+	}
 }
 
 // close says that no more will come.
@@ -109,6 +118,6 @@ func (q *queue) take() (events []Event) {
 // done says that an event that was taken is dealt with.
 func (q *queue) done(ev Event) {
 	q.mu.Lock()
-	q.size -= len(ev.Data)
+	q.resize(-len(ev.Data))
 	q.mu.Unlock()
 }
