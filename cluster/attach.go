@@ -96,8 +96,8 @@ type Member struct {
 	Node string `json:"node"`
 	ID   string `json:"id"` // on its node; Kill takes it
 	Room string `json:"room,omitempty"`
-	Peer string `json:"peer,omitempty"` // IP:PORT
-	Name string `json:"name,omitempty"` // what it calls itself
+	Peer string `json:"peer"` // IP:PORT
+	Name string `json:"name"` // what it calls itself
 	Wire string `json:"wire,omitempty"`
 }
 
