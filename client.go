@@ -245,8 +245,13 @@ func (c *Client) other(ctx context.Context, old *Conn) (*Conn, error) {
 		case <-changed:
 		case <-ctx.Done():
 			cause := context.Cause(ctx)
-			if err != nil {
+			switch {
+			case err != nil:
 				cause = fmt.Errorf("%w; not connected: %w", cause, err)
+			case c.Dialer.Protocol != nil && c.Dialer.Protocol.Traits().Clients > 0:
+				cause = fmt.Errorf("%w; not connected yet: the server may be serving another client first", cause)
+			default:
+				cause = fmt.Errorf("%w; not connected yet", cause)
 			}
 			if errors.Is(cause, context.DeadlineExceeded) {
 				return nil, &TimeoutError{Peer: c.Addr, Wait: cause.Error()}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -282,6 +283,36 @@ func TestClientsTakeTheirTurns(t *testing.T) {
 			t.Error(err)
 		}
 	}
+}
+
+// A Call of a Client in the queue is bounded by its context; the error says that there
+// is no connection yet, and why that may be. The Client stays in the queue.
+//
+// Verifies: ONELINE-31
+func TestCallInTheQueue(t *testing.T) {
+	srv := &parley.Server{Protocol: oneline.Protocol{}, Handler: parley.HandlerFunc(echo)}
+	addr := newServer(t, srv)
+	first, err := parley.Dial(newContext(t), oneline.Protocol{}, addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &parley.Client{Dialer: parley.Dialer{Protocol: oneline.Protocol{}}, Addr: addr}
+	for range 2 {
+		ctx, cancel := context.WithTimeout(newContext(t), 20*time.Millisecond)
+		_, err = c.Call(ctx, parley.Text("cmd"))
+		cancel()
+		if !errors.Is(err, os.ErrDeadlineExceeded) || !errors.Is(err, parley.ErrNotSent) || !strings.Contains(err.Error(), "not connected yet: the server may be serving another client first") {
+			t.Errorf("in the queue: %v", err)
+		}
+	}
+	first.Close()
+	if m, err := c.Call(newContext(t), parley.Text("cmd")); err != nil || m.Text() != "cmd" {
+		t.Errorf("behind it: %v, %v", m, err)
+	}
+	if s := c.Stats(); s.Connected != 1 || s.Failed != 0 {
+		t.Errorf("%+v, want one connection", s)
+	}
+	c.Close()
 }
 
 // Timeouts.Close below zero: for ever.
