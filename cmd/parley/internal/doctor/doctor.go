@@ -23,7 +23,7 @@ import (
 type Peer struct {
 	Dial func(context.Context) (net.Conn, error)
 	// Listen is how long a try waits for the peer's first bytes, and Quiet for more behind
-	// them.
+	// them: twice Listen together, for a peer that does not stop.
 	Listen, Quiet time.Duration
 	// Tell is told each thing before it is done.
 	Tell func(string)
@@ -80,23 +80,27 @@ func words() []word {
 // Dial, or of ctx.
 func (p *Peer) Examine(ctx context.Context, speak bool) (Finding, error) {
 	p.Tell("listening for " + p.Listen.String())
-	first, closed, err := p.try(ctx, word{})
+	first, err := p.try(ctx, word{})
 	if err != nil {
 		return Finding{}, err
 	}
-	f := judge(first)
-	f.Closed = closed && len(first) == 0
-	if f.Speaks != "" || !speak || len(first) > 0 {
+	f := judge(first.bytes)
+	if first.more {
+		f.Query = "" // no greeting, as that ends
+	}
+	f.Closed = first.closed && len(first.bytes) == 0
+	if f.Speaks != "" || !speak || len(first.bytes) > 0 {
 		return f, nil
 	}
 	for _, w := range words() {
 		p.Tell("saying " + w.name)
-		answer, closed, err := p.try(ctx, w)
+		got, err := p.try(ctx, w)
 		if err != nil {
 			return Finding{}, err
 		}
+		answer := got.bytes
 		if len(answer) == 0 {
-			f.Closed = closed
+			f.Closed = got.closed
 			continue
 		}
 		f = Finding{Speaks: w.speaks(answer), Heard: answer, Said: strings.TrimSuffix(w.bytes, "\n")}
@@ -110,11 +114,18 @@ func (p *Peer) Examine(ctx context.Context, speak bool) (Finding, error) {
 	return f, nil
 }
 
+// heard is what came of a try.
+type heard struct {
+	bytes  []byte
+	closed bool // by the peer
+	more   bool // the peer had not stopped
+}
+
 // try connects, says a word and listens.
-func (p *Peer) try(ctx context.Context, w word) (heard []byte, closed bool, err error) {
+func (p *Peer) try(ctx context.Context, w word) (h heard, err error) {
 	nc, err := p.Dial(ctx)
 	if err != nil {
-		return nil, false, err
+		return h, err
 	}
 	defer nc.Close()
 	stop := context.AfterFunc(ctx, func() { nc.SetDeadline(time.Unix(1, 0)) })
@@ -122,28 +133,39 @@ func (p *Peer) try(ctx context.Context, w word) (heard []byte, closed bool, err 
 	if w.bytes != "" {
 		nc.SetWriteDeadline(time.Now().Add(p.Listen))
 		if _, err := io.WriteString(nc, w.bytes); err != nil {
-			return nil, true, ctx.Err()
+			return heard{closed: true}, ctx.Err()
 		}
 	}
-	wait := p.Listen
-	for len(heard) < maxHeard {
-		nc.SetReadDeadline(time.Now().Add(wait))
-		buf := make([]byte, maxHeard-len(heard))
-		n, err := nc.Read(buf)
-		heard = append(heard, buf[:n]...)
-		wait = p.Quiet
-		if err != nil {
-			closed = !errors.Is(err, os.ErrDeadlineExceeded)
-			break
-		}
-	}
+	p.listen(ctx, nc, &h)
 	if w.bye != "" {
 		io.WriteString(nc, w.bye)
-		if len(heard) == 0 && !closed {
+		if len(h.bytes) == 0 && !h.closed {
 			p.leave(nc)
 		}
 	}
-	return heard, closed, ctx.Err()
+	return h, ctx.Err()
+}
+
+// listen hears the peer until it has been silent for a while, or for long enough.
+func (p *Peer) listen(ctx context.Context, nc net.Conn, h *heard) {
+	now := time.Now()
+	until, silent := now.Add(2*p.Listen), now.Add(p.Listen)
+	for len(h.bytes) < maxHeard && ctx.Err() == nil {
+		if h.more = silent.After(until); h.more {
+			silent = until
+		}
+		nc.SetReadDeadline(silent)
+		buf := make([]byte, maxHeard-len(h.bytes))
+		n, err := nc.Read(buf)
+		h.bytes = append(h.bytes, buf[:n]...)
+		if err != nil {
+			h.closed = !errors.Is(err, os.ErrDeadlineExceeded)
+			h.more = h.more && !h.closed
+			return
+		}
+		silent = time.Now().Add(p.Quiet)
+	}
+	h.more = true
 }
 
 // stay is how long a server that may be busy is given to come to a farewell.

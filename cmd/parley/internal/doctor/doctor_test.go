@@ -16,6 +16,7 @@ type device struct {
 	greeting string
 	answers  map[string]string
 	hangUp   bool
+	pushes   string // said every 50 ms
 }
 
 func (d device) serve(nc net.Conn) {
@@ -29,6 +30,12 @@ func (d device) serve(nc net.Conn) {
 		}
 	}
 	say(d.greeting)
+	for d.pushes != "" {
+		if _, err := io.WriteString(nc, d.pushes); err != nil {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
 	in := bufio.NewReader(nc)
 	for {
 		if first, err := in.Peek(1); err == nil && first[0] == 0xff {
@@ -62,6 +69,7 @@ func TestExamine(t *testing.T) {
 		"an instrument":         {device{answers: map[string]string{"*IDN?": "ACME,7\r\n"}}, true, Finding{Speaks: "scpi", Said: "*IDN?"}, `listening for 1s|saying "ping"|saying "*IDN?"`},
 		"one that says errors":  {device{answers: map[string]string{"ping": "ERR\n", "*IDN?": "ACME,7\n"}}, true, Finding{Speaks: "scpi", Said: "*IDN?"}, ""},
 		"tinyproto that waits":  {device{answers: map[string]string{"\xff": "\xff"}}, true, Finding{Speaks: "tinyproto", Said: "\xff"}, ""},
+		"does not stop":         {device{greeting: "ACME\r\n", pushes: "1.5\r\n"}, true, Finding{Speaks: "line"}, "listening for 1s"},
 		"closes without a word": {device{hangUp: true}, false, Finding{Closed: true}, ""},
 		"unknown":               {device{greeting: "\x00\x01\x02"}, true, Finding{}, ""},
 	} {
@@ -73,7 +81,11 @@ func TestExamine(t *testing.T) {
 					go c.device.serve(theirs)
 					return ours, nil
 				}}
+			began := time.Now()
 			got, err := p.Examine(t.Context(), c.speak)
+			if took := time.Since(began); c.device.pushes != "" && took != 2*time.Second {
+				t.Errorf("%s: it took %v", name, took)
+			}
 			got.Heard = nil
 			if err != nil || got.Speaks != c.want.Speaks || got.Query != c.want.Query || got.Said != c.want.Said || got.Closed != c.want.Closed {
 				t.Errorf("%s: got %+v, %v, want %+v", name, got, err, c.want)
@@ -81,6 +93,7 @@ func TestExamine(t *testing.T) {
 			if all := strings.Join(told, "|"); c.told != "" && all != c.told {
 				t.Errorf("%s: told %s, want %s", name, all, c.told)
 			}
+			time.Sleep(time.Second) // until the device has noticed
 		})
 	}
 }
