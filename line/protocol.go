@@ -20,7 +20,9 @@ type Protocol struct {
 
 	// Send is appended to each message that is sent: LF, CR, CRLF, other bytes, or
 	// Same for what the peer's last message ended with. If it is empty a dialer
-	// appends LF, and a listener Same.
+	// appends LF, and a listener Same. Where it begins a longer one of End, as CR
+	// begins CR LF, the next message must not begin with the rest of that, which
+	// would be dropped: Send says ErrNotRepresentable.
 	Send string
 
 	// Prompt is the text without an end that a device prints when it has
