@@ -12,6 +12,7 @@ import (
 	"unicode"
 
 	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/cmd/parley/internal/ask"
 	"github.com/parley-net/parley/cmd/parley/internal/due"
 	"github.com/parley-net/parley/cmd/parley/internal/moving"
 	"github.com/parley-net/parley/serpy"
@@ -29,6 +30,7 @@ type pair struct {
 	conn   func(context.Context) (*parley.Conn, error) // that of the target, now
 	desk   *desk                                       // nil unless the clients are spoken to in answer only
 	due    due.Answers                                 // to the client
+	mute   uint64                                      // messages of the client that have no answer; serveClient's
 	ended  chan struct{}
 
 	mu    sync.Mutex
@@ -126,7 +128,7 @@ func (p *pair) passEnd() {
 // awaitAnswers waits until a client that has ended its stream, and may still read, has
 // its answers: not longer than its connection stays open.
 func (p *pair) awaitAnswers() {
-	asked := p.client.Stats().MessagesIn
+	asked := p.client.Stats().MessagesIn - p.mute
 	if p.desk != nil && p.desk.answers >= 0 {
 		asked *= uint64(p.desk.answers)
 	}
@@ -241,6 +243,9 @@ func (p *pair) up(m parley.Message) error {
 	out, err := p.b.carry(m, p.b.clients, p.b.target, wire.Dialing)
 	if err != nil {
 		return err
+	}
+	if p.b.target.Name() == "scpi" && !ask.IsQuery(out.Bytes()) {
+		p.mute++
 	}
 	return p.pass(m, p.client, out, p.target)
 }
