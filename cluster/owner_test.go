@@ -19,7 +19,6 @@ type instrument struct {
 	mu     sync.Mutex
 	using  int
 	tokens []uint64 // of each message that has come
-	holds  chan struct{}
 }
 
 // do answers with the node's name.

@@ -298,7 +298,8 @@ func randomProtocol(rng *rand.Rand) frame.Protocol {
 	default:
 		p.Size = frame.Size(1 + rng.IntN(8))
 		p.Offset = max(0, rng.IntN(8)-3)
-		p.Adjust = int64(max(0, rng.IntN(9)-5) - max(0, rng.IntN(9)-5))
+		more, less := max(0, rng.IntN(9)-5), max(0, rng.IntN(9)-5) // mostly 0
+		p.Adjust = int64(more - less)
 	}
 	if p.Marks == frame.NoMarks {
 		p.Strip = []int{0, frame.Head, frame.Head, rng.IntN(6)}[rng.IntN(4)]

@@ -60,9 +60,3 @@ func (d *device) old() int {
 	}
 	return old
 }
-
-func (d *device) count() int {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return len(d.asked)
-}
