@@ -29,11 +29,8 @@ func acknowledged(mode uint8) bool { return mode < 6 && mode&1 == 1 }
 // machine implements wire.Machine. It stores no bytes of messages: what is
 // unfinished stays with the driver.
 type machine struct {
-	// The Protocol's fields.
-	mode           int
-	encoding       Encoding
-	pickleProtocol int
-	pickleLimits   pickle.Limits
+	encoding     Encoding       // the Protocol's
+	pickleLimits *pickle.Limits // likewise; nil: its zero value, as almost always
 
 	limit int64 // of a payload
 
@@ -58,7 +55,8 @@ type machine struct {
 	untold     bool // the last message asks for no acknowledgement
 	left       bool // Close was called
 
-	noPickle, forceMode bool // of the Protocol
+	noPickle, forceMode  bool // of the Protocol
+	mode, pickleProtocol int8 // of the Protocol, or others that are not valid either
 }
 
 // room returns how many bytes of a block, or of a message in several blocks, may

@@ -61,6 +61,8 @@
 package serpy
 
 import (
+	"math"
+
 	"github.com/parley-net/parley/serpy/pickle"
 	"github.com/parley-net/parley/wire"
 )
@@ -129,12 +131,18 @@ func (p Protocol) Traits() wire.Traits {
 // What exceeds it is thrown away as it comes.
 func (p Protocol) New(_ wire.Role, limits wire.Limits) wire.Machine {
 	m := &machine{
-		mode: p.Mode, forceMode: p.ForceMode, encoding: p.Encoding,
-		noPickle: p.NoPickle, pickleProtocol: p.PickleProtocol, pickleLimits: p.PickleLimits,
+		mode: narrow(p.Mode), forceMode: p.ForceMode, encoding: p.Encoding,
+		noPickle: p.NoPickle, pickleProtocol: narrow(p.PickleProtocol),
 		limit: limits.Message(p.Traits()),
 	}
 	if m.pickleProtocol == 0 {
 		m.pickleProtocol = 5
 	}
+	if limits := p.PickleLimits; limits != (pickle.Limits{}) {
+		m.pickleLimits = &limits
+	}
 	return m
 }
+
+// narrow returns n, or the nearest int8: what is out of range stays so.
+func narrow(n int) int8 { return int8(max(math.MinInt8, min(n, math.MaxInt8))) }

@@ -256,7 +256,11 @@ func (m *machine) message(ev *wire.Event, data []byte, marked bool) (lost *wire.
 		if m.in <= 3 || m.noPickle {
 			break
 		}
-		value, err := pickle.Decode(data, m.pickleLimits)
+		var limits pickle.Limits
+		if m.pickleLimits != nil {
+			limits = *m.pickleLimits
+		}
+		value, err := pickle.Decode(data, limits)
 		if err != nil {
 			return m.failure("a message in mode 4 or 5 has to be a pickle of plain data", err)
 		}

@@ -83,7 +83,7 @@ func (*machine) appendSetMode(out []byte, mode uint8) []byte {
 
 // choose returns the mode in which msg travels.
 func (m *machine) choose(msg *wire.Message) (uint8, error) {
-	asked := m.mode
+	asked := int(m.mode)
 	if own, ok := Mode(*msg); ok {
 		asked = own
 	}
@@ -178,7 +178,7 @@ func (m *machine) appendData(out []byte, msg *wire.Message, mode uint8) ([]byte,
 }
 
 func (m *machine) appendPickle(out []byte, v any) ([]byte, error) {
-	out, err := pickle.Append(out, v, m.pickleProtocol)
+	out, err := pickle.Append(out, v, int(m.pickleProtocol))
 	if err != nil {
 		return out, fmt.Errorf("%w: %w", wire.ErrNotRepresentable, err)
 	}
