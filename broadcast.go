@@ -13,7 +13,14 @@ const flushGroup = 64
 // be sent on this wire at all.
 func (s *Server) Broadcast(m Message, except ...*Conn) (int, error) {
 	cs := s.all()
-	if len(except) > 0 {
+	switch {
+	case len(except) > 16: // a room by its complement: a search for each would cost the product of both
+		out := make(map[*Conn]struct{}, len(except))
+		for _, c := range except {
+			out[c] = struct{}{}
+		}
+		cs = slices.DeleteFunc(cs, func(c *Conn) bool { _, ok := out[c]; return ok })
+	case len(except) > 0:
 		cs = slices.DeleteFunc(cs, func(c *Conn) bool { return slices.Contains(except, c) })
 	}
 	return s.BroadcastTo(m, cs)
@@ -21,13 +28,16 @@ func (s *Server) Broadcast(m Message, except ...*Conn) (int, error) {
 
 // BroadcastTo is Broadcast to the given connections: those in a room. Its cost is
 // that of these, however many others the server has. Those that have ended are
-// left out.
+// left out, as is nil; one that is given twice is sent m twice.
 func (s *Server) BroadcastTo(m Message, conns []*Conn) (int, error) {
 	n := 0
 	own := broadcast{m: m}
 	var group []*Conn
 	defer func() { flushAll(group) }()
 	for _, c := range conns {
+		if c == nil {
+			continue
+		}
 		b := &own
 		if c.cfg != s.cfg { // another server's: its machines may have another form
 			b = &broadcast{m: m}

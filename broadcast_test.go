@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/parley-net/parley"
 	"github.com/parley-net/parley/oneline"
+	"github.com/parley-net/parley/parleytest"
 	"github.com/parley-net/parley/serpy"
 	"github.com/parley-net/parley/serpy2"
 	"github.com/parley-net/parley/tinyproto"
@@ -249,4 +251,48 @@ func TestBroadcastToASlowPeer(t *testing.T) {
 		}
 		expect(t, c, "news")
 	})
+}
+
+// Who is not in a large room is left out, and a nil in a room is nobody.
+//
+// Verifies: RUNTIME-29
+func TestBroadcastExceptMany(t *testing.T) {
+	const conns, in = 40, 3
+	srv := &parley.Server{Protocol: serpy2.Protocol{}, Pull: true}
+	n := parleytest.NewNetwork(t)
+	n.Serve(srv, "hub:1")
+	ctx := newContext(t)
+	clients := make(map[uint64]*parley.Conn)
+	for range conns {
+		c, err := n.Dialer(serpy2.Protocol{}).Dial(ctx, "hub:1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := srv.Accept(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		clients[s.ID()] = c
+	}
+	all := srv.Conns()
+	room, others := all[:in], append(slices.Clone(all[in:]), nil)
+	if sent, err := srv.Broadcast(parley.Text("first"), others...); sent != in || err != nil {
+		t.Fatalf("sent to %d, %v, want %d", sent, err, in)
+	}
+	if sent, err := srv.BroadcastTo(parley.Text("second"), append(slices.Clone(room), nil)); sent != in || err != nil {
+		t.Fatalf("sent to %d, %v, want %d", sent, err, in)
+	}
+	if sent, err := srv.Broadcast(parley.Text("third")); sent != conns || err != nil {
+		t.Fatalf("sent to %d, %v, want %d", sent, err, conns)
+	}
+	for i, s := range all {
+		want := []string{"first", "second", "third"}
+		if i >= in {
+			want = want[2:]
+		}
+		for _, w := range want {
+			m, err := clients[s.ID()].Receive(ctx)
+			wantText(t, m, err, w)
+		}
+	}
 }

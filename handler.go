@@ -40,7 +40,8 @@ type StreamHandler interface {
 type Hooks struct {
 	// ConnContext may give values to the context of a connection, which is that of
 	// its handler and of Conn.Context, by returning one that is made of ctx (as
-	// http.Server.ConnContext does). It is called just before OnOpen.
+	// http.Server.ConnContext does); any other one refuses the connection. It is
+	// called just before OnOpen.
 	ConnContext func(ctx context.Context, c *Conn) context.Context
 	// OnOpen is called when a connection's handshake is done, before its first
 	// message. An error refuses the connection and reaches OnClose.
