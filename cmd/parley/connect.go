@@ -22,6 +22,7 @@ import (
 type connectOptions struct {
 	sendOptions
 	noHistory bool
+	replies   string
 }
 
 func connectCmd(a *app) *cobra.Command {
@@ -34,8 +35,10 @@ printed above the line being typed.
 
 A line is text, or has its type in front: ` + messageForms + `.
 Lines that begin with a / are commands: /help lists them. The Tab key completes
-both, and files behind an @; the arrow keys recall earlier lines, also those of
-earlier sessions. A line that begins with a space is sent but not kept.
+both, earlier lines, the requests of a --replies file, and files behind an @; the
+arrow keys recall earlier lines, also those of earlier sessions. A line that begins
+with a space is sent but not kept. When the peer closes the connection, Enter
+connects again. What arrives is in colour where the terminal has it (NO_COLOR).
 
 With a tinyproto peer it takes turns, as "parley send" does, unless --ahead.
 
@@ -70,6 +73,7 @@ closed, as send does. For text that may look like a type or a command, use
 	f.StringVar(&o.in.kind, "type", "text", "`TYPE` of messages that do not name theirs: "+strings.Join(kinds, ", "))
 	cmd.RegisterFlagCompletionFunc("type", cobra.FixedCompletions(kinds, cobra.ShellCompDirectiveNoFileComp))
 	f.BoolVar(&o.noHistory, "no-history", false, "neither recall lines of earlier sessions nor keep those of this one")
+	f.StringVar(&o.replies, "replies", "", "complete the requests of a `FILE` of serve --replies")
 	f.IntVarP(&o.count, "count", "n", -1, "without a terminal: print `N` messages and end; 0: do not wait for any")
 	f.Lookup("count").DefValue = "0" // so that the help shows no default
 	f.DurationVarP(&o.wait, "wait", "w", 2*time.Second, "there, behind the end of standard input: end when nothing has come for `TIME`")
@@ -95,6 +99,10 @@ func (a *app) connectTo(ctx context.Context, e endpoint.Endpoint, o connectOptio
 		return usagef("--confirm: %s has no confirmations", e.Protocol.Name())
 	}
 	c := &console{kind: o.in.kind, modes: e.Protocol.Name() == "serpy", mode: -1}
+	var err error
+	if c.asks, err = asksOf(o.replies); err != nil {
+		return err
+	}
 	if keyboard, screen := a.terminal(); screen != nil {
 		if o.out.raw && isTerminal(a.stdout) {
 			return usagef("--raw: on a terminal the peer's bytes could do anything: send standard output elsewhere")
@@ -106,7 +114,6 @@ func (a *app) connectTo(ctx context.Context, e endpoint.Endpoint, o connectOptio
 	o.in.lines = true // standard input is not waited for when the peer has gone
 	s := &sending{a: a, o: o.sendOptions, at: e, in: &scripted{console: c, in: o.in, lines: bufio.NewReader(a.stdin)}}
 	c.tell = func(text string) { fmt.Fprintln(a.loud, text) }
-	var err error
 	if s.out, err = a.printer(o.out); err != nil {
 		return err
 	}

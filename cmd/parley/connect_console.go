@@ -6,8 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/pelletier/go-toml/v2"
 
 	"github.com/parley-net/parley"
 	"github.com/parley-net/parley/cmd/parley/internal/prompt"
@@ -25,6 +29,10 @@ type console struct {
 	mode  int    // serpy's mode of what is sent; -1: that of the address
 	out   *printer
 	tell  func(text string) // shows what a command answers
+
+	recall *prompt.History // lines of earlier, or nil
+	asks   []string        // what the file of --replies answers
+	colour bool
 }
 
 // consoleCommands are the commands, and what they do.
@@ -132,13 +140,53 @@ func (c *console) complete(begun string) []string {
 		all = append(all, kind+":")
 	}
 	all = append(all, "@")
-	fits := all[:0]
+	if begun != "" {
+		all = append(all, c.asks...)
+		for i := range c.recalled() {
+			all = append(all, c.recall.At(i))
+		}
+	}
+	var fits []string
 	for _, s := range all {
-		if strings.HasPrefix(s, begun) {
+		if strings.HasPrefix(s, begun) && !slices.Contains(fits, s) {
 			fits = append(fits, s)
 		}
 	}
 	return fits
+}
+
+// recalled is how many lines of the history are looked at.
+func (c *console) recalled() int {
+	if c.recall == nil {
+		return 0
+	}
+	return min(c.recall.Len(), 200)
+}
+
+// asksOf returns what a file of serve --replies answers: its requests and prefixes.
+func asksOf(name string) ([]string, error) {
+	if name == "" {
+		return nil, nil
+	}
+	b, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	var file struct {
+		Reply []map[string]any `toml:"reply"`
+	}
+	if err := toml.Unmarshal(b, &file); err != nil {
+		return nil, usagef("--replies %s: %w", name, err)
+	}
+	var asks []string
+	for _, r := range file.Reply {
+		for _, key := range []string{"request", "prefix"} {
+			if s, ok := r[key].(string); ok && s != "" {
+				asks = append(asks, s)
+			}
+		}
+	}
+	return asks, nil
 }
 
 // scripted is a console whose lines come from standard input. The first one

@@ -27,7 +27,9 @@ func (a *app) connectAt(ctx context.Context, keyboard, screen *os.File, e endpoi
 	po := prompt.Options{Complete: c.complete, Interrupt: func() { cancel(errInterrupted) }}
 	if !o.noHistory {
 		po.History = a.history()
+		c.recall = po.History
 	}
+	c.colour = hasColour(screen) && isTerminal(a.stdout)
 	lipgloss.EnableLegacyWindowsANSI(screen)
 	p, err := prompt.Open(keyboard, screen, po)
 	if err != nil {
@@ -110,12 +112,53 @@ func (a *app) converse(ctx context.Context, p *prompt.Prompt, e endpoint.Endpoin
 		return err
 	}
 	c.out = s.out
+	if c.colour {
+		s.out.paint = p
+	}
 	lines := make(chan string, 16) // typed ahead
 	left := make(chan error, 1)
 	go func() {
 		defer close(lines)
 		left <- readLines(ctx, p, lines)
 	}()
+	again := ""
+	for n := 0; ; n++ {
+		err = a.conversation(ctx, s, o, c, lines, left, again)
+		again = ""
+		// The connection is gone, the person is not.
+		switch {
+		case errors.Is(err, parley.ErrPeerClosed):
+			c.tell("the peer closed the connection: Enter connects again, Ctrl-D leaves")
+		case n > 0 && err != nil && ctx.Err() == nil && exitCode(err) == exitConnect:
+			c.tell(bare(err).Error() + "\nEnter tries again, Ctrl-D leaves")
+		default:
+			if err == errLeave {
+				err = nil
+			}
+			return err
+		}
+		select {
+		case line, more := <-lines:
+			if !more {
+				if err = <-left; err == errLeave {
+					err = nil
+				}
+				return err
+			}
+			if line == "/quit" {
+				return nil
+			}
+			again = line
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// conversation is one connection's part of it; first is a line that was typed for it
+// already. It returns ErrPeerClosed when the peer has ended the connection.
+func (a *app) conversation(ctx context.Context, s *sending, o connectOptions, c *console, lines <-chan string, left <-chan error, first string) (err error) {
+	e := s.at
 	if s.peer, s.conn, err = a.reach(ctx, e, o.sendOptions, a.reportState()); err != nil {
 		return err
 	}
@@ -127,6 +170,9 @@ func (a *app) converse(ctx context.Context, p *prompt.Prompt, e endpoint.Endpoin
 		defer close(ended)
 		ended <- s.listen(ctx)
 	}()
+	if first != "" {
+		err = s.enter(ctx, c, first)
+	}
 	for err == nil {
 		select {
 		case line, more := <-lines:
@@ -140,14 +186,23 @@ func (a *app) converse(ctx context.Context, p *prompt.Prompt, e endpoint.Endpoin
 			err = context.Cause(ctx)
 		}
 	}
-	if errors.Is(err, parley.ErrPeerClosed) {
-		c.tell("the peer closed the connection")
+	closed := errors.Is(err, parley.ErrPeerClosed)
+	if closed {
 		err = errLeave
 	}
+	wasLeft := err == errLeave
 	err = leave(s.peer, s.conn, err)
 	for range ended { // nothing is printed any longer
 	}
-	return err
+	switch {
+	case err != nil:
+		return err
+	case closed:
+		return parley.ErrPeerClosed
+	case wasLeft:
+		return errLeave
+	}
+	return nil
 }
 
 // readLines reads lines until Ctrl-D, which is errLeave, or Ctrl-C.

@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"io"
+
 	"github.com/parley-net/parley/oneline"
 	"os"
 	"os/exec"
@@ -85,6 +87,7 @@ type printer struct {
 	grep      *regexp.Regexp
 	translate []string
 	escape    bool                        // stdout is a terminal: show control characters
+	paint     io.Writer                   // the terminal, if what is printed is to have colours
 	text      func(parley.Message) []byte // a message as text
 
 	mu   sync.Mutex
@@ -162,12 +165,26 @@ func (p *printer) print(ctx context.Context, at time.Time, conn uint64, dir, pro
 		p.buf, err = r.appendLine(p.buf)
 	} else {
 		p.buf = p.o.prefix(p.buf, at, delta, rtt)
+		front := len(p.buf)
 		p.body(m)
+		if p.paint != nil && !p.o.raw {
+			return true, p.coloured(front)
+		}
 	}
 	if err == nil {
 		_, err = p.a.stdout.Write(p.buf)
 	}
 	return true, err
+}
+
+// coloured prints what is in the buffer: the times in front in one colour, what has
+// arrived in another.
+func (p *printer) coloured(front int) error {
+	b := append([]byte(colourTime), p.buf[:front]...)
+	b = append(b, colourOff+colourIn...)
+	b = appendVisible(b, bytes.TrimSuffix(p.buf[front:], []byte("\n")))
+	_, err := p.paint.Write(append(b, colourOff+"\n"...))
+	return err
 }
 
 // shaped does what --block, --dump and --translate ask for.

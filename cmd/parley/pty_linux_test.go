@@ -301,8 +301,17 @@ func TestConnectTellsTheEnd(t *testing.T) {
 	term.types("hello\r")
 	term.shows(`^hello$`)
 	server.cmd.Process.Signal(syscall.SIGTERM)
-	term.shows(`^the peer closed the connection$`)
+	term.shows(`^the peer closed the connection: Enter connects again, Ctrl-D leaves$`)
+	server.finishes(t, 0)
+	term.types("\r")
+	term.shows(`^Enter tries again, Ctrl-D leaves$`)
+	server, _ = serving(t, urls[0], "--echo")
+	term.types("again\r") // what is typed is for the new connection
+	term.shows(`^again$`)
+	term.types("\x04")
 	term.ends(0)
+	server.cmd.Process.Signal(syscall.SIGTERM)
+	server.finishes(t, 0)
 
 	// There is none.
 	term = atTerminal(t, "connect", urls[0])
@@ -313,6 +322,32 @@ func TestConnectTellsTheEnd(t *testing.T) {
 	term = atTerminal(t, "connect", urls[0], "--raw")
 	term.shows(`standard output elsewhere`)
 	term.ends(exitUsage)
+}
+
+// Earlier lines and the requests of a replies file are completed, and colours are
+// where the terminal has them.
+func TestConnectCompletesAndColours(t *testing.T) {
+	_, urls := serving(t, "oneline://127.0.0.1:0", "--echo")
+	file := written(t, t.TempDir()+"/d.toml", []byte("[[reply]]\nrequest = \"MEASure:VOLT?\"\nresponse = \"1\"\n"))
+	for _, size := range [][2]int{{80, 24}, {200, 60}} {
+		for _, env := range []string{"TERM=xterm-256color", "NO_COLOR=1", "LC_ALL=C"} {
+			term := atTerminalWith(t, []string{env}, "connect", urls[0], "--replies", file, "-t")
+			term.resize(size[0], size[1])
+			term.shows(`/help lists`)
+			term.types("MEA\t\r")
+			term.shows(`\d\d:\d\d:\d\d\.\d{6} MEASure:VOLT\?$`)
+			term.types("longer line\r")
+			term.shows(`\.\d{6} longer line$`)
+			term.types("lon\t!\r")
+			term.shows(`\.\d{6} longer line!$`)
+			term.types("\x04")
+			select {
+			case <-term.ended:
+			case <-time.After(patience):
+				t.Fatal("it does not end")
+			}
+		}
+	}
 }
 
 func TestConnectReconnectsAtATerminal(t *testing.T) {

@@ -1,0 +1,39 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/parley-net/parley"
+)
+
+// Times and what arrives have colours of their own, and what could act on the
+// terminal is escaped.
+func TestColours(t *testing.T) {
+	a := newApp(strings.NewReader(""), new(bytes.Buffer), new(bytes.Buffer))
+	p, err := a.printer(outputFlags{time: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var screen bytes.Buffer
+	p.paint = &screen
+	at := time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC)
+	if _, err := p.print(context.Background(), at, 1, "in", "oneline", parley.Text("a\x1b[31mb")); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := screen.String(), "\x1b[2m03:04:05.000006 \x1b[0m\x1b[36ma\\x1b[31mb\x1b[0m\n"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if hasColour(&screen) {
+		t.Error("a buffer has colours")
+	}
+}
+
+func TestWrapAt(t *testing.T) {
+	if got, want := wrapAt("one two three  four", 9), "one two\n  three\n  four"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
