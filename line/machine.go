@@ -35,14 +35,9 @@ type machine struct {
 // extra is what few connections need.
 type extra struct {
 	dialog         // of a dialer with Prompt, Skip or Echo
-	lost    *lost  // a message that is thrown away, or nil
+	lost    bool   // the message is too long, which has been told: it is skipped
+	skip    int64  // bytes still to come of a block in it
 	scratch []byte // a message as UTF-8, with Latin1
-}
-
-// lost is a message that is thrown away, as a block in it announces too much.
-type lost struct {
-	skip int64 // bytes of the block still to come
-	err  *wire.MessageError
 }
 
 // more returns m.extra, which it makes if there was none.
@@ -96,22 +91,6 @@ func (m *machine) consume(n int) {
 	m.scan = scanner{first: max(0, m.scan.first-int32(n))}
 }
 
-// check returns an error if p, in which there is no end, is more than may wait
-// for one. What is missing may be the rest of an end, and of a prompt.
-func (m *machine) check(p []byte) error {
-	if len(p) <= m.most() {
-		return nil
-	}
-	room := m.most() + m.end.longest()
-	if m.extra != nil {
-		room += len(m.prompt)
-	}
-	if len(p) <= room {
-		return nil
-	}
-	return m.tooLong()
-}
-
 // most returns how long a message may be, or a line of the banner.
 func (m *machine) most() int {
 	if !m.open {
@@ -120,13 +99,15 @@ func (m *machine) most() int {
 	return int(m.limit)
 }
 
+// tooLong says that the message at the beginning of the input, or a line before the
+// connection is open, is too long.
 func (m *machine) tooLong() *wire.ProtocolError {
-	rule := fmt.Sprintf("the message is longer than the limit of %d bytes: raise Max and the message limit, or check that the peer ends its messages with %v", m.most(), m.end)
+	rule := fmt.Sprintf("the message is longer than the limit of %d bytes: it is skipped up to its end; raise Max and the message limit, or check that the peer ends its messages with %v", m.most(), m.end)
 	switch {
 	case !m.open:
 		rule = fmt.Sprintf("a line of more than %d bytes came before the connection was open: check Prompt and Skip, and what ends a line (%v)", m.most(), m.end)
 	case m.extra != nil && m.prompt != "":
-		rule = fmt.Sprintf("the answer is longer than the limit of %d bytes: raise Max and the message limit, or check that the peer's prompt is %q", m.most(), m.prompt)
+		rule = fmt.Sprintf("the answer is longer than the limit of %d bytes: it is skipped up to the prompt; raise Max and the message limit, or check that the peer's prompt is %q", m.most(), m.prompt)
 	}
 	return &wire.ProtocolError{Protocol: m.name(), Offset: m.offset + int64(m.most()), Rule: rule}
 }

@@ -23,6 +23,7 @@ type model struct {
 
 	told []string
 	err  bool
+	late bool // the last loss may be an error instead
 }
 
 // modelRuns is how many conversations are made up.
@@ -69,13 +70,14 @@ func (m *model) block(i int) (end int, open bool) {
 		size = 10*size + int(s[k]-'0')
 	}
 	if end = i + 2 + digits + size; end > len(m.in) {
-		return -1, true
+		return end, true
 	}
 	return end, false
 }
 
 // line returns where the content of the line at start ends, where the next begins
-// and where its last block ends. ended: it has an end; open: a block in it has none.
+// and where its last block ends. ended: it has an end; open: the block at end, which
+// would go on to next, has none.
 func (m *model) line(start int, blocks bool) (end, next, block int, toEnd, ended, open bool) {
 	floor, quote := start, byte(0)
 	for i := start; i < len(m.in); {
@@ -83,7 +85,7 @@ func (m *model) line(start int, blocks bool) (end, next, block int, toEnd, ended
 		if blocks && !toEnd && c == '#' && quote == 0 && (i == start || i != block && strings.IndexByte(" \t,;:", m.in[i-1]) >= 0) {
 			switch to, open := m.block(i); {
 			case open:
-				return 0, 0, 0, false, false, true
+				return i, to, 0, false, false, true
 			case to > len(m.in):
 				i += 2
 				floor, block, toEnd = i, i, true
@@ -107,6 +109,17 @@ func (m *model) line(start int, blocks bool) (end, next, block int, toEnd, ended
 		}
 	}
 	return len(m.in), len(m.in), block, toEnd, false, false
+}
+
+// over reports whether a message of so many bytes is too long, and tells that it is
+// lost. If the end of the stream is what ends it that may be told by an error.
+func (m *model) over(size int, ended bool) bool {
+	if int64(size) <= m.p.Max {
+		return false
+	}
+	m.told = append(m.told, "lost")
+	m.late = !ended
+	return true
 }
 
 func (m *model) message(content string, block int, toEnd bool) {
@@ -139,7 +152,7 @@ func (m *model) run() {
 			break
 		}
 		end, next, _, _, ended, _ := m.line(at, false)
-		if !ended {
+		if !ended || int64(end-at) > m.p.Max {
 			m.err = true
 			return
 		}
@@ -165,13 +178,19 @@ func (m *model) run() {
 func (m *model) one(at int) (next int, done bool) {
 	end, next, block, toEnd, ended, open := m.line(at, m.p.Blocks)
 	if open {
-		m.err = true
+		m.cut(at, end, next)
 		return next, true
 	}
-	if content := m.in[at:end]; !m.echoed(content) {
+	if content := m.in[at:end]; !m.over(len(content), ended) && !m.echoed(content) {
 		m.message(content, max(0, block-at), toEnd)
 	}
 	return next, !ended
+}
+
+// cut: the stream ends in the block at i of the message at at, which would end at to.
+func (m *model) cut(at, i, to int) {
+	m.over(max(i, to)-at, true)
+	m.err = true
 }
 
 // answer reads a message that a prompt ends.
@@ -192,7 +211,7 @@ func (m *model) answer(at int) (next int, done bool) {
 		}
 		end, behind, b, z, ended, open := m.line(i, m.p.Blocks)
 		if open {
-			m.err = true
+			m.cut(at, end, behind)
 			return 0, true
 		}
 		if toEnd = z; b > 0 {
@@ -210,6 +229,9 @@ func (m *model) answer(at int) (next int, done bool) {
 			next, done = i, true
 			break
 		}
+	}
+	if m.over(len(content), !done) {
+		return next, done
 	}
 	if m.echoed(first) {
 		if second < 0 {
@@ -235,7 +257,7 @@ func random(rng *rand.Rand, alphabet string, n int) string {
 // TestModel: whatever the options and the bytes, and however those are cut, the
 // machine tells what the wire said plainly tells.
 //
-// Verifies: LINE-02, LINE-04, LINE-05, LINE-07, LINE-08, LINE-11, LINE-12, LINE-14
+// Verifies: LINE-02, LINE-04, LINE-05, LINE-07, LINE-08, LINE-09, LINE-11, LINE-12, LINE-14
 func TestModel(t *testing.T) {
 	seed := rand.Uint64()
 	rng := rand.New(rand.NewPCG(seed, 1))
@@ -243,7 +265,7 @@ func TestModel(t *testing.T) {
 	valid := 0
 	for valid < modelRuns {
 		alphabet := pick(rng, alphabets...)
-		p := line.Protocol{Charset: line.Bytes, Blocks: rng.IntN(2) == 0, Trim: rng.IntN(4) == 0}
+		p := line.Protocol{Charset: line.Bytes, Blocks: rng.IntN(2) == 0, Trim: rng.IntN(4) == 0, Max: int64(pick(rng, 1, 3, 6, 100))}
 		ends := []string{line.LF, line.CR, line.CRLF}
 		if rng.IntN(2) == 0 {
 			ends = nil
@@ -271,8 +293,9 @@ func TestModel(t *testing.T) {
 			}
 		}
 		valid++
+		trial := p.New(wire.Dialing, wire.Limits{})
 		for _, s := range sends {
-			if _, _, err := p.New(wire.Dialing, wire.Limits{}).Send(nil, wire.Text(s)); err != nil {
+			if _, _, err := trial.Send(nil, wire.Text(s)); err != nil {
 				continue
 			}
 			if err := d.Send(wire.Text(s)); err != nil {
@@ -297,7 +320,13 @@ func TestModel(t *testing.T) {
 				told = append(told, "!"+string(e.Message.Bytes()))
 			case wire.EventMessage:
 				told = append(told, fmt.Sprintf("%q", e.Message.Bytes()))
+			case wire.EventLost:
+				told = append(told, "lost")
 			}
+		}
+		if m.late && err != nil {
+			told = append(told, "lost")
+			err = nil
 		}
 		if got, want := strings.Join(told, " "), strings.Join(m.told, " "); got != want || (err != nil) != m.err {
 			t.Fatalf("seed %d: %+v, ends %q, sent %q\n in   %q\n got  %s, %v\n want %s, error %v", seed, p, ends, sends, m.in, got, err, want, m.err)

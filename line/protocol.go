@@ -57,9 +57,8 @@ type Protocol struct {
 	Clients int
 
 	// Max is the longest message in bytes, its end not counted, that is sent or
-	// received; 0: 1 MiB, with Blocks 64 MiB. A longer line ends the connection; a
-	// block that announces more is skipped. A driver's wire.Limits may lower it for
-	// what is received.
+	// received; 0: 1 MiB, with Blocks 64 MiB. A longer one is skipped and told as a
+	// wire.MessageError. A driver's wire.Limits may lower it for what is received.
 	Max int64
 
 	scpi bool // its name

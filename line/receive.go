@@ -12,7 +12,7 @@ import (
 func (m *machine) Receive(p []byte, ev *wire.Event) (n int, err error) {
 	ev.Kind, ev.Owes = wire.EventNone, false
 	if m.open && m.extra == nil && !m.pending { // nearly always, and step does it as well
-		if found, v := m.scan.next(&m.end, p, m.blocks, int(m.limit)); v == ended && found.end <= int(m.limit) {
+		if found, v := m.scan.next(&m.end, p, m.blocks, int(m.limit)); v == ended {
 			n = found.next
 			if m.last, m.heard = uint8(found.k), true; m.end.extended(found.k) {
 				size := 0
@@ -22,12 +22,8 @@ func (m *machine) Receive(p []byte, ev *wire.Event) (n int, err error) {
 					m.pending = true
 				}
 			}
-			block, toEnd := int(m.scan.block), m.scan.toEnd
-			m.consume(n)
-			m.deliver(ev, p[:found.end], block, toEnd)
-			return n, nil
-		} else if v == ended {
-			return 0, m.tooLong()
+			n, _, err = m.finish(p[:found.end], n, ev)
+			return n, err
 		}
 	}
 	for more := true; more; {
@@ -46,13 +42,13 @@ func (m *machine) step(p []byte, ev *wire.Event) (n int, more bool, err error) {
 		m.open = true
 		ev.Kind = wire.EventOpen
 		return 0, false, nil
-	case m.extra != nil && m.lost != nil && m.lost.skip > 0:
-		n = m.skip(p)
+	case m.losing() && m.skip > 0:
+		n = m.skipBlock(p)
 		return n, n > 0, nil
 	case m.pending:
 		n, wait := m.goesOn(p)
 		if wait {
-			return 0, false, m.check(p)
+			return m.wait(p, ev)
 		}
 		if n > 0 {
 			return n, true, nil
@@ -63,28 +59,36 @@ func (m *machine) step(p []byte, ev *wire.Event) (n int, more bool, err error) {
 		case ended:
 			return m.answered(p, ev)
 		case undecided:
-			return 0, false, m.check(p)
+			return m.wait(p, ev)
 		}
 	}
-	found, v := m.scan.next(&m.end, p, m.blocks && m.open, m.most())
+	found, v := m.scan.next(&m.end, p, m.blocks && m.open, m.scanLimit())
 	switch v {
 	case undecided, inBlock:
-		return 0, false, nil // as much as a block may be
+		switch {
+		case !m.losing():
+			return 0, false, nil // as much as a block may be
+		case v == inBlock:
+			return m.loseBlock(p, found.size, ev)
+		}
+		return m.drop(p), false, nil
 	case overLine:
-		return 0, false, m.tooLong()
+		return m.lose(p, ev)
 	case overBlock:
-		return m.lose(p, found), true, nil
+		return m.loseBlock(p, found.size, ev)
 	case endless:
 		m.heardPart(p)
-		return 0, false, m.check(p)
+		return m.wait(p, ev)
 	}
 	m.last, m.heard, m.pending = uint8(found.k), true, m.end.extended(found.k)
 	switch {
 	case !m.open:
 		return m.bannerLine(p, found, ev)
 	case m.collects():
-		m.lineEnded(found)
-		return 0, true, nil
+		if m.lineEnded(found); m.losing() {
+			n = m.drop(p)
+		}
+		return n, true, nil
 	}
 	return m.finish(p[:found.end], found.next, ev)
 }
@@ -110,14 +114,15 @@ func (m *machine) goesOn(p []byte) (n int, wait bool) {
 }
 
 // finish tells the message content, behind which next bytes of p are consumed,
-// unless it is an echo or lost.
+// unless it is an echo, or too long.
 func (m *machine) finish(content []byte, next int, ev *wire.Event) (n int, more bool, err error) {
-	if len(content) > int(m.limit) { // behind a block that was skipped, too
-		return 0, false, m.tooLong()
-	}
-	if m.extra != nil && m.lost != nil {
-		ev.Kind, ev.Err = wire.EventLost, m.lost.err
-		m.lost = nil
+	switch {
+	case m.losing():
+		m.lost = false
+		m.consume(next)
+		return next, true, nil
+	case len(content) > int(m.limit):
+		m.tellLost(ev, m.tooLong().Rule)
 		m.consume(next)
 		return next, false, nil
 	}
@@ -185,37 +190,17 @@ func trimmed(p []byte, block int, toEnd bool) []byte {
 
 func isBlank(c byte) bool { return c == ' ' || '\t' <= c && c <= '\r' }
 
-// lose begins to throw away the message whose block announces more than is taken.
-func (m *machine) lose(p []byte, found span) (n int) {
-	x := m.more()
-	if x.lost == nil {
-		x.lost = &lost{err: &wire.MessageError{Protocol: m.name(), Offset: m.offset, Err: wire.ErrTooLarge, Rule: fmt.Sprintf(
-			"a block makes the message at least %d bytes long, the limit is %d: it is skipped; raise Max and the message limit", found.size, m.limit)}}
-	}
-	x.lost.skip = found.size
-	x.cut, x.first, x.second = 0, 0, 0
-	n = m.skip(p)
-	m.scan.inner = true
-	return n
-}
-
-// skip consumes what there is of a block that is thrown away.
-func (m *machine) skip(p []byte) (n int) {
-	n = int(min(m.lost.skip, int64(len(p))))
-	m.lost.skip -= int64(n)
-	m.offset += int64(n)
-	m.scan = scanner{inner: true}
-	return n
-}
-
 // ReceiveEOF tells what stands behind the last end as a message.
 func (m *machine) ReceiveEOF(rest []byte, ev *wire.Event) error {
 	ev.Kind, ev.Owes = wire.EventNone, false
 	switch {
 	case m.greeted():
 		return m.cutOff(rest, fmt.Sprintf("the stream ended while %s", m.awaited()))
-	case m.extra != nil && m.lost != nil:
-		return m.cutOff(rest, "the stream ended inside a message that is too long because of a block; it is lost")
+	case m.losing() && m.skip > 0:
+		return m.cutOff(rest, "the stream ended inside a block of a message that is too long, and is lost")
+	case m.losing(): // which has been told
+		m.lost = false
+		return nil
 	}
 	if rest = m.lastEnd(rest); len(rest) == 0 {
 		return nil
@@ -227,11 +212,11 @@ func (m *machine) ReceiveEOF(rest []byte, ev *wire.Event) error {
 	if m.collects() && m.scan.start > 0 && int(m.scan.start) == len(rest) {
 		content = rest[:m.cut]
 	}
-	_, _, err := m.finish(content, len(rest), ev)
-	if err != nil {
+	if len(content) > int(m.limit) { // without its end not yet known to be
 		return m.cutOff(rest, m.tooLong().Rule)
 	}
-	return nil
+	_, _, err := m.finish(content, len(rest), ev)
+	return err
 }
 
 // lastEnd returns rest without what makes the last end a longer one: of those that it

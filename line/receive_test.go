@@ -66,10 +66,15 @@ var cases = []struct {
 	{name: "longer", p: line.Protocol{End: line.Ends("a", "abc")}, in: "1abc2abb3a4ab", want: `"1" "2" "bb3" "4" "b"`},
 	{name: "three grades", p: line.Protocol{End: line.Ends(";", ";;", ";;;")}, in: "1;2;;3;;;4;;;;5", want: `"1" "2" "3" "4" "" "5"`},
 	{name: "cr, crlf", p: line.Protocol{End: line.Ends(line.CR, line.CRLF)}, in: "a\rb\r\nc\nd\r\n", want: `"a" "b" "c\nd"`},
-	{name: "limit", limit: 3, in: "abc\nabc\r\nabcd\n", want: `"abc" "abc"`, err: "limit of 3 bytes"},
-	{name: "limit without an end", limit: 3, in: "abcdefgh", err: "limit of 3 bytes"},
+	{name: "limit", limit: 3, in: "abc\nabc\r\nabcd\nabc\nabcde\r\na\rabcdefghijk\r\n\nd", want: `"abc" "abc" lost "abc" lost "a" lost "" "d"`},
+	{name: "limit without an end", limit: 3, in: "abcdefgh", want: "lost"},
+	{name: "limit, two lost in a row", limit: 3, in: "abcdefgh\nabcd\nabcdefghijkl\r\nabc", want: `lost lost lost "abc"`},
+	{name: "limit, long ends", p: line.Protocol{End: line.Ends("<end>", "<end>\n", "<e>")}, limit: 2, in: "abcdefghi<end<end>\nab<e>abcdefghijklmn<e<end<e>ab<end>1", want: `lost "ab" lost "ab" "1"`},
+	{name: "limit, same", p: line.Protocol{Send: line.Same}, role: wire.Accepting, limit: 3, reply: true, in: "1\nabcdefgh\r2\r\n3\r", want: `"1" lost "2" "3"`, out: "a\na\ra\r"},
+	{name: "limit, an echo", p: line.Protocol{Echo: true}, limit: 3, sends: []string{"abcdefgh", "q"}, in: "abcdefgh\nq\n1\n", want: `lost "1"`, out: "abcdefgh\nq\n"},
+	{name: "limit, a line of the banner", p: line.Protocol{Skip: 1}, limit: 3, in: "abcdefgh\nabc\n", err: "before the connection was open"},
 	{name: "limit at the end", limit: 3, in: "abcd", err: "limit of 3 bytes"},
-	{name: "Max", p: line.Protocol{Max: 2}, in: "ab\nabc\n", want: `"ab"`, err: "limit of 2 bytes"},
+	{name: "Max", p: line.Protocol{Max: 2}, in: "ab\nabc\nc\n", want: `"ab" lost "c"`},
 
 	{name: "same, LF", role: wire.Accepting, reply: true, in: "1\n2\n", want: `"1" "2"`, out: "a\na\n"},
 	{name: "same, CR LF", role: wire.Accepting, reply: true, in: "1\r\n2\r\n3\r\n", want: `"1" "2" "3"`, out: "a\r\na\r\na\r\n"},
@@ -95,7 +100,11 @@ var cases = []struct {
 	{name: "prompt, never, with lines", p: line.Protocol{Prompt: ">"}, in: "a\nb\n", want: "!a !b", err: `2 lines had come, the last "b"`},
 	{name: "prompt in latin-1", p: line.Protocol{Prompt: "°>", Charset: line.Latin1}, in: "\xb0>1\xb0\r\n\xb0>", want: `"1°"`},
 	{name: "prompt and skip", p: line.Protocol{Prompt: "> ", Skip: 2}, in: "> no prompt\n> nor this\nmore\n> 1\n> ", want: `!> no prompt !> nor this !more open "1"`},
-	{name: "prompt, limit", p: line.Protocol{Prompt: "> "}, limit: 6, in: "> a\nb\ncd\n> a\nb\ncde\n> ", want: `"a\nb\ncd"`, err: "limit of 6 bytes"},
+	{name: "prompt, limit", p: line.Protocol{Prompt: "> "}, limit: 6, in: "> a\nb\ncd\n> a\nb\ncde\n> ", want: `"a\nb\ncd" lost`},
+	{name: "prompt, far over the limit", p: line.Protocol{Prompt: "> "}, limit: 3, in: "> a\r\nbbbbbbbbbbb > \r\n\r\nc > d\r\n>\r\n> e\n> abcdefghij\n> > f\n> ", want: `lost "e" lost "" "f"`},
+	{name: "prompt, far over the limit, the end", p: line.Protocol{Prompt: "> "}, limit: 3, in: "> a\nbbbbbbbbbbb\n>", want: `lost`},
+	{name: "prompt, limit and echo", p: line.Protocol{Prompt: "> ", Echo: true}, limit: 5, sends: []string{"a", "b"}, in: "> a\n1\n2222222222\n> b\n2\n> ", want: `lost "2"`, out: "a\nb\n"},
+	{name: "prompt, limit and a longer end", p: line.Protocol{Prompt: "b>", End: line.Ends("a", "abc")}, limit: 2, in: "b>1111111111abcxxxab>2ab>", want: `lost "2"`},
 	{name: "prompt with a longer end", p: line.Protocol{Prompt: "b>", End: line.Ends("a", "abc")}, in: "b>1abcb>2ab>3ab4abcb>", want: `"1" "2" "3ab4"`},
 	{name: "prompt in another row", p: line.Protocol{Prompt: "\x1b[0m> "}, in: "\x1b[0m> 1\n\x1b[0m2\n\x1b[0m> ", want: `"1\n\x1b[0m2"`},
 
@@ -119,10 +128,14 @@ var cases = []struct {
 	{name: "header, cut off", p: line.SCPI(), in: "#21", want: `"#21"`},
 	{name: "block of unknown size, cut off", p: line.SCPI(), in: "#0ab", want: `"#0ab"`},
 	{name: "block over the limit", p: line.SCPI(), limit: 8, in: "1\nA #210aaaaa\naaaaB\n2\n#15abcde\n#16abcdef\n3\n", want: `"1" lost "2" "#15abcde" lost "3"`},
-	{name: "block over the limit, cut off", p: line.SCPI(), limit: 8, in: "#6100000aaaa", err: "inside a message that is too long"},
-	{name: "block over the limit, behind it cut off", p: line.SCPI(), limit: 8, in: "#210aaaaaaaaaabc", err: "inside a message that is too long"},
+	{name: "block over the limit, cut off", p: line.SCPI(), limit: 8, in: "#6100000aaaa", want: "lost", err: "inside a block of a message that is too long"},
+	{name: "block over the limit, behind it cut off", p: line.SCPI(), limit: 8, in: "#210aaaaaaaaaabc", want: "lost"},
 	{name: "two blocks over the limit", p: line.SCPI(), limit: 8, in: "#16abcdef,#17abcdefg\n1\n", want: `lost "1"`},
-	{name: "limit before a block", p: line.SCPI(), limit: 8, in: "abcdefgh #11a\n", err: "limit of 8 bytes"},
+	{name: "limit before a block", p: line.SCPI(), limit: 8, in: "abcdefgh #11\n\nb\n", want: `lost "b"`},
+	{name: "blocks and quotes of a message over the limit", p: line.SCPI(), limit: 8, in: "abcdefghijk '#15'\nb\nabcdefghijk '' #15a\nb\n,;#13\n\n\n:\"#12\nc\nabcdefghijk#11\nd\nabcdefghijk #11\n#12\ne\nabcdefghijk #2x #0#19\nf", want: `lost "b" lost "c" lost "d" lost "e" lost "f"`},
+	{name: "a block behind a message over the limit, cut off", p: line.SCPI(), limit: 8, in: "abcdefghijk #15abc", want: "lost", err: "inside a block of a message that is too long"},
+	{name: "a header behind a message over the limit, cut off", p: line.SCPI(), limit: 8, in: "abcdefghijk #21", want: "lost"},
+	{name: "blocks of an answer over the limit", p: line.Protocol{Blocks: true, Prompt: ">"}, limit: 8, in: ">a #12\n>,bbbbbbb\n#13\n>\n\n#0>\n>b\n>", want: `lost "b"`},
 	{name: "block with prompt", p: line.Protocol{Blocks: true, Prompt: ">"}, in: ">#14a\n>b\n>#11\n\n#12\n>\n>", want: `"#14a\n>b" "#11\n\n#12\n>"`},
 	{name: "block over the limit with prompt", p: line.Protocol{Blocks: true, Prompt: ">"}, limit: 8, in: ">a\n#19\n>aaaaaaa>b\n>c\n>", want: `lost "c"`},
 	{name: "block, trimmed", p: line.Protocol{Blocks: true, Trim: true}, in: "  #12\t \t\r\n #0a \n  #12  , \n", want: `"#12\t " "#0a " "#12  ,"`},
@@ -213,8 +226,9 @@ func TestBlockOverTheLimit(t *testing.T) {
 	in := []byte("1\nA #9999999999")
 	n, _, _ := wiretest.Receive(m, in)
 	n2, ev, err := wiretest.Receive(m, in[n:])
-	if n2 != len(in)-n || ev.Kind != wire.EventNone || err != nil {
-		t.Fatalf("consumed %d, %v, %v", n2, ev.Kind, err)
+	var lost *wire.MessageError
+	if n2 != len(in)-n || err != nil || ev.Kind != wire.EventLost || !errors.As(ev.Err, &lost) || !errors.Is(lost, wire.ErrTooLarge) || lost.Offset != 2 || lost.Protocol != "scpi" {
+		t.Fatalf("consumed %d, %v, %v, %v", n2, ev.Kind, ev.Err, err)
 	}
 	piece := make([]byte, 1<<20)
 	for left := 999_999_999; left > 0; left -= len(piece) {
@@ -224,12 +238,46 @@ func TestBlockOverTheLimit(t *testing.T) {
 		}
 	}
 	n, ev, err = wiretest.Receive(m, []byte("\n2\n"))
-	var lost *wire.MessageError
-	if n != 1 || err != nil || ev.Kind != wire.EventLost || !errors.As(ev.Err, &lost) || !errors.Is(lost, wire.ErrTooLarge) || lost.Offset != 2 || lost.Protocol != "scpi" {
-		t.Errorf("%d, %v, %v, %v", n, ev.Kind, ev.Err, err)
+	if n != 3 || ev.Kind != wire.EventMessage || ev.Message.Text() != "2" || err != nil {
+		t.Errorf("then %d, %v, %v, %v", n, ev.Kind, ev.Message, err)
 	}
-	if n, ev, err := wiretest.Receive(m, []byte("2\n")); n != 2 || ev.Message.Text() != "2" || err != nil {
-		t.Errorf("then %v, %v", ev.Message, err)
+}
+
+// A message without an end is one MessageError, in the moment in which the limit
+// is passed, and then nothing of it waits in memory but what an end may need.
+//
+// Verifies: LINE-09, LINE-13
+func TestMessageOverTheLimit(t *testing.T) {
+	for name, p := range map[string]line.Protocol{
+		"any": {}, "scpi": line.SCPI(), "long end": {End: line.Ends("<end of the message>")}, "prompt": {Prompt: "> "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := p.New(wire.Dialing, wire.Limits{MaxMessage: 1000})
+			wiretest.Receive(m, nil)
+			if p.Prompt != "" {
+				wiretest.Receive(m, []byte(p.Prompt))
+			}
+			var waiting []byte
+			var ev wire.Event
+			lost, most := 0, 0
+			for i := range 1 << 20 {
+				waiting = append(waiting, "abc 'd"[i%6])
+				n, err := m.Receive(waiting, &ev)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if ev.Kind == wire.EventLost {
+					lost++
+				}
+				waiting = waiting[:copy(waiting, waiting[n:])]
+				if most = max(most, len(waiting)); lost > 0 && len(waiting) > 30 || lost == 0 && i > 1030 {
+					t.Fatalf("after %d bytes %d are kept, %d losses told", i, len(waiting), lost)
+				}
+			}
+			if lost != 1 || most > 1030 {
+				t.Errorf("%d losses, %d bytes waited", lost, most)
+			}
+		})
 	}
 }
 

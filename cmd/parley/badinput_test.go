@@ -109,7 +109,8 @@ func TestBadMessages(t *testing.T) {
 		at          string
 		warns, ends bool // the wire does not go on
 	}{
-		{"long line", "line://127.0.0.1:0?max=10", "ok\n0123456789abc\nmore\n", "ok\n", "longer than the limit of 10 bytes", "at byte 13", true, true},
+		{"long line", "line://127.0.0.1:0?max=10", "ok\n0123456789abc\nmore\n", "ok\nmore\n", "longer than the limit of 10 bytes: it is skipped", "at byte 3", true, false},
+		{"endless line", "line://127.0.0.1:0?max=10", "ok\n" + strings.Repeat("x", 1<<20) + "\nmore\n", "ok\nmore\n", "longer than the limit of 10 bytes: it is skipped", "at byte 3", true, false},
 		{"long block", "scpi://127.0.0.1:0?max=20", "ok\nC #250" + strings.Repeat("x", 50) + "\nmore\n", "ok\nmore\n", "at least 56 bytes long, the limit is 20: it is skipped", "at byte 3", true, false},
 		{"unfinished block", "scpi://127.0.0.1:0", "ok\nC #15ab", "ok\n", "the stream ended inside the block that begins at byte 5", "at byte 10", true, true},
 		{"unfinished line", "line://127.0.0.1:0", "ok\nmore", "ok\nmore\n", "", "", false, false}, // it is a message
