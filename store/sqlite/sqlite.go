@@ -75,6 +75,10 @@ const applicationID = 0x7061726c
 // busyTimeout is how long a process waits for another one that writes.
 const busyTimeout = 10 * time.Second
 
+// makingTime is how long Open waits for another process that has made the file and not yet
+// the tables in it.
+const makingTime = time.Second
+
 // DB is a store. Its methods may be called concurrently.
 type DB struct {
 	path string
@@ -114,11 +118,29 @@ func Open(ctx context.Context, path string) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := db.check(ctx); err != nil {
+	if err := db.checkOrWait(ctx); err != nil {
 		db.Close()
 		return nil, fmt.Errorf("store %s: %w", path, known(err))
 	}
 	return db, nil
+}
+
+// checkOrWait is check for a file that another process may be about to make a store.
+func (db *DB) checkOrWait(ctx context.Context) error {
+	for end := time.Now().Add(makingTime); ; {
+		empty, err := db.empty(ctx)
+		if err != nil {
+			return err
+		}
+		if !empty || time.Now().After(end) {
+			return db.check(ctx)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
 }
 
 func open(path string) (*DB, error) {
@@ -128,7 +150,7 @@ func open(path string) (*DB, error) {
 	}
 	q := url.Values{"_pragma": {
 		fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()),
-		"journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(ON)", "cache_size(-16384)",
+		"synchronous(FULL)", "foreign_keys(ON)", "cache_size(-16384)",
 	}, "_txlock": {"immediate"}}
 	pool, err := sql.Open("sqlite", "file:"+(&url.URL{Path: filepath.ToSlash(abs)}).EscapedPath()+"?"+q.Encode())
 	if err != nil {
@@ -138,21 +160,29 @@ func open(path string) (*DB, error) {
 	return &DB{path: path, sql: pool}, nil
 }
 
-// prepare makes the tables of an empty file.
+// prepare makes the tables of an empty file. A file that is something else is left as it
+// is: only a store, or what becomes one, gets SQLite's write-ahead log, which stays.
 func (db *DB) prepare(ctx context.Context) error {
+	if empty, err := db.empty(ctx); err != nil {
+		return err
+	} else if !empty {
+		if err := db.check(ctx); err != nil {
+			return err
+		}
+	}
+	if _, err := db.sql.ExecContext(ctx, "PRAGMA journal_mode = WAL"); err != nil {
+		return err
+	}
 	tx, err := db.sql.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
 	defer tx.Rollback()
-	var tables, user int
-	if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables); err != nil {
+	empty, err := isEmpty(ctx, tx) // another process may have been quicker
+	if err != nil {
 		return err
 	}
-	if err := tx.QueryRowContext(ctx, "PRAGMA user_version").Scan(&user); err != nil {
-		return err
-	}
-	if tables == 0 && user == 0 {
+	if empty {
 		if _, err := tx.ExecContext(ctx, schema); err != nil {
 			return err
 		}
@@ -160,6 +190,22 @@ func (db *DB) prepare(ctx context.Context) error {
 	}
 	tx.Rollback()
 	return db.check(ctx)
+}
+
+// empty reports whether nothing has ever been put into the file.
+func (db *DB) empty(ctx context.Context) (bool, error) { return isEmpty(ctx, db.sql) }
+
+// isEmpty is empty within a transaction, or without.
+func isEmpty(ctx context.Context, in interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}) (bool, error) {
+	var tables, user, app int
+	for query, to := range map[string]*int{"SELECT count(*) FROM sqlite_schema": &tables, "PRAGMA user_version": &user, "PRAGMA application_id": &app} {
+		if err := in.QueryRowContext(ctx, query).Scan(to); err != nil {
+			return false, err
+		}
+	}
+	return tables == 0 && user == 0 && app == 0, nil
 }
 
 // check returns an error if the file is no store of this version.

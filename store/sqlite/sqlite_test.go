@@ -225,7 +225,7 @@ func TestTwoWriters(t *testing.T) {
 	}
 }
 
-// What is no store says what it is.
+// What is no store says what it is, and stays as it is, byte for byte.
 //
 // Verifies: STORE-05
 func TestOpen(t *testing.T) {
@@ -253,10 +253,17 @@ func TestOpen(t *testing.T) {
 		{foreign, store.ErrNotStore, store.ErrNotStore},
 		{newer, store.ErrNewer, store.ErrNewer},
 	} {
+		was, _ := os.ReadFile(c.path)
 		if _, err := sqlite.Open(t.Context(), c.path); !errors.Is(err, c.open) || !strings.Contains(err.Error(), filepath.Base(c.path)) {
 			t.Errorf("Open %s: %v, want %v", filepath.Base(c.path), err, c.open)
 		}
+		if is, _ := os.ReadFile(c.path); !bytes.Equal(is, was) {
+			t.Errorf("Open has changed %s", filepath.Base(c.path))
+		}
 		db, err := sqlite.Create(t.Context(), c.path)
+		if is, _ := os.ReadFile(c.path); err != nil && !bytes.Equal(is, was) {
+			t.Errorf("Create has changed %s", filepath.Base(c.path))
+		}
 		if err == nil {
 			db.Close()
 		}
@@ -267,6 +274,32 @@ func TestOpen(t *testing.T) {
 }
 
 var errAny = errors.New("any")
+
+// Who looks for a store while others are making it finds it, and it is made once.
+//
+// Verifies: STORE-05
+func TestOpenWhileMade(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lab.db")
+	if err := os.WriteFile(path, nil, 0o600); err != nil { // the first thing that Create does
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	for i := range 8 {
+		all.Go(func() {
+			open := sqlite.Open
+			if i%2 == 1 {
+				open = sqlite.Create
+			}
+			db, err := open(t.Context(), path)
+			if err != nil {
+				t.Errorf("%d: %v", i, err)
+				return
+			}
+			db.Close()
+		})
+	}
+	all.Wait()
+}
 
 // The end of a full disk, or of a quota: what was flushed is kept, and the recorder says so.
 //
