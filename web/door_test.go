@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -32,7 +33,7 @@ type house struct {
 }
 
 // build builds a house. The device answers with what it gets, and "later" never.
-func build(t *testing.T, o web.Options) *house {
+func build(t *testing.T, o web.Options, more ...web.Target) *house {
 	t.Helper()
 	b := new(bus.Memory).Connect()
 	t.Cleanup(func() { b.Close() })
@@ -55,7 +56,7 @@ func build(t *testing.T, o web.Options) *house {
 	client := &parley.Client{Addr: addr}
 	client.Dialer.Protocol = oneline.Protocol{}
 	t.Cleanup(func() { client.Close() })
-	o.Targets = []web.Target{web.NewRoom(h.room), web.NewDevice("psu1", client)}
+	o.Targets = append([]web.Target{web.NewRoom(h.room), web.NewDevice("psu1", client)}, more...)
 	if h.door, err = web.New(o); err != nil {
 		t.Fatal(err)
 	}
@@ -207,23 +208,33 @@ func TestMistakes(t *testing.T) {
 	p := h.open(t)
 	p.say(`{"op":"sub","id":5,"to":"cam1"}`)
 	for _, c := range []struct{ frame, ref, want string }{
-		{`{`, "", "unexpected EOF"},
-		{`[]`, "", "cannot unmarshal"},
+		{`{`, "", "the JSON ends before its end"},
+		{`{"op" 1}`, "", "not JSON, at byte 7"},
+		{``, "", "an empty frame"},
+		{`[]`, "", "a frame is an object, {\"op\":…}, not an array"},
+		{`5`, "", "not a number"},
+		{`{"ref":1,"op":"sub","id":-1,"to":"cam1"}`, "1", `cam1: "id" can't be the number -1: want an integer from 0 to 4294967295`},
+		{`{"ref":1,"op":"sub","id":"1"}`, "1", `"id" can't be a string: want an integer`},
+		{`{"ref":1,"op":"send","to":5}`, "1", `"to" can't be a number: want a text`},
+		{`{"ref":1,"op":"send","to":"cam1","b64":"A!8="}`, "1", "cam1: not base64, at its byte 1"},
+		{`{"ref":null,"op":"call","to":"psu1","text":"x"}`, "", `psu1: a call needs a "ref"`},
+		{`{"ref":true,"op":"ping"}`, "", `"ref" is a number or a text`},
+		{`{"ref":1,"op":"call","to":"psu1","text":"x","timeout":-1}`, "1", `psu1: "timeout" is -1: want more than 0`},
 		{`{"op":"dance","ref":1}`, "1", `no op "dance"`},
 		{`{"op":"send","ref":1,"to":"nothing","text":"x"}`, "1", "no target \"nothing\": there are cam1, psu1"},
 		{`{"op":"send","ref":1,"text":"x"}`, "1", `"to" is missing`},
 		{`{"op":"send","ref":1,"to":"cam1"}`, "1", `want one of "text", "b64" and "json"`},
-		{`{"op":"send","ref":1,"to":"cam1","kind":"int","text":"x"}`, "1", "want an integer"},
+		{`{"op":"send","ref":1,"to":"cam1","kind":"int","text":"x"}`, "1", "cam1: int:x: want an integer"},
 		{`{"op":"send","ref":1,"to":"cam1","text":"x","b64":""}`, "1", "want one of"},
 		{`{"op":"call","to":"psu1","text":"x"}`, "", `needs a "ref"`},
 		{`{"op":"call","ref":1,"to":"cam1","text":"x"}`, "1", "a room does not answer"},
 		{`{"op":"call","ref":1,"to":"psu1","text":"later","timeout":0.2}`, "1", "psu1: no answer within 200ms"},
 		{`{"op":"sub","ref":1,"to":"cam1"}`, "1", `"id" is missing`},
-		{`{"op":"sub","ref":1,"id":5,"to":"psu1"}`, "1", "subscription 5 is there already"},
-		{`{"op":"sub","ref":1,"id":6,"to":"cam1","policy":"x"}`, "1", `no policy "x"`},
+		{`{"op":"sub","ref":1,"id":5,"to":"psu1"}`, "1", "psu1: subscription 5 is there already"},
+		{`{"op":"sub","ref":1,"id":6,"to":"cam1","policy":"x"}`, "1", `cam1: there is no policy "x"`},
 		{`{"op":"unsub","ref":1,"id":9}`, "1", "names no subscription"},
 		{`{"op":"ack","ref":1,"id":5,"n":3}`, "1", "0 messages are not acknowledged"},
-		{`{"op":"send","ref":{"a":1},"to":"cam1","text":"x"}`, "", `"ref" is a number or a text`},
+		{`{"op":"send","ref":{"a":1},"to":"cam1","text":"x"}`, "", `cam1: "ref" is a number or a text`},
 		{`{"op":"send","ref":1,"to":"cam1","txt":"x"}`, "1", `unknown field "txt"`},
 		{`{"op":"hello","ref":1}`, "1", "no op"},
 		{strings.Repeat("[", 1_000_000), "", "exceeded max depth"},
@@ -237,6 +248,9 @@ func TestMistakes(t *testing.T) {
 		}
 		if text, _ := got["error"].(string); !strings.Contains(text, c.want) || ref != c.ref {
 			t.Errorf("%.80s: got %v, want %q with ref %q", c.frame, got, c.want, c.ref)
+		}
+		if id, ok := got["id"]; ok && id == 0.0 {
+			t.Errorf("%.80s: got %v: there was no subscription 0", c.frame, got)
 		}
 	}
 	p.say(`{"op":"ping","ref":1}`)
@@ -418,13 +432,22 @@ func TestHugeFrame(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	told := make(chan error, 1)
+	go func() {
+		_, _, err := p.ws.Read(t.Context())
+		told <- err
+	}()
 	chunk := bytes.Repeat([]byte{' '}, 1<<20)
-	written := 0
-	for ; written < 1<<30 && err == nil; written += len(chunk) {
+	began := time.Now()
+	for written := 0; written < 1<<30 && err == nil; written += len(chunk) {
 		_, err = w.Write(chunk)
 	}
-	if written > 64<<20 {
-		t.Errorf("%d MiB were taken", written>>20)
+	var end websocket.CloseError
+	if err := <-told; !errors.As(err, &end) || end.Code != websocket.StatusMessageTooBig || !strings.Contains(end.Reason, "at most 16777216 bytes") {
+		t.Errorf("the page is told %v", err)
+	}
+	if took := time.Since(began); took > 20*time.Second {
+		t.Errorf("it ended after %v", took)
 	}
 	other.say(`{"op":"ping","ref":1}`)
 	if got := other.hear(); got["op"] != "pong" {

@@ -2,12 +2,15 @@ package web
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/parley-net/parley"
@@ -54,16 +57,77 @@ func parseRequest(b []byte) (request, error) {
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
 	err := d.Decode(&r)
-	if err == nil {
+	var wrong *json.UnmarshalTypeError
+	if errors.As(err, &wrong) && wrong.Field == "id" {
+		r.ID = nil // it has none, not the zero that is left there
+	}
+	if err != nil {
+		err = explained(err)
+	} else {
 		if _, end := d.Token(); end != io.EOF {
 			err = errors.New("more than one JSON value in the frame")
 		}
 	}
-	if len(r.Ref) > maxRef || len(r.Ref) > 0 && (r.Ref[0] == '{' || r.Ref[0] == '[') {
+	if string(r.Ref) == "null" {
+		r.Ref = nil
+	}
+	if len(r.Ref) > maxRef || len(r.Ref) > 0 && bytes.IndexByte([]byte("{[tf"), r.Ref[0]) >= 0 {
 		r.Ref = nil
 		err = errors.Join(err, fmt.Errorf(`"ref" is a number or a text of at most %d bytes`, maxRef))
 	}
 	return r, err
+}
+
+// explained says in the language of pages what is wrong with a frame's JSON.
+func explained(err error) error {
+	var kind *json.UnmarshalTypeError
+	var syntax *json.SyntaxError
+	var b64 base64.CorruptInputError
+	switch {
+	case errors.As(err, &kind) && kind.Field == "":
+		return fmt.Errorf(`a frame is an object, {"op":…}, not %s`, article(kind.Value))
+	case errors.As(err, &kind):
+		return fmt.Errorf("%q can't be %s: want %s", kind.Field, article(kind.Value), wanted(kind.Type.Kind()))
+	case errors.As(err, &syntax):
+		return fmt.Errorf("not JSON, at byte %d: %w", syntax.Offset, err)
+	case errors.As(err, &b64):
+		return fmt.Errorf("not base64, at its byte %d", int64(b64))
+	case err == io.EOF:
+		return errors.New(`an empty frame: want an object, {"op":…}`)
+	case err == io.ErrUnexpectedEOF:
+		return errors.New("the JSON ends before its end")
+	}
+	return err
+}
+
+// article names a value of JSON: "number -1" is the number -1.
+func article(value string) string {
+	if strings.Contains(value, " ") {
+		return "the " + value
+	}
+	if value == "array" || value == "object" {
+		return "an " + value
+	}
+	return "a " + value
+}
+
+// wanted says what a key's value must be.
+func wanted(k reflect.Kind) string {
+	switch k {
+	case reflect.Uint32:
+		return "an integer from 0 to 4294967295"
+	case reflect.Int:
+		return "an integer"
+	case reflect.Float64:
+		return "a number"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.String:
+		return "a text"
+	case reflect.Slice:
+		return "a text in base64"
+	}
+	return "an object"
 }
 
 // message returns the message of a send or call.

@@ -19,6 +19,9 @@ import (
 // subprotocol is the name of this language.
 const subprotocol = "parley.v1"
 
+// tooBigTime is how long the rest of a frame that is too large is read, to be thrown away.
+const tooBigTime = time.Second
+
 // socket is one page's. One goroutine reads it (run); each subscription and each call
 // writes for itself, which websocket.Conn allows.
 type socket struct {
@@ -29,7 +32,8 @@ type socket struct {
 	id     string // its name at this door
 	caller caller
 	ctx    context.Context
-	calls  chan struct{} // a place for each call under way
+	calls  chan struct{}              // a place for each call, and each send to a device, under way
+	lanes  map[Target]<-chan struct{} // closed when the last send to a device has ended; run's
 	ended  sync.WaitGroup
 	kill   func(error) // of a reader without a WebSocket
 
@@ -44,7 +48,7 @@ func (d *Door) socket(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	addr, _ := netip.ParseAddrPort(r.RemoteAddr)
-	s := &socket{door: d, addr: addr.Addr().Unmap(), peer: r.RemoteAddr, calls: make(chan struct{}, d.o.Limits.Calls), subs: make(map[uint32]*subscription)}
+	s := &socket{door: d, addr: addr.Addr().Unmap(), peer: r.RemoteAddr, calls: make(chan struct{}, d.o.Limits.Calls), subs: make(map[uint32]*subscription), lanes: make(map[Target]<-chan struct{})}
 	if err := d.enter(s); err != nil {
 		d.refuse(w, r, http.StatusServiceUnavailable, err.Error())
 		return
@@ -73,8 +77,9 @@ func (s *socket) run() {
 	s.closeSubs()
 	s.ended.Wait()
 	if code == websocket.StatusMessageTooBig {
-		s.ws.CloseNow() // the page has been told, and what it still sends need not be read
-		return
+		// What the page still sends is thrown away for a moment: a connection that ends
+		// with something unread takes back what was said.
+		defer time.AfterFunc(tooBigTime, func() { s.ws.CloseNow() }).Stop()
 	}
 	s.ws.Close(code, reason)
 }
@@ -90,7 +95,7 @@ func (s *socket) serve() (websocket.StatusCode, string) {
 		s.fail(nil, err)
 		return websocket.StatusPolicyViolation, short(err.Error())
 	}
-	s.ws.SetReadLimit(s.door.o.Limits.Frame)
+	s.ws.SetReadLimit(-1) // read sees to it, and says how large a frame may be
 	for {
 		kind, b, give, err := s.read()
 		if err != nil {
@@ -108,6 +113,9 @@ func (s *socket) endOf(err error) (websocket.StatusCode, string) {
 	}
 	if errors.Is(err, websocket.ErrMessageTooBig) {
 		return websocket.StatusMessageTooBig, fmt.Sprintf("a frame has at most %d bytes", s.door.o.Limits.Frame)
+	}
+	if websocket.CloseStatus(err) < 0 { // it is not the page that has closed
+		return websocket.StatusProtocolError, short("what came is no frame of a WebSocket: " + err.Error())
 	}
 	return websocket.StatusNormalClosure, ""
 }
@@ -164,6 +172,10 @@ func (s *socket) read() (kind websocket.MessageType, b []byte, give func(), err 
 		}
 		n, err := r.Read(buf[len(buf):cap(buf)])
 		buf = buf[:len(buf)+n]
+		if int64(len(buf)) > s.door.o.Limits.Frame {
+			give()
+			return 0, nil, nil, websocket.ErrMessageTooBig
+		}
 		if err == io.EOF {
 			return kind, buf, give, nil
 		}
@@ -188,6 +200,9 @@ func (s *socket) frame(kind websocket.MessageType, b []byte, give func()) {
 	}
 	if err != nil {
 		give()
+		if req.To != "" {
+			err = fmt.Errorf("%.100s: %w", req.To, err)
+		}
 		s.fail(&req, err)
 		return
 	}
@@ -196,7 +211,8 @@ func (s *socket) frame(kind websocket.MessageType, b []byte, give func()) {
 		s.call(req, m, give)
 		return
 	case "send":
-		err = s.send(req, m)
+		s.send(req, m, give)
+		return
 	case "sub":
 		err = s.subscribe(req)
 	case "unsub":
@@ -227,85 +243,18 @@ func (s *socket) frame(kind websocket.MessageType, b []byte, give func()) {
 		err = fmt.Errorf("there is no op %.40q: use sub, unsub, ack, send, call, pixel, who, nodes, kill or ping", req.Op)
 	}
 	give()
+	if req.Op != "ping" || err != nil {
+		s.done(&req, err)
+	}
+}
+
+// done tells the page that what it asked for is done, or why not.
+func (s *socket) done(req *request, err error) {
 	if err != nil {
-		s.fail(&req, err)
-	} else if len(req.Ref) > 0 && req.Op != "ping" {
+		s.fail(req, err)
+	} else if len(req.Ref) > 0 {
 		s.write(response{Op: "ok", Ref: req.Ref})
 	}
-}
-
-// send gives a message to a target: through a subscription to it if there is one, so that
-// the page does not hear itself.
-func (s *socket) send(req request, m parley.Message) error {
-	t, err := s.door.target(s.caller, req.To, Send)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(s.ctx, s.door.o.Limits.Call)
-	defer cancel()
-	s.mu.Lock()
-	var through Subscription
-	for _, sub := range s.subs {
-		if sub.target == t {
-			through = sub.handle
-		}
-	}
-	s.mu.Unlock()
-	if through == nil {
-		once, err := t.Subscribe(s.options(1, 1, false, nil), func(Message) {})
-		if err != nil {
-			return fmt.Errorf("%s: %w", t.Name(), err)
-		}
-		defer once.Close()
-		through = once
-	}
-	if err := through.Send(ctx, m); err != nil {
-		return fmt.Errorf("%s: %w", t.Name(), err)
-	}
-	return nil
-}
-
-// call asks a target, beside what else the page does. When too many are under way the page
-// is not read until one has ended.
-func (s *socket) call(req request, m parley.Message, give func()) {
-	t, err := s.door.target(s.caller, req.To, Send)
-	if err == nil && len(req.Ref) == 0 {
-		err = errors.New(`a call needs a "ref", which its answer has too`)
-	}
-	if err != nil {
-		give()
-		s.fail(&req, err)
-		return
-	}
-	wait := s.door.o.Limits.Call
-	if req.Wait > 0 && req.Wait < wait.Seconds() {
-		wait = time.Duration(req.Wait * float64(time.Second))
-	}
-	select {
-	case s.calls <- struct{}{}:
-	case <-s.ctx.Done():
-		give()
-		return
-	}
-	s.ended.Go(func() {
-		defer func() { <-s.calls }()
-		defer give()
-		ctx, cancel := context.WithTimeout(s.ctx, wait)
-		defer cancel()
-		began := time.Now()
-		answer, err := t.Call(ctx, m)
-		s.door.told(s.ctx, t, began, err)
-		if err != nil {
-			if ctx.Err() == context.DeadlineExceeded {
-				err = fmt.Errorf("no answer within %v", wait)
-			}
-			s.fail(&req, fmt.Errorf("%s: %w", t.Name(), err))
-			return
-		}
-		r := response{Ref: req.Ref}
-		r.set(answer)
-		s.write(r)
-	})
 }
 
 // fail tells the page what is wrong with what it asked for.

@@ -21,6 +21,11 @@ func (d *Door) events(w http.ResponseWriter, r *http.Request) {
 		d.refuse(w, r, http.StatusNotFound, err.Error())
 		return
 	}
+	policy := r.URL.Query().Get("policy")
+	if policy != "" && policy != "drop" && policy != "latest" {
+		d.refuse(w, r, http.StatusBadRequest, fmt.Sprintf("there is no policy %.40q here: use latest or drop", policy))
+		return
+	}
 	addr, _ := netip.ParseAddrPort(r.RemoteAddr)
 	place := &socket{door: d, addr: addr.Addr().Unmap(), peer: r.RemoteAddr, caller: c}
 	if err := d.enter(place); err != nil {
@@ -43,7 +48,7 @@ func (d *Door) events(w http.ResponseWriter, r *http.Request) {
 	place.kill = kill
 	var seq uint64
 	l := d.o.Limits
-	sub, err := t.Subscribe(place.options(l.CreditMessages, l.CreditBytes, r.URL.Query().Get("policy") == "latest", kill), func(m Message) {
+	sub, err := t.Subscribe(place.options(l.CreditMessages, l.CreditBytes, policy == "latest", kill), func(m Message) {
 		seq++
 		frame, _ := event(0, seq, m, false)
 		select {

@@ -81,6 +81,13 @@ func (s *socket) subscribe(req request) error {
 	if err != nil {
 		return err
 	}
+	if err := s.subscribeTo(t, req); err != nil {
+		return fmt.Errorf("%s: %w", t.Name(), err)
+	}
+	return nil
+}
+
+func (s *socket) subscribeTo(t Target, req request) error {
 	sub := &subscription{socket: s, id: *req.ID, target: t, binary: req.Binary == nil || *req.Binary}
 	if err := errors.Join(req.Filter.check(), req.Image.check()); err != nil {
 		return err
@@ -119,7 +126,7 @@ func (s *socket) subscribe(req request) error {
 	kill := func(err error) { s.ws.Close(websocket.StatusPolicyViolation, short(err.Error())) }
 	handle, err := t.Subscribe(s.options(l.CreditMessages, l.CreditBytes, latest, kill), sub.take)
 	if err != nil {
-		return fmt.Errorf("%s: %w", t.Name(), err)
+		return err
 	}
 	sub.handle = handle
 	s.subs[sub.id] = sub

@@ -29,6 +29,9 @@ type dashboard struct {
 func (d *dashboard) handler() http.Handler {
 	mux := http.NewServeMux()
 	own := d.monitor.Handler()
+	if d.door != nil { // its Guard knows the names
+		own = d.monitor.Guarded()
+	}
 	pages := dash.Handler(d.info)
 	for _, path := range []string{"/{$}", "/dash/", "/info"} {
 		mux.Handle("GET "+path, pages)

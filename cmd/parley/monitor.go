@@ -100,7 +100,7 @@ func (m *monitoring) handler() http.Handler {
 		targets = append(targets, s)
 	}
 	calls := new(calls)
-	door, err := web.New(web.Options{Targets: targets, Logger: m.a.log, OnCall: calls.add})
+	door, err := web.New(web.Options{Targets: targets, Logger: m.a.log, OnCall: calls.add, Limits: m.a.webLimits(m.l.Addr().String())})
 	if err != nil {
 		m.a.log.Warn("no pages show what is said", "err", err) // a room is named as a server's URL
 		return d.handler()

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"os"
@@ -154,7 +155,8 @@ func (a *app) web(ctx context.Context, o webOptions) (err error) {
 		targets = append(targets, web.NewRoom(r))
 	}
 	calls := new(calls)
-	door, err := web.New(web.Options{Targets: targets, Users: users, Hosts: o.hosts, Origins: o.origins, Logger: a.log, OnCall: calls.add})
+	door, err := web.New(web.Options{Targets: targets, Users: users, Hosts: o.hosts, Origins: o.origins, Logger: a.log, OnCall: calls.add,
+		Limits: a.webLimits(addr)})
 	if err != nil {
 		return usageError{err}
 	}
@@ -267,17 +269,31 @@ func (a *app) webSecurity(addr string, o webOptions) (*tls.Config, web.Users, er
 			return nil, nil, usagef("--users: there is nobody in %s; parley web token makes its lines", o.users)
 		}
 	}
-	host, _, _ := net.SplitHostPort(addr)
-	ip := net.ParseIP(host)
-	alone := host == "localhost" || ip != nil && ip.IsLoopback()
 	switch {
-	case alone || o.insecure:
+	case onlyHere(addr) || o.insecure:
 	case config == nil:
 		return nil, nil, usagef("--listen %s: others can reach it, so it wants TLS: --cert and --key (parley cert makes them), or --insecure", o.listen)
 	case users == nil:
 		return nil, nil, usagef("--listen %s: others can reach it, so it wants to know who they are: --users FILE (parley web token makes its lines), or --insecure", o.listen)
 	}
 	return config, users, nil
+}
+
+// onlyHere reports whether only this machine reaches addr.
+func onlyHere(addr string) bool {
+	host, _, _ := net.SplitHostPort(addr)
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// webLimits are the door's. Where only this machine, or a proxy on it, comes, all have one
+// address, which may have as many sockets as there may be.
+func (a *app) webLimits(addr string) web.Limits {
+	l := web.Limits{Call: a.answerTimeout()}
+	if onlyHere(addr) {
+		l.SocketsPerAddr = math.MaxInt
+	}
+	return l
 }
 
 // webTargets returns the devices of --target, and what closes them. They connect when

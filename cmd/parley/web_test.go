@@ -159,3 +159,37 @@ func TestWebCommand(t *testing.T) {
 		t.Errorf("it took %v to end", time.Since(begun))
 	}
 }
+
+// --timeout bounds a call, --host is a name for every page of the door, those for programs
+// too, and who comes from this machine may have as many sockets as there may be.
+//
+// Verifies: WEB-03
+func TestWebFlags(t *testing.T) {
+	dev := startInside(t, true, "serve", "line://127.0.0.1:0", "--relay")
+	r := startInside(t, true, "web", "--listen", "0", "--target", "silent="+dev.url, "--host", "lab.example", "--timeout", "300ms")
+	url := strings.TrimSuffix(r.url, "/")
+	for host, want := range map[string]int{"lab.example": 200, "evil.example": 421} {
+		for _, path := range []string{"/", "/healthz", "/readyz", "/metrics", "/statz", "/targets"} {
+			req, _ := http.NewRequestWithContext(t.Context(), "GET", url+path, nil)
+			req.Host = host
+			res, err := http.DefaultClient.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			res.Body.Close()
+			if res.StatusCode != want {
+				t.Errorf("%s%s: %s, want %d", host, path, res.Status, want)
+			}
+		}
+	}
+	pages := make([]*browser, 300)
+	for i := range pages {
+		pages[i] = openPage(t, url)
+	}
+	pages[299].say(`{"op":"call","ref":1,"to":"silent","text":"x"}`)
+	if got := fmt.Sprint(pages[299].hear()["error"]); got != "silent: no answer within 300ms" {
+		t.Error(got)
+	}
+	r.stop()
+	r.end(0)
+}

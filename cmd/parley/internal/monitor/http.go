@@ -18,7 +18,10 @@ const killRate = 20
 // Handler returns the endpoints: /healthz, /readyz,
 // /metrics, /connz, /statz and, by POST, /close. Whoever reaches it can read
 // all; only who is on this machine can close connections.
-func (m *Monitor) Handler() http.Handler {
+func (m *Monitor) Handler() http.Handler { return local(m.Guarded()) }
+
+// Guarded is Handler for a place where somebody else looks under which name pages come.
+func (m *Monitor) Guarded() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("ok\n")) })
 	mux.HandleFunc("GET /readyz", m.readyz)
@@ -27,8 +30,8 @@ func (m *Monitor) Handler() http.Handler {
 	mux.HandleFunc("GET /statz", m.statz)
 	mux.HandleFunc("POST /close", m.close)
 	// A page of another site must neither read nor close anything: not by its
-	// own requests, nor under a name of its own that leads here.
-	return local(http.NewCrossOriginProtection().Handler(mux))
+	// own requests, nor, as local sees to, under a name of its own that leads here.
+	return http.NewCrossOriginProtection().Handler(mux)
 }
 
 // local turns away what came to this machine under another name than an
@@ -38,7 +41,7 @@ func local(next http.Handler) http.Handler {
 		here, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
 		host, _, err := net.SplitHostPort(r.Host)
 		if err != nil {
-			host = r.Host
+			host = strings.Trim(r.Host, "[]")
 		}
 		if here != nil && isLoopback(here.String()) && host != "localhost" && net.ParseIP(host) == nil {
 			http.Error(w, "the name "+host+" is not that of this machine: use localhost or an address", http.StatusForbidden)
