@@ -68,7 +68,7 @@ func (c *Conn) process(gen int32) (more bool) {
 }
 
 // caught goes on behind a handler, or ends the connection behind a machine, that has
-// panicked. A handler may also have ended its goroutine.
+// panicked or ended its goroutine.
 func (b *batch) caught(more *bool) {
 	if b.calling == callingNobody {
 		return
@@ -81,7 +81,9 @@ func (b *batch) caught(more *bool) {
 		c.exclusive = false
 		c.machine().panicked(r)
 		c.handled(b.gen, b.in, nil)
-	case b.calling != callingHandler: // ended by the machine: nobody can tell in what state it is
+	case b.calling != callingHandler:
+		c.exclusive = false
+		c.machine().deserted()
 	case r != nil:
 		err := c.failed(&fault{r, debug.Stack()})
 		c.lock()

@@ -33,8 +33,16 @@ func (s *Server) BroadcastTo(m Message, conns []*Conn) (int, error) {
 	n := 0
 	own := broadcast{m: m}
 	var group []*Conn
-	defer func() { flushAll(group) }()
-	for _, c := range conns {
+	returned := false
+	defer func() {
+		flushAll(group)
+		if !returned { // the machine of one has ended this goroutine
+			s.BroadcastTo(m, conns)
+		}
+	}()
+	for len(conns) > 0 {
+		c := conns[0]
+		conns = conns[1:]
 		if c == nil {
 			continue
 		}
@@ -62,9 +70,11 @@ func (s *Server) BroadcastTo(m Message, conns []*Conn) (int, error) {
 				c.unlock()
 			}
 		case isCallers(err):
+			returned = true
 			return n, err
 		}
 	}
+	returned = true
 	return n, nil
 }
 
@@ -74,7 +84,10 @@ func flushAll(cs []*Conn) {
 		return
 	}
 	go func() {
-		for _, c := range cs {
+		defer func() { flushAll(cs) }() // the rest, if the machine of one has ended this goroutine
+		for len(cs) > 0 {
+			c := cs[0]
+			cs = cs[1:]
 			c.flusher()
 		}
 	}()

@@ -131,7 +131,7 @@ func (c *Client) run() {
 			case <-conn.astray(): // it still says goodbye, which need not be waited for
 				leaving.Go(func() { <-conn.ending(); c.disconnected(conn) })
 			case <-c.ctx.Done():
-				conn.Close()
+				aside(func() { conn.Close() }) // its machine may end the goroutine
 			}
 			err = conn.why()
 			if s := conn.Stats(); s.MessagesIn > 0 || time.Since(s.Opened) > c.maxBackoff() {

@@ -36,14 +36,19 @@ func (e *ConnError) Unwrap() error { return e.Err }
 // waits for a busy handler may be. It returns nil if everything left, and if the
 // connection had ended before.
 func (c *Conn) Close() error {
-	c.lock()
-	if c.err != nil {
-		c.unlock()
+	ended := func() bool {
+		c.lock()
+		defer c.unlock()
+		if c.err != nil {
+			return true
+		}
+		c.end(ErrClosed)
+		c.ensureReader()
+		return false
+	}()
+	if ended {
 		return nil
 	}
-	c.end(ErrClosed)
-	c.ensureReader()
-	c.unlock()
 	<-c.ending()
 	if err := c.Err(); !errors.Is(err, ErrClosed) && !errors.Is(err, ErrPeerClosed) {
 		return err
@@ -76,6 +81,8 @@ func (c *Conn) end(reason error) {
 
 // leave is the goroutine that carries out the end.
 func (c *Conn) leave() {
+	returned := false
+	defer c.survive(noRole, nil, &returned)
 	ctx, cancel := boundedBy(c.cfg.timeouts.Close)
 	defer cancel()
 	c.lock()
@@ -95,8 +102,8 @@ func (c *Conn) leave() {
 		}
 		late = c.waitTaken(ctx)
 	}
-	if c.err == nil && late == nil && !c.life.ended() && !c.life.reset() {
-		c.giveTime()
+	if settle := c.cfg.timeouts.Settle; c.err == nil && late == nil && !c.life.ended() && !c.life.reset() && c.cfg.traits.Settles && c.unheard && settle > 0 {
+		c.pause(settle) // a peer that drops what it has not handled when the stream ends can handle our last message
 	}
 	switch {
 	case c.err != nil || late != nil:
@@ -110,6 +117,7 @@ func (c *Conn) leave() {
 	}
 	c.cut(c.reason)
 	c.exit()
+	returned = true
 }
 
 // waitTaken waits until what has been sent has left and is confirmed, or ctx
@@ -136,14 +144,6 @@ func (c *Conn) taken() int64 {
 		return int64(peer.Taken + c.stats.Confirmed)
 	}
 	return int64(c.out.gone+c.stats.Confirmed) - int64(poller.Unsent(c.nc))
-}
-
-// giveTime gives a peer that drops what it has not handled when the stream ends
-// the time to handle our last message.
-func (c *Conn) giveTime() {
-	if c.cfg.traits.Settles && c.unheard && c.cfg.timeouts.Settle > 0 {
-		c.pause(c.cfg.timeouts.Settle)
-	}
 }
 
 // linger closes our direction and waits a moment for the peer to close its

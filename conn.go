@@ -112,6 +112,7 @@ type Conn struct {
 	gen        int32 // tells a goroutine that it has lost the reader's role
 	goroutines int32
 	reader     readerState
+	endedBy    endedBy     // what has ended the goroutine that holds the lock
 	vital      vital       // what the kernel tells about the peer; it does not change
 	opened     bool        // the handshake is done
 	unheard    bool        // nothing has arrived since the last message was sent
@@ -145,18 +146,16 @@ func (c *Conn) more() *extra {
 // error, which a protocol or a plugin has caused, nc stays the caller's. ours: parley
 // has made it, and so the kernel tells whether the peer lives.
 func newConn(cfg *config, nc net.Conn, id uint64, ours bool) (c *Conn, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			cfg.faults.panics.Add(1)
-			c, err = nil, fmt.Errorf("parley: panic in the New of %s or of a plugin: %v", cfg.protocol.Name(), r)
+	c = &Conn{cfg: cfg, nc: nc, id: id, made: time.Since(cfg.epoch)}
+	var transform []wire.Transform
+	if at := aside(func() {
+		c.m = cfg.protocol.New(cfg.role, wire.Limits{MaxMessage: cfg.limits.MaxMessage})
+		for _, p := range cfg.plugins {
+			transform = append(transform, p.New(cfg.role, cfg.limits.MaxMessage))
 		}
-	}()
-	c = &Conn{
-		cfg:  cfg,
-		nc:   nc,
-		id:   id,
-		m:    cfg.protocol.New(cfg.role, wire.Limits{MaxMessage: cfg.limits.MaxMessage}),
-		made: time.Since(cfg.epoch),
+	}); at != nil {
+		cfg.faults.panics.Add(1)
+		return nil, fmt.Errorf("parley: panic in the New of %s or of a plugin: %v", cfg.protocol.Name(), at.value)
 	}
 	if ours {
 		c.vital = cfg.tells(nc)
@@ -166,9 +165,7 @@ func newConn(cfg *config, nc net.Conn, id uint64, ours bool) (c *Conn, err error
 	if cfg.traits.TakesTurns {
 		c.more().talk = &talk{}
 	}
-	for _, p := range cfg.plugins {
-		c.transform = append(c.transform, p.New(cfg.role, cfg.limits.MaxMessage))
-	}
+	c.transform = transform
 	return c, nil
 }
 

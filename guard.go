@@ -14,7 +14,10 @@ import (
 // TLS) may panic, or end its goroutine with runtime.Goexit, as t.Fatal does. Either
 // costs the connection that it ran for, and nothing else. What runs once or seldom
 // runs on a goroutine of its own, where both are the same. A handler of messages
-// runs on the reading goroutine: if that is ended, another one succeeds it.
+// runs on the reading goroutine: if that is ended, another one succeeds it. A machine
+// and a plugin run on whatever goroutine needs them: if that is one of the
+// connection's own, survive does what is left to do, and else the caller ends, and
+// releases the lock.
 
 // errGoexit stands for what a panic would have brought.
 var errGoexit = errors.New("the goroutine was ended by runtime.Goexit, as t.Fatal does")
@@ -23,6 +26,33 @@ var errGoexit = errors.New("the goroutine was ended by runtime.Goexit, as t.Fata
 type fault struct {
 	value any // of panic, or errGoexit
 	stack []byte
+}
+
+// endedBy is what has ended a goroutine of a connection, which holds the lock from
+// then on until it has unwound.
+type endedBy uint8
+
+const (
+	endedByNothing endedBy = iota
+	endedByHandler         // another goroutine has succeeded it
+	endedByMachine         // or by a plugin, and the connection has been cut
+)
+
+// noRole is the generation of a goroutine that never has the reader's role.
+const noRole = -1
+
+// survive is deferred by the goroutines that count as c's, with what gen and in were:
+// it does the rest for one that was ended.
+func (c *Conn) survive(gen int32, own *input, returned *bool) {
+	if *returned {
+		return
+	}
+	switch c.endedBy {
+	case endedByHandler:
+		c.unlock()
+	case endedByMachine:
+		c.passed(gen, own)
+	}
 }
 
 // aside runs f on a goroutine of its own, waits for it, and returns nil if it has
@@ -82,7 +112,7 @@ func (c *Conn) handle(gen int32, in *input, m Message) (err error) {
 }
 
 // succeeded is called, without the lock, by a goroutine of c that the handler has
-// ended: another one goes on where it was.
+// ended: another one goes on where it was. It takes the lock; see endedBy.
 func (c *Conn) succeeded(gen int32, in *input) {
 	err := c.failed(&fault{value: errGoexit})
 	c.lock()
@@ -97,11 +127,16 @@ func (c *Conn) succeeded(gen int32, in *input) {
 	}
 	c.unlock()
 	go func() { // it counts as the one that ends
+		returned := false
+		defer c.survive(gen, in, &returned)
 		c.lock()
 		more := c.handled(gen, in, err)
 		c.equip(c.nc)
 		c.readOn(gen, more && c.process(gen))
+		returned = true
 	}()
+	c.lock()
+	c.endedBy = endedByHandler
 }
 
 // cutAside ends c because of err, from where its lock is held and it can't be now.

@@ -19,11 +19,27 @@ func (c *Conn) machine() *machine { return (*machine)(c) }
 // machine tells no more than two or three of the same byte.
 const mostEvents = 1000
 
-// caught is deferred around a call of the machine.
+// caught is deferred around a call of the machine, during which err is errGoexit.
 func (g *machine) caught(err *error) {
-	if r := recover(); r != nil {
+	switch r := recover(); {
+	case r != nil:
 		*err = g.panicked(r)
+	case *err == errGoexit:
+		g.deserted()
 	}
+}
+
+// deserted ends the connection of a machine that has ended its goroutine.
+func (g *machine) deserted() {
+	g.cfg.faults.panics.Add(1)
+	g.forsaken(g.wrecked(fmt.Errorf("parley: in the machine of %s, serving %s, %w", g.cfg.protocol.Name(), (*Conn)(g).peer(), errGoexit)))
+}
+
+// forsaken ends the connection, because of err, as the machine or a plugin has ended the
+// goroutine, which can't go on; see survive.
+func (g *machine) forsaken(err error) {
+	g.endedBy = endedByMachine
+	(*Conn)(g).cut(err)
 }
 
 // panicked ends the connection of a machine that has panicked.
@@ -40,6 +56,9 @@ func (g *machine) broke(format string, a ...any) error {
 // wrecked ends the connection because its machine can't be used any more.
 func (g *machine) wrecked(err error) error {
 	c := (*Conn)(g)
+	if w, known := c.m.(wreck); known {
+		return w.err
+	}
 	if c.cfg.logger != nil {
 		c.cfg.logger.Error("broken machine", "conn", c.id, "peer", c.peer(), "error", err, "stack", string(debug.Stack()))
 	}
@@ -51,6 +70,7 @@ func (g *machine) wrecked(err error) error {
 
 // Receive is the machine's.
 func (g *machine) Receive(p []byte, ev *wire.Event) (n int, err error) {
+	err = errGoexit
 	defer g.caught(&err)
 	return g.receive(p, ev)
 }
@@ -119,6 +139,7 @@ func (g *machine) told(ev *wire.Event) error {
 
 // ReceiveEOF is the machine's.
 func (g *machine) ReceiveEOF(rest []byte, ev *wire.Event) (err error) {
+	err = errGoexit
 	defer g.caught(&err)
 	if err = g.m.ReceiveEOF(rest, ev); err != nil || ev.Kind == wire.EventNone {
 		return err
@@ -131,6 +152,7 @@ func (g *machine) ReceiveEOF(rest []byte, ev *wire.Event) (err error) {
 
 // Accept is the machine's; an error has ended the connection.
 func (g *machine) Accept() (err error) {
+	err = errGoexit
 	defer g.caught(&err)
 	g.m.Accept()
 	return nil
@@ -138,13 +160,14 @@ func (g *machine) Accept() (err error) {
 
 // Refuse is the machine's.
 func (g *machine) Refuse(reason error) (err error) {
+	err = errGoexit
 	defer g.caught(&err)
 	return g.m.Refuse(reason)
 }
 
 // Send is the machine's.
 func (g *machine) Send(dst []byte, m Message) (out []byte, sent wire.Sent, err error) {
-	out = dst
+	out, err = dst, errGoexit
 	defer g.caught(&err)
 	appended, sent, err := g.m.Send(dst, m)
 	return g.checked("Send", dst, appended, sent, err)
@@ -152,7 +175,7 @@ func (g *machine) Send(dst []byte, m Message) (out []byte, sent wire.Sent, err e
 
 // SendHead is the machine's.
 func (g *machine) SendHead(dst []byte, size int64) (out []byte, sent wire.Sent, err error) {
-	out = dst
+	out, err = dst, errGoexit
 	defer g.caught(&err)
 	appended, sent, err := g.m.SendHead(dst, size)
 	return g.checked("SendHead", dst, appended, sent, err)
@@ -160,7 +183,7 @@ func (g *machine) SendHead(dst []byte, size int64) (out []byte, sent wire.Sent, 
 
 // Repeat is that of r, which is the machine.
 func (g *machine) Repeat(r wire.Repeater, dst, form []byte, m Message) (out []byte, sent wire.Sent, err error) {
-	out = dst
+	out, err = dst, errGoexit
 	defer g.caught(&err)
 	appended, sent, err := r.Repeat(dst, form, m)
 	return g.checked("Repeat", dst, appended, sent, err)
@@ -168,7 +191,7 @@ func (g *machine) Repeat(r wire.Repeater, dst, form []byte, m Message) (out []by
 
 // Share is that of s, which is the machine.
 func (g *machine) Share(s wire.Sharer, dst, form []byte, m Message) (out, same []byte, sent wire.Sent, err error) {
-	out = dst
+	out, err = dst, errGoexit
 	defer g.caught(&err)
 	appended, same, sent, err := s.Share(dst, form, m)
 	out, sent, err = g.checked("Share", dst, appended, sent, err)
@@ -189,6 +212,7 @@ func (g *machine) checked(name string, dst, out []byte, sent wire.Sent, err erro
 
 // BodySent is the machine's; an error has ended the connection.
 func (g *machine) BodySent() (err error) {
+	err = errGoexit
 	defer g.caught(&err)
 	g.m.BodySent()
 	return nil
@@ -196,10 +220,10 @@ func (g *machine) BodySent() (err error) {
 
 // Output is the machine's.
 func (g *machine) Output(dst []byte) (out []byte) {
-	var err error
-	out = dst
+	out, err := dst, errGoexit
 	defer g.caught(&err)
-	if out = g.m.Output(dst); len(out) < len(dst) {
+	out, err = g.m.Output(dst), nil
+	if len(out) < len(dst) {
 		g.broke("Output returns %d bytes for %d", len(out), len(dst))
 		return dst
 	}
@@ -208,10 +232,10 @@ func (g *machine) Output(dst []byte) (out []byte) {
 
 // Close is the machine's.
 func (g *machine) Close(dst []byte) (out []byte) {
-	var err error
-	out = dst
+	out, err := dst, errGoexit
 	defer g.caught(&err)
-	if out = g.m.Close(dst); len(out) < len(dst) {
+	out, err = g.m.Close(dst), nil
+	if len(out) < len(dst) {
 		g.broke("Close returns %d bytes for %d", len(out), len(dst))
 		return dst
 	}
@@ -220,19 +244,21 @@ func (g *machine) Close(dst []byte) (out []byte) {
 
 // Hint is the machine's, if it has one.
 func (g *machine) Hint(first []byte) (hint string) {
-	var err error
+	err := errGoexit
 	defer g.caught(&err)
 	if h, ok := g.m.(wire.Hinter); ok {
-		return h.Hint(first)
+		hint = h.Hint(first)
 	}
-	return ""
+	err = nil
+	return hint
 }
 
 // Awaiting is the machine's.
 func (g *machine) Awaiting() (n int) {
-	var err error
+	err := errGoexit
 	defer g.caught(&err)
-	if n = g.m.Awaiting(); n < 0 {
+	n, err = g.m.Awaiting(), nil
+	if n < 0 {
 		g.broke("Awaiting returns %d", n)
 		return 0
 	}
@@ -241,12 +267,13 @@ func (g *machine) Awaiting() (n int) {
 
 // AwaitingProgram is the machine's, if it can tell.
 func (g *machine) AwaitingProgram() (n int) {
-	var err error
+	err := errGoexit
 	defer g.caught(&err)
 	if d, ok := g.m.(wire.Deferrer); ok {
-		return d.AwaitingProgram()
+		n = d.AwaitingProgram()
 	}
-	return 0
+	err = nil
+	return n
 }
 
 // wreck stands in for a machine that has broken its contract.

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"io"
 	"net"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
 
 	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/serpy2"
 	"github.com/parley-net/parley/tinyproto"
 	"github.com/parley-net/parley/wire"
 )
@@ -120,6 +122,7 @@ func TestFlawedMachine(t *testing.T) {
 	}
 	offer := wire.Event{Kind: wire.EventOffer, N: 4}
 	const half, end = "half", "end" // what the client does behind its messages
+	const goexit = "in the machine of tinyproto, serving 127.0.0.1"
 	flawsOf := []struct {
 		name string
 		f    flaws
@@ -154,6 +157,16 @@ func TestFlawedMachine(t *testing.T) {
 		{"Close panics", flaws{end: func([]byte) []byte { panic("enough") }}, end, "panic in the machine"},
 		{"Accept panics", flaws{accept: func() { panic("enough") }}, "", "panic in the machine"},
 		{"ReceiveEOF panics", flaws{eof: func([]byte, *wire.Event) error { panic("enough") }}, half, "panic in the machine"},
+		{"Receive ends the goroutine", flaws{receive: func([]byte, *wire.Event) (int, error) { runtime.Goexit(); return 0, nil }}, "", goexit},
+		{"Send ends the goroutine", flaws{send: func([]byte, parley.Message) ([]byte, wire.Sent, error) {
+			runtime.Goexit()
+			return nil, wire.Sent{}, nil
+		}}, "", goexit},
+		{"Output ends the goroutine", flaws{output: func([]byte) []byte { runtime.Goexit(); return nil }}, "", goexit},
+		{"Awaiting ends the goroutine", flaws{await: func() int { runtime.Goexit(); return 0 }}, end, goexit},
+		{"Close ends the goroutine", flaws{end: func([]byte) []byte { runtime.Goexit(); return nil }}, end, goexit},
+		{"Accept ends the goroutine", flaws{accept: runtime.Goexit}, "", goexit},
+		{"ReceiveEOF ends the goroutine", flaws{eof: func([]byte, *wire.Event) error { runtime.Goexit(); return nil }}, half, goexit},
 		{"ReceiveEOF tells something else", flaws{eof: func(_ []byte, ev *wire.Event) error { ev.Kind = wire.EventData; return nil }}, half, "ReceiveEOF tells event data"},
 	}
 	for _, flaw := range flawsOf {
@@ -193,13 +206,15 @@ func TestFlawedMachine(t *testing.T) {
 			serves(t, srv, tinyproto.Protocol{}, addr)
 		})
 	}
-	t.Run("New panics", func(t *testing.T) {
-		p := flawed{tinyproto.Protocol{}, new(atomic.Int32), func(wire.Machine) wire.Machine { panic("enough") }}
-		srv := &parley.Server{Protocol: p, MaxConns: 1, WhenFull: parley.FullWait, Handler: parley.HandlerFunc(echo)}
-		addr := newServer(t, srv)
-		bareDial(t, addr).hearEnd()
-		serves(t, srv, tinyproto.Protocol{}, addr)
-	})
+	for _, fault := range faults {
+		t.Run("New: "+fault.name, func(t *testing.T) {
+			p := flawed{tinyproto.Protocol{}, new(atomic.Int32), func(m wire.Machine) wire.Machine { fault.do(); return m }}
+			srv := &parley.Server{Protocol: p, MaxConns: 1, WhenFull: parley.FullWait, Handler: parley.HandlerFunc(echo)}
+			addr := newServer(t, srv)
+			bareDial(t, addr).hearEnd()
+			serves(t, srv, tinyproto.Protocol{}, addr)
+		})
+	}
 	t.Run("dialling", func(t *testing.T) {
 		addr := newServer(t, &parley.Server{Protocol: tinyproto.Protocol{}, Handler: parley.HandlerFunc(echo)})
 		d := &parley.Dialer{Protocol: flawed{tinyproto.Protocol{}, new(atomic.Int32), func(wire.Machine) wire.Machine { panic("enough") }}}
@@ -221,6 +236,90 @@ func TestFlawedMachine(t *testing.T) {
 	})
 }
 
+// What a machine does that ends the goroutine of a caller costs its own connection: the
+// caller of Broadcast ends when all the others have got the message, and a shutdown goes
+// on.
+//
+// Verifies: RUNTIME-57
+func TestMachineEndsTheCaller(t *testing.T) {
+	reasons := make(chan error, 10)
+	p := flawed{serpy2.Protocol{}, new(atomic.Int32), func(m wire.Machine) wire.Machine {
+		f := &flaws{Machine: m, send: func([]byte, parley.Message) ([]byte, wire.Sent, error) {
+			runtime.Goexit()
+			return nil, wire.Sent{}, nil
+		}}
+		return f
+	}}
+	srv := &parley.Server{Protocol: p, Handler: parley.HandlerFunc(echo), Hooks: parley.Hooks{OnClose: func(_ *parley.Conn, err error) { reasons <- err }}}
+	addr := newServer(t, srv)
+	var clients []*parley.Conn
+	for range 5 {
+		c, err := parley.Dial(newContext(t), serpy2.Protocol{}, addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.CloseNow()
+		clients = append(clients, c)
+		for len(srv.Conns()) < len(clients) {
+			runtime.Gosched()
+		}
+	}
+	ended := make(chan bool, 1)
+	go func() {
+		defer func() { ended <- true }()
+		srv.BroadcastTo(parley.Text("news"), srv.Conns())
+		t.Error("the machine has not been asked")
+	}()
+	next(t, ended, "Broadcast has not ended")
+	if err := next(t, reasons, "OnClose was not called"); !strings.Contains(err.Error(), "runtime.Goexit") {
+		t.Errorf("the end: %v", err)
+	}
+	got := 0
+	for _, c := range clients {
+		if m, err := c.Receive(newContext(t)); err == nil && m.Text() == "news" {
+			got++
+		}
+	}
+	if got != len(clients)-1 {
+		t.Errorf("%d of %d have got the message", got, len(clients)-1)
+	}
+	for _, c := range clients {
+		c.CloseNow()
+	}
+	if err := srv.Shutdown(newContext(t)); err != nil {
+		t.Errorf("Shutdown: %v", err)
+	}
+}
+
+// A machine that ends the goroutine in the middle of a batch ends its connection, and
+// the event loop goes on.
+//
+// Verifies: RUNTIME-57
+func TestMachineEndsABatch(t *testing.T) {
+	n := 0
+	p := flawed{serpy2.Protocol{}, new(atomic.Int32), func(m wire.Machine) wire.Machine {
+		f := &flaws{Machine: m}
+		f.receive = func(b []byte, ev *wire.Event) (int, error) {
+			if n++; n == 5 {
+				runtime.Goexit()
+			}
+			return m.Receive(b, ev)
+		}
+		return f
+	}}
+	reasons := make(chan error, 10)
+	srv := &parley.Server{Protocol: p, MaxConns: 1, WhenFull: parley.FullWait, Handler: parley.HandlerFunc(echo),
+		Hooks: parley.Hooks{OnClose: func(_ *parley.Conn, err error) { reasons <- err }}}
+	addr := newServer(t, srv)
+	peer := bareDial(t, addr)
+	io.WriteString(peer, strings.Repeat(serpy2Text("a"), 20))
+	if err := next(t, reasons, "OnClose was not called"); !strings.Contains(err.Error(), "runtime.Goexit") {
+		t.Errorf("the end: %v", err)
+	}
+	peer.Close()
+	serves(t, srv, serpy2.Protocol{}, addr)
+}
+
 // serves checks that the server serves the next client, and ends when it is told to.
 func serves(t *testing.T, srv *parley.Server, p parley.Protocol, addr string) {
 	t.Helper()
@@ -238,20 +337,23 @@ func serves(t *testing.T, srv *parley.Server, p parley.Protocol, addr string) {
 	}
 }
 
-// unsound is a plugin that panics when it meets a message with "fault" in it.
-type unsound struct{ in string }
+// unsound is a plugin that has a fault when it meets a message with "fault" in it.
+type unsound struct {
+	in    string
+	fault func()
+}
 
 func (unsound) Name() string { return "unsound" }
 func (u unsound) New(wire.Role, int64) wire.Transform {
 	if u.in == "New" {
-		panic("enough")
+		u.fault()
 	}
 	return u
 }
 
 func (u unsound) meet(in string, dst, p []byte) ([]byte, error) {
 	if u.in == in && strings.Contains(string(p), "fault") {
-		panic("enough")
+		u.fault()
 	}
 	return append(dst, p...), nil
 }
@@ -259,33 +361,48 @@ func (u unsound) meet(in string, dst, p []byte) ([]byte, error) {
 func (u unsound) Send(dst, p []byte) ([]byte, error)    { return u.meet("Send", dst, p) }
 func (u unsound) Receive(dst, p []byte) ([]byte, error) { return u.meet("Receive", dst, p) }
 
-// A plugin that panics costs its connection.
+// A plugin that panics or ends its goroutine costs its connection, whoever has called it.
 //
 // Verifies: RUNTIME-57
 func TestUnsoundPlugin(t *testing.T) {
-	for _, in := range []string{"Send", "Receive"} {
-		t.Run(in, func(t *testing.T) {
-			reasons := make(chan error, 10)
-			srv := &parley.Server{Protocol: tinyproto.Protocol{}, MaxConns: 1, WhenFull: parley.FullWait,
-				Plugins: []parley.Plugin{unsound{in}}, Handler: parley.HandlerFunc(echo),
-				Hooks: parley.Hooks{OnClose: func(_ *parley.Conn, err error) { reasons <- err }}}
-			addr := newServer(t, srv)
-			c, err := parley.Dial(newContext(t), tinyproto.Protocol{}, addr)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer c.CloseNow()
-			c.Send(newContext(t), parley.Text("fault"))
-			if err := next(t, reasons, "OnClose was not called"); !strings.Contains(err.Error(), "panic in plugin unsound") {
-				t.Errorf("the end: %v", err)
-			}
-			serves(t, srv, tinyproto.Protocol{}, addr)
-		})
-	}
-	ours, theirs := net.Pipe()
-	defer theirs.Close()
-	_, err := (&parley.Dialer{Protocol: tinyproto.Protocol{}, Plugins: []parley.Plugin{unsound{"New"}}}).NewConn(newContext(t), ours)
-	if err == nil || !strings.Contains(err.Error(), "panic") || errors.Is(err, parley.ErrNoPlugins) {
-		t.Errorf("NewConn: %v", err)
+	for _, fault := range faults {
+		for _, in := range []string{"Send", "Receive", "Broadcast"} {
+			t.Run(fault.name+"/"+in, func(t *testing.T) {
+				reasons := make(chan error, 10)
+				step := in
+				if in == "Broadcast" {
+					step = "Send"
+				}
+				srv := &parley.Server{Protocol: tinyproto.Protocol{}, MaxConns: 1, WhenFull: parley.FullWait,
+					Plugins: []parley.Plugin{unsound{step, fault.do}}, Handler: parley.HandlerFunc(echo),
+					Hooks: parley.Hooks{OnClose: func(_ *parley.Conn, err error) { reasons <- err }}}
+				addr := newServer(t, srv)
+				c, err := parley.Dial(newContext(t), tinyproto.Protocol{}, addr)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer c.CloseNow()
+				if in == "Broadcast" {
+					c.Call(newContext(t), parley.Text("hello")) // so that it is open
+					go srv.Broadcast(parley.Text("fault"))
+				} else {
+					c.Send(newContext(t), parley.Text("fault"))
+				}
+				err = next(t, reasons, "OnClose was not called")
+				if !strings.Contains(err.Error(), "in plugin unsound") {
+					t.Errorf("the end: %v", err)
+				}
+				if goexit := strings.Contains(err.Error(), "runtime.Goexit"); goexit != (fault.name == "goexit") {
+					t.Errorf("the end: %v, by %s", err, fault.name)
+				}
+				serves(t, srv, tinyproto.Protocol{}, addr)
+			})
+		}
+		ours, theirs := net.Pipe()
+		defer theirs.Close()
+		_, err := (&parley.Dialer{Protocol: tinyproto.Protocol{}, Plugins: []parley.Plugin{unsound{"New", fault.do}}}).NewConn(newContext(t), ours)
+		if err == nil || !strings.Contains(err.Error(), "panic") || errors.Is(err, parley.ErrNoPlugins) {
+			t.Errorf("NewConn: %v", err)
+		}
 	}
 }

@@ -59,20 +59,19 @@ func (r *runner) pass(c *Conn) (more bool) {
 	c.goroutines++
 	c.serveBy(r)
 	c.partial = false
-	gen, own := c.gen, c.in
-	for range loopReads {
-		drained, ok := c.passOnce(r, gen)
-		if !ok {
-			c.passed(gen, own)
-			return false
-		}
-		if drained {
-			c.calm(own)
-			return false
-		}
+	gen, own, returned := c.gen, c.in, false
+	defer c.survive(gen, own, &returned)
+	drained, ok := false, true
+	for n := 0; n < loopReads && ok && !drained; n++ {
+		drained, ok = c.passOnce(r, gen)
 	}
-	c.calm(own)
-	return true
+	if ok {
+		c.calm(own)
+	} else {
+		c.passed(gen, own)
+	}
+	returned = true
+	return ok && !drained
 }
 
 // passOnce reads once and serves that. It returns whether nothing is left to
@@ -182,10 +181,13 @@ func (c *Conn) passed(gen int32, own *input) {
 		if c.err == nil && !(c.life.ended() && c.life.ending()) {
 			c.goroutines++
 			go func() {
+				returned := false
+				defer c.survive(noRole, nil, &returned)
 				c.lock()
 				c.discard()
 				c.awaitReset()
 				c.exit()
+				returned = true
 			}()
 		}
 	}

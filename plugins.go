@@ -11,23 +11,21 @@ import (
 // transformed runs the plugins over a message to be sent, in their order. It
 // is called by the goroutine that has the turn, with the lock held, and
 // releases it while the plugins work. The result's bytes are buf, from bufpool.
-func (c *Conn) transformed(m Message) (Message, []byte, error) {
+func (c *Conn) transformed(m Message) (_ Message, buf []byte, err error) {
 	if m.Type() != TypeBytes && m.Type() != TypeText {
 		return m, nil, fmt.Errorf("%w: plugins take bytes and text only, not %s", ErrNotRepresentable, m.Type())
 	}
-	broke := errGoexit // what a plugin did instead of returning
+	var broke error // what a plugin did instead of returning
 	c.unlock()
 	defer func() {
 		c.lock()
 		if broke != nil {
-			c.cut(broke)
+			c.machine().forsaken(broke)
 		}
 	}()
 	p, owned := m.Bytes(), false
 	for i := range c.transform {
-		broke = errGoexit
-		out, fault, err := c.transformOne(i, wire.Transform.Send, p)
-		broke = fault
+		out, err := c.transformOne(i, wire.Transform.Send, p, &broke)
 		if owned {
 			bufpool.Put(p)
 		}
@@ -36,36 +34,47 @@ func (c *Conn) transformed(m Message) (Message, []byte, error) {
 		}
 		p, owned = out, true
 	}
-	broke = nil
 	return m.AsBytes(p), p, nil
 }
 
 // transformOne runs the given plugin over p. A panic of it is an error, and fault,
-// which costs the connection: nobody knows what the next message would meet.
-func (c *Conn) transformOne(i int, step func(wire.Transform, []byte, []byte) ([]byte, error), p []byte) (out []byte, fault, err error) {
+// which costs the connection: nobody knows what the next message would meet. So is it
+// if the plugin ends the goroutine, whose caller hears of that by fault only.
+func (c *Conn) transformOne(i int, step func(wire.Transform, []byte, []byte) ([]byte, error), p []byte, fault *error) (out []byte, err error) {
+	returned := false
 	defer func() {
-		if r := recover(); r != nil {
-			c.cfg.faults.panics.Add(1)
-			fault = fmt.Errorf("parley: panic in plugin %s, serving %s: %v", c.cfg.plugins[i].Name(), c.peer(), r)
-			err = fault
-			if c.cfg.logger != nil {
-				c.cfg.logger.Error("panic", "conn", c.id, "peer", c.peer(), "plugin", c.cfg.plugins[i].Name(), "panic", r, "stack", string(debug.Stack()))
-			}
+		if returned {
+			return
+		}
+		r, name := recover(), c.cfg.plugins[i].Name()
+		if r != nil {
+			*fault = fmt.Errorf("parley: panic in plugin %s, serving %s: %v", name, c.peer(), r)
+		} else {
+			*fault = fmt.Errorf("parley: in plugin %s, serving %s, %w", name, c.peer(), errGoexit)
+		}
+		err = *fault
+		c.cfg.faults.panics.Add(1)
+		if c.cfg.logger != nil {
+			c.cfg.logger.Error("panic", "conn", c.id, "peer", c.peer(), "plugin", name, "panic", *fault, "stack", string(debug.Stack()))
 		}
 	}()
 	out, err = step(c.transform[i], bufpool.Get(len(p)+256), p)
-	return out, nil, err
+	returned = true
+	return out, err
 }
 
 // untransform runs the plugins over a received message, in reverse order. The
 // result's bytes are buf, from bufpool.
 func (c *Conn) untransform(m Message) (_ Message, buf []byte, err error) {
+	var broke error
+	defer func() {
+		if broke != nil {
+			c.machine().forsaken(broke)
+		}
+	}()
 	p, owned := m.Bytes(), false
 	for i := len(c.transform) - 1; i >= 0; i-- {
-		out, fault, err := c.transformOne(i, wire.Transform.Receive, p)
-		if fault != nil {
-			c.cut(fault)
-		}
+		out, err := c.transformOne(i, wire.Transform.Receive, p, &broke)
 		if owned {
 			bufpool.Put(p)
 		}

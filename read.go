@@ -16,9 +16,11 @@ import (
 // ensureReader), which can only happen while it runs a handler.
 func (c *Conn) read() {
 	c.lock()
-	gen := c.gen
+	gen, returned := c.gen, false
+	defer c.survive(gen, c.in, &returned)
 	c.equip(c.nc)
 	c.readOn(gen, c.resume(gen) && c.process(gen))
+	returned = true
 }
 
 // readOn is read once the machine has seen what was there already; more is what

@@ -64,6 +64,8 @@ func (c *Conn) sendEnds(asking *bool, err *error) {
 	if *asking {
 		if r := recover(); r != nil {
 			*err = notSent(c.machine().panicked(r))
+		} else {
+			c.machine().deserted()
 		}
 	}
 	c.unlock()

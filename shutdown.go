@@ -14,7 +14,7 @@ import (
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.stop()
 	for _, c := range s.all() {
-		c.drain()
+		aside(c.drain) // its machine may end the goroutine
 	}
 	ended := make(chan struct{})
 	go func() {

@@ -163,11 +163,14 @@ func (c *Conn) flushesAside() bool {
 
 // flusher is the goroutine that flushes for others.
 func (c *Conn) flusher() {
+	returned := false
+	defer c.survive(noRole, nil, &returned)
 	c.lock()
 	c.out.comes()
 	c.flush(flushNow)
 	c.out.flushed(time.Since(c.cfg.epoch))
 	c.exit()
+	returned = true
 }
 
 // armFlush makes sure that the output leaves even if the handler that is
@@ -181,10 +184,10 @@ func (c *Conn) armFlush() {
 func (a *activity) onLate() {
 	c := a.owner
 	c.lock()
+	defer c.unlock()
 	c.late.rang()
 	c.deferFlush = false // the handler takes long: what is sent from now on leaves at once
 	c.flush(flushNow)
-	c.unlock()
 }
 
 // write is the writing goroutine.
@@ -197,6 +200,8 @@ func (c *Conn) write() {
 		wait = c.cfg.timeouts.Stall / (4 * writeLooks) // so that it is seen what moves
 	}
 	stuck := 0 // looks since the peer took something
+	returned := false
+	defer c.survive(noRole, nil, &returned)
 	c.lock()
 	taken := c.taken()
 	for c.err == nil && !c.life.reset() && c.next() {
@@ -228,6 +233,7 @@ func (c *Conn) write() {
 	}
 	c.checkDrained()
 	c.exit()
+	returned = true
 }
 
 // wrote accounts for n bytes that have left, or for why they did not.
