@@ -24,7 +24,7 @@ func (s *Server) accept(l net.Listener) {
 	var logged time.Time
 	next := s.acceptor(l)
 	s.mu.Lock()
-	ours := s.opened[l]
+	from := s.opened[l]
 	s.mu.Unlock()
 	for {
 		nc, err := next()
@@ -32,10 +32,13 @@ func (s *Server) accept(l net.Listener) {
 		case err == nil:
 			pause = 0
 			s.wg.Add(1)
+			if tc, ok := nc.(*net.TCPConn); ok && from == originInherited {
+				tc.SetKeepAliveConfig(s.cfg.timeouts.keepAlive()) // else it is gone already
+			}
 			if s.TLSConfig != nil {
-				go s.serveConn(nc, ours, nil)
+				go s.serveConn(nc, from != originGiven, nil)
 			} else {
-				s.serveConn(nc, ours, nil)
+				s.serveConn(nc, from != originGiven, nil)
 			}
 		case s.isClosed():
 			return

@@ -81,7 +81,7 @@
 // with it, on Linux, by what it answers to what is sent again. A process that stands
 // still is alive. Where nothing tells, the fields count always, with their defaults:
 // on connections that parley has not made (pipes, NewConn, ServeConn, Dialer.NetDial,
-// the listeners given to Serve), without Timeouts.KeepAlive, and elsewhere than on
+// the listeners given to Serve; see Server.Inherit), without Timeouts.KeepAlive, and elsewhere than on
 // Linux while output waits.
 //
 // # Logs

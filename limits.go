@@ -83,7 +83,8 @@ type Timeouts struct {
 	// KeepAlive is after how long a silence the kernel asks a TCP peer whether
 	// it is still there, and how often it then asks; after four questions
 	// without an answer the connection ends. It does not apply to connections
-	// that parley has not made: NewConn, and the listeners given to Serve.
+	// that parley has not made: NewConn, and the listeners given to Serve; see
+	// Server.Inherit.
 	// Default 15 s, negative: never; whole seconds.
 	KeepAlive time.Duration
 }

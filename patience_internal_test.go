@@ -307,7 +307,7 @@ func patientServer(t *testing.T, s *Server) *pipes {
 		t.Fatal(err)
 	}
 	s.cfg.tells = func(net.Conn) vital { return vitalAlways }
-	s.add([]net.Listener{l}, true)
+	s.add([]net.Listener{l}, originListen)
 	ended := make(chan error, 1)
 	go func() { ended <- s.Serve() }()
 	t.Cleanup(func() {

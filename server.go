@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -112,7 +113,7 @@ type Server struct {
 	closed    bool
 	listeners []net.Listener
 	serving   map[net.Listener]bool
-	opened    map[net.Listener]bool // by Listen
+	opened    map[net.Listener]origin
 	ticking   bool
 	loops     []*loop
 	conns     []*Conn               // in no order; each knows its place
@@ -128,7 +129,7 @@ func (s *Server) init() error {
 	s.once.Do(func() {
 		s.closing = make(chan struct{})
 		s.serving = make(map[net.Listener]bool)
-		s.opened = make(map[net.Listener]bool)
+		s.opened = make(map[net.Listener]origin)
 		s.places.relieves(shortageOf("places (MaxConns)", s.missing, s.occupants))
 		s.starting = make(map[net.Conn]struct{})
 		s.perAddr = make(map[netip.Addr]int)
@@ -208,16 +209,55 @@ func (s *Server) Listen(addrs ...string) error {
 			return err
 		}
 		opened = append(opened, l)
-		if s.EventLoops > 0 && s.TLSConfig == nil {
-			if opened[len(opened)-1], err = poller.Listener[*Conn](l, s.cfg.timeouts.keepAlive()); err != nil {
-				l.Close()
-				closeAll(opened[:len(opened)-1])
-				return fmt.Errorf("parley: %w", err)
-			}
+	}
+	return s.takeOver(opened, originListen)
+}
+
+// Inherit makes listeners the server's own, as if Listen had opened them, and Serve
+// accepts on them: those that net.FileListener makes of the sockets of a service
+// manager, or of a process before. They must be a *net.TCPListener or a
+// *net.UnixListener, which nothing lies around. Unlike on listeners that are given to
+// Serve, Timeouts.KeepAlive applies to what they accept, and so the kernel tells whether
+// a slow peer lives; see the package's Patience. After an error they are closed.
+func (s *Server) Inherit(ls ...net.Listener) error {
+	err := s.init()
+	for _, l := range ls {
+		switch l.(type) {
+		case *net.TCPListener, *net.UnixListener:
+		default:
+			err = errors.Join(err, fmt.Errorf("parley: can't inherit a %T: want *net.TCPListener or *net.UnixListener; give others to Serve", l))
 		}
 	}
-	return s.add(opened, true)
+	if err != nil {
+		closeAll(ls)
+		return err
+	}
+	return s.takeOver(slices.Clone(ls), originInherited)
 }
+
+// takeOver adds listeners of the kernel, from which event loops accept themselves.
+func (s *Server) takeOver(ls []net.Listener, from origin) error {
+	for i, l := range ls {
+		if s.EventLoops > 0 && s.TLSConfig == nil {
+			own, err := poller.Listener[*Conn](l, s.cfg.timeouts.keepAlive())
+			if err != nil {
+				closeAll(ls)
+				return fmt.Errorf("parley: %w", err)
+			}
+			ls[i] = own
+		}
+	}
+	return s.add(ls, from)
+}
+
+// origin tells where a listener is from.
+type origin uint8
+
+const (
+	originGiven origin = iota // to Serve, and nobody knows what its connections are
+	originListen
+	originInherited // keep-alive is not set
+)
 
 func closeAll(ls []net.Listener) {
 	for _, l := range ls {
@@ -225,8 +265,8 @@ func closeAll(ls []net.Listener) {
 	}
 }
 
-// add makes the listeners the server's own, which Listen has opened, or not.
-func (s *Server) add(ls []net.Listener, ours bool) error {
+// add makes the listeners the server's own.
+func (s *Server) add(ls []net.Listener, from origin) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -238,7 +278,7 @@ func (s *Server) add(ls []net.Listener, ours bool) error {
 			l = poller.Pollable(l)
 		}
 		s.listeners = append(s.listeners, l)
-		s.opened[l] = ours
+		s.opened[l] = from
 	}
 	return nil
 }
@@ -262,8 +302,8 @@ func (s *Server) ListenAndServe(addrs ...string) error {
 	return s.Serve()
 }
 
-// Serve accepts connections on the given listeners and on those that Listen
-// has opened, and serves them. It returns ErrServerClosed when Shutdown or
+// Serve accepts connections on the given listeners and on those of Listen and
+// Inherit, and serves them. It returns ErrServerClosed when Shutdown or
 // Close was called, or a peer's request to end was honoured, and every
 // connection has ended. The listeners are closed then, and after an error.
 func (s *Server) Serve(ls ...net.Listener) error {
@@ -271,7 +311,7 @@ func (s *Server) Serve(ls ...net.Listener) error {
 		closeAll(ls)
 		return err
 	}
-	if err := s.add(ls, false); err != nil {
+	if err := s.add(ls, originGiven); err != nil {
 		return err
 	}
 	s.mu.Lock()

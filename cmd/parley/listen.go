@@ -194,7 +194,9 @@ func (l *listening) listen(a *app) error {
 		return nil
 	}
 	if s, err := a.inherited(l.at.Addr); s != nil || err != nil {
-		l.own = []net.Listener{s}
+		if err == nil {
+			err = l.srv.Inherit(s)
+		}
 		return err
 	}
 	path, unix := l.at.Unix()
