@@ -59,6 +59,9 @@ is no answer and goes to standard error.`,
 			if err := takeTurns(false, &e); err != nil {
 				return err
 			}
+			if cmd.Flags().Changed("quiet") && o.rule.Quiet == 0 {
+				return usagef("--quiet 0: want the silence that ends an answer, such as 300ms")
+			}
 			return a.ask(cmd.Context(), e, rest, o)
 		},
 		ValidArgsFunction: a.completeURL,

@@ -100,6 +100,10 @@ func readQuestions(r io.Reader, lines chan<- inputLine) {
 	for first := true; ; first = false {
 		text, err := in.ReadString('\n')
 		if first {
+			if name := wideText([]byte(text)); name != "" {
+				lines <- inputLine{err: usagef("standard input %s", name)}
+				return
+			}
 			text = strings.TrimPrefix(text, "\uFEFF")
 		}
 		if text = strings.TrimRight(text, "\r\n"); text != "" {

@@ -106,6 +106,9 @@ func (a *app) wholeInput(o inputFlags) (parley.Message, error) {
 		return parley.Message{}, fmt.Errorf("standard input: %w", err)
 	}
 	if o.kind != "bytes" {
+		if name := wideText(b); name != "" {
+			return parley.Message{}, usagef("standard input %s", name)
+		}
 		b = o.trim(bytes.TrimSuffix(b, []byte("\n")), true)
 	}
 	return typedMessage(o.kind, string(b))
@@ -126,6 +129,11 @@ func (in *input) next() (parley.Message, error) {
 		end = 0
 	}
 	b, err := in.stdin.ReadBytes(end)
+	if in.n == 0 && in.o.kind != "bytes" && !(in.o.null && !hasWideMark(b)) {
+		if name := wideText(b); name != "" {
+			return parley.Message{}, usagef("standard input %s", name)
+		}
+	}
 	switch {
 	case err == io.EOF && len(b) == 0:
 		return parley.Message{}, io.EOF
@@ -140,6 +148,33 @@ func (in *input) next() (parley.Message, error) {
 		return m, usagef("standard input, item %d: %w", in.n, err)
 	}
 	return m, nil
+}
+
+// wideText says which encoding other than UTF-8 the beginning of standard input shows, by
+// its byte order mark or, as text has no NUL, by those between its first characters; "" if
+// none.
+func wideText(b []byte) string {
+	const form = "is %s: convert it to UTF-8 (iconv -f %s -t UTF-8; in PowerShell, Out-File -Encoding utf8), or send its bytes with --type bytes"
+	for _, e := range []struct{ mark, name string }{
+		{"\xFF\xFE\x00\x00", "UTF-32LE"}, {"\x00\x00\xFE\xFF", "UTF-32BE"}, {"\xFF\xFE", "UTF-16LE"}, {"\xFE\xFF", "UTF-16BE"},
+	} {
+		if bytes.HasPrefix(b, []byte(e.mark)) {
+			return fmt.Sprintf(form, e.name, e.name)
+		}
+	}
+	switch {
+	case len(b) < 4:
+	case b[0] != 0 && b[1] == 0 && b[2] != 0 && b[3] == 0:
+		return fmt.Sprintf(form, "UTF-16LE", "UTF-16LE")
+	case b[0] == 0 && b[1] != 0 && b[2] == 0 && b[3] != 0:
+		return fmt.Sprintf(form, "UTF-16BE", "UTF-16BE")
+	}
+	return ""
+}
+
+// hasWideMark reports whether b begins with the byte order mark of such an encoding.
+func hasWideMark(b []byte) bool {
+	return bytes.HasPrefix(b, []byte("\xFF\xFE")) || bytes.HasPrefix(b, []byte("\xFE\xFF"))
 }
 
 func (in *input) item(b []byte) (parley.Message, error) {

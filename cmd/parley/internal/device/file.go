@@ -182,6 +182,9 @@ func (r *fileReader) head(f *tomlFile, n node) error {
 			return n.at("faults").at(key).wrap(err)
 		}
 	}
+	if err := p.faults.check(); err != nil {
+		return n.at("faults").wrap(err)
+	}
 	return nil
 }
 
@@ -301,7 +304,7 @@ func decodeTOML(path string, b []byte, into any) error {
 		return &FileError{path, row, col, fmt.Errorf("there is no %q here", e.Key()[len(e.Key())-1])}
 	case errors.As(err, &syntax):
 		row, col := syntax.Position()
-		return &FileError{path, row, col, errors.New(syntax.Error())}
+		return &FileError{path, row, col, errors.New(tomlWords(syntax))}
 	case err != nil:
 		return &FileError{Path: path, Err: err}
 	}

@@ -138,8 +138,13 @@ func (v *variable) readFormat(t map[string]any, n node) error {
 	if v.verb, err = formatVerb(v.format); err != nil {
 		return n.at("format").errorf("format %v: %w", f, err)
 	}
-	if v.kind == kindText && v.verb != 's' && v.verb != 'q' {
-		return n.at("format").errorf("format %q: a text has %%s", v.format)
+	switch quoted := v.verb == 's' || v.verb == 'q'; {
+	case v.kind == kindText && !quoted:
+		return n.at("format").errorf("format %q: a text has %%s or %%q", v.format)
+	case v.kind == kindBool && v.verb != 'd' && v.verb != 's':
+		return n.at("format").errorf("format %q: true and false have %%d (1 and 0) or %%s", v.format)
+	case v.kind != kindText && v.verb == 'q':
+		return n.at("format").errorf("format %q: a number has a verb such as %%.3f, %%+.8E or %%d; %%q puts a text in quotes", v.format)
 	}
 	return nil
 }
