@@ -276,22 +276,23 @@ func (p *plan) verdict(told, failed []error) error {
 	return &fault{code: exitFail, err: fmt.Errorf("%d of %s not %s", n, plural(moved+len(p.same)+len(p.problems), "file"), verb)}
 }
 
-// matches returns the files and folders of the server whose paths match a pattern.
+// matches returns the files and folders of the server whose paths match a pattern, or are it:
+// a name may have brackets in it.
 func (m *mover) matches(ctx context.Context, pattern string) ([]string, error) {
 	found := []string{""}
 	for part := range strings.SplitSeq(strings.Trim(path.Clean(pattern), "/"), "/") {
-		if _, err := path.Match(part, ""); err != nil {
-			return nil, usagef("%q: a bracket in a name is not closed", pattern)
-		}
+		_, malformed := path.Match(part, "")
+		literal := malformed != nil || !strings.ContainsAny(part, "*?[") // as in a shell
 		var next []string
 		for _, dir := range found {
-			if !strings.ContainsAny(part, "*?[") {
+			if literal {
 				next = append(next, path.Join(dir, part))
 				continue
 			}
 			err := m.client.List(ctx, dir, false, func(e transfer.Entry) error {
 				name := path.Base(e.Path)
-				if ok, _ := path.Match(part, name); ok && (name[0] != '.' || part[0] == '.') {
+				ok, _ := path.Match(part, name)
+				if name == part || ok && (name[0] != '.' || part[0] == '.') {
 					next = append(next, e.Path)
 				}
 				return nil
