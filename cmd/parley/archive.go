@@ -278,7 +278,7 @@ func (a *app) sessions(ctx context.Context, path string) error {
 	return nil
 }
 
-func (a *app) export(ctx context.Context, path string, session int64, format, out string, force bool) (err error) {
+func (a *app) export(ctx context.Context, path string, session int64, format, out string, force bool) error {
 	db, err := openStore(ctx, path)
 	if err != nil {
 		return err
@@ -287,16 +287,34 @@ func (a *app) export(ctx context.Context, path string, session int64, format, ou
 	if _, err := db.Session(ctx, session); err != nil {
 		return storeFault(err)
 	}
-	var to io.Writer = a.stdout
-	if out != "" {
-		f, err := createPrivate("-o", out, force)
-		if err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, f.Close()) }()
-		to = f
+	if out == "" {
+		return storeFault(archive.Export(ctx, db, session, format, a.stdout))
 	}
-	return storeFault(archive.Export(ctx, db, session, format, to))
+	return storeFault(writeWhole("-o", out, force, func(w io.Writer) error {
+		return archive.Export(ctx, db, session, format, w)
+	}))
+}
+
+// writeWhole makes a private file of what write writes. When that fails there is no file, and
+// one that was there before stays as it was.
+func writeWhole(flag, name string, force bool, write func(io.Writer) error) error {
+	part := name
+	if info, err := os.Stat(name); err == nil && !force {
+		return usagef("%s: %s is there already: use another name, or --force", flag, name)
+	} else if err != nil || info.Mode().IsRegular() { // not a device or a pipe
+		part = name + ".part"
+	}
+	f, err := createPrivate(flag, part, true)
+	if err != nil {
+		return err
+	}
+	if err = errors.Join(write(f), f.Close()); err == nil && part != name {
+		err = os.Rename(part, name)
+	}
+	if err != nil && part != name {
+		os.Remove(part)
+	}
+	return err
 }
 
 func verifyCmd(a *app) *cobra.Command {

@@ -301,6 +301,62 @@ func TestOpenWhileMade(t *testing.T) {
 	all.Wait()
 }
 
+// A store in a place that can only be read is read; if its newest entries are still in the
+// log beside it, that is told.
+//
+// Verifies: STORE-05
+func TestOpenReadOnly(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lab.db")
+	db := create(t, path)
+	r := begin(t, db, time.Now())
+	r.Append(text(0, 1, "c2s", "MEAS?"))
+	if err := errors.Join(r.Close(), db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(filepath.Join(path, "nowhere"), path+"-shm"); err != nil { // it can't be made, whoever runs this
+		t.Skip(err)
+	}
+	db, err := sqlite.Open(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := find(t, db, store.Query{Text: "MEAS?"}); len(got) != 1 {
+		t.Errorf("found %v", got)
+	}
+	if err := db.Verify(t.Context(), func(d store.Damage) { t.Error(d) }); err != nil {
+		t.Error(err)
+	}
+	db.Close()
+	if err := os.WriteFile(path+"-wal", []byte("more"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := sqlite.Open(t.Context(), path); err == nil || !strings.Contains(err.Error(), "its newest entries are in") {
+		t.Errorf("with a log: %v", err)
+	}
+}
+
+// A file whose end is missing is damaged, and how much is missing is told.
+//
+// Verifies: STORE-06
+func TestOpenCut(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lab.db")
+	create(t, path).Close()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(path, info.Size()/2); err != nil {
+		t.Fatal(err)
+	}
+	db, err := sqlite.Open(t.Context(), path)
+	if err == nil {
+		db.Close()
+	}
+	if want := fmt.Sprintf("it has %d of %d bytes, the end is missing", info.Size()/2, info.Size()); err == nil || !strings.Contains(err.Error(), want) || errors.Is(err, store.ErrNotStore) {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
 // The end of a full disk, or of a quota: what was flushed is kept, and the recorder says so.
 //
 // Verifies: STORE-07

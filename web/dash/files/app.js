@@ -50,7 +50,7 @@ async function start() {
 	const pages = info.pages.filter(p => p !== "recordings" || app.may("read", "*"));
 	nav.replaceChildren(...pages.map(p => el("li", {}, el("a", { href: "#/" + p, textContent: titles[p] }))));
 	const show = async first => {
-		if (location.hash && !location.hash.startsWith("#/")) return; // a place on this page
+		if (first !== true && location.hash && !location.hash.startsWith("#/")) return; // a place on this page
 		const [name, query = ""] = location.hash.slice(2).split("?");
 		const page = pages.includes(name) ? name : pages.includes(remembered("page")) && first === true ? remembered("page") : pages[0];
 		left.abort();

@@ -22,6 +22,7 @@ export function show(main, app, signal) {
 		{ label: "Way", value: e => ({ c2s: ">", s2c: "<" }[e.dir] ?? "") }, { label: "Peer", value: e => e.peer ?? "" }, { label: "Kind", value: e => e.event ?? e.kind },
 		{ label: "Value", className: "value", value: e => e.event ? e.error ?? "" : shown(e.b64 === undefined ? e : { bytes: Uint8Array.from(atob(e.b64), c => c.charCodeAt(0)) }) },
 	], { empty: "nothing found" });
+	times.hidden = found.node.hidden = true; // until something was looked for
 	main.append(sessions.node, el("h2", { textContent: "Find" }), el("form", { className: "bar", onsubmit: e => { e.preventDefault(); search(); } }, field("Text in it", word), field("Peer", peer), field("Session", session), field("From", from), field("To", to),
 		el("button", { className: "main", textContent: "Find" })), times, state, found.node);
 
@@ -32,6 +33,8 @@ export function show(main, app, signal) {
 		try {
 			const began = performance.now(), r = await get("found?" + q);
 			shownRows = r.entries.map((e, i) => ({ key: `${e.session} ${i} ${e.ts}`, ...e }));
+			times.hidden = !shownRows.length;
+			found.node.hidden = false;
 			found.update(shownRows);
 			text(state, `${count(shownRows.length)} entries in ${(performance.now() - began).toFixed(0)} ms` + (r.more ? `; there are more: choose a time or a text` : ""));
 			timeline();
