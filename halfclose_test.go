@@ -3,10 +3,13 @@ package parley_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/tinyproto"
 )
 
 // A peer that has ended its stream still gets what is sent from then on, by a handler
@@ -65,6 +68,48 @@ func TestAnswersBehindTheEnd(t *testing.T) {
 				life.reason(t)
 			})
 		}
+	}
+}
+
+// A peer that has ended its stream gets several answers where messages are sent ahead of
+// their confirmations, which can't come any more.
+//
+// Verifies: RUNTIME-45
+func TestSeveralAnswersBehindTheEnd(t *testing.T) {
+	for _, later := range []bool{false, true} {
+		t.Run(fmt.Sprintf("later %v", later), func(t *testing.T) {
+			life := newLife()
+			sent := make(chan error, 1)
+			srv := &parley.Server{Protocol: tinyproto.Protocol{}, Hooks: life.hooks()}
+			srv.Handler = parley.HandlerFunc(func(_ context.Context, c *parley.Conn, _ parley.Message) error {
+				left := c.PeerClosed()
+				answer := func() error {
+					if later {
+						<-left
+					}
+					var err error
+					for i := 0; i < 5 && err == nil; i++ {
+						err = c.Send(context.Background(), parley.Text("answer"))
+					}
+					sent <- err
+					return err
+				}
+				if later {
+					go func() { answer(); c.Close() }()
+					return nil
+				}
+				return answer()
+			})
+			peer := bareDial(t, newServer(t, srv))
+			peer.say(tinyHello + tiny("question"))
+			peer.closeWrite()
+			peer.hear(tinyHello + tinyOK + strings.Repeat(tiny("answer"), 5))
+			if err := next(t, sent, "Send waits"); err != nil {
+				t.Errorf("Send: %v", err)
+			}
+			peer.Close()
+			life.reason(t)
+		})
 	}
 }
 
