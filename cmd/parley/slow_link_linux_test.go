@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -25,9 +26,9 @@ func TestSlowLinkByDefault(t *testing.T) {
 		name, url, message, want string
 		serve                    func(*testing.T, net.Conn)
 	}{
-		{"answer", "serpy", "hi", large, func(t *testing.T, nc net.Conn) {
+		{"answer", "line", "hi", large, func(t *testing.T, nc net.Conn) {
 			nc.Read(make([]byte, 100))
-			for left := []byte(large + "\x1f"); len(left) > 0; {
+			for left := []byte(large + "\n"); len(left) > 0; {
 				n, err := nc.Write(left[:min(pace, len(left))])
 				if err != nil {
 					t.Errorf("the client has gone with %d bytes to come: %v", len(left), err)
@@ -37,10 +38,9 @@ func TestSlowLinkByDefault(t *testing.T) {
 				time.Sleep(100 * time.Millisecond)
 			}
 		}},
-		{"question", "serpy", large, "taken", func(t *testing.T, nc net.Conn) {
-			nc.(*net.TCPConn).SetReadBuffer(2 << 10) // else the kernel takes all at once
+		{"question", "line", large, "taken", func(t *testing.T, nc net.Conn) {
 			var got []byte
-			for b := make([]byte, pace); !bytes.HasSuffix(got, []byte{0x1f}); {
+			for b := make([]byte, pace); !bytes.HasSuffix(got, []byte("\n")); {
 				n, err := nc.Read(b)
 				if err != nil {
 					t.Errorf("the client has gone, %d bytes have come: %v", len(got), err)
@@ -49,12 +49,15 @@ func TestSlowLinkByDefault(t *testing.T) {
 				got = append(got, b[:n]...)
 				time.Sleep(100 * time.Millisecond)
 			}
-			nc.Write([]byte("taken\x1f"))
+			nc.Write([]byte("taken\n"))
 		}},
 	} {
 		t.Run(k.name, func(t *testing.T) {
 			t.Parallel()
-			l, err := net.Listen("tcp", "127.0.0.1:0")
+			small := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error { // else the kernel takes all at once
+				return raw.Control(func(fd uintptr) { syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 4<<10) })
+			}}
+			l, err := small.Listen(t.Context(), "tcp", "127.0.0.1:0")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -70,11 +73,11 @@ func TestSlowLinkByDefault(t *testing.T) {
 			}()
 			began := time.Now()
 			p := beside(t, "send", k.url+"://"+l.Addr().String(), k.message, "-n", "1")
-			err = p.cmd.Wait()
+			<-p.ended
 			took := time.Since(began)
 			t.Logf("%s: %d bytes at %d bytes a second took %v", k.name, size, 10*pace, took.Round(time.Second))
-			if err != nil || !strings.Contains(p.stdout.String(), k.want) {
-				t.Errorf("%v; %d bytes of output\n%s", err, len(p.stdout.String()), p.stderr)
+			if !p.cmd.ProcessState.Success() || !strings.Contains(p.stdout.String(), k.want) {
+				t.Errorf("%v; %d bytes of output\n%s", p.cmd.ProcessState, len(p.stdout.String()), p.stderr)
 			}
 			if took < 40*time.Second {
 				t.Errorf("it took only %v: the link was not slow", took)
