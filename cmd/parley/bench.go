@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -243,14 +244,18 @@ func printBenchJSON(w io.Writer, e endpoint.Endpoint, _ benchOptions, r *load.Re
 	return enc.Encode(benchJSON{URL: e.String(), Proto: e.Protocol.Name(), OK: r.OK(), Report: r})
 }
 
-// micros prints a time in microseconds.
+// micros prints a time in microseconds, in ASCII where the locale has no more.
 func micros(us float64) string {
 	d := time.Duration(us * 1e3)
 	unit := time.Second / 1000
 	for unit > 1 && d < 1000*unit {
 		unit /= 10
 	}
-	return d.Round(unit).String()
+	text := d.Round(unit).String()
+	if !isUTF8() {
+		text = strings.Replace(text, "µ", "u", 1)
+	}
+	return text
 }
 
 func plural(n int, thing string) string {

@@ -174,5 +174,9 @@ func (m *topModel) status() string {
 	case m.failed != nil:
 		return "trying again: " + strings.ReplaceAll(visible(m.failed.Error()), "\n", "; ")
 	}
-	return fmt.Sprintf("%s  %s by %s  ↑↓ choose  k close  s sort  c closed ones  q leave", m.c.addr, plural(len(m.rows), "connection"), m.o.sort)
+	arrows := "↑↓"
+	if !isUTF8() {
+		arrows = "up/down"
+	}
+	return fmt.Sprintf("%s  %s by %s  q leave  %s choose  k close  s sort  c closed ones", m.c.addr, plural(len(m.rows), "connection"), m.o.sort, arrows)
 }

@@ -7,6 +7,7 @@ package screen
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -27,12 +28,13 @@ type Screen struct {
 	wrap          bool   // the last column is written: the next character begins a new row
 	pending       []byte // the beginning of a sequence or character
 	foreign       []string
+	styles        map[string]bool
 	changed       chan struct{}
 }
 
 // New returns an empty screen.
 func New(width, height int) *Screen {
-	s := &Screen{changed: make(chan struct{})}
+	s := &Screen{styles: make(map[string]bool), changed: make(chan struct{})}
 	s.resize(width, height)
 	return s
 }
@@ -129,6 +131,14 @@ func (s *Screen) Await(re *regexp.Regexp, limit time.Duration) error {
 			return fmt.Errorf("%q did not come within %v; the screen:\n%s", re, limit, s)
 		}
 	}
+}
+
+// Styles returns the colours and other styles that have been asked for, as they are
+// written: "36" is cyan, "7" reversed.
+func (s *Screen) Styles() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Sorted(maps.Keys(s.styles))
 }
 
 // step draws the first character or sequence of p and returns its length, 0 if
@@ -287,8 +297,12 @@ func (s *Screen) csi(private, numbers, final string) {
 		}
 		s.move(0, 0)
 	case "?W": // tab stops, every 8 columns
-	case "m", ">m", "?$p", ">u", "<u", "?u", " q":
-		// colours, keyboards, questions
+	case "m":
+		if numbers != "" && numbers != "0" {
+			s.styles[numbers] = true
+		}
+	case ">m", "?$p", ">u", "<u", "?u", " q":
+		// keyboards, questions
 	default:
 		s.foreign = append(s.foreign, strconv.Quote("\x1b["+private+numbers+final))
 	}
