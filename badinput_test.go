@@ -11,6 +11,7 @@ import (
 
 	"github.com/parley-net/parley"
 	"github.com/parley-net/parley/frame"
+	"github.com/parley-net/parley/line"
 	"github.com/parley-net/parley/oneline"
 	"github.com/parley-net/parley/serpy"
 	"github.com/parley-net/parley/serpy/b85"
@@ -64,9 +65,9 @@ func withXor8(s string) string {
 // before it has arrived, what comes behind it arrives where the connection
 // lives, and another connection of the same server does not notice.
 //
-// Verifies: RUNTIME-41, RUNTIME-42, ONELINE-27, TINYPROTO-15, SERPY-26, SERPY-29, SERPY2-10, SERPY2-11, SERPY2-13
+// Verifies: RUNTIME-41, RUNTIME-42, ONELINE-27, LINE-09, TINYPROTO-15, SERPY-26, SERPY-29, SERPY2-10, SERPY2-11, SERPY2-13
 func TestBadInput(t *testing.T) {
-	line := func(s string) string { return s + "\n" }
+	lf := func(s string) string { return s + "\n" }
 	block := func(s string) string { return s + "\x1f" }
 	damaged := strings.Replace(serpy2Text("abc"), "abc", "abd", 1)
 	strict := serpy.Protocol{PickleLimits: pickle.Limits{MaxMemory: 1000}}
@@ -96,7 +97,11 @@ func TestBadInput(t *testing.T) {
 		{"too large, serpy", serpy.Protocol{}, block, "", block(strings.Repeat("x", 101)), false, 0, "more than 100 bytes"},
 		{"too large for the wire", tinyproto.Protocol{}, one(tiny), tinyHello, "\xf1\x00\x00\x00", true, 0, "4043309056"},
 		{"too large, tinyproto", tinyproto.Protocol{}, one(tiny), tinyHello, tinyHead(101), true, 0, "Limits.MaxMessage"},
-		{"a line over the limit", oneline.Protocol{}, line, "ping\n", strings.Repeat("x", 101) + "\n", true, 100, "longer than the limit of 100 bytes"},
+		{"too large, line", line.Protocol{}, lf, "", strings.Repeat("x", 101) + "\n", false, 0, "limit of 100 bytes"},
+		{"far too large, line", line.Protocol{}, lf, "", strings.Repeat("x", 1<<20) + "\n", false, 0, "limit of 100 bytes"},
+		{"too large, scpi", line.SCPI(), lf, "", strings.Repeat("x", 101) + " '\"' #15a\nb\nc\n", false, 0, "limit of 100 bytes"},
+		{"a block that is too large", line.SCPI(), lf, "", "A #3200" + strings.Repeat("\n", 200) + ",#13\n\n\n\n", false, 0, "at least 207 bytes"},
+		{"a line over the limit", oneline.Protocol{}, lf, "ping\n", strings.Repeat("x", 101) + "\n", true, 100, "longer than the limit of 100 bytes"},
 	}
 	for _, k := range kinds {
 		t.Run(k.name, func(t *testing.T) {
