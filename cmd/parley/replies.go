@@ -62,9 +62,6 @@ func (a *app) repliesMode(o repliesOptions, places []endpoint.Endpoint) (serveMo
 	if s.def, err = s.read(); err != nil {
 		return serveMode{}, usageError{err}
 	}
-	if err := s.def.CheckFaults(faults); err != nil {
-		return serveMode{}, usagef("--fault with the [faults] of %s: %w", o.file, err)
-	}
 	seed, given := s.def.Seed(faults)
 	if !given {
 		seed = randomSeed()

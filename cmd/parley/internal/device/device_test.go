@@ -563,7 +563,6 @@ func TestMistakes(t *testing.T) {
 		"[[reply]]\nrequest = 'a'\nsequence = 3":                              "3:12: sequence is a whole number: write a list",
 		"[[reply]]\nrequest = 'a'\nwhen = 3":                                  "3:8: when is a whole number: write a table",
 		"error-queue = 99999999999999999999":                                  "1:15: decimal number is too large",
-		"[faults]\ndrop = 0.6\ncut = 0.7":                                     "1:2: the shares of drop, late, cut, garble and close are together 1.3",
 		"prompt = \"a\\n\"":                                                   "1:10: prompt",
 		"[[every]]\ninterval = '1us'\nresponse = 'x'":                         "2:12: every 1: interval",
 		"[[every]]\nresponse = 'x'":                                           "every 1: interval",

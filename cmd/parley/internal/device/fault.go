@@ -12,7 +12,8 @@ import (
 )
 
 // Faults are what goes wrong with answers: a share of them, from 0 to 1, is
-// lost, late, cut short, garbled, or the end of the connection.
+// lost, late, cut short, garbled, or the end of the connection. Each is drawn
+// by itself: an answer may be late and cut short.
 type Faults struct {
 	drop, late, cut, garble, end float64
 	delay                        span // of every answer
@@ -35,25 +36,7 @@ func ParseFaults(s string) (Faults, error) {
 			return f, err
 		}
 	}
-	return f, f.check()
-}
-
-// check returns an error if more answers would be spoiled than there are.
-func (f Faults) check() error {
-	const rounding = 1e-9
-	if sum := f.drop + f.late + f.cut + f.garble + f.end; sum > 1+rounding {
-		return fmt.Errorf("the shares of drop, late, cut, garble and close are together %.4g: they are shares of all answers, so want 1 at most", sum)
-	}
-	return nil
-}
-
-// CheckFaults returns an error if the faults of the file, with those of extra
-// instead, don't fit together.
-func (def *Definition) CheckFaults(extra Faults) error {
-	if def.prog == nil {
-		return nil
-	}
-	return def.prog.faults.and(extra).check()
+	return f, nil
 }
 
 // Seed returns the seed that was given with the faults, by the flag or else by

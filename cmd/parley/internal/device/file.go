@@ -182,9 +182,6 @@ func (r *fileReader) head(f *tomlFile, n node) error {
 			return n.at("faults").at(key).wrap(err)
 		}
 	}
-	if err := p.faults.check(); err != nil {
-		return n.at("faults").wrap(err)
-	}
 	return nil
 }
 
