@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -142,7 +143,8 @@ func TestSlowest(t *testing.T) {
 func TestRelief(t *testing.T) {
 	type crowd struct {
 		relief  relief[string]
-		missing int64
+		missing atomic.Int64
+		mu      sync.Mutex // guards what is below
 		gone    map[string]time.Duration
 		why     string
 	}
@@ -150,11 +152,13 @@ func TestRelief(t *testing.T) {
 		c := &crowd{gone: make(map[string]time.Duration)}
 		start := time.Now()
 		c.relief.relieves(shortage[string]{"places",
-			func() int64 { return c.missing },
+			c.missing.Load,
 			func() []candidate[string] {
 				return []candidate[string]{{"slow", 1}, {"idle", 1}, {"stuck", 1}, {"slower", 1}}
 			},
 			func(who string) (pace, bounds) {
+				c.mu.Lock()
+				defer c.mu.Unlock()
 				_, gone := c.gone[who]
 				s := uint64(time.Since(start) / time.Second)
 				p := map[string]pace{"slow": {arriving: true, in: 2 * s}, "slower": {arriving: true, in: s}, "stuck": {waiting: true}}[who]
@@ -162,26 +166,34 @@ func TestRelief(t *testing.T) {
 				return p, bounds{10 * time.Second, 30 * time.Second, 1024}
 			},
 			func(who string, f field, why string) {
+				c.mu.Lock()
+				defer c.mu.Unlock()
 				c.gone[who] = time.Since(start)
-				c.missing--
+				c.missing.Add(-1)
 				c.why = why
 			}})
 		return c
 	}
 	after := func(t *testing.T, c *crowd, who string, want time.Duration) {
 		t.Helper()
+		c.mu.Lock()
+		defer c.mu.Unlock()
 		if got, gone := c.gone[who]; !gone || got < want || got > want+time.Second {
 			t.Errorf("%s has gone after %v (%v), want %v", who, got, gone, want)
 		}
+	}
+	pass := func(d time.Duration) { // what was due by then has been looked at
+		time.Sleep(d)
+		synctest.Wait()
 	}
 	bubble := func(name string, f func(t *testing.T)) {
 		t.Run(name, func(t *testing.T) { synctest.Test(t, f) })
 	}
 	bubble("one place", func(t *testing.T) {
 		c := begin(t)
-		c.missing = 1
+		c.missing.Store(1)
 		c.relief.begin()
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		if after(t, c, "stuck", 10*time.Second); len(c.gone) != 1 {
 			t.Errorf("gone: %v", c.gone)
 		}
@@ -194,39 +206,41 @@ func TestRelief(t *testing.T) {
 	})
 	bubble("all", func(t *testing.T) {
 		c := begin(t)
-		c.missing = 100
+		c.missing.Store(100)
 		c.relief.begin()
 		c.relief.begin() // nothing more
-		time.Sleep(10 * time.Minute)
+		pass(10 * time.Minute)
 		after(t, c, "stuck", 10*time.Second)
 		after(t, c, "slower", 30*time.Second)
 		after(t, c, "slow", 30*time.Second)
 		if _, gone := c.gone["idle"]; gone {
 			t.Error("an idle one had to go")
 		}
-		c.missing = -1 // and let the bubble end
-		time.Sleep(time.Minute)
+		c.missing.Store(-1) // and let the bubble end
+		pass(time.Minute)
 	})
 	bubble("interrupted", func(t *testing.T) {
 		c := begin(t)
 		for range 3 {
-			c.missing = 1
+			c.missing.Store(1)
 			c.relief.begin()
-			time.Sleep(4 * time.Second)
-			c.missing = 0
-			time.Sleep(20 * time.Second)
+			pass(4 * time.Second)
+			c.missing.Store(0)
+			pass(20 * time.Second)
 		}
 		after(t, c, "stuck", 50*time.Second) // of which ten have counted
 	})
 	bubble("over and over, with long pauses", func(t *testing.T) {
 		c := begin(t)
 		for range 20 {
-			c.missing = 1
+			c.missing.Store(1)
 			c.relief.begin()
-			time.Sleep(8 * time.Second)
-			c.missing = 0
-			time.Sleep(time.Minute)
+			pass(8 * time.Second)
+			c.missing.Store(0)
+			pass(time.Minute)
 		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
 		if len(c.gone) > 0 {
 			t.Errorf("gone: %v, though no shortage has lasted for ten seconds", c.gone)
 		}

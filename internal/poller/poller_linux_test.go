@@ -38,7 +38,7 @@ func (o *owner) serve(r *poller.Runner[*owner]) (more bool) {
 		case again:
 			return false
 		case err != nil:
-			close(o.ended)
+			o.end()
 			return false
 		}
 		if _, err := o.conn.TryWrite(p[:n]); err != nil {
@@ -47,6 +47,15 @@ func (o *owner) serve(r *poller.Runner[*owner]) (more bool) {
 		if n == len(p) || o.conn.Ended() {
 			return true // there may be more, but the others come first
 		}
+	}
+}
+
+// end tells that the stream has ended, which a loop may notice twice.
+func (o *owner) end() {
+	select {
+	case <-o.ended:
+	default:
+		close(o.ended)
 	}
 }
 
