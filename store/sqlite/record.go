@@ -4,10 +4,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"database/sql"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"sync"
 	"time"
 
@@ -25,6 +23,7 @@ const (
 type Recorder struct {
 	db    *DB
 	id    int64
+	row   sessionRow
 	began time.Time
 	wake  chan struct{} // something waits
 	ended chan struct{} // the writing goroutine has ended
@@ -47,7 +46,8 @@ func (db *DB) Begin(ctx context.Context, s store.Session) (*Recorder, error) {
 	if s.Began.IsZero() {
 		s.Began = time.Now()
 	}
-	res, err := db.sql.ExecContext(ctx, "INSERT INTO session (began, source, url) VALUES (?, ?, ?)", s.Began.UnixNano(), s.Source, s.URL)
+	row := sessionRow{began: s.Began.UnixNano(), source: s.Source, url: s.URL}
+	res, err := db.sql.ExecContext(ctx, "INSERT INTO session (began, source, url, sum) VALUES (?, ?, ?, ?)", row.began, row.source, row.url, row.sum())
 	if err != nil {
 		return nil, fmt.Errorf("store %s: %w", db.path, known(err))
 	}
@@ -55,7 +55,7 @@ func (db *DB) Begin(ctx context.Context, s store.Session) (*Recorder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("store %s: %w", db.path, err)
 	}
-	r := &Recorder{db: db, id: id, began: s.Began, wake: make(chan struct{}, 1), ended: make(chan struct{}), peers: make(map[int64]string)}
+	r := &Recorder{db: db, id: id, row: row, began: s.Began, wake: make(chan struct{}, 1), ended: make(chan struct{}), peers: make(map[int64]string)}
 	r.room.L = &r.mu
 	go r.run()
 	return r, nil
@@ -133,7 +133,8 @@ func (r *Recorder) Close() error {
 	if r.err != nil {
 		return r.err
 	}
-	if _, err := r.db.sql.Exec("UPDATE session SET ended = ? WHERE id = ?", time.Now().UnixNano(), r.id); err != nil {
+	r.row.ended = time.Now().UnixNano()
+	if _, err := r.db.sql.Exec("UPDATE session SET ended = ?, sum = ? WHERE id = ?", r.row.ended, r.row.sum(), r.id); err != nil {
 		return fmt.Errorf("store %s: %w", r.db.path, known(err))
 	}
 	return nil
@@ -222,7 +223,8 @@ func (r *Recorder) commit(batch []store.Entry) error {
 // write writes one row, and what it refers to.
 func (r *Recorder) write(tx *sql.Tx, insert *sql.Stmt, e *store.Entry) error {
 	if e.Peer != "" && r.peers[e.Conn] != e.Peer {
-		if _, err := tx.Exec("INSERT INTO conn (session, conn, peer) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET peer = excluded.peer", r.id, e.Conn, e.Peer); err != nil {
+		const keep = "INSERT INTO conn (session, conn, peer, sum) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET peer = excluded.peer, sum = excluded.sum"
+		if _, err := tx.Exec(keep, r.id, e.Conn, e.Peer, connSum(r.id, e.Conn, e.Peer)); err != nil {
 			return err
 		}
 		r.peers[e.Conn] = e.Peer
@@ -242,31 +244,4 @@ func (r *Recorder) write(tx *sql.Tx, insert *sql.Stmt, e *store.Entry) error {
 	row := row{r.id, e.Seq, at, e.Conn, e.Dir, e.Event, e.Kind, int64(e.Form), int64(big), body, e.Meta}
 	_, err := insert.Exec(row.session, row.seq, row.at, row.conn, row.dir, row.event, row.kind, row.form, row.big, row.body, row.meta, row.sum())
 	return err
-}
-
-// row is a row of msg, as its checksum sees it.
-type row struct {
-	session, seq, at, conn int64
-	dir, event, kind       string
-	form, big              int64
-	body, meta             []byte
-}
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
-// sum is the row's checksum: crc32c over each field, a length in front of what can have
-// any, so that no two rows have the same bytes.
-func (w *row) sum() int64 {
-	buf := make([]byte, 0, 256)
-	for _, n := range []int64{w.session, w.seq, w.at, w.conn, w.form, w.big} {
-		buf = binary.LittleEndian.AppendUint64(buf, uint64(n))
-	}
-	for _, s := range []string{w.dir, w.event, w.kind} {
-		buf = binary.AppendUvarint(buf, uint64(len(s)))
-		buf = append(buf, s...)
-	}
-	buf = binary.AppendUvarint(buf, uint64(len(w.body)))
-	sum := crc32.Update(0, castagnoli, buf)
-	sum = crc32.Update(sum, castagnoli, w.body)
-	return int64(crc32.Update(sum, castagnoli, w.meta))
 }

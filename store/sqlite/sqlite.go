@@ -27,12 +27,14 @@ CREATE TABLE session (
 	began  INTEGER NOT NULL,
 	ended  INTEGER,
 	source TEXT NOT NULL,
-	url    TEXT NOT NULL
+	url    TEXT NOT NULL,
+	sum    INTEGER NOT NULL
 );
 CREATE TABLE conn (
 	session INTEGER NOT NULL REFERENCES session(id),
 	conn    INTEGER NOT NULL,
 	peer    TEXT NOT NULL,
+	sum     INTEGER NOT NULL,
 	PRIMARY KEY (session, conn)
 ) WITHOUT ROWID;
 CREATE INDEX conn_peer ON conn (peer);

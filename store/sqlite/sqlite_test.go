@@ -399,12 +399,20 @@ func TestVerify(t *testing.T) {
 		{"DELETE FROM msg WHERE seq = 4", "session 1, entry 4: missing"},
 		{"DELETE FROM body", "session 1, entry 6: its value is missing"},
 		{"UPDATE body SET data = CAST('x' AS BLOB)", "has another SHA-256"},
+		{"DELETE FROM msg WHERE seq = 1", "session 1, entry 1: missing"},
+		{"UPDATE session SET began = began + 1", "session 1: the session's own checksum"},
+		{"UPDATE session SET ended = ended + 1", "session 1: the session's own checksum"},
+		{"UPDATE session SET url = 'scpi://another'", "session 1: the session's own checksum"},
+		{"UPDATE conn SET peer = 'lab9'", "session 1: the checksum of connection 1's address"},
+		{"PRAGMA foreign_keys = OFF; DELETE FROM session", "session 1: it is missing, but has entries"},
 	} {
 		path := filepath.Join(t.TempDir(), "lab.db")
 		db := create(t, path)
 		r := begin(t, db, time.Now())
 		for i := range 5 {
-			r.Append(text(0, 1, "c2s", fmt.Sprint(i)))
+			e := text(0, 1, "c2s", fmt.Sprint(i))
+			e.Peer = "lab1"
+			r.Append(e)
 		}
 		r.Append(text(0, 1, "c2s", strings.Repeat("x", 100_000)))
 		if err := r.Close(); err != nil {
