@@ -51,7 +51,10 @@ func TestErrNotSent(t *testing.T) {
 	}
 	// fill makes the output full: what is sent then waits for its turn.
 	fill := func(t *testing.T, c *parley.Conn) {
-		for ctx := soon(); c.Send(ctx, parley.Bytes(make([]byte, 60<<10))) == nil; {
+		for full := false; !full; {
+			ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond) // each has its own
+			full = c.Send(ctx, parley.Bytes(make([]byte, 60<<10))) != nil
+			cancel()
 		}
 	}
 	cases := []struct {
