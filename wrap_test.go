@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/parley-net/parley"
@@ -240,6 +241,7 @@ func TestFaults(t *testing.T) {
 				tt.talk(c)
 			}
 			srv.Shutdown(t.Context())
+			synctest.Wait() // OnClose may be under way
 			if got := srv.Stats().Faults; got != tt.want {
 				t.Errorf("counted %+v, want %+v", got, tt.want)
 			}
