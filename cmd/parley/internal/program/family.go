@@ -13,8 +13,9 @@ type Family struct {
 	starter starter
 }
 
-// start starts cmd as the leader of a process group.
-func (f *Family) start(cmd *exec.Cmd) error {
+// Start starts cmd as the leader of a process group. On Linux the kernel kills it when this
+// process ends, however that comes about. Forget is to be called when it has ended.
+func (f *Family) Start(cmd *exec.Cmd) error {
 	ownGroup(cmd)
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -28,8 +29,8 @@ func (f *Family) start(cmd *exec.Cmd) error {
 	return nil
 }
 
-// gone says that cmd and what it has started have ended.
-func (f *Family) gone(cmd *exec.Cmd) {
+// Forget says that cmd and what it has started have ended.
+func (f *Family) Forget(cmd *exec.Cmd) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.members, cmd)

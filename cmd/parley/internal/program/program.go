@@ -60,7 +60,7 @@ func (p *Program) Start() error {
 	if err != nil {
 		return fmt.Errorf("--exec: %w", err)
 	}
-	err = p.Family.start(p.Cmd)
+	err = p.Family.Start(p.Cmd)
 	for _, f := range theirs {
 		f.Close()
 	}
@@ -226,7 +226,7 @@ func (p *Program) wait() {
 	} else {
 		p.Log.Info("program ended", "status", "ok")
 	}
-	p.Family.gone(p.Cmd)
+	p.Family.Forget(p.Cmd)
 	close(p.over)
 	p.Ended()
 }

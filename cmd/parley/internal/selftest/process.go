@@ -31,7 +31,7 @@ func (r *run) start(name string, args ...string) (*process, error) {
 	p := &process{name: name, args: args, cmd: exec.CommandContext(r.ctx, r.Command, args...), begun: time.Now(), ended: make(chan struct{}), more: make(chan struct{})}
 	out, err := p.cmd.StderrPipe()
 	if err == nil {
-		err = p.cmd.Start()
+		err = r.kin.Start(p.cmd)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
@@ -47,6 +47,7 @@ func (r *run) start(name string, args ...string) (*process, error) {
 			p.mu.Unlock()
 		}
 		p.cmd.Wait()
+		r.kin.Forget(p.cmd)
 	}()
 	return p, nil
 }

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"time"
+
+	"github.com/parley-net/parley/cmd/parley/internal/program"
 )
 
 // Options say how much is tried.
@@ -31,6 +33,7 @@ type run struct {
 	ctx  context.Context
 	dir  string
 	live []*process
+	kin  program.Family // so that none outlives this process
 }
 
 // Run measures, tells each Result when it is there, and returns how many promises were not
