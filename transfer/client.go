@@ -203,6 +203,15 @@ func (k *task) answer() (letter, error) {
 	return l, st.Close()
 }
 
+// confirmed waits for a letter that confirms; another one is an error.
+func (k *task) confirmed() (letter, error) {
+	l, err := k.answer()
+	if err == nil && !l.confirms() {
+		err = k.declined(l)
+	}
+	return l, err
+}
+
 // declined returns the error for a letter that is not the one hoped for.
 func (k *task) declined(l letter) error {
 	if l.kind == typeRejected {

@@ -115,11 +115,8 @@ func (k *task) download(p *partial, have digest) error {
 		return err
 	}
 	if check {
-		if l, err = k.answer(); err != nil {
+		if l, err = k.confirmed(); err != nil {
 			return err
-		}
-		if !l.confirms() {
-			return k.declined(l)
 		}
 		want, err := l.digest()
 		if err == nil {

@@ -236,12 +236,8 @@ func (k *task) uploadPack(items []Item, keep bool, failed map[string]error) erro
 	if err := k.send(typePack, request...); err != nil {
 		return err
 	}
-	l, err := k.answer()
-	if err != nil {
+	if _, err := k.confirmed(); err != nil {
 		return err
-	}
-	if !l.confirms() {
-		return k.declined(l)
 	}
 	for _, it := range items {
 		m, err := it.message(keep)

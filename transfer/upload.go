@@ -45,12 +45,9 @@ func (k *task) upload(src *source) error {
 	if err := k.send(typeUpload, request...); err != nil {
 		return err
 	}
-	l, err := k.answer()
+	l, err := k.confirmed()
 	if err != nil {
 		return err
-	}
-	if !l.confirms() {
-		return k.declined(l)
 	}
 	check := !k.cl.Plain && l.has(keyOffset)
 	var offset int64
@@ -73,11 +70,8 @@ func (k *task) upload(src *source) error {
 			return k.interrupted(err)
 		}
 	}
-	if l, err = k.answer(); err != nil {
+	if _, err = k.confirmed(); err != nil {
 		return err
-	}
-	if !l.confirms() {
-		return k.declined(l)
 	}
 	k.settled = true
 	if changed {

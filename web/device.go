@@ -3,7 +3,6 @@ package web
 import (
 	"context"
 	"sync"
-	"time"
 
 	"github.com/parley-net/parley"
 	"github.com/parley-net/parley/bus/queue"
@@ -78,11 +77,7 @@ func (d *Device) Call(ctx context.Context, m parley.Message) (parley.Message, er
 func (d *Device) Subscribe(o SubscribeOptions, take func(Message)) (Subscription, error) {
 	d.client.Start()
 	s := &deviceSubscription{device: d}
-	s.queue = queue.New(queue.Options[Message]{Messages: o.Messages, Bytes: o.Bytes, Latest: o.Latest,
-		Size:   func(m Message) int { return m.Len() },
-		Serve:  take,
-		Missed: func(n uint64) { take(Message{Missed: n, At: time.Now()}) },
-	})
+	s.queue = o.queue(take)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.subs[s] = struct{}{}

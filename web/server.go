@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/parley-net/parley"
 	"github.com/parley-net/parley/bus/queue"
@@ -72,11 +71,7 @@ func (s *Server) Call(context.Context, parley.Message) (parley.Message, error) {
 // Subscribe is Target's.
 func (s *Server) Subscribe(o SubscribeOptions, take func(Message)) (Subscription, error) {
 	sub := &serverSubscription{server: s}
-	sub.queue = queue.New(queue.Options[Message]{Messages: o.Messages, Bytes: o.Bytes, Latest: o.Latest,
-		Size:   func(m Message) int { return m.Len() },
-		Serve:  take,
-		Missed: func(n uint64) { take(Message{Missed: n, At: time.Now()}) },
-	})
+	sub.queue = o.queue(take)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.subs[sub] = struct{}{}

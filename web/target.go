@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/bus/queue"
 )
 
 // Target is what a page can reach: a [Room], a [Device] or a [Server]. Its methods may be called
@@ -34,6 +35,15 @@ type SubscribeOptions struct {
 	Latest   bool            // the oldest are dropped, not the newest
 	Unlisted bool            // it is no member of a room
 	Kill     func(err error) // called when an operator ends the subscriber
+}
+
+// queue returns what waits for the subscriber, who takes it one by one.
+func (o SubscribeOptions) queue(take func(Message)) *queue.Queue[Message] {
+	return queue.New(queue.Options[Message]{Messages: o.Messages, Bytes: o.Bytes, Latest: o.Latest,
+		Size:   func(m Message) int { return m.Len() },
+		Serve:  take,
+		Missed: func(n uint64) { take(Message{Missed: n, At: time.Now()}) },
+	})
 }
 
 // Subscription is a subscriber's handle.

@@ -14,8 +14,7 @@ type row struct {
 }
 
 func (w *row) sum() int64 {
-	sum := checksum([]int64{w.session, w.seq, w.at, w.conn, w.form, w.big}, w.dir, w.event, w.kind)
-	sum = crc32.Update(sum, castagnoli, binary.AppendUvarint(nil, uint64(len(w.body))))
+	sum := checksum([]int64{w.session, w.seq, w.at, w.conn, w.form, w.big, int64(len(w.body))}, w.dir, w.event, w.kind)
 	sum = crc32.Update(sum, castagnoli, w.body)
 	return int64(crc32.Update(sum, castagnoli, w.meta))
 }
