@@ -295,7 +295,9 @@ func TestServiceManagerReload(t *testing.T) {
 //
 // Verifies: SERVICE-05
 func TestStopAndContinue(t *testing.T) {
-	s := startExecServer(t, time.Second, "echo $$; while :; do sleep 0.05; done")
+	// A shell that is just starting a process can't be stopped before it has
+	// (vfork), so this one has started what it starts when it says so.
+	s := startExecServer(t, time.Second, "sleep 1000 & echo $$ $!; wait")
 	c, err := (&parley.Dialer{Protocol: tinyproto.Protocol{}}).Dial(t.Context(), s.addr)
 	if err != nil {
 		t.Fatal(err)
@@ -305,8 +307,8 @@ func TestStopAndContinue(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	program, err := strconv.Atoi(strings.TrimSpace(m.Text()))
-	if err != nil {
+	pids := []int{s.cmd.Process.Pid, 0, 0}
+	if _, err := fmt.Sscan(m.Text(), &pids[1], &pids[2]); err != nil {
 		t.Fatal(err)
 	}
 	for _, step := range []struct {
@@ -314,7 +316,7 @@ func TestStopAndContinue(t *testing.T) {
 		stopped bool
 	}{{syscall.SIGTSTP, true}, {syscall.SIGCONT, false}} {
 		s.cmd.Process.Signal(step.signal)
-		for _, pid := range []int{s.cmd.Process.Pid, program} {
+		for _, pid := range pids {
 			for end := time.Now().Add(20 * time.Second); isStopped(t, pid) != step.stopped; time.Sleep(5 * time.Millisecond) {
 				if time.Now().After(end) {
 					t.Fatalf("after %v: process %d stopped is %v", step.signal, pid, !step.stopped)
