@@ -369,3 +369,11 @@ func eventually(t *testing.T, what string, ok func() bool) {
 		}
 	}
 }
+
+// wantText checks a message.
+func wantText(t *testing.T, m parley.Message, err error, want string) {
+	t.Helper()
+	if err != nil || m.Text() != want {
+		t.Fatalf("got %v, %v, want %q", m, err, want)
+	}
+}

@@ -34,14 +34,6 @@ func dialLoop(t *testing.T, p parley.Protocol, addr string) *parley.Conn {
 	return c
 }
 
-// wantText checks a message.
-func wantText(t *testing.T, m parley.Message, err error, want string) {
-	t.Helper()
-	if err != nil || m.Text() != want {
-		t.Fatalf("got %v, %v, want %q", m, err, want)
-	}
-}
-
 // Each wire is spoken on an event loop, in pieces, several messages at a time,
 // and after the peer has ended its stream.
 //
