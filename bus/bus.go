@@ -140,6 +140,11 @@ type LogOptions struct {
 	MaxAge   time.Duration // older entries go
 	MaxBytes int64         // beyond it, Append fails with ErrFull
 	Replicas int           // how many machines keep it; 0: one
+	// Queue: an entry goes when it was consumed; the log has one consumer.
+	Queue bool
+	// Here: this machine alone keeps it, so that it is there while the others are not. It is
+	// ErrNotFound where this machine keeps nothing apart from the others.
+	Here bool
 }
 
 // Log is a sequence of entries that are kept.
@@ -149,14 +154,18 @@ type Log interface {
 	// An id that the log has already is not added again, and is no error. Append waits
 	// while too many are under way, so it bounds what can be lost; data is not kept.
 	Append(ctx context.Context, subject, id string, data []byte, done func(seq uint64, err error)) error
-	// Consume calls fn for each entry that the consumer of this name has not
-	// acknowledged yet, in order, and then for new ones, until ctx ends. When fn returns nil the entry is
-	// acknowledged; with an error it comes again, at least once a second. An entry may come
-	// twice.
-	Consume(ctx context.Context, consumer string, fn func(LogEntry) error) error
+	// Consume calls fn with the entries that the consumer of this name has not
+	// acknowledged yet, in order, one or as many as are there, and then with new ones, until ctx
+	// ends. The first kept of them are acknowledged; the others come again, within a second. An
+	// entry may come twice. A log that is not there any more is ErrNotFound: then it can be
+	// opened again.
+	Consume(ctx context.Context, consumer string, fn func([]LogEntry) (kept int)) error
 	// Read calls fn for each entry from seq on that is there now, in order, until fn
 	// returns an error, which Read returns.
 	Read(ctx context.Context, seq uint64, fn func(LogEntry) error) error
+	// Identity tells this log from another one that had its name before it, in which the
+	// same numbers meant other entries.
+	Identity() string
 }
 
 // LogEntry is one entry of a Log.

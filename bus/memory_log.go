@@ -2,6 +2,7 @@ package bus
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"slices"
 	"sync"
@@ -14,7 +15,8 @@ const retryAfter = 250 * time.Millisecond
 
 // memoryLog is a log of a Memory: it keeps its entries as long as the process.
 type memoryLog struct {
-	o LogOptions
+	o        LogOptions
+	identity string
 
 	mu      sync.Mutex
 	entries []LogEntry // the oldest first, without a gap in Seq
@@ -34,6 +36,9 @@ func (b *memoryBus) Log(ctx context.Context, name string, o LogOptions) (Log, er
 	if err := b.check(ctx); err != nil {
 		return nil, err
 	}
+	if o.Here {
+		return nil, fmt.Errorf("%w: nothing is kept apart from the others in memory", ErrNotFound)
+	}
 	for _, s := range o.Subjects {
 		if err := CheckSubject(s, true); err != nil {
 			return nil, err
@@ -43,7 +48,7 @@ func (b *memoryBus) Log(ctx context.Context, name string, o LogOptions) (Log, er
 	defer b.m.mu.Unlock()
 	l := b.m.logs[name]
 	if l == nil {
-		l = &memoryLog{o: o, next: 1, ids: make(map[string]uint64), acked: make(map[string]uint64), more: make(chan struct{})}
+		l = &memoryLog{o: o, identity: rand.Text(), next: 1, ids: make(map[string]uint64), acked: make(map[string]uint64), more: make(chan struct{})}
 		if b.m.logs == nil {
 			b.m.logs = make(map[string]*memoryLog)
 		}
@@ -95,12 +100,17 @@ func (l *memoryLog) append(subject, id string, data []byte) (uint64, error) {
 // age lets go of what is too old, with the lock held.
 func (l *memoryLog) age() {
 	for l.o.MaxAge > 0 && len(l.entries) > 0 && time.Since(l.entries[0].Time) > l.o.MaxAge {
-		e := l.entries[0]
-		l.entries[0] = LogEntry{}
-		l.entries = l.entries[1:]
-		l.held -= int64(len(e.Data))
-		delete(l.ids, e.ID)
+		l.drop()
 	}
+}
+
+// drop lets go of the oldest entry, with the lock held.
+func (l *memoryLog) drop() {
+	e := l.entries[0]
+	l.entries[0] = LogEntry{}
+	l.entries = l.entries[1:]
+	l.held -= int64(len(e.Data))
+	delete(l.ids, e.ID)
 }
 
 // from returns the first entry from seq on; ok is false if there is none yet, and
@@ -142,7 +152,20 @@ func (h memoryLogHandle) Read(ctx context.Context, seq uint64, fn func(LogEntry)
 	}
 }
 
-func (h memoryLogHandle) Consume(ctx context.Context, consumer string, fn func(LogEntry) error) error {
+// Identity is one by chance.
+func (l *memoryLog) Identity() string { return l.identity }
+
+// acknowledge notes that a consumer has all up to seq.
+func (l *memoryLog) acknowledge(consumer string, seq uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.acked[consumer] = seq
+	for l.o.Queue && len(l.entries) > 0 && l.entries[0].Seq <= seq {
+		l.drop()
+	}
+}
+
+func (h memoryLogHandle) Consume(ctx context.Context, consumer string, fn func([]LogEntry) int) error {
 	for {
 		if err := h.b.check(ctx); err != nil {
 			return err
@@ -152,10 +175,8 @@ func (h memoryLogHandle) Consume(ctx context.Context, consumer string, fn func(L
 		h.mu.Unlock()
 		e, more, ok := h.from(seq)
 		if ok {
-			if fn(e) == nil {
-				h.mu.Lock()
-				h.acked[consumer] = e.Seq
-				h.mu.Unlock()
+			if fn([]LogEntry{e}) > 0 {
+				h.acknowledge(consumer, e.Seq)
 				continue
 			}
 		}

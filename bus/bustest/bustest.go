@@ -27,7 +27,7 @@ func Run(t *testing.T, ttl time.Duration, place func(t *testing.T) (connect func
 		{"bucket", bucket}, {"bucket: one of many creates", creates}, {"bucket: watch", watch},
 		{"bucket: age", func(t *testing.T, c func() bus.Bus) { age(t, c, ttl) }},
 		{"lease", lease},
-		{"log", logged}, {"log: a consumer goes on", consumer}, {"log: full", full},
+		{"log", logged}, {"log: a consumer goes on", consumer}, {"log: full", full}, {"log: a queue", queued},
 		{"objects", objects}, {"close", closed},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, place(t)) })

@@ -64,13 +64,15 @@ func consumer(t *testing.T, connect func() bus.Bus) {
 		defer cancel()
 		ended := make(chan error, 1)
 		go func() {
-			ended <- l.Consume(ctx, "store", func(e bus.LogEntry) error {
-				got <- string(e.Data)
-				if string(e.Data) == until {
-					cancel()
-					return errors.New("not kept")
+			ended <- l.Consume(ctx, "store", func(all []bus.LogEntry) int {
+				for i, e := range all {
+					got <- string(e.Data)
+					if string(e.Data) == until {
+						cancel()
+						return i // and those behind it come again too
+					}
 				}
-				return nil
+				return len(all)
 			})
 		}()
 		is(t, next(t, ended), context.Canceled)
@@ -85,6 +87,47 @@ func consumer(t *testing.T, connect func() bus.Bus) {
 	// b was not acknowledged, so it comes again; a was.
 	if s := strings.Join(all, ""); s != "abbcd" {
 		t.Errorf("consumed %q, want abbcd", s)
+	}
+}
+
+// queued: what was consumed has left the log, and makes room.
+func queued(t *testing.T, connect func() bus.Bus) {
+	l, err := connect().Log(ctxOf(t), "queue", bus.LogOptions{Queue: true, MaxBytes: 64 << 10})
+	ok(t, err)
+	if l.Identity() == "" {
+		t.Error("the log has no identity")
+	}
+	ctx, cancel := context.WithCancel(ctxOf(t))
+	defer cancel()
+	got := make(chan string, 1000)
+	ended := make(chan error, 1)
+	go func() {
+		ended <- l.Consume(ctx, "store", func(all []bus.LogEntry) int {
+			for _, e := range all {
+				got <- e.ID
+			}
+			return len(all)
+		})
+	}()
+	for i := range 200 { // 200 KiB through a log of 64
+		appended := make(chan error, 1)
+		ok(t, l.Append(ctxOf(t), "x", fmt.Sprint(i), make([]byte, 1<<10), func(_ uint64, err error) { appended <- err }))
+		ok(t, next(t, appended))
+		if id := next(t, got); id != fmt.Sprint(i) {
+			t.Fatalf("entry %d came as %s", i, id)
+		}
+	}
+	cancel()
+	is(t, next(t, ended), context.Canceled)
+	again, err := connect().Log(ctxOf(t), "queue", bus.LogOptions{Queue: true})
+	ok(t, err)
+	if again.Identity() != l.Identity() {
+		t.Errorf("one log is %s and %s", l.Identity(), again.Identity())
+	}
+	n := 0
+	ok(t, again.Read(ctxOf(t), 0, func(bus.LogEntry) error { n++; return nil }))
+	if n > 0 {
+		t.Errorf("%d entries are in the log that were consumed", n)
 	}
 }
 

@@ -3,6 +3,7 @@ package natsbus
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -11,7 +12,7 @@ import (
 )
 
 // Consume calls fn for each entry that the consumer has not acknowledged yet, in order.
-func (l *log) Consume(ctx context.Context, consumer string, fn func(bus.LogEntry) error) error {
+func (l *log) Consume(ctx context.Context, consumer string, fn func([]bus.LogEntry) int) error {
 	name := bus.Token(consumer)
 	begin := true
 	for {
@@ -24,6 +25,9 @@ func (l *log) Consume(ctx context.Context, consumer string, fn func(bus.LogEntry
 		}
 		if err == nil {
 			begin, err = l.round(ctx, name, begin, fn)
+		}
+		if errors.Is(err, jetstream.ErrStreamNotFound) {
+			return fmt.Errorf("natsbus: log %s: %w", l.name, bus.ErrNotFound)
 		}
 		if err != nil && ctx.Err() == nil { // the bus is away, or somebody has removed the consumer
 			l.b.log.Debug("a log can't be read now", "log", l.name, "error", err)
@@ -38,13 +42,13 @@ func (l *log) Consume(ctx context.Context, consumer string, fn func(bus.LogEntry
 
 // round consumes until an error. begin says that nothing of this consumer is under way;
 // it is returned true when that must be seen to again.
-func (l *log) round(ctx context.Context, name string, begin bool, fn func(bus.LogEntry) error) (bool, error) {
+func (l *log) round(ctx context.Context, name string, begin bool, fn func([]bus.LogEntry) int) (bool, error) {
 	c, err := l.consumer(ctx, name, begin)
 	if err != nil {
 		return true, err
 	}
 	for {
-		batch, err := c.Fetch(fetchMost, jetstream.FetchMaxWait(time.Second))
+		batch, err := c.FetchBytes(fetchBytes, jetstream.FetchMaxWait(time.Second))
 		if err != nil {
 			return true, err
 		}
@@ -68,7 +72,7 @@ func (l *log) round(ctx context.Context, name string, begin bool, fn func(bus.Lo
 // first of them on.
 func (l *log) consumer(ctx context.Context, name string, begin bool) (jetstream.Consumer, error) {
 	config := jetstream.ConsumerConfig{
-		Durable: name, AckPolicy: jetstream.AckExplicitPolicy, AckWait: time.Minute, MaxAckPending: 4 * fetchMost, DeliverPolicy: jetstream.DeliverAllPolicy,
+		Durable: name, AckPolicy: jetstream.AckExplicitPolicy, AckWait: time.Minute, MaxAckPending: fetchMost, DeliverPolicy: jetstream.DeliverAllPolicy,
 	}
 	c, err := l.stream.Consumer(ctx, name)
 	if err == nil && begin {
@@ -76,7 +80,9 @@ func (l *log) consumer(ctx context.Context, name string, begin bool) (jetstream.
 		if info.NumAckPending == 0 && info.NumRedelivered == 0 {
 			return c, nil
 		}
-		config.DeliverPolicy, config.OptStartSeq = jetstream.DeliverByStartSequencePolicy, info.AckFloor.Stream+1
+		if l.stream.CachedInfo().Config.Retention != jetstream.WorkQueuePolicy { // where only the others are left
+			config.DeliverPolicy, config.OptStartSeq = jetstream.DeliverByStartSequencePolicy, info.AckFloor.Stream+1
+		}
 		if err = l.stream.DeleteConsumer(ctx, name); err != nil {
 			return nil, err
 		}
@@ -88,48 +94,71 @@ func (l *log) consumer(ctx context.Context, name string, begin bool) (jetstream.
 	return c, err
 }
 
-// giveAll shows the entries of a batch. The last one's acknowledgement is waited for, so that
-// whoever begins next finds where this one has ended.
-func (l *log) giveAll(ctx context.Context, batch <-chan jetstream.Msg, fn func(bus.LogEntry) error) bool {
-	var last jetstream.Msg
-	defer func() {
-		if last != nil {
-			ack, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-			defer cancel()
-			last.DoubleAck(ack) // else it comes again
-		}
-	}()
+// giveAll shows the entries of a batch as they come, as many together as are there.
+func (l *log) giveAll(ctx context.Context, batch <-chan jetstream.Msg, fn func([]bus.LogEntry) int) bool {
 	for m := range batch {
-		if !l.give(ctx, m, fn) {
+		together := []jetstream.Msg{m}
+		for more := true; more; {
+			select {
+			case m, ok := <-batch:
+				if more = ok; ok {
+					together = append(together, m)
+				}
+			default:
+				more = false
+			}
+		}
+		if !l.give(ctx, together, fn) {
 			return false
 		}
-		if last != nil {
-			last.Ack()
-		}
-		last = m
 	}
 	return true
 }
 
-// give shows an entry until it is taken, or ctx ends. A damaged one is told in the log
-// and left behind, as waiting does not mend it.
-func (l *log) give(ctx context.Context, m jetstream.Msg, fn func(bus.LogEntry) error) bool {
-	e, err := l.entry(m)
-	if err != nil {
-		l.b.log.Error("an entry is left out", "error", err)
-		return true
+// give shows entries until all are taken, or ctx ends. A damaged one is told in the log and
+// left behind, as waiting does not mend it.
+func (l *log) give(ctx context.Context, messages []jetstream.Msg, fn func([]bus.LogEntry) int) bool {
+	var entries []bus.LogEntry
+	var of []jetstream.Msg // those of entries
+	for _, m := range messages {
+		e, err := l.entry(m)
+		if err != nil {
+			l.b.log.Error("an entry is left out", "error", err)
+			m.Ack()
+			continue
+		}
+		entries, of = append(entries, e), append(of, m)
 	}
-	for ctx.Err() == nil {
-		if fn(e) == nil {
-			return true
+	for len(entries) > 0 {
+		if ctx.Err() != nil {
+			return false
+		}
+		if kept := fn(entries); kept > 0 {
+			acknowledge(ctx, of[:kept])
+			entries, of = entries[kept:], of[kept:]
+			continue
 		}
 		select {
 		case <-time.After(retryAfter):
-			m.InProgress()
+			for _, m := range of {
+				m.InProgress()
+			}
 		case <-ctx.Done():
 		case <-l.b.done:
 			return false
 		}
 	}
-	return false
+	return true
+}
+
+// acknowledge tells of what was kept. The last one's acknowledgement is waited for, so that
+// whoever begins next finds where this one has ended; if it is lost, entries come again.
+func acknowledge(ctx context.Context, kept []jetstream.Msg) {
+	last := len(kept) - 1
+	for _, m := range kept[:last] {
+		m.Ack()
+	}
+	ack, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	kept[last].DoubleAck(ack)
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -26,8 +27,9 @@ const (
 	idsFor = 10 * time.Minute
 	// retryAfter is when an entry that was not acknowledged is shown again.
 	retryAfter = 250 * time.Millisecond
-	// fetchMost is how many entries a consumer takes at once.
-	fetchMost = 256
+	// fetchMost is how many entries a consumer takes at once, and fetchBytes of which size.
+	fetchMost  = 1024
+	fetchBytes = 16 << 20
 
 	crcHeader = "Parley-Crc32c"
 )
@@ -37,12 +39,17 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // log is a stream of JetStream.
 type log struct {
 	b       *Bus
+	js      jetstream.JetStream
+	local   bool // this machine keeps it alone
 	name    string
 	stream  jetstream.Stream
 	prefix  string // in front of what is appended, where the log takes any subject
 	allowed []string
 	places  chan struct{} // one for each entry under way
 	order   chan pending  // those under way, in order
+
+	mu       sync.Mutex
+	settling bool // a goroutine tells of those in order
 }
 
 // pending is an entry that has no acknowledgement yet.
@@ -58,20 +65,21 @@ func (b *Bus) Log(ctx context.Context, name string, o bus.LogOptions) (bus.Log, 
 			return nil, err
 		}
 	}
-	l := &log{b: b, name: "LOG_" + bus.Token(name), places: make(chan struct{}, maxUnacked), order: make(chan pending, maxUnacked)}
+	l := &log{b: b, js: b.js, local: o.Here, name: "LOG_" + bus.Token(name), places: make(chan struct{}, maxUnacked), order: make(chan pending, maxUnacked)}
 	config := b.logConfig(l.name, o)
 	if len(o.Subjects) == 0 {
 		l.prefix = "parley.log." + bus.Token(name) + "."
 		config.Subjects = []string{l.prefix + ">"}
 	}
-	// A log of this machine is there while the others are not.
 	open := b.open
-	if b.o.LogDomain != b.o.Domain {
-		open = b.openHere
+	if o.Here {
+		if l.js, open = b.here, b.openHere; l.js == nil {
+			return nil, fmt.Errorf("log %s: %w: this machine keeps nothing apart from the others", name, bus.ErrNotFound)
+		}
 	}
 	err := open(ctx, func(ctx context.Context) (err error) {
-		if l.stream, err = b.logJS.Stream(ctx, l.name); errors.Is(err, jetstream.ErrStreamNotFound) {
-			l.stream, err = b.logJS.CreateStream(ctx, config)
+		if l.stream, err = l.js.Stream(ctx, l.name); errors.Is(err, jetstream.ErrStreamNotFound) {
+			l.stream, err = l.js.CreateStream(ctx, config)
 		}
 		return err
 	})
@@ -79,7 +87,6 @@ func (b *Bus) Log(ctx context.Context, name string, o bus.LogOptions) (bus.Log, 
 		return nil, fmt.Errorf("log %s: %w", name, err)
 	}
 	l.allowed = l.stream.CachedInfo().Config.Subjects
-	go l.settle()
 	return l, nil
 }
 
@@ -87,6 +94,12 @@ func (b *Bus) logConfig(name string, o bus.LogOptions) jetstream.StreamConfig {
 	c := jetstream.StreamConfig{
 		Name: name, Subjects: o.Subjects, Storage: jetstream.FileStorage, Replicas: max(b.o.Replicas, o.Replicas), MaxAge: o.MaxAge,
 		MaxBytes: -1, MaxMsgs: -1, MaxMsgSize: -1, MaxConsumers: -1, Discard: jetstream.DiscardNew, Duplicates: idsFor, DenyPurge: false,
+	}
+	if o.Queue {
+		c.Retention = jetstream.WorkQueuePolicy
+	}
+	if o.Here {
+		c.Replicas = 1
 	}
 	if o.MaxBytes > 0 {
 		c.MaxBytes = o.MaxBytes
@@ -97,16 +110,28 @@ func (b *Bus) logConfig(name string, o bus.LogOptions) jetstream.StreamConfig {
 	return c
 }
 
-// settle tells of acknowledgements, in the order in which entries were appended.
+// await has the outcome of an entry told, in the order in which entries were appended.
+func (l *log) await(p pending) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.order <- p // there is room: a place was taken
+	if !l.settling {
+		l.settling = true
+		go l.settle()
+	}
+}
+
+// settle tells of outcomes while there are entries under way.
 func (l *log) settle() {
 	for {
-		var p pending
-		select {
-		case p = <-l.order:
-		case <-l.b.done:
-			l.abandon()
+		l.mu.Lock()
+		if len(l.order) == 0 {
+			l.settling = false
+			l.mu.Unlock()
 			return
 		}
+		p := <-l.order
+		l.mu.Unlock()
 		p.done(l.outcome(p.ack))
 		<-l.places
 	}
@@ -142,22 +167,9 @@ func (b *Bus) fault() error {
 	return b.o.Fault()
 }
 
-// abandon tells of those that nobody acknowledges any more.
-func (l *log) abandon() {
-	for {
-		select {
-		case p := <-l.order:
-			p.done(0, bus.ErrClosed)
-			<-l.places
-		default:
-			return
-		}
-	}
-}
-
 // here returns why nothing can be appended or read now.
 func (l *log) here(ctx context.Context) error {
-	if l.b.o.LogDomain == l.b.o.Domain {
+	if !l.local {
 		return l.b.check(ctx)
 	}
 	if err := ctx.Err(); err != nil {
@@ -189,13 +201,18 @@ func (l *log) Append(ctx context.Context, subject, id string, data []byte, done 
 	if id != "" {
 		msg.Header[nats.MsgIdHdr] = []string{id}
 	}
-	ack, err := l.b.logJS.PublishMsgAsync(msg, jetstream.WithStallWait(ackFor))
+	ack, err := l.js.PublishMsgAsync(msg, jetstream.WithStallWait(ackFor))
 	if err != nil {
 		<-l.places
 		return told(ctx, err)
 	}
-	l.order <- pending{ack, done} // there is room: a place was taken
+	l.await(pending{ack, done})
 	return nil
+}
+
+// Identity is when the stream was made.
+func (l *log) Identity() string {
+	return strconv.FormatInt(l.stream.CachedInfo().Created.UnixNano(), 36)
 }
 
 // entry returns what a message of the stream is, or that it is damaged.

@@ -56,8 +56,8 @@ type Options struct {
 	Fault func() error
 	// Domain is JetStream's where buckets, objects and logs are; "" is the server's own.
 	Domain string
-	// LogDomain is where logs are, if that is another one.
-	LogDomain string
+	// HereDomain is that of what this machine keeps alone; "" is none.
+	HereDomain string
 	// Replicas is how many servers keep what is made; 0: one.
 	Replicas int
 	// Later has Connect succeed while the server is not there: it comes when it does.
@@ -73,7 +73,7 @@ type Bus struct {
 	log   *slog.Logger
 	nc    *nats.Conn
 	js    jetstream.JetStream
-	logJS jetstream.JetStream
+	here  jetstream.JetStream // nil: this machine keeps nothing alone
 	state state
 	slow  limiter // how often a slow subscription is told in the log
 	done  chan struct{}
@@ -170,9 +170,8 @@ func (b *Bus) openJetStream() (err error) {
 	if b.js, err = in(b.o.Domain); err != nil {
 		return err
 	}
-	b.logJS = b.js
-	if b.o.LogDomain != "" && b.o.LogDomain != b.o.Domain {
-		b.logJS, err = in(b.o.LogDomain)
+	if b.o.HereDomain != "" && b.o.HereDomain != b.o.Domain {
+		b.here, err = in(b.o.HereDomain)
 	}
 	return err
 }

@@ -363,14 +363,11 @@ func (s *Server) Linked() bool {
 // Connect returns a bus on the server. It is away while the others can't be reached.
 func (s *Server) Connect(ctx context.Context) (bus.Bus, error) {
 	o := natsbus.Options{
-		URL: s.describe(), Name: "parley", Server: s, Domain: hubDomain, LogDomain: s.domain, Replicas: s.o.Replicas, Logger: s.log,
+		URL: s.describe(), Name: "parley", Server: s, Domain: hubDomain, HereDomain: s.domain, Replicas: s.o.Replicas, Logger: s.log,
 		User: s.user, Password: s.pass, Fault: s.fault,
 	}
 	if s.o.Join != "" || len(s.o.Cluster) > 1 {
 		o.Linked = s.Linked
-	}
-	if s.domain == "" {
-		o.LogDomain = hubDomain
 	}
 	for o.Linked != nil && !s.Linked() { // it may come in a moment
 		select {
