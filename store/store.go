@@ -35,7 +35,12 @@ type Entry struct {
 	Kind  string        // of a message: text, bytes, int, float, object
 	Form  Form          // what Body is
 	Body  []byte        // the value
-	Meta  []byte        // what else the line says, in the recorder's form; the store does not look into it
+	// Log is where a recorder has it from, and LogSeq its number there, which grows: what the
+	// store has up to there it does not keep again, in no session. "": from nowhere that
+	// shows things twice.
+	Log    string
+	LogSeq uint64
+	Meta   []byte // what else the line says, in the recorder's form; the store does not look into it
 }
 
 // Form says what an entry's body is.

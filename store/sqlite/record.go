@@ -38,6 +38,7 @@ type Recorder struct {
 	closing bool
 	err     error
 	peers   map[int64]string // by connection, as far as written
+	rows    int64            // that the session has; changed by the goroutine that commits
 }
 
 // Begin begins a session that began at s.Began, or now. Its ID, Ended and counts are
@@ -61,6 +62,21 @@ func (db *DB) Begin(ctx context.Context, s store.Session) (*Recorder, error) {
 	return r, nil
 }
 
+// Since moves the session's beginning to an earlier time: its first entry is older than it.
+// To be called before Append.
+func (r *Recorder) Since(ctx context.Context, began time.Time) error {
+	if !began.Before(r.began) {
+		return nil
+	}
+	row := r.row
+	row.began = began.UnixNano()
+	if _, err := r.db.sql.ExecContext(ctx, "UPDATE session SET began = ?, sum = ? WHERE id = ?", row.began, row.sum(), r.id); err != nil {
+		return fmt.Errorf("store %s: %w", r.db.path, known(err))
+	}
+	r.row, r.began = row, began
+	return nil
+}
+
 // Session is the session's number.
 func (r *Recorder) Session() int64 { return r.id }
 
@@ -81,7 +97,6 @@ func (r *Recorder) Append(e store.Entry) error {
 		return errClosed
 	}
 	r.seq++
-	e.Seq = r.seq
 	r.waiting = append(r.waiting, e)
 	r.bytes += size
 	if len(r.waiting) == 1 || len(r.waiting) >= commitRows || r.bytes > maxWaiting/2 {
@@ -149,11 +164,11 @@ func (r *Recorder) run() {
 		batch, last := r.take()
 		if len(batch) > 0 {
 			if err := r.commit(batch); err != nil {
-				r.fail(fmt.Errorf("store %s: session %d is kept up to entry %d: %w", r.db.path, r.id, r.kept, known(err)))
+				r.fail(fmt.Errorf("store %s: session %d is kept up to entry %d: %w", r.db.path, r.id, r.rows, known(err)))
 				return
 			}
 			r.mu.Lock()
-			r.kept = batch[len(batch)-1].Seq
+			r.kept += int64(len(batch))
 			r.room.Broadcast()
 			r.mu.Unlock()
 		}
@@ -212,12 +227,28 @@ func (r *Recorder) commit(batch []store.Entry) error {
 		return err
 	}
 	defer insert.Close()
+	rows, logs := r.rows, make(positions)
 	for i := range batch {
-		if err := r.write(tx, insert, &batch[i]); err != nil {
+		e := &batch[i]
+		if have, err := logs.pass(tx, e); err != nil {
+			return err
+		} else if have {
+			continue
+		}
+		rows++
+		e.Seq = rows
+		if err := r.write(tx, insert, e); err != nil {
 			return err
 		}
 	}
-	return tx.Commit()
+	if err := logs.write(tx); err != nil {
+		return err
+	}
+	if err := tx.Commit(); err != nil {
+		return err
+	}
+	r.rows = rows
+	return nil
 }
 
 // write writes one row, and what it refers to.

@@ -15,7 +15,7 @@ func (db *DB) Verify(ctx context.Context, fn func(store.Damage)) error {
 	if err := db.integrity(ctx, fn); err != nil {
 		return fmt.Errorf("store %s: %w", db.path, known(err))
 	}
-	for _, part := range []func(context.Context, func(store.Damage)) error{db.verifySessions, db.verifyConns, db.verifyBodies, db.verifyRows} {
+	for _, part := range []func(context.Context, func(store.Damage)) error{db.verifySessions, db.verifyConns, db.verifyBodies, db.verifyRows, db.verifyPositions} {
 		if err := part(ctx, fn); err != nil {
 			return fmt.Errorf("store %s: %w", db.path, known(err))
 		}
