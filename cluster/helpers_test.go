@@ -196,3 +196,25 @@ func settle() {
 	time.Sleep(time.Second)
 	synctest.Wait()
 }
+
+// cutLog is a log behind a line.
+type cutLog struct {
+	bus.Log
+	l *line
+}
+
+func (k cutLog) Append(ctx context.Context, subject, id string, data []byte, done func(uint64, error)) error {
+	if k.l.isAway() {
+		return bus.ErrNoBus
+	}
+	return k.Log.Append(ctx, subject, id, data, done)
+}
+
+// Log fails while the line is cut.
+func (l *line) Log(ctx context.Context, name string, o bus.LogOptions) (bus.Log, error) {
+	if l.isAway() {
+		return nil, bus.ErrNoBus
+	}
+	k, err := l.Bus.Log(ctx, name, o)
+	return cutLog{k, l}, err
+}

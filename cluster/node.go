@@ -87,6 +87,11 @@ type NodeInfo struct {
 type RoomInfo struct {
 	Members int    `json:"members"`
 	Seq     uint64 `json:"seq"` // of its last message there
+	// What it knows of whether the room is kept, since when by Unix's nanoseconds, and
+	// whether it wants it itself.
+	KeepAt int64 `json:"keep_at,omitempty"`
+	Keep   bool  `json:"keep,omitempty"`
+	Wants  bool  `json:"wants_keep,omitempty"`
 }
 
 // Start makes the process a node. The bus stays the caller's: Close does not close it. While
@@ -208,7 +213,9 @@ func (n *Node) entry() []byte {
 		Version: n.o.Version, Started: n.started.UTC().Truncate(time.Millisecond), URLs: urls, Rooms: make(map[string]RoomInfo),
 	}
 	for name, r := range rooms {
-		info.Rooms[name] = RoomInfo{Members: len(r.Members()), Seq: r.sequence()}
+		in := RoomInfo{Members: len(r.Members()), Seq: r.sequence()}
+		r.tellKeep(&in)
+		info.Rooms[name] = in
 	}
 	b, err := json.Marshal(info)
 	if err != nil {
@@ -326,6 +333,7 @@ func (n *Node) told(e bus.Entry) {
 		}
 		if e.Op == bus.OpPut {
 			r.heard(info)
+			r.heardKeep(info.Rooms[r.name])
 		}
 	}
 	if known && e.Op == bus.OpGone {

@@ -24,6 +24,8 @@ const (
 type RoomOptions struct {
 	// Latest: who is slow sees fewer messages, not late ones. For cameras.
 	Latest bool
+	// Keep is Room.Keep, from the first message on.
+	Keep bool
 }
 
 // Room is a conversation that has a name. All methods may be called concurrently.
@@ -44,6 +46,7 @@ type Room struct {
 	origins   map[uint64]*origin // by incarnation
 	dropped   uint64             // of sub, as far as told
 	stats     RoomStats
+	keep      keeping
 }
 
 // RoomStats counts what a room did on this node.
@@ -53,6 +56,8 @@ type RoomStats struct {
 	Missed     uint64 // messages of other nodes that did not arrive
 	Unsent     uint64 // of Published, those that the bus did not take
 	Misfits    uint64 // messages that had no form on an attached server's wire, each server counted
+	Kept       uint64 // of Published, those that are in the room's log, if it has one
+	Unkept     uint64 // of Published, those that are not, as they were too many or too large
 	Incomplete uint64 // of Missed, big ones whose publisher or whose way has ended in the middle
 }
 
@@ -89,6 +94,16 @@ func (n *Node) Room(name string, o RoomOptions) (*Room, error) {
 		return nil, fmt.Errorf("cluster: room %s: %w", name, err)
 	}
 	n.rooms[name] = r
+	r.mu.Lock()
+	if o.Keep {
+		r.want()
+	}
+	for _, info := range n.nodes {
+		if in := info.Rooms[name]; in.KeepAt != 0 {
+			r.hearKeep(time.Unix(0, in.KeepAt), in.Keep)
+		}
+	}
+	r.mu.Unlock()
 	n.change()
 	return r, nil
 }
@@ -139,9 +154,16 @@ func (r *Room) publish(ctx context.Context, m parley.Message, from sender) error
 	r.seq++
 	e.seq = r.seq
 	r.stats.Published++
+	keeper := r.keep.log
 	r.mu.Unlock()
 	r.deliver(&e, from)
-	err := r.publishAway(ctx, &e)
+	p, err := e.form()
+	if keeper != nil {
+		keeper.put(e.seq, p)
+	}
+	if err == nil {
+		err = r.publishAway(ctx, e.seq, p)
+	}
 	if err != nil {
 		r.mu.Lock()
 		r.stats.Unsent++
@@ -151,21 +173,26 @@ func (r *Room) publish(ctx context.Context, m parley.Message, from sender) error
 }
 
 // publishAway gives a message to the other nodes.
-func (r *Room) publishAway(ctx context.Context, e *envelope) error {
-	if size := e.m.Len(); size > MaxMessage {
-		return fmt.Errorf("%w: %d bytes, at most %d; share it instead", ErrTooLarge, size, MaxMessage)
-	}
-	p, err := e.append(make([]byte, 0, headMax+e.m.Len()))
-	if err != nil {
-		return err
-	}
+func (r *Room) publishAway(ctx context.Context, seq uint64, p []byte) error {
 	if len(p) <= min(headMax+onePiece, r.node.bus.MaxPayload()) {
 		return r.node.bus.Publish(ctx, r.node.subject("room", r.name, "m"), p)
 	}
-	if len(p) > headMax+MaxMessage {
-		return fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(p), MaxMessage)
+	return r.node.publishBig(ctx, r, seq, p)
+}
+
+// form is the envelope as it travels, or ErrTooLarge.
+func (e *envelope) form() ([]byte, error) {
+	if size := e.m.Len(); size > MaxMessage {
+		return nil, fmt.Errorf("%w: %d bytes, at most %d; share it instead", ErrTooLarge, size, MaxMessage)
 	}
-	return r.node.publishBig(ctx, r, e.seq, p)
+	p, err := e.append(make([]byte, 0, headMax+e.m.Len()))
+	if err != nil {
+		return nil, err
+	}
+	if len(p) > headMax+MaxMessage {
+		return nil, fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(p), MaxMessage)
+	}
+	return p, nil
 }
 
 // deliver gives a message to this node's members but its sender.
@@ -263,7 +290,12 @@ func (r *Room) Close() error {
 	}
 	r.closed = true
 	receivers := slices.Clone(r.receivers)
+	keeper := r.keep.log
+	r.keep.log = nil
 	r.mu.Unlock()
+	if keeper != nil {
+		keeper.close()
+	}
 	r.node.mu.Lock()
 	delete(r.node.rooms, r.name)
 	r.node.mu.Unlock()

@@ -1,0 +1,278 @@
+package cluster
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/parley-net/parley/bus"
+)
+
+const (
+	// What waits for the log is bounded; what is beyond is not kept, and the log is told.
+	keepMessages = 4096
+	keepBytes    = 64 << 20
+	// keepAgain is when something is tried again that the log did not take.
+	keepAgain = 250 * time.Millisecond
+	// keepTry bounds one try.
+	keepTry = 15 * time.Second
+	// keepFlush is how long a room that is left waits for the log.
+	keepFlush = 2 * time.Second
+
+	// A log that nobody takes from is bounded.
+	keepFor  = 7 * 24 * time.Hour
+	keepMost = 1 << 30
+)
+
+// keeper gives what is said in a room on this node to the room's log: in order, each as
+// often as it takes until it is there. The log knows by its id what it has already.
+type keeper struct {
+	room *Room
+	life context.Context // ends with it
+	stop context.CancelFunc
+	done sync.WaitGroup
+
+	mu      sync.Mutex
+	more    chan struct{} // something waits, or it is to end
+	waiting []said
+	held    int   // bytes of those
+	busy    bool  // one is on its way
+	err     error // why the last try has failed
+	ending  bool
+	idle    chan struct{} // closed when nothing waits any more and it is to end
+
+	log        bus.Log // of the goroutine that appends
+	forwarding atomic.Bool
+}
+
+// said is a message's envelope, or messages that are missing.
+type said struct {
+	seq  uint64
+	data []byte
+	lost uint64
+	at   time.Time
+}
+
+func startKeeper(r *Room) *keeper {
+	ctx, stop := context.WithCancel(context.Background())
+	k := &keeper{room: r, life: ctx, stop: stop, more: make(chan struct{}, 1), idle: make(chan struct{})}
+	k.done.Go(func() { k.run(ctx) })
+	return k
+}
+
+// put adds a message. data is not kept; nil says that it has no form.
+func (k *keeper) put(seq uint64, data []byte) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.ending {
+		return
+	}
+	if data == nil || len(k.waiting) >= keepMessages || len(k.waiting) > 0 && k.held+len(data) > keepBytes {
+		k.miss(seq)
+	} else {
+		k.waiting = append(k.waiting, said{seq: seq, data: append([]byte(nil), data...)})
+		k.held += len(data)
+	}
+	k.wake()
+}
+
+// miss notes that a message is not kept, behind those that wait.
+func (k *keeper) miss(seq uint64) {
+	if n := len(k.waiting); n > 0 && k.waiting[n-1].lost > 0 {
+		k.waiting[n-1].lost++
+		k.waiting[n-1].seq = seq
+		return
+	}
+	k.waiting = append(k.waiting, said{seq: seq, lost: 1, at: time.Now()})
+}
+
+func (k *keeper) wake() {
+	select {
+	case k.more <- struct{}{}:
+	default:
+	}
+}
+
+// next waits for something to append.
+func (k *keeper) next(ctx context.Context) (s said, ok bool) {
+	for {
+		k.mu.Lock()
+		if len(k.waiting) > 0 {
+			s = k.waiting[0]
+			k.waiting[0] = said{}
+			k.waiting = k.waiting[1:]
+			k.held -= len(s.data)
+			k.busy = true
+			k.mu.Unlock()
+			return s, true
+		}
+		if k.busy = false; k.ending {
+			k.mu.Unlock()
+			close(k.idle)
+			return s, false
+		}
+		k.mu.Unlock()
+		select {
+		case <-k.more:
+		case <-ctx.Done():
+			return s, false
+		}
+	}
+}
+
+// run appends what is said until the end.
+func (k *keeper) run(ctx context.Context) {
+	told := limit{every: 10 * time.Second}
+	for {
+		s, ok := k.next(ctx)
+		if !ok {
+			return
+		}
+		for {
+			err := k.append(ctx, s)
+			k.note(s, err)
+			if err == nil {
+				break
+			}
+			if errors.Is(err, bus.ErrTooLarge) && s.lost == 0 {
+				s = said{seq: s.seq, lost: 1, at: time.Now()}
+				continue
+			}
+			if !errors.Is(err, bus.ErrNoBus) && told.ok() {
+				k.room.node.log.Error("what is said in the room is not kept now", "room", k.room.name, "err", err)
+			}
+			if !sleep(ctx, keepAgain) {
+				return
+			}
+		}
+	}
+}
+
+// note counts, and remembers why something was not kept.
+func (k *keeper) note(s said, err error) {
+	k.mu.Lock()
+	k.err = err
+	k.mu.Unlock()
+	if err != nil {
+		return
+	}
+	k.room.mu.Lock()
+	defer k.room.mu.Unlock()
+	if s.lost > 0 {
+		k.room.stats.Unkept += s.lost
+	} else {
+		k.room.stats.Kept++
+	}
+}
+
+func (k *keeper) problem() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.err
+}
+
+// append gives the log one entry and waits until it is safe.
+func (k *keeper) append(ctx context.Context, s said) error {
+	ctx, cancel := context.WithTimeout(ctx, keepTry)
+	defer cancel()
+	if k.log == nil {
+		if err := k.open(ctx); err != nil {
+			return err
+		}
+	}
+	n := k.room.node
+	id, data := fmt.Sprintf("%016x-%d", n.incarnation, s.seq), s.data
+	if s.lost > 0 {
+		id, data = id+"-lost", appendGap(nil, n.o.Name, s)
+	}
+	err := appendAndWait(ctx, k.log, "cap."+bus.Token(n.o.Name), id, data)
+	if errors.Is(err, bus.ErrNoBus) || errors.Is(err, bus.ErrNotFound) {
+		k.log = nil // a hub that keeps nothing beyond its end has none any more
+	}
+	return err
+}
+
+// open opens the log. Where this machine keeps things itself they go there first, and from
+// there to the others when these can be reached.
+func (k *keeper) open(ctx context.Context) (err error) {
+	k.log, err = k.room.openLog(ctx, true)
+	if err == nil {
+		if local := k.log; !k.forwarding.Swap(true) {
+			k.done.Go(func() {
+				defer k.forwarding.Store(false)
+				k.forward(local)
+			})
+		}
+		return nil
+	}
+	if errors.Is(err, bus.ErrNotFound) {
+		k.log, err = k.room.openLog(ctx, false)
+	}
+	return err
+}
+
+// openLog opens the room's log, that of this machine or that of all.
+func (r *Room) openLog(ctx context.Context, here bool) (bus.Log, error) {
+	return r.node.bus.Log(ctx, "room "+r.node.o.Namespace+" "+r.name, bus.LogOptions{Queue: true, MaxAge: keepFor, MaxBytes: keepMost, Here: here})
+}
+
+// appendAndWait appends an entry and waits until it is safe.
+func appendAndWait(ctx context.Context, l bus.Log, subject, id string, data []byte) error {
+	done := make(chan error, 1)
+	if err := l.Append(ctx, subject, id, data, func(_ uint64, err error) { done <- err }); err != nil {
+		return err
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// close waits for what was said, for a while, and ends.
+func (k *keeper) close() {
+	k.mu.Lock()
+	k.ending = true
+	k.mu.Unlock()
+	k.wake()
+	select {
+	case <-k.idle:
+	case <-time.After(keepFlush):
+	}
+	k.stop()
+	k.done.Wait()
+	k.mu.Lock()
+	left := len(k.waiting)
+	if k.busy {
+		left++
+	}
+	k.mu.Unlock()
+	if left > 0 {
+		k.room.node.log.Error("what was said last in the room is not kept", "room", k.room.name, "messages", left, "err", k.problem())
+	}
+}
+
+// gapForm is the first byte of an entry that says how many messages of a node are missing.
+const gapForm = 2
+
+func appendGap(dst []byte, node string, s said) []byte {
+	dst = binary.BigEndian.AppendUint64(append(dst, gapForm), s.lost)
+	dst = binary.BigEndian.AppendUint64(dst, uint64(s.at.UnixNano()))
+	return append(dst, node...)
+}
+
+// parseKept reads an entry of a room's log.
+func parseKept(p []byte) (d Delivery, err error) {
+	if len(p) > 17 && p[0] == gapForm {
+		node := string(p[17:])
+		at := time.Unix(0, int64(binary.BigEndian.Uint64(p[9:])))
+		return Delivery{Err: &MissedError{Node: node, Count: binary.BigEndian.Uint64(p[1:])}, Node: node, At: at}, nil
+	}
+	e, err := parse(p)
+	return Delivery{Message: e.m, At: e.at, Node: e.node, Conn: e.conn, Proto: e.proto}, err
+}
