@@ -2,6 +2,8 @@ package natsbus
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -65,7 +67,7 @@ func (b *Bus) Log(ctx context.Context, name string, o bus.LogOptions) (bus.Log, 
 			return nil, err
 		}
 	}
-	l := &log{b: b, js: b.js, local: o.Here, name: "LOG_" + bus.Token(name), places: make(chan struct{}, maxUnacked), order: make(chan pending, maxUnacked)}
+	l := &log{b: b, js: b.js, local: o.Here, name: streamName(name), places: make(chan struct{}, maxUnacked), order: make(chan pending, maxUnacked)}
 	config := b.logConfig(l.name, o)
 	if len(o.Subjects) == 0 {
 		l.prefix = "parley.log." + bus.Token(name) + "."
@@ -88,6 +90,18 @@ func (b *Bus) Log(ctx context.Context, name string, o bus.LogOptions) (bus.Log, 
 	}
 	l.allowed = l.stream.CachedInfo().Config.Subjects
 	return l, nil
+}
+
+// streamName is the stream of a log. A server takes names of at most 255 bytes, so a longer one
+// ends with its SHA-256.
+func streamName(log string) string {
+	const most = 200
+	name := "LOG_" + bus.Token(log)
+	if len(name) <= most {
+		return name
+	}
+	sum := sha256.Sum256([]byte(log))
+	return name[:most-2*len(sum)] + hex.EncodeToString(sum[:])
 }
 
 func (b *Bus) logConfig(name string, o bus.LogOptions) jetstream.StreamConfig {
