@@ -80,7 +80,7 @@ func TestFullWait(t *testing.T) {
 			var wg sync.WaitGroup
 			for i := range waiting {
 				wg.Go(func() {
-					c, err := (&parley.Dialer{Protocol: f.protocol, Timeouts: parley.Timeouts{Handshake: 20 * time.Second}}).Dial(newContext(t), listeners[i%2].Addr().String())
+					c, err := (&parley.Dialer{Protocol: f.protocol, Timeouts: parley.Timeouts{Handshake: patience}}).Dial(newContext(t), listeners[i%2].Addr().String())
 					if err != nil {
 						t.Error(err)
 						return

@@ -148,6 +148,6 @@ func dialLines(t *testing.T, handler parley.HandlerFunc) *net.TCPConn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { nc.Close() })
-	nc.SetDeadline(time.Now().Add(20 * time.Second))
+	nc.SetDeadline(time.Now().Add(patience))
 	return nc.(*net.TCPConn)
 }

@@ -106,7 +106,7 @@ func TestBroadcastIsLetGo(t *testing.T) {
 	if n, err := srv.Broadcast(parley.Bytes(make([]byte, size))); n != 1 || err != nil {
 		t.Fatalf("%d took it, %v", n, err)
 	}
-	nc.SetDeadline(time.Now().Add(20 * time.Second))
+	nc.SetDeadline(time.Now().Add(patience))
 	if _, err := io.CopyN(io.Discard, nc, size); err != nil {
 		t.Fatal(err)
 	}

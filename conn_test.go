@@ -12,52 +12,8 @@ import (
 	"time"
 
 	"github.com/parley-net/parley"
-	"github.com/parley-net/parley/oneline"
-	"github.com/parley-net/parley/parleytest"
-	"github.com/parley-net/parley/serpy"
-	"github.com/parley-net/parley/serpy2"
 	"github.com/parley-net/parley/tinyproto"
 )
-
-// symmetric are the wires on which either side may send at any time.
-var symmetric = []parley.Protocol{tinyproto.Protocol{}, tinyproto.Protocol{Eager: tinyproto.Never}, serpy.Protocol{}, serpy.Protocol{Mode: 1}, serpy2.Protocol{}}
-
-var all = append([]parley.Protocol{oneline.Protocol{}}, symmetric...)
-
-func echo(ctx context.Context, c *parley.Conn, m parley.Message) error { return c.Send(ctx, m) }
-
-func discard(context.Context, *parley.Conn, parley.Message) error { return nil }
-
-func newContext(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	t.Cleanup(cancel)
-	return ctx
-}
-
-// connect starts srv on a socket or in memory and connects to it.
-func connect(t *testing.T, pipe bool, srv *parley.Server, d *parley.Dialer) *parley.Conn {
-	t.Helper()
-	d.Protocol = srv.Protocol
-	if pipe {
-		c, _ := parleytest.Pipe(t, srv, d)
-		return c
-	}
-	c, err := d.Dial(newContext(t), newServer(t, srv))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.CloseNow() })
-	return c
-}
-
-// each runs f for each protocol over a socket and in memory.
-func each(t *testing.T, protocols []parley.Protocol, f func(t *testing.T, p parley.Protocol, pipe bool)) {
-	for _, p := range protocols {
-		for _, pipe := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%s/pipe=%v", label(p), pipe), func(t *testing.T) { f(t, p, pipe) })
-		}
-	}
-}
 
 // Verifies: RUNTIME-01, RUNTIME-02
 func TestCall(t *testing.T) {
@@ -193,13 +149,6 @@ func TestHandlerWaitsForItsOwnConnection(t *testing.T) {
 				}
 			})
 		}
-	}
-}
-
-func expect(t *testing.T, c *parley.Conn, want string) {
-	t.Helper()
-	if m, err := c.Receive(newContext(t)); err != nil || m.Text() != want {
-		t.Fatalf("got %v, %v, want %.40q", m, err, want)
 	}
 }
 

@@ -1,5 +1,52 @@
 package parley_test
 
+// How the tests of this package are written.
+//
+// A test is about one of three things, and takes its peer accordingly:
+//
+//   - what a program sees: connect gives a client of a server, over a socket or (pipe)
+//     in memory; expect receives one message and compares. each repeats a test for
+//     protocols and for both ways; all and symmetric are the usual ones.
+//   - what stands on the wire, or who breaks its rules: a bare peer (bare_test.go)
+//     says and hears bytes. bareDial is a client of a server's address, barePeer and
+//     barePipe are servers of a Dialer's, memory.dial is a client in memory. forms has,
+//     for each protocol, what a client says first and how text messages look.
+//   - when something begins and ends: life is a pair of hooks and channels; conn waits
+//     for the next connection, reason for why the next one has ended.
+//
+// Time. A test of timeouts, pauses or the order of things runs in a bubble: in there
+// time.Sleep(time.Hour) takes none, and synctest.Wait returns when everything else
+// waits. Inside a bubble nothing may wait for a socket, so its connections are in
+// memory (connect with pipe, newMemory, barePipe). Outside of one nothing sleeps:
+// next, within and eventually wait for what they are told, and newContext ends what
+// should never have to end. All of these give up after patience, which only passes
+// when something is wrong, so a slow machine does not fail a test. What may sleep
+// outside of a bubble stands in realtime_test.go, with its reason.
+//
+// Drivers. newServer (drivers_test.go) starts a server on a socket with the driver that
+// -eventloops asks for; with 0 it is a goroutine per connection. Pipes always have
+// goroutines. A test that is about event loops sets EventLoops itself and stands in
+// loop_linux_test.go.
+//
+// Ports are chosen by the system: listen on 127.0.0.1:0 and ask for the address. A port
+// that should be closed is one that was listened on, not one that is hoped to be free.
+//
+// What a test starts it ends: the helpers end theirs in t.Cleanup, and TestMain fails
+// the run when a goroutine is left half a minute after the last test.
+//
+// A test of a handler:
+//
+//	// Verifies: RUNTIME-24
+//	func TestEcho(t *testing.T) {
+//		each(t, all, func(t *testing.T, p parley.Protocol, pipe bool) {
+//			c := connect(t, pipe, &parley.Server{Protocol: p, Handler: parley.HandlerFunc(echo)}, &parley.Dialer{})
+//			if err := c.Send(newContext(t), parley.Text("hello")); err != nil {
+//				t.Fatal(err)
+//			}
+//			expect(t, c, "hello")
+//		})
+//	}
+
 import (
 	"context"
 	"crypto/ecdsa"
@@ -7,15 +54,12 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"math/big"
 	"net"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,10 +68,65 @@ import (
 	"github.com/parley-net/parley/frame"
 	"github.com/parley-net/parley/line"
 	"github.com/parley-net/parley/oneline"
+	"github.com/parley-net/parley/parleytest"
 	"github.com/parley-net/parley/serpy"
 	"github.com/parley-net/parley/serpy2"
 	"github.com/parley-net/parley/tinyproto"
 )
+
+// patience bounds every wait of a test. It only passes when something is wrong, so it is
+// longer than a busy machine ever takes.
+const patience = time.Minute
+
+// symmetric are the wires on which either side may send at any time.
+var symmetric = []parley.Protocol{tinyproto.Protocol{}, tinyproto.Protocol{Eager: tinyproto.Never}, serpy.Protocol{}, serpy.Protocol{Mode: 1}, serpy2.Protocol{}}
+
+// all are the originals' wires.
+var all = append([]parley.Protocol{oneline.Protocol{}}, symmetric...)
+
+// echo and discard are handlers.
+func echo(ctx context.Context, c *parley.Conn, m parley.Message) error { return c.Send(ctx, m) }
+
+func discard(context.Context, *parley.Conn, parley.Message) error { return nil }
+
+// newContext returns a context for what should not take long.
+func newContext(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// connect starts srv on a socket or in memory and connects to it.
+func connect(t *testing.T, pipe bool, srv *parley.Server, d *parley.Dialer) *parley.Conn {
+	t.Helper()
+	d.Protocol = srv.Protocol
+	if pipe {
+		c, _ := parleytest.Pipe(t, srv, d)
+		return c
+	}
+	c, err := d.Dial(newContext(t), newServer(t, srv))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.CloseNow() })
+	return c
+}
+
+// each runs f for each protocol over a socket and in memory.
+func each(t *testing.T, protocols []parley.Protocol, f func(t *testing.T, p parley.Protocol, pipe bool)) {
+	for _, p := range protocols {
+		for _, pipe := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/pipe=%v", label(p), pipe), func(t *testing.T) { f(t, p, pipe) })
+		}
+	}
+}
+
+func expect(t *testing.T, c *parley.Conn, want string) {
+	t.Helper()
+	if m, err := c.Receive(newContext(t)); err != nil || m.Text() != want {
+		t.Fatalf("got %v, %v, want %.40q", m, err, want)
+	}
+}
 
 // serve runs srv on ls until the test ends.
 func serve(t *testing.T, srv *parley.Server, ls ...net.Listener) {
@@ -43,182 +142,6 @@ func serve(t *testing.T, srv *parley.Server, ls ...net.Listener) {
 			t.Errorf("Serve returned %v, want ErrServerClosed", err)
 		}
 	})
-}
-
-// memory is a listener whose connections are pipes, so that a bare peer can be
-// connected to a server in virtual time.
-type memory struct {
-	conns  chan net.Conn
-	closed chan struct{}
-	once   sync.Once
-}
-
-func newMemory() *memory {
-	return &memory{conns: make(chan net.Conn), closed: make(chan struct{})}
-}
-
-func (l *memory) Accept() (net.Conn, error) {
-	select {
-	case nc := <-l.conns:
-		return nc, nil
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (l *memory) Close() error {
-	l.once.Do(func() { close(l.closed) })
-	return nil
-}
-
-func (l *memory) Addr() net.Addr { return &net.UnixAddr{Name: "memory", Net: "unix"} }
-
-// dial returns the peer's end of a new connection.
-func (l *memory) dial(t *testing.T) *bare {
-	t.Helper()
-	ours, theirs := net.Pipe()
-	select {
-	case l.conns <- theirs:
-	case <-l.closed:
-		t.Fatal("the listener is closed")
-	}
-	return newBare(t, ours)
-}
-
-// bare is a peer that speaks bytes.
-type bare struct {
-	net.Conn
-	t *testing.T
-}
-
-func newBare(t *testing.T, nc net.Conn) *bare {
-	t.Cleanup(func() { nc.Close() })
-	return &bare{nc, t}
-}
-
-// bareDial connects a bare peer to addr.
-func bareDial(t *testing.T, addr string) *bare {
-	t.Helper()
-	nc, err := net.Dial("tcp", addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	nc.SetDeadline(time.Now().Add(20 * time.Second))
-	return newBare(t, nc)
-}
-
-// barePipe connects d to a bare peer in memory. The peer says hello first,
-// while d opens the connection.
-func barePipe(t *testing.T, d *parley.Dialer, hello string) (*parley.Conn, *bare) {
-	t.Helper()
-	ours, theirs := net.Pipe()
-	peer := newBare(t, theirs)
-	if hello != "" {
-		go theirs.Write([]byte(hello))
-	}
-	c, err := d.NewConn(t.Context(), ours)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.CloseNow() })
-	return c, peer
-}
-
-// barePeer connects d to a bare peer over a socket.
-func barePeer(t *testing.T, d *parley.Dialer, hello string) (*parley.Conn, *bare) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	accepted := make(chan net.Conn, 1)
-	go func() {
-		if nc, err := l.Accept(); err == nil {
-			io.WriteString(nc, hello)
-			accepted <- nc
-		}
-	}()
-	c, err := d.Dial(newContext(t), l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.CloseNow() })
-	nc := <-accepted
-	nc.SetDeadline(time.Now().Add(20 * time.Second))
-	return c, newBare(t, nc)
-}
-
-// say writes s.
-func (b *bare) say(s string) {
-	b.t.Helper()
-	if _, err := io.WriteString(b, s); err != nil {
-		b.t.Errorf("writing %.20q: %v", s, err)
-	}
-}
-
-// hear reads as many bytes as want has, and compares.
-func (b *bare) hear(want string) {
-	b.t.Helper()
-	got := make([]byte, len(want))
-	if n, err := io.ReadFull(b, got); err != nil || string(got) != want {
-		b.t.Fatalf("heard %.40q, %v, want %.40q", got[:n], err, want)
-	}
-}
-
-// hearEnd reads the end of the stream.
-func (b *bare) hearEnd() {
-	b.t.Helper()
-	if rest, err := io.ReadAll(b); err != nil || len(rest) > 0 {
-		b.t.Errorf("heard %.40q, %v, want the end", rest, err)
-	}
-}
-
-// closeWrite ends the peer's sending side.
-func (b *bare) closeWrite() {
-	b.t.Helper()
-	if err := b.Conn.(*net.TCPConn).CloseWrite(); err != nil {
-		b.t.Error(err)
-	}
-}
-
-// reset ends the connection with a reset.
-func (b *bare) reset() {
-	b.Conn.(*net.TCPConn).SetLinger(0)
-	b.Close()
-}
-
-// tiny is tinyproto's form of messages: their sizes and themselves.
-func tiny(messages ...string) string {
-	var b []byte
-	for _, m := range messages {
-		b = append(binary.BigEndian.AppendUint32(b, uint32(len(m))), m...)
-	}
-	return string(b)
-}
-
-// slip is messages between marks.
-func slip(messages ...string) string { return "\xC0" + strings.Join(messages, "\xC0\xC0") + "\xC0" }
-
-// tinyHead is the beginning of a tinyproto message of the given size.
-func tinyHead(size uint32) string { return string(binary.BigEndian.AppendUint32(nil, size)) }
-
-const tinyHello, tinyOK = "\xff", "\xff"
-
-// serpy2Text is serpy2's form of text messages.
-func serpy2Text(payloads ...string) string {
-	var b []byte
-	for _, p := range payloads {
-		sum := uint32(0)
-		for i := range len(p) {
-			sum += uint32(p[i])
-		}
-		b = append(b, "\xde\xca\xfe\xca\xfe\x21"...)
-		b = binary.LittleEndian.AppendUint32(b, sum)
-		b = binary.LittleEndian.AppendUint32(b, uint32(len(p)))
-		b = append(b, p...)
-	}
-	return string(b)
 }
 
 // bubble runs f as a subtest in virtual time.
@@ -335,25 +258,6 @@ func certificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
 	roots := x509.NewCertPool()
 	roots.AddCert(leaf)
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}, roots
-}
-
-// form is how a bare peer speaks a wire.
-type form struct {
-	protocol parley.Protocol
-	hello    string                 // what a client says first
-	text     func(...string) string // text messages
-}
-
-var forms = []form{
-	{oneline.Protocol{}, "ping\n", func(ms ...string) string { return strings.Join(ms, "\n") + "\n" }},
-	{tinyproto.Protocol{}, tinyHello, tiny},
-	{tinyproto.Protocol{Eager: tinyproto.Never}, tinyHello, tiny},
-	{serpy.Protocol{}, "", func(ms ...string) string { return strings.Join(ms, "\x1f") + "\x1f" }},
-	{serpy2.Protocol{}, "", serpy2Text},
-	{frame.Protocol{Size: frame.U32BE, Strip: frame.Head}, "", tiny}, // which has the same form
-	{frame.Protocol{Marks: frame.SLIP}, "", slip},
-	{line.Protocol{}, "", func(ms ...string) string { return strings.Join(ms, "\n") + "\n" }},
-	{line.Protocol{Blocks: true, Send: line.CRLF}, "", func(ms ...string) string { return strings.Join(ms, "\r\n") + "\r\n" }},
 }
 
 // eventually waits until ok.
