@@ -39,9 +39,8 @@ type activity struct {
 
 // underWay is what is true of a connection that is not at rest.
 type underWay struct {
-	handling   bool // a handler runs
-	partial    bool // a message has begun and the reader waits for its rest
-	deferFlush bool // the reader will flush at the end of its batch
+	handling bool // a handler runs
+	partial  bool // a message has begun and the reader waits for its rest
 }
 
 // wake gives c an activity.
@@ -52,7 +51,7 @@ func (c *Conn) wake() {
 	}
 	a.owner = c
 	a.rested(int64(c.stats.BytesIn))
-	if c.opened {
+	if c.talked.opened() {
 		a.life.phase = phaseOpen
 	}
 	a.out.gone, a.sent = c.stats.BytesOut, c.stats.Confirmed

@@ -11,7 +11,7 @@ import (
 //
 // What has to be asked before one of them goes to the handler, or an answer to the
 // machine, has the same answer for all of them, as long as nobody else has had the
-// lock meanwhile: Conn.exclusive says so, and Conn.lock ends it. What is sent in a
+// lock meanwhile: Conn.runs says so, and Conn.lock ends it. What is sent in a
 // batch waits for its last message, or for the timer of armFlush.
 type batch struct {
 	c       *Conn
@@ -22,6 +22,47 @@ type batch struct {
 	found   bool // by serve: what ev and err say, and nothing has happened since
 	calling callee
 }
+
+// batchState says what whoever has the lock may do about the output, and what it need
+// not ask.
+type batchState uint8
+
+const (
+	batchNone  batchState = iota // what is sent leaves at once
+	batchRuns                    // it leaves at the end of the batch
+	batchLast                    // as batchNone, and nobody has called lock since plain was asked
+	batchAlone                   // as batchRuns, and likewise
+)
+
+// begin begins a batch, in which more follows or not.
+func (b *batchState) begin(more bool) {
+	*b = batchNone
+	if more {
+		*b = batchRuns
+	}
+}
+
+// alone says that nobody else touches the connection until meet.
+func (b *batchState) alone() { *b += batchLast }
+
+// last says that no more follows.
+func (b *batchState) last() { *b = batchLast }
+
+// over says that what is sent from now on leaves at once.
+func (b *batchState) over() { *b = batchNone }
+
+// meet says that somebody else may touch the connection.
+func (b *batchState) meet() {
+	if *b >= batchLast {
+		*b -= batchLast
+	}
+}
+
+// exclusive reports whether nobody else has touched the connection since alone.
+func (b batchState) exclusive() bool { return b >= batchLast }
+
+// defers reports whether what is sent leaves at the end of the batch.
+func (b batchState) defers() bool { return b == batchRuns || b == batchAlone }
 
 // callee is somebody else's code that a batch calls, and that may panic.
 type callee uint8
@@ -56,7 +97,7 @@ func (c *Conn) process(gen int32) (more bool) {
 			return false
 		case b.ev.Kind == wire.EventNone:
 			return true
-		case b.ev.Kind != wire.EventMessage || !c.asm.idle() || !c.opened:
+		case b.ev.Kind != wire.EventMessage || !c.asm.idle() || !c.talked.opened():
 			if c.machine().told(b.ev) != nil || !b.event() {
 				return false
 			}
@@ -78,11 +119,11 @@ func (b *batch) caught(more *bool) {
 	case b.calling == callingMachine && r != nil:
 		c.violated(c.machine().panicked(r))
 	case b.calling == callingMachineAgain && r != nil:
-		c.exclusive = false
+		c.runs.meet()
 		c.machine().panicked(r)
 		c.handled(b.gen, b.in, nil)
 	case b.calling != callingHandler:
-		c.exclusive = false
+		c.runs.meet()
 		c.machine().deserted()
 	case r != nil:
 		err := c.failed(&fault{r, debug.Stack()})
@@ -140,7 +181,7 @@ func (b *batch) event() bool {
 // It is called between handing and the handler.
 func (c *Conn) plain() bool {
 	return !c.draining && !c.life.ending() && !c.life.reset() && c.out.simple() &&
-		!c.turn && c.turns.empty() &&
+		c.turn == turnFree && c.turns.empty() &&
 		c.inbox.len() == 0 && len(c.transform) == 0 && c.cfg.trace == nil && !c.cfg.stepwise && !c.cfg.traits.TakesTurns
 }
 
@@ -150,7 +191,9 @@ func (c *Conn) plain() bool {
 func (b *batch) serve() (more bool) {
 	c, in, ev := b.c, b.in, b.ev
 	c.handing()
-	c.exclusive = c.plain()
+	if c.plain() {
+		c.runs.alone()
+	}
 	ctx := c.context()
 	for {
 		m := ev.Message // under the lock: another may take the reader's role, and the event
@@ -159,8 +202,8 @@ func (b *batch) serve() (more bool) {
 		err := c.cfg.serve(ctx, c, m)
 		b.calling = callingNobody
 		c.hold()
-		if !c.exclusive || !c.deferFlush || err != nil {
-			c.exclusive = false
+		if c.runs != batchAlone || err != nil {
+			c.runs.meet()
 			return c.handled(b.gen, in, err)
 		}
 	next:
@@ -171,13 +214,15 @@ func (b *batch) serve() (more bool) {
 		switch {
 		case ev.Kind == wire.EventMessage && err == nil:
 			c.stats.message()
-			c.unheard = false
-			c.deferFlush = in.len() > 0
+			c.talked.heard()
+			if in.len() == 0 {
+				c.runs.last()
+			}
 		case ev.Kind == wire.EventConfirmed && err == nil && c.machine().told(ev) == nil:
 			c.control(ev)
 			goto next
 		default:
-			c.exclusive = false
+			c.runs.meet()
 			b.found, b.err = true, err
 			return c.handled(b.gen, in, nil)
 		}

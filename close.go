@@ -76,13 +76,11 @@ func (c *Conn) end(reason error) {
 	c.sending.refuse(&notSentError{reason, true})
 	c.room.all(nil)
 	c.goroutines++
-	go c.leave()
+	go c.counted(noRole, nil, c.leave)
 }
 
 // leave is the goroutine that carries out the end.
 func (c *Conn) leave() {
-	returned := false
-	defer c.survive(noRole, nil, &returned)
 	ctx, cancel := boundedBy(c.cfg.timeouts.Close)
 	defer cancel()
 	c.lock()
@@ -102,7 +100,7 @@ func (c *Conn) leave() {
 		}
 		late = c.waitTaken(ctx)
 	}
-	if settle := c.cfg.timeouts.Settle; c.err == nil && late == nil && !c.life.ended() && !c.life.reset() && c.cfg.traits.Settles && c.unheard && settle > 0 {
+	if settle := c.cfg.timeouts.Settle; c.err == nil && late == nil && !c.life.ended() && !c.life.reset() && c.cfg.traits.Settles && c.talked == talkedLast && settle > 0 {
 		c.pause(settle) // a peer that drops what it has not handled when the stream ends can handle our last message
 	}
 	switch {
@@ -117,7 +115,6 @@ func (c *Conn) leave() {
 	}
 	c.cut(c.reason)
 	c.exit()
-	returned = true
 }
 
 // waitTaken waits until what has been sent has left and is confirmed, or ctx
@@ -210,7 +207,7 @@ func (c *Conn) isDrained(n uint64) bool {
 	if c.life.reset() {
 		return true
 	}
-	if c.out.pending() > 0 || c.turn && c.held == nil { // a message is just being handed over
+	if c.out.pending() > 0 || c.turn == turnTaken { // a message is just being handed over
 		return false
 	}
 	if c.life.ended() || c.reader == readerGone {
@@ -240,7 +237,7 @@ func (c *Conn) drain() {
 	if !c.life.drain(int64(c.stats.BytesIn)) {
 		return
 	}
-	if !c.opened {
+	if !c.talked.opened() {
 		c.end(ErrServerClosed)
 	}
 	c.nudge()
@@ -299,7 +296,7 @@ func (c *Conn) readFailed(gen int32, err error) bool {
 		switch {
 		case c.life.ending():
 			c.cut(c.reason)
-		case c.opened: // see ended
+		case c.talked.opened(): // see ended
 		case c.eofErr != nil:
 			c.cut(c.eofErr)
 		default:

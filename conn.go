@@ -112,11 +112,10 @@ type Conn struct {
 	gen        int32 // tells a goroutine that it has lost the reader's role
 	goroutines int32
 	reader     readerState
-	endedBy    endedBy     // what has ended the goroutine that holds the lock
-	vital      vital       // what the kernel tells about the peer; it does not change
-	opened     bool        // the handshake is done
-	unheard    bool        // nothing has arrived since the last message was sent
-	exclusive  bool        // nobody has called lock since batch set it
+	endedBy    endedBy // what has ended the goroutine that holds the lock
+	vital      vital   // what the kernel tells about the peer; it does not change
+	talked     talked
+	runs       batchState
 	over       atomic.Bool // err is set, for who can't take the lock
 	place      int32       // in Server.conns, whose lock guards this
 }
@@ -270,7 +269,7 @@ func (c *Conn) cut(err error) {
 	if c.life.closed() {
 		return
 	}
-	c.cfg.faults.ended(err, c.reason, c.opened)
+	c.cfg.faults.ended(err, c.reason, c.talked.opened())
 	c.over.Store(true) // before Done is closed: who has seen that asks for Err
 	c.life.close(err)
 	hangUp(c.nc)
@@ -317,7 +316,7 @@ func (c *Conn) settle() {
 func (c *Conn) exit() {
 	c.goroutines--
 	last := c.goroutines == 0 && c.err != nil && c.reader == readerGone
-	opened, err := c.opened, c.err
+	opened, err := c.talked.opened(), c.err
 	if last {
 		c.in.release()
 		c.inHeld = 0

@@ -20,9 +20,9 @@ func (c *Conn) dropping() bool { return c.life.ending() && c.held == nil }
 // until handled.
 func (c *Conn) handing() {
 	c.stats.message()
-	c.unheard = false
-	c.deferFlush = c.in.len() > 0
-	if c.deferFlush || c.cfg.traits.Confirms {
+	c.talked.heard()
+	c.runs.begin(c.in.len() > 0)
+	if c.runs.defers() || c.cfg.traits.Confirms {
 		c.armFlush() // neither answers nor confirmations should wait for a slow handler
 	}
 	c.handling, c.reader = true, readerInHandler
@@ -57,7 +57,7 @@ func (c *Conn) deliver(gen int32, m Message, buf []byte) bool {
 		return c.handled(gen, in, err)
 	}
 	c.stats.message()
-	c.unheard = false
+	c.talked.heard()
 	if c.dropping() {
 		c.out.mute()
 		c.checkDrained()
@@ -131,7 +131,7 @@ func (c *Conn) call(gen int32, f func() error) bool {
 // was taken over meanwhile: then the goroutine has served the inbox until it was
 // empty, and ends.
 func (c *Conn) handled(gen int32, in *input, err error) bool {
-	c.deferFlush = false
+	c.runs.over()
 	if c.lent > 0 {
 		c.lent = 0
 		c.holds()

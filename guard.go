@@ -16,7 +16,7 @@ import (
 // runs on a goroutine of its own, where both are the same. A handler of messages
 // runs on the reading goroutine: if that is ended, another one succeeds it. A machine
 // and a plugin run on whatever goroutine needs them: if that is one of the
-// connection's own, survive does what is left to do, and else the caller ends, and
+// connection's own, counted does what is left to do, and else the caller ends, and
 // releases the lock.
 
 // errGoexit stands for what a panic would have brought.
@@ -41,18 +41,21 @@ const (
 // noRole is the generation of a goroutine that never has the reader's role.
 const noRole = -1
 
-// survive is deferred by the goroutines that count as c's, with what gen and in were:
-// it does the rest for one that was ended.
-func (c *Conn) survive(gen int32, own *input, returned *bool) {
-	if *returned {
-		return
-	}
-	switch c.endedBy {
-	case endedByHandler:
-		c.unlock()
-	case endedByMachine:
-		c.passed(gen, own)
-	}
+// counted runs f on a goroutine that counts as c's, and does what is left to do if that
+// is ended. gen and own are what they were when it began.
+func (c *Conn) counted(gen int32, own *input, f func()) {
+	returned := false
+	defer func() {
+		switch {
+		case returned:
+		case c.endedBy == endedByHandler:
+			c.unlock()
+		case c.endedBy == endedByMachine:
+			c.passed(gen, own)
+		}
+	}()
+	f()
+	returned = true
 }
 
 // aside runs f on a goroutine of its own, waits for it, and returns nil if it has
@@ -127,13 +130,12 @@ func (c *Conn) succeeded(gen int32, in *input) {
 	}
 	c.unlock()
 	go func() { // it counts as the one that ends
-		returned := false
-		defer c.survive(gen, in, &returned)
-		c.lock()
-		more := c.handled(gen, in, err)
-		c.equip(c.nc)
-		c.readOn(gen, more && c.process(gen))
-		returned = true
+		c.counted(gen, in, func() {
+			c.lock()
+			more := c.handled(gen, in, err)
+			c.equip(c.nc)
+			c.readOn(gen, more && c.process(gen))
+		})
 	}()
 	c.lock()
 	c.endedBy = endedByHandler

@@ -131,14 +131,13 @@ func (c *Conn) lateAnswer(m Message, lost error) {
 		c.goroutines++
 		go func() {
 			hookErr := c.hook(func() error { hook(c, err); return nil })
-			returned := false
-			defer c.survive(noRole, nil, &returned)
-			c.lock()
-			if hookErr != nil {
-				c.end(hookErr)
-			}
-			c.exit()
-			returned = true
+			c.counted(noRole, nil, func() {
+				c.lock()
+				if hookErr != nil {
+					c.end(hookErr)
+				}
+				c.exit()
+			})
 		}()
 	case c.cfg.handler == nil:
 		c.unread(received{msg: m, err: err})

@@ -19,6 +19,31 @@ type life struct {
 	endTold  bool  // a receiver knows that the peer's stream has ended
 }
 
+// talked is how far the conversation has come.
+type talked uint8
+
+const (
+	talkedNot  talked = iota // the handshake is not done
+	talkedOpen               // it is, and the last message was the peer's, if there was one
+	talkedLast               // the last message was ours
+)
+
+// opened reports whether the handshake is done.
+func (t talked) opened() bool { return t != talkedNot }
+
+// open notes that the handshake is done.
+func (t *talked) open() { *t = talkedOpen }
+
+// heard notes a message of the peer.
+func (t *talked) heard() { *t = talkedOpen }
+
+// spoke notes a message of ours.
+func (t *talked) spoke() {
+	if t.opened() {
+		*t = talkedLast
+	}
+}
+
 // idle reports whether nothing about the connection's life must be kept: it is open,
 // and nobody waits for anything else.
 func (l *life) idle() bool {

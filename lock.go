@@ -11,7 +11,7 @@ func (c *Conn) lock() {
 
 // entered is what lock does once it has the lock.
 func (c *Conn) entered() {
-	c.exclusive = false
+	c.runs.meet()
 	if c.activity == nil {
 		c.wake()
 	}

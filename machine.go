@@ -36,7 +36,7 @@ func (g *machine) deserted() {
 }
 
 // forsaken ends the connection, because of err, as the machine or a plugin has ended the
-// goroutine, which can't go on; see survive.
+// goroutine, which can't go on; see counted.
 func (g *machine) forsaken(err error) {
 	g.endedBy = endedByMachine
 	(*Conn)(g).cut(err)
@@ -94,18 +94,18 @@ func (g *machine) told(ev *wire.Event) error {
 	a := &g.asm
 	switch kind := ev.Kind; {
 	case kind == wire.EventOpen:
-		if g.opened {
+		if g.talked.opened() {
 			return g.broke("a second EventOpen")
 		}
 		return nil
 	case kind == wire.EventBanner:
-		if g.opened {
+		if g.talked.opened() {
 			return g.broke("EventBanner comes behind EventOpen")
 		}
 	case kind == wire.EventNone, kind == wire.EventLeave, kind == wire.EventShutdown:
 	case kind > wire.EventShutdown:
 		return g.broke("there is no event %d", kind)
-	case !g.opened && kind != wire.EventLost:
+	case !g.talked.opened() && kind != wire.EventLost:
 		return g.broke("event %v comes before EventOpen", kind)
 	case kind == wire.EventMessage, kind == wire.EventOffer:
 		if !a.idle() {

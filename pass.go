@@ -59,19 +59,20 @@ func (r *runner) pass(c *Conn) (more bool) {
 	c.goroutines++
 	c.serveBy(r)
 	c.partial = false
-	gen, own, returned := c.gen, c.in, false
-	defer c.survive(gen, own, &returned)
-	drained, ok := false, true
-	for n := 0; n < loopReads && ok && !drained; n++ {
-		drained, ok = c.passOnce(r, gen)
-	}
-	if ok {
-		c.calm(own)
-	} else {
-		c.passed(gen, own)
-	}
-	returned = true
-	return ok && !drained
+	gen, own := c.gen, c.in
+	c.counted(gen, own, func() {
+		drained, ok := false, true
+		for n := 0; n < loopReads && ok && !drained; n++ {
+			drained, ok = c.passOnce(r, gen)
+		}
+		if ok {
+			c.calm(own)
+		} else {
+			c.passed(gen, own)
+		}
+		more = ok && !drained
+	})
+	return more
 }
 
 // passOnce reads once and serves that. It returns whether nothing is left to
@@ -93,7 +94,7 @@ func (c *Conn) passOnce(r *runner, gen int32) (drained, ok bool) {
 	}
 	lc := c.looped()
 	n, again, err := lc.TryRead(p)
-	if again && c.opened {
+	if again && c.talked.opened() {
 		return true, true
 	} // else it may be new, and the machine has something to say
 	c.stats.got(n)
@@ -180,15 +181,12 @@ func (c *Conn) passed(gen int32, own *input) {
 		c.ended()
 		if c.err == nil && !(c.life.ended() && c.life.ending()) {
 			c.goroutines++
-			go func() {
-				returned := false
-				defer c.survive(noRole, nil, &returned)
+			go c.counted(noRole, nil, func() {
 				c.lock()
 				c.discard()
 				c.awaitReset()
 				c.exit()
-				returned = true
-			}()
+			})
 		}
 	}
 	c.exit()

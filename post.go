@@ -28,7 +28,7 @@ func (b *broadcast) own(budget *Budget) Message {
 func (c *Conn) offer(b *broadcast) (flush bool, err error) {
 	c.lock()
 	defer c.unlock()
-	if !c.opened && !c.life.ending() {
+	if !c.talked.opened() && !c.life.ending() {
 		return false, ErrClosed
 	}
 	posted, err := c.tryPost(b)

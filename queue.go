@@ -89,7 +89,7 @@ func queueOf(traits wire.Traits, t Timeouts) queue {
 
 // queueing reports whether c's handshake waits for a server that may be serving
 // others first.
-func (c *Conn) queueing() bool { return c.cfg.queue.known && !c.opened }
+func (c *Conn) queueing() bool { return c.cfg.queue.known && !c.talked.opened() }
 
 // watchQueue is watchHandshake for a wire that has a queue.
 func (c *Conn) watchQueue(began time.Time) {

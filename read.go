@@ -16,11 +16,11 @@ import (
 // ensureReader), which can only happen while it runs a handler.
 func (c *Conn) read() {
 	c.lock()
-	gen, returned := c.gen, false
-	defer c.survive(gen, c.in, &returned)
-	c.equip(c.nc)
-	c.readOn(gen, c.resume(gen) && c.process(gen))
-	returned = true
+	gen := c.gen
+	c.counted(gen, c.in, func() {
+		c.equip(c.nc)
+		c.readOn(gen, c.resume(gen) && c.process(gen))
+	})
 }
 
 // readOn is read once the machine has seen what was there already; more is what
@@ -52,7 +52,7 @@ func (c *Conn) readOn(gen int32, more bool) {
 		c.lock()
 		c.partial = false
 		c.stats.got(n)
-		if !c.opened {
+		if !c.talked.opened() {
 			c.note()
 		}
 		if direct != nil && n > 0 && !c.processDirect(gen, direct[:n]) {
@@ -252,7 +252,7 @@ func (c *Conn) open(gen int32) bool {
 	if c.life.ending() {
 		return true // too late
 	}
-	c.opened = true
+	c.talked.open()
 	c.first = nil
 	c.life.advance(phaseOpen)
 	if c.cfg.traits.TakesTurns {

@@ -23,7 +23,7 @@ func (c *Conn) Send(ctx context.Context, m Message) (err error) {
 	asking := false // the machine runs
 	c.hold()
 	defer c.sendEnds(&asking, &err)
-	if !c.exclusive || c.filled() || !c.outlives(ctx) {
+	if !c.runs.exclusive() || c.filled() || !c.outlives(ctx) {
 		c.entered()
 		_, _, err := c.send(ctx, m, nil, false)
 		return err
@@ -51,10 +51,10 @@ func (c *Conn) Send(ctx context.Context, m Message) (err error) {
 		c.out.owe()
 	}
 	c.account(sent, len(out)-before)
-	if c.deferFlush && sent.Body == wire.BodyNone {
+	if c.runs == batchAlone && sent.Body == wire.BodyNone {
 		return nil // the reader will flush
 	}
-	c.exclusive = false
+	c.runs.meet()
 	c.take()
 	return c.handed(ctx, m, sent, from, nil, false)
 }
@@ -242,7 +242,7 @@ func (c *Conn) unsent(err error) {
 // n bytes of it.
 func (c *Conn) account(sent wire.Sent, n int) {
 	c.stats.sentMessage()
-	c.unheard = true
+	c.talked.spoke()
 	c.stats.put(n)
 	c.accepted(sent)
 	if c.cfg.traits.TakesTurns {
@@ -311,7 +311,7 @@ func (c *Conn) sendable() error {
 }
 
 func (c *Conn) mayTurn() bool {
-	if c.turn || c.filled() {
+	if c.turn != turnFree || c.filled() {
 		return false
 	}
 	if !c.cfg.traits.TakesTurns {
@@ -355,12 +355,12 @@ func (c *Conn) passTurn() {
 
 // granted sends the held body.
 func (c *Conn) granted() {
-	h := c.unhold()
+	h, stream := c.unhold()
 	if h == nil {
 		return
 	}
 	c.owed() // what is owed leaves before the body
-	if h.stream {
+	if stream {
 		h.w.signal(nil)
 		return
 	}

@@ -56,7 +56,7 @@ func (c *Conn) SendStream(ctx context.Context, size int64, r io.Reader) error {
 	}
 	if sent.Body == wire.BodyHeld {
 		w := segmentWaiter()
-		c.sending.hold(&held{stream: true, w: w})
+		c.sending.holdStream(w)
 		if err := c.awaitSegment(ctx, w); err != nil {
 			return err
 		}

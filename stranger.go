@@ -36,7 +36,7 @@ func (c *Conn) hint() string {
 // strangerError adds to why there is no connection what the peer may be.
 func (c *Conn) strangerError(err error) error {
 	var broken *ProtocolError
-	if c.opened || !errors.As(err, &broken) || broken != err {
+	if c.talked.opened() || !errors.As(err, &broken) || broken != err {
 		return err
 	}
 	hint := ""

@@ -5,8 +5,8 @@ import "github.com/parley-net/parley/wire"
 // sending is whose turn it is to hand a message to the machine, and what becomes of
 // those that have been.
 type sending struct {
-	turn     bool     // a message is being handed to the machine
-	held     *held    // it has the turn until the peer grants its body
+	turn     turn
+	held     *held    // the message that has the turn until the peer grants its body
 	turns    waitList // senders that wait for their turn
 	posted   int      // what messages of Broadcast among them cost, see offer
 	sent     uint64   // messages that will be confirmed
@@ -16,32 +16,47 @@ type sending struct {
 // held is a message whose head has left and whose body waits for the peer's
 // consent. Until then it has the turn: no other message can be sent.
 type held struct {
-	body   []byte
-	whole  []byte  // to give back to bufpool, or nil
-	pool   *pool   // where body is, or nil
-	stream bool    // the sender writes the body itself
-	w      *waiter // the sender, or nil
+	body  []byte  // nil: the sender writes it itself
+	whole []byte  // to give back to bufpool, or nil
+	pool  *pool   // where body is, or nil
+	w     *waiter // the sender, or nil
 }
+
+// turn tells who may hand a message to the machine.
+type turn uint8
+
+const (
+	turnFree   turn = iota
+	turnTaken       // by who is handing one over, or is going to
+	turnHeld        // by held
+	turnStream      // likewise, and the sender writes its body itself
+)
 
 // idle reports whether nobody sends, nor waits until he may, or for a confirmation.
 func (s *sending) idle() bool {
-	return !s.turn && s.held == nil && s.turns.empty() && s.confirms.empty()
+	return s.turn == turnFree && s.turns.empty() && s.confirms.empty()
 }
 
 // take gives the turn to the caller, who has asked whether it is free.
-func (s *sending) take() { s.turn = true }
+func (s *sending) take() { s.turn = turnTaken }
 
 // give gives the turn back.
-func (s *sending) give() { s.turn = false }
+func (s *sending) give() { s.turn = turnFree }
 
 // hold keeps the turn for h until the peer grants its body.
-func (s *sending) hold(h *held) { s.held = h }
+func (s *sending) hold(h *held) { s.held, s.turn = h, turnHeld }
 
-// unhold returns the message that was held, or nil.
-func (s *sending) unhold() *held {
-	h := s.held
-	s.held = nil
-	return h
+// holdStream is hold for a message whose body its sender, who waits with w, writes.
+func (s *sending) holdStream(w *waiter) { s.held, s.turn = &held{w: w}, turnStream }
+
+// unhold returns the message that was held, or nil, and whether its sender writes the
+// body. The turn is still taken.
+func (s *sending) unhold() (h *held, stream bool) {
+	h, stream = s.held, s.turn == turnStream
+	if h != nil {
+		s.held, s.turn = nil, turnTaken
+	}
+	return h, stream
 }
 
 // accepted counts a message that the machine has taken.
@@ -95,7 +110,7 @@ func (s *sending) drop(out *output, early, err error) {
 		w.signal(early)
 	}
 	s.posted = 0
-	if h := s.unhold(); h != nil {
+	if h, _ := s.unhold(); h != nil {
 		out.part(h.pool)
 		if h.w != nil {
 			h.w.signal(notSent(err))

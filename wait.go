@@ -65,7 +65,7 @@ func (c *Conn) ctxErr(ctx context.Context) error {
 	err := context.Cause(ctx)
 	if errors.Is(err, context.DeadlineExceeded) {
 		wait := "the context's deadline has passed"
-		if !c.opened {
+		if !c.talked.opened() {
 			wait += "; " + c.hint()
 		} else if n := c.machine().Awaiting(); c.stalled() != "" {
 			wait += fmt.Sprintf(", and the peer owes %d answers by the rules of %s%s", n, c.cfg.protocol.Name(), c.stalled())

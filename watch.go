@@ -107,7 +107,7 @@ func (c *Conn) strange() {
 // watchSome starts the watch if somebody is about to wait for something that must
 // not take for ever.
 func (c *Conn) watchSome() {
-	if c.watch.state != watchOff || !c.opened || c.err != nil || !c.worthWatching() {
+	if c.watch.state != watchOff || !c.talked.opened() || c.err != nil || !c.worthWatching() {
 		return
 	}
 	t, w := &c.cfg.timeouts, &c.watch
@@ -172,7 +172,7 @@ func (c *Conn) look(now time.Time) bool {
 
 // stalled says what it may mean that the peer does not answer, behind what is known.
 func (c *Conn) stalled() string {
-	if hint := wire.ExplainSilence(c.cfg.protocol); hint != "" && c.opened && c.machine().Awaiting() > 0 {
+	if hint := wire.ExplainSilence(c.cfg.protocol); hint != "" && c.talked.opened() && c.machine().Awaiting() > 0 {
 		return "; " + hint
 	}
 	return ""
@@ -234,7 +234,7 @@ func shortageOf(what string, missing func() int64, who func() []candidate[*Conn]
 				return p, b // at rest
 			}
 			p.ended = c.life.closed()
-			if p.ended || !c.opened {
+			if p.ended || !c.talked.opened() {
 				return p, b
 			}
 			patient := c.cfg.patient(c.vital, c.out.waiting())

@@ -89,7 +89,7 @@ const (
 // what others send meanwhile leaves with the next write.
 func (c *Conn) flush(mode flushMode) {
 	switch {
-	case mode == flushDeferred && c.deferFlush:
+	case mode == flushDeferred && c.runs.defers():
 		return
 	case mode == flushAside:
 		if c.flushesAside() {
@@ -116,7 +116,7 @@ func (c *Conn) flush(mode flushMode) {
 		}
 		if n < len(b) {
 			c.goroutines++
-			go c.write()
+			go c.counted(noRole, nil, c.write)
 			c.holds()
 			c.watchSome()
 			return
@@ -163,14 +163,13 @@ func (c *Conn) flushesAside() bool {
 
 // flusher is the goroutine that flushes for others.
 func (c *Conn) flusher() {
-	returned := false
-	defer c.survive(noRole, nil, &returned)
-	c.lock()
-	c.out.comes()
-	c.flush(flushNow)
-	c.out.flushed(time.Since(c.cfg.epoch))
-	c.exit()
-	returned = true
+	c.counted(noRole, nil, func() {
+		c.lock()
+		c.out.comes()
+		c.flush(flushNow)
+		c.out.flushed(time.Since(c.cfg.epoch))
+		c.exit()
+	})
 }
 
 // armFlush makes sure that the output leaves even if the handler that is
@@ -186,7 +185,7 @@ func (a *activity) onLate() {
 	c.lock()
 	defer c.unlock()
 	c.late.rang()
-	c.deferFlush = false // the handler takes long: what is sent from now on leaves at once
+	c.runs.over() // the handler takes long: what is sent from now on leaves at once
 	c.flush(flushNow)
 }
 
@@ -200,8 +199,6 @@ func (c *Conn) write() {
 		wait = c.cfg.timeouts.Stall / (4 * writeLooks) // so that it is seen what moves
 	}
 	stuck := 0 // looks since the peer took something
-	returned := false
-	defer c.survive(noRole, nil, &returned)
 	c.lock()
 	taken := c.taken()
 	for c.err == nil && !c.life.reset() && c.next() {
@@ -233,7 +230,6 @@ func (c *Conn) write() {
 	}
 	c.checkDrained()
 	c.exit()
-	returned = true
 }
 
 // wrote accounts for n bytes that have left, or for why they did not.
