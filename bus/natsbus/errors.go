@@ -26,6 +26,8 @@ const (
 	codeWrongSequence = 10071
 	codeWrongConstant = 10164
 	codeOffline       = 10118
+	codeNoBatches     = 10174
+	codeLargeBatch    = 10199
 )
 
 // told returns err in the words of package bus. call is the context of the call.

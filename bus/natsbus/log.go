@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -20,11 +19,6 @@ import (
 )
 
 const (
-	// maxUnacked is how many entries may be under way: PublishAsync does not wait by
-	// itself, it fails at some number.
-	maxUnacked = 1024
-	// ackFor is how long the acknowledgement of an entry is waited for.
-	ackFor = 10 * time.Second
 	// idsFor is how long a log knows an id again.
 	idsFor = 10 * time.Minute
 	// retryAfter is when an entry that was not acknowledged is shown again.
@@ -47,17 +41,7 @@ type log struct {
 	stream  jetstream.Stream
 	prefix  string // in front of what is appended, where the log takes any subject
 	allowed []string
-	places  chan struct{} // one for each entry under way
-	order   chan pending  // those under way, in order
-
-	mu       sync.Mutex
-	settling bool // a goroutine tells of those in order
-}
-
-// pending is an entry that has no acknowledgement yet.
-type pending struct {
-	ack  jetstream.PubAckFuture
-	done func(uint64, error)
+	writer  *appender
 }
 
 // Log opens the log named name.
@@ -67,7 +51,7 @@ func (b *Bus) Log(ctx context.Context, name string, o bus.LogOptions) (bus.Log, 
 			return nil, err
 		}
 	}
-	l := &log{b: b, js: b.js, local: o.Here, name: streamName(name), places: make(chan struct{}, maxUnacked), order: make(chan pending, maxUnacked)}
+	l := &log{b: b, js: b.js, local: o.Here, name: streamName(name)}
 	config := b.logConfig(l.name, o)
 	if len(o.Subjects) == 0 {
 		l.prefix = "parley.log." + bus.Token(name) + "."
@@ -88,7 +72,8 @@ func (b *Bus) Log(ctx context.Context, name string, o bus.LogOptions) (bus.Log, 
 	if err != nil {
 		return nil, fmt.Errorf("log %s: %w", name, err)
 	}
-	l.allowed = l.stream.CachedInfo().Config.Subjects
+	is := l.stream.CachedInfo().Config
+	l.allowed, l.writer = is.Subjects, newAppender(b, l.js, is.AllowAtomicPublish)
 	return l, nil
 }
 
@@ -107,7 +92,7 @@ func streamName(log string) string {
 func (b *Bus) logConfig(name string, o bus.LogOptions) jetstream.StreamConfig {
 	c := jetstream.StreamConfig{
 		Name: name, Subjects: o.Subjects, Storage: jetstream.FileStorage, Replicas: max(b.o.Replicas, o.Replicas), MaxAge: o.MaxAge,
-		MaxBytes: -1, MaxMsgs: -1, MaxMsgSize: -1, MaxConsumers: -1, Discard: jetstream.DiscardNew, Duplicates: idsFor, DenyPurge: false,
+		MaxBytes: -1, MaxMsgs: -1, MaxMsgSize: -1, MaxConsumers: -1, Discard: jetstream.DiscardNew, Duplicates: idsFor, DenyPurge: false, AllowAtomicPublish: true,
 	}
 	if o.Queue {
 		c.Retention = jetstream.WorkQueuePolicy
@@ -122,55 +107,6 @@ func (b *Bus) logConfig(name string, o bus.LogOptions) jetstream.StreamConfig {
 		c.Duplicates = min(c.Duplicates, o.MaxAge)
 	}
 	return c
-}
-
-// await has the outcome of an entry told, in the order in which entries were appended.
-func (l *log) await(p pending) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.order <- p // there is room: a place was taken
-	if !l.settling {
-		l.settling = true
-		go l.settle()
-	}
-}
-
-// settle tells of outcomes while there are entries under way.
-func (l *log) settle() {
-	for {
-		l.mu.Lock()
-		if len(l.order) == 0 {
-			l.settling = false
-			l.mu.Unlock()
-			return
-		}
-		p := <-l.order
-		l.mu.Unlock()
-		p.done(l.outcome(p.ack))
-		<-l.places
-	}
-}
-
-// outcome waits for an acknowledgement, while there can be one.
-func (l *log) outcome(ack jetstream.PubAckFuture) (uint64, error) {
-	for {
-		var look <-chan time.Time
-		if l.b.o.Fault != nil {
-			look = time.After(retryAfter)
-		}
-		select {
-		case a := <-ack.Ok():
-			return a.Sequence, nil
-		case err := <-ack.Err():
-			return 0, told(context.Background(), err)
-		case <-look:
-			if err := l.b.fault(); err != nil {
-				return 0, err
-			}
-		case <-l.b.done:
-			return 0, bus.ErrClosed
-		}
-	}
 }
 
 // fault returns why a server in this process keeps nothing any more.
@@ -204,24 +140,7 @@ func (l *log) Append(ctx context.Context, subject, id string, data []byte, done 
 	if !slices.ContainsFunc(l.allowed, func(p string) bool { return bus.Matches(p, at) }) {
 		return fmt.Errorf("%w: %s is none of the log's", bus.ErrBadSubject, subject)
 	}
-	select {
-	case l.places <- struct{}{}:
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-l.b.done:
-		return bus.ErrClosed
-	}
-	msg := &nats.Msg{Subject: at, Data: slices.Clone(data), Header: nats.Header{crcHeader: {strconv.FormatUint(uint64(crc32.Checksum(data, castagnoli)), 16)}}}
-	if id != "" {
-		msg.Header[nats.MsgIdHdr] = []string{id}
-	}
-	ack, err := l.js.PublishMsgAsync(msg, jetstream.WithStallWait(ackFor))
-	if err != nil {
-		<-l.places
-		return told(ctx, err)
-	}
-	l.await(pending{ack, done})
-	return nil
+	return l.writer.add(ctx, at, id, data, done)
 }
 
 // Identity is when the stream was made.
