@@ -34,7 +34,9 @@ func (b *Bus) Bucket(ctx context.Context, name string, o bus.BucketOptions) (bus
 		if _, err = b.js.CreateStream(ctx, b.bucketConfig(name, o)); err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 			return err
 		}
-		k.kv, err = b.js.KeyValue(ctx, name)
+		if k.kv, err = b.js.KeyValue(ctx, name); errors.Is(err, jetstream.ErrBucketNotFound) {
+			err = errNotYet
+		}
 		return err
 	})
 	if err != nil {

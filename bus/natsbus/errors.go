@@ -73,6 +73,9 @@ func ofCode(api *jetstream.APIError) error {
 	return api
 }
 
+// errNotYet: it was made a moment ago, and the one of several that was asked does not know.
+var errNotYet = errors.New("natsbus: it is not known everywhere yet")
+
 // unanswered reports whether an error says that nobody has answered, so that asking again
 // makes sense.
 func unanswered(err error) bool {
@@ -80,7 +83,7 @@ func unanswered(err error) bool {
 	if errors.As(err, &api) {
 		return api.ErrorCode == codeNoPeers || api.ErrorCode == codeNotAvailable || api.ErrorCode == codeOffline
 	}
-	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout) || errors.Is(err, nats.ErrNoResponders) ||
+	return errors.Is(err, errNotYet) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout) || errors.Is(err, nats.ErrNoResponders) ||
 		errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, jetstream.ErrAsyncPublishTimeout)
 }
 

@@ -65,7 +65,9 @@ func (b *Bus) Log(ctx context.Context, name string, o bus.LogOptions) (bus.Log, 
 	}
 	err := open(ctx, func(ctx context.Context) (err error) {
 		if l.stream, err = l.js.Stream(ctx, l.name); errors.Is(err, jetstream.ErrStreamNotFound) {
-			l.stream, err = l.js.CreateStream(ctx, config)
+			if l.stream, err = l.js.CreateStream(ctx, config); errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+				err = errNotYet // another one has made it meanwhile
+			}
 		}
 		return err
 	})

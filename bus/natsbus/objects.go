@@ -37,7 +37,9 @@ func (b *Bus) Objects(ctx context.Context, name string, o bus.ObjectsOptions) (b
 		}
 		s.store, err = b.js.CreateObjectStore(ctx, jetstream.ObjectStoreConfig{Bucket: name, TTL: o.TTL, MaxBytes: most, Replicas: b.o.Replicas})
 		if errors.Is(err, jetstream.ErrBucketExists) {
-			s.store, err = b.js.ObjectStore(ctx, name)
+			if s.store, err = b.js.ObjectStore(ctx, name); errors.Is(err, jetstream.ErrBucketNotFound) {
+				err = errNotYet
+			}
 		}
 		return err
 	})
