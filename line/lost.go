@@ -24,11 +24,11 @@ func (m *machine) wait(p []byte, ev *wire.Event) (n int, more bool, err error) {
 // over reports whether p, in which there is no end, is more than may wait for one.
 // What is missing may be the rest of an end, and of a prompt.
 func (m *machine) over(p []byte) bool {
-	room := m.most() + m.end.longest()
+	behind := m.end.longest()
 	if m.extra != nil {
-		room += len(m.prompt)
+		behind += len(m.prompt)
 	}
-	return len(p) > room
+	return len(p)-behind > m.most() // an int may have 32 bits, and most be near their end
 }
 
 // lose begins to skip the message that p begins with, which is told once and now.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -25,12 +26,14 @@ const (
 //     more, and is nothing otherwise: a log that nobody reads ends no server;
 //   - SIGTSTP stops what it has started with it, SIGCONT lets it go on.
 //
-// Whatever ends it, what it has started ends with it. A signal that was ignored
-// when it began (nohup, a shell's background) stays so.
+// Whatever ends it, what it has started ends with it. What ends it at once also says
+// with which status. A signal that was ignored when it began (nohup, a shell's
+// background) stays so.
 type signals struct {
 	a         *app
 	interrupt context.CancelFunc
 	caught    chan os.Signal
+	last      sync.Mutex  // held for good by who ends the process
 	reloads   atomic.Bool // SIGHUP has a meaning of its own
 	piped     atomic.Bool // ended because nobody reads standard output
 }
@@ -53,9 +56,11 @@ func (s *signals) run() {
 		switch {
 		case s.other(sig), sig == syscall.SIGHUP && s.reloads.Load():
 		case sig == syscall.SIGQUIT:
+			s.last.Lock()
 			s.a.family.Kill()
 			os.Exit(exitQuit)
 		case ending:
+			s.last.Lock() // without its programs the command has nothing more to wait for
 			s.a.family.Kill()
 			die(sig)
 		default:
@@ -63,6 +68,13 @@ func (s *signals) run() {
 			s.interrupt()
 		}
 	}
+}
+
+// exit ends the process with what the command has come to, unless a signal has been
+// quicker.
+func (s *signals) exit(code int) {
+	s.last.Lock()
+	os.Exit(code)
 }
 
 // die ends the process as the signal does with one that does not handle it.
