@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/internal/socketdir"
 	"github.com/parley-net/parley/oneline"
 	"github.com/parley-net/parley/serpy"
 	"github.com/parley-net/parley/serpy2"
@@ -123,7 +124,7 @@ func TestClientReconnects(t *testing.T) {
 // Verifies: RUNTIME-37
 func TestClientBackoff(t *testing.T) {
 	// A socket that is not there: dialling it fails at once, in virtual time too.
-	addr := "unix:" + filepath.Join(t.TempDir(), "nobody")
+	addr := "unix:" + filepath.Join(socketdir.New(t), "nobody")
 	kinds := []struct {
 		least, most time.Duration // as set
 		first, last time.Duration // the bounds of the first pause and of the last

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/internal/socketdir"
 	"github.com/parley-net/parley/serpy2"
 	"github.com/parley-net/parley/tinyproto"
 )
@@ -96,7 +97,7 @@ func TestPortInUse(t *testing.T) {
 func TestSeveralAddresses(t *testing.T) {
 	for _, p := range all {
 		t.Run(label(p), func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "s")
+			path := filepath.Join(socketdir.New(t), "s")
 			addrs := []string{"127.0.0.1:0", "localhost:0", "unix:" + path, "unix://" + path + "2", path + "3", "tcp://127.0.0.1:0"}
 			if l, err := net.Listen("tcp", "[::1]:0"); err == nil {
 				l.Close()

@@ -12,6 +12,7 @@ import (
 	"github.com/parley-net/parley"
 	"github.com/parley-net/parley/frame"
 	"github.com/parley-net/parley/internal/leak"
+	"github.com/parley-net/parley/internal/socketdir"
 	"github.com/parley-net/parley/parleytest"
 )
 
@@ -52,7 +53,7 @@ func TestDrivers(t *testing.T) {
 			}
 			t.Run(f.name, func(t *testing.T) {
 				srv := &parley.Server{Protocol: f.Protocol, Handler: echo, EventLoops: loops}
-				addr := "unix:" + filepath.Join(t.TempDir(), "s")
+				addr := "unix:" + filepath.Join(socketdir.New(t), "s")
 				if err := srv.Listen(addr); err != nil {
 					t.Fatal(err)
 				}

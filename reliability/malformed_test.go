@@ -17,6 +17,7 @@ import (
 
 	"github.com/parley-net/parley"
 	"github.com/parley-net/parley/internal/recorded"
+	"github.com/parley-net/parley/internal/socketdir"
 	"github.com/parley-net/parley/oneline"
 	"github.com/parley-net/parley/serpy"
 	"github.com/parley-net/parley/serpy2"
@@ -200,7 +201,7 @@ func listenUnix(t *testing.T, d driver, srv *parley.Server) (path string) {
 		t.Skip("it needs Unix sockets")
 	}
 	d.use(srv)
-	path = filepath.Join(t.TempDir(), "s")
+	path = filepath.Join(socketdir.New(t), "s")
 	if err := srv.Listen("unix:" + path); err != nil {
 		t.Fatal(err)
 	}
@@ -243,7 +244,7 @@ func TestMutatedServers(t *testing.T) {
 	for _, r := range withTranscripts {
 		t.Run(r.folder, func(t *testing.T) {
 			together(t)
-			l, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
+			l, err := net.Listen("unix", filepath.Join(socketdir.New(t), "s"))
 			if err != nil {
 				t.Skip(err)
 			}

@@ -13,7 +13,7 @@ import (
 //
 // Verifies: FILES-01, FILES-03
 func TestFileNamesAndForms(t *testing.T) {
-	p := scriptParams()
+	p := scriptParams(t)
 	p.Dir, p.Files = "", []string{"testdata/script/filenames.txtar", "testdata/script/bridge-typed.txtar"}
 	testscript.Run(t, p)
 }

@@ -33,6 +33,12 @@ func atTerminal(t *testing.T, args ...string) *terminal {
 // atTerminalWith does so with more variables.
 func atTerminalWith(t *testing.T, env []string, args ...string) *terminal {
 	t.Helper()
+	return atTerminalOf(t, 70, 12, env, args...)
+}
+
+// atTerminalOf does so at one of another size, which it has from the beginning.
+func atTerminalOf(t *testing.T, width, height int, env []string, args ...string) *terminal {
+	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	if err != nil {
 		t.Skipf("there are no pseudo-terminals: %v", err)
@@ -49,8 +55,8 @@ func atTerminalWith(t *testing.T, env []string, args ...string) *terminal {
 		t.Fatal(err)
 	}
 	defer tty.Close()
-	term := &terminal{t: t, master: master, screen: screen.New(70, 12), ended: make(chan struct{})}
-	term.resize(70, 12)
+	term := &terminal{t: t, master: master, screen: screen.New(width, height), ended: make(chan struct{})}
+	term.resize(width, height)
 	program := "parley"
 	if args[0] == "-c" {
 		program = "sh"

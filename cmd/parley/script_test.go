@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -19,12 +20,14 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/parley-net/parley/internal/socketdir"
 )
 
 // The scripts of testdata/script run parley itself: this test binary, which
 // behaves like it under its name.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
+	testscript.Main(hearing{m}, map[string]func(){
 		"parley":  main,
 		"answers": jsonAnswers,
 		"flood":   flood,
@@ -32,13 +35,36 @@ func TestMain(m *testing.M) {
 	})
 }
 
-func TestScripts(t *testing.T) { testscript.Run(t, scriptParams()) }
+// hearing are the tests in a process that ignores no signal, as one that nohup or a
+// shell's & has begun does: what it starts would inherit that.
+type hearing struct{ *testing.M }
+
+func (m hearing) Run() int {
+	for _, sig := range []os.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT} {
+		if signal.Ignored(sig) {
+			signal.Notify(make(chan os.Signal, 1), sig)
+		}
+	}
+	return m.M.Run()
+}
+
+func TestScripts(t *testing.T) { testscript.Run(t, scriptParams(t)) }
+
+// scriptRoot is where the folders of the scripts are, if not where temporary files are:
+// they hold sockets, whose names must not be long.
+func scriptRoot(t *testing.T) string {
+	if len(os.TempDir()) < 40 {
+		return ""
+	}
+	return socketdir.New(t)
+}
 
 // scriptParams is how the scripts run.
-func scriptParams() testscript.Params {
+func scriptParams(t *testing.T) testscript.Params {
 	return testscript.Params{
-		Dir:   "testdata/script",
-		Setup: setupScript,
+		WorkdirRoot: scriptRoot(t),
+		Dir:         "testdata/script",
+		Setup:       setupScript,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"env-file": scriptEnvFile,
 			"code":     scriptCode,

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/internal/socketdir"
 	"github.com/parley-net/parley/oneline"
 	"github.com/parley-net/parley/tinyproto"
 )
@@ -35,7 +36,7 @@ type unit struct {
 // by their names, and with a socket for what the service has to tell.
 func startUnit(t *testing.T, args []string, names []string, sockets ...interface{ File() (*os.File, error) }) *unit {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "notify")
+	path := filepath.Join(socketdir.New(t), "notify")
 	states, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
 	if err != nil {
 		t.Fatal(err)
@@ -149,7 +150,7 @@ func askOnce(t *testing.T, addr string) string {
 //
 // Verifies: SERVICE-01, SERVICE-02, SERVICE-04
 func TestServiceManager(t *testing.T) {
-	dir := t.TempDir()
+	dir := socketdir.New(t)
 	echo := &parley.Server{Protocol: oneline.Protocol{}, Handler: parley.HandlerFunc(func(ctx context.Context, c *parley.Conn, m parley.Message) error { return c.Send(ctx, m) })}
 	if err := echo.Listen("127.0.0.1:0"); err != nil {
 		t.Fatal(err)

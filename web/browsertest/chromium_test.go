@@ -61,6 +61,7 @@ type tab struct {
 func browse(t *testing.T, more ...chromedp.ExecAllocatorOption) *tab {
 	t.Helper()
 	o := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]), chromedp.ExecPath(chromium(t)), chromedp.NoSandbox,
+		chromedp.Env("TMPDIR=/tmp"), // it has a socket there, whose name must be short
 		chromedp.Flag("disable-dev-shm-usage", true), chromedp.Flag("force-color-profile", "srgb"), chromedp.WSURLReadTimeout(patience))
 	alloc, cancel := chromedp.NewExecAllocator(context.Background(), append(o, more...)...)
 	t.Cleanup(cancel)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/internal/socketdir"
 	"github.com/parley-net/parley/parleytest"
 	"github.com/parley-net/parley/serpy"
 )
@@ -152,7 +153,7 @@ type reconnecting struct {
 
 func reconnect(t *testing.T, from, to parley.Protocol, timeout time.Duration, answers int) *reconnecting {
 	t.Helper()
-	r := &reconnecting{t: t, path: "unix:" + filepath.Join(t.TempDir(), "target"), to: to, states: make(chan parley.State, 100)}
+	r := &reconnecting{t: t, path: "unix:" + filepath.Join(socketdir.New(t), "target"), to: to, states: make(chan parley.State, 100)}
 	b := &Bridge{
 		Answers: answers, Timeout: timeout, Log: slog.New(slog.DiscardHandler),
 		Target: Target{

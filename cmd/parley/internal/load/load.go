@@ -250,7 +250,7 @@ func (r *run) heard() (n int64) {
 }
 
 // close ends all connections, politely: an original oneline server does not
-// survive anything else.
+// survive anything else. A peer from which nothing has come is not waited for long.
 func (r *run) close() {
 	r.ending.Store(true)
 	r.cancel()
@@ -260,6 +260,8 @@ func (r *run) close() {
 	var wg sync.WaitGroup
 	for _, w := range workers {
 		wg.Go(func() {
+			late := time.AfterFunc(r.patience(), func() { w.c.CloseNow() })
+			defer late.Stop()
 			w.c.Close()
 			<-w.c.Done()
 		})

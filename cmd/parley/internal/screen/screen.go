@@ -22,11 +22,13 @@ type Screen struct {
 	mu            sync.Mutex
 	width, height int
 	cells         [][]rune
+	broken        []bool // the row goes on in the next one, as it was too narrow
 	x, y          int
-	top, bottom   int    // the rows that scroll
-	insert        bool   // characters push the rest of the row away
-	wrap          bool   // the last column is written: the next character begins a new row
-	pending       []byte // the beginning of a sequence or character
+	top, bottom   int      // the rows that scroll
+	insert        bool     // characters push the rest of the row away
+	wrap          bool     // the last column is written: the next character begins a new row
+	pending       []byte   // the beginning of a sequence or character
+	erased        []string // rows that were erased or written over, the newest last
 	foreign       []string
 	styles        map[string]bool
 	changed       chan struct{}
@@ -50,7 +52,7 @@ func (s *Screen) resize(width, height int) {
 	old := s.cells
 	s.width, s.height = width, height
 	s.top, s.bottom = 0, height-1
-	s.cells = make([][]rune, height)
+	s.cells, s.broken = make([][]rune, height), make([]bool, height)
 	for y := range s.cells {
 		s.cells[y] = []rune(strings.Repeat(" ", width))
 		if y < len(old) {
@@ -114,15 +116,44 @@ func (s *Screen) Foreign() []string {
 	return slices.Clone(s.foreign)
 }
 
-// Await waits until the screen matches, and returns an error with what it
-// shows if that takes longer than the limit.
+// lines is text with the rows put together that one line has been broken into.
+func (s *Screen) lines() string {
+	var b strings.Builder
+	for y, row := range s.cells {
+		if s.broken[y] {
+			b.WriteString(string(row))
+		} else {
+			b.WriteString(strings.TrimRight(string(row), " ") + "\n")
+		}
+	}
+	return strings.TrimRight(b.String(), "\n") + "\n"
+}
+
+// Lines returns the rows as String does, but what was written as one line, and was too
+// long for a row, as one: how long it was may depend on a path or a time zone.
+func (s *Screen) Lines() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.lines()
+}
+
+// Erased returns the rows that the program has erased again, oldest first: what was
+// there for a moment only, which nobody need have looked at then.
+func (s *Screen) Erased() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.erased)
+}
+
+// Await waits until the screen matches, in rows or in lines, and returns an error with
+// what it shows if that takes longer than the limit.
 func (s *Screen) Await(re *regexp.Regexp, limit time.Duration) error {
 	deadline := time.After(limit)
 	for {
 		s.mu.Lock()
-		text, changed := s.text(), s.changed
+		text, lines, changed := s.text(), s.lines(), s.changed
 		s.mu.Unlock()
-		if re.MatchString(text) {
+		if re.MatchString(text) || re.MatchString(lines) {
 			return nil
 		}
 		select {
@@ -161,6 +192,7 @@ func (s *Screen) step(p []byte) int {
 		return n
 	}
 	if s.wrap {
+		s.broken[s.y] = true
 		s.x = 0
 		s.lineFeed()
 	}
@@ -214,6 +246,7 @@ func (s *Screen) reverseLineFeed() {
 func (s *Screen) scroll(out, in int) {
 	s.cells = slices.Delete(s.cells, out, out+1)
 	s.cells = slices.Insert(s.cells, in, []rune(strings.Repeat(" ", s.width)))
+	s.broken = slices.Insert(slices.Delete(s.broken, out, out+1), in, false)
 }
 
 func (s *Screen) move(x, y int) {
@@ -333,7 +366,21 @@ func (s *Screen) eraseRow(what int) {
 }
 
 func (s *Screen) clear(y, from, to int) {
+	if from == 0 {
+		s.note(y)
+	}
+	if to >= s.width {
+		s.broken[y] = false
+	}
 	for x := from; x < min(to, s.width); x++ {
 		s.cells[y][x] = ' '
+	}
+}
+
+// note keeps a row that is about to be erased, the last hundred of them.
+func (s *Screen) note(y int) {
+	if row := strings.TrimRight(string(s.cells[y]), " "); row != "" {
+		s.erased = append(s.erased, row)
+		s.erased = s.erased[max(0, len(s.erased)-100):]
 	}
 }

@@ -51,6 +51,30 @@ func TestScreen(t *testing.T) {
 	}
 }
 
+// A line that was too long for a row is found as one, however long it was, and what was
+// there for a moment only is remembered.
+func TestBrokenLinesAndErased(t *testing.T) {
+	s := New(10, 4)
+	s.Write([]byte("0123456789abc\r\nfull row..\r\nx"))
+	if got, want := s.Lines(), "0123456789abc\nfull row..\nx\n"; got != want {
+		t.Errorf("lines %q, want %q", got, want)
+	}
+	if err := s.Await(regexp.MustCompile(`(?m)^0123456789abc$`), 0); err != nil {
+		t.Error(err)
+	}
+	s.Write([]byte("\r\x1b[Ky\r\n\r\n"))
+	if got, want := s.Lines(), "full row..\ny\n"; got != want && got != "abc\n"+want {
+		t.Errorf("scrolled: lines %q, want %q", got, want)
+	}
+	if got := s.Erased(); !slices.Equal(got, []string{"x"}) {
+		t.Errorf("erased %q, want x", got)
+	}
+	s.Write([]byte("\x1b[2J"))
+	if got := s.Lines(); got != "\n" {
+		t.Errorf("erased: lines %q", got)
+	}
+}
+
 func TestForeign(t *testing.T) {
 	s := New(10, 3)
 	s.Write([]byte("\a\x1b]0;t\x1b[5i\u009b1mx\x7f"))
