@@ -37,10 +37,10 @@ class WheelHook(BuildHookInterface):  # type: ignore[type-arg]
         build_data["tag"] = "py3-none-" + PLATFORMS[target]
         build_data["shared_scripts"] = {binary: name}
         # The terms of what is in the binary: of a release all of them.
-        for folder in (Path(self.root).parent, Path(os.environ.get("PARLEY_LICENCES") or self.root)):
-            for file in ("LICENSE", "THIRD-PARTY-LICENCES"):
-                if (folder / file).is_file():
-                    build_data["force_include"][str(folder / file)] = "parley/" + file
+        folders = [Path(os.environ.get("PARLEY_LICENCES") or self.root), Path(self.root).parent]
+        for file in ("LICENSE", "THIRD-PARTY-LICENCES"):
+            for path in [folder / file for folder in folders if (folder / file).is_file()][:1]:
+                build_data["force_include"][str(path)] = "parley/" + file
 
     def go(self, *args: str) -> str:
         return subprocess.run(("go", *args), check=True, capture_output=True, text=True).stdout.strip()
