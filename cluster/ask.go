@@ -146,7 +146,8 @@ func (n *Node) ask(ctx context.Context, node string, q question) (reply, error) 
 }
 
 // Who returns who is in the room on all nodes; "" means all rooms. silent are the nodes
-// that should know and have not answered within 2 s.
+// that should know and have not answered within 2 s: their members are those of their
+// last word, at most a hundred of each room, and marked as stale.
 func (n *Node) Who(ctx context.Context, room string) (members []Member, silent []string) {
 	var mu sync.Mutex
 	var all sync.WaitGroup
@@ -157,6 +158,9 @@ func (n *Node) Who(ctx context.Context, room string) (members []Member, silent [
 		}
 		all.Go(func() {
 			r, err := n.ask(ctx, info.Name, question{Op: "who", Room: room})
+			if err != nil && ctx.Err() == nil {
+				r.Members = n.quiet(info, room, err)
+			}
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {

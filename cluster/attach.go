@@ -99,6 +99,8 @@ type Member struct {
 	Peer string `json:"peer"` // IP:PORT
 	Name string `json:"name"` // what it calls itself
 	Wire string `json:"wire,omitempty"`
+	// Stale: its node does not answer, so this is how it was known.
+	Stale bool `json:"stale,omitempty"`
 }
 
 // visitor is a member that no attached server knows of.

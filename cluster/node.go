@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,7 +11,6 @@ import (
 	"net/netip"
 	"os"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -27,6 +25,7 @@ const (
 	enterFor   = 5 * time.Second        // a bus that can't do it by then is taken for away
 	nodeAgain  = 500 * time.Millisecond // it tries again to enter the registry after so long
 	askTimeout = 2 * time.Second        // a node that has not answered by then is silent
+	staleAfter = 10 * time.Second       // two of its words are missing: what is known of it is old
 )
 
 // Options are a node's. The zero value is good.
@@ -65,13 +64,13 @@ type Node struct {
 	mu     sync.Mutex
 	closed bool
 	rooms  map[string]*Room
-	nodes  map[string]NodeInfo // as told by the registry, by key; this one too
+	nodes  map[string]*known   // as told by the registry, by key; this one too
 	sends  map[uint64]*sending // big messages under way, by number
 	bans   map[netip.Addr]time.Time
 	last   uint64 // number of the last Attach
 }
 
-// NodeInfo is a node's entry in the registry.
+// NodeInfo is what a node tells of itself.
 type NodeInfo struct {
 	Name        string              `json:"node"`
 	Incarnation string              `json:"incarnation"` // of its process
@@ -81,6 +80,9 @@ type NodeInfo struct {
 	Started     time.Time           `json:"started"`
 	URLs        []string            `json:"urls,omitempty"`
 	Rooms       map[string]RoomInfo `json:"rooms,omitempty"`
+	// Stale: it has not been heard of for 10 s, has not answered when it was asked last, or
+	// the bus is away. The rest is how it was known then.
+	Stale bool `json:"stale,omitempty"`
 }
 
 // RoomInfo is what a node tells of a room.
@@ -111,7 +113,7 @@ func Start(ctx context.Context, b bus.Bus, o Options) (*Node, error) {
 	}
 	n := &Node{
 		bus: b, o: o, log: o.Logger, host: host, current: make(chan struct{}), incarnation: binary.BigEndian.Uint64(random[:]), started: time.Now(),
-		changed: make(chan struct{}, 1), rooms: make(map[string]*Room), nodes: make(map[string]NodeInfo),
+		changed: make(chan struct{}, 1), rooms: make(map[string]*Room), nodes: make(map[string]*known),
 		sends: make(map[uint64]*sending), bans: make(map[netip.Addr]time.Time),
 	}
 	if n.log == nil {
@@ -203,27 +205,6 @@ func (n *Node) key() string { return bus.Token(n.o.Name) }
 // Name is the node's name.
 func (n *Node) Name() string { return n.o.Name }
 
-// entry is what the registry has of this node.
-func (n *Node) entry() []byte {
-	n.mu.Lock()
-	rooms, urls := maps.Clone(n.rooms), n.o.URLs
-	n.mu.Unlock()
-	info := NodeInfo{
-		Name: n.o.Name, Incarnation: fmt.Sprintf("%016x", n.incarnation), Host: n.host, PID: os.Getpid(),
-		Version: n.o.Version, Started: n.started.UTC().Truncate(time.Millisecond), URLs: urls, Rooms: make(map[string]RoomInfo),
-	}
-	for name, r := range rooms {
-		in := RoomInfo{Members: len(r.Members()), Seq: r.sequence()}
-		r.tellKeep(&in)
-		info.Rooms[name] = in
-	}
-	b, err := json.Marshal(info)
-	if err != nil {
-		panic(err) // nothing in it can fail
-	}
-	return b
-}
-
 // change has the registry told soon.
 func (n *Node) change() {
 	select {
@@ -305,52 +286,6 @@ func (l *limit) ok() bool {
 	return true
 }
 
-// told takes a change of the registry.
-func (n *Node) told(e bus.Entry) {
-	if e.Op == bus.OpCurrent {
-		close(n.current)
-		return
-	}
-	var info NodeInfo
-	if e.Op == bus.OpPut {
-		if err := json.Unmarshal(e.Value, &info); err != nil {
-			n.log.Warn("an entry of the registry is not of a version that is known here", "key", e.Key, "err", err)
-			return
-		}
-	}
-	n.mu.Lock()
-	old, known := n.nodes[e.Key]
-	if e.Op == bus.OpPut {
-		n.nodes[e.Key] = info
-	} else {
-		delete(n.nodes, e.Key)
-	}
-	rooms := slices.Collect(maps.Values(n.rooms))
-	n.mu.Unlock()
-	for _, r := range rooms {
-		if known && (e.Op == bus.OpGone || old.Incarnation != info.Incarnation) {
-			r.gone(old)
-		}
-		if e.Op == bus.OpPut {
-			r.heard(info)
-			r.heardKeep(info.Rooms[r.name])
-		}
-	}
-	if known && e.Op == bus.OpGone {
-		n.log.Info("a node is gone", "node", old.Name)
-	} else if !known && e.Op == bus.OpPut && info.Name != n.o.Name {
-		n.log.Info("a node is there", "node", info.Name)
-	}
-}
-
-// Nodes returns all nodes that are there, this one too, in the order of their names.
-// While the bus is away it is what was known then.
-func (n *Node) Nodes() []NodeInfo {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return slices.SortedFunc(maps.Values(n.nodes), func(a, b NodeInfo) int { return strings.Compare(a.Name, b.Name) })
-}
-
 // Serves tells the others where this node serves, for people.
 func (n *Node) Serves(urls ...string) {
 	n.mu.Lock()
@@ -361,17 +296,6 @@ func (n *Node) Serves(urls ...string) {
 
 // Status tells whether the bus is there: while it is not, what Nodes returns is old.
 func (n *Node) Status() bus.Status { return n.bus.Status() }
-
-// in returns the names of the other nodes that are in a room.
-func (n *Node) in(room string) []string {
-	var names []string
-	for _, info := range n.Nodes() {
-		if _, ok := info.Rooms[room]; ok && info.Name != n.o.Name {
-			names = append(names, info.Name)
-		}
-	}
-	return names
-}
 
 // Close leaves the rooms and the registry: others know at once.
 func (n *Node) Close(ctx context.Context) error {

@@ -207,3 +207,82 @@ func TestObserver(t *testing.T) {
 		}
 	})
 }
+
+// A node that is silent is stale, not gone: whoever asks who is there is told of its members as
+// it had told of them, until its entry has ended. The same with a bus that is away, for
+// as long as it is.
+//
+// Verifies: ROOM-07
+func TestStale(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		m := new(bus.Memory)
+		l := connect(t, m)
+		a := start(t, l, "a")
+		enter(t, a, "r")
+		dying := m.Connect()
+		room := enter(t, start(t, dying, "c.1"), "r")
+		room.Enter(cluster.Member{ID: "w1", Peer: "192.0.2.7:1234", Name: "anna"}, func(error) {})
+		settle()
+		look := func(when string, want cluster.Member, silent bool) {
+			t.Helper()
+			who, quiet := a.Who(t.Context(), "r")
+			if (len(quiet) == 1) != silent || len(who) != 1 || who[0] != want {
+				t.Errorf("%s: %+v, silent %q", when, who, quiet)
+			}
+			if info := a.Nodes(); len(info) != 2 || info[1].Stale != want.Stale || info[0].Stale {
+				t.Errorf("%s: %+v", when, info)
+			}
+		}
+		anna := cluster.Member{Node: "c.1", Room: "r", ID: "w1", Peer: "192.0.2.7:1234", Name: "anna"}
+		look("at first", anna, false)
+		l.cut(true)
+		anna.Stale = true
+		look("with the bus away", anna, true)
+		l.cut(false)
+		anna.Stale = false
+		look("with the bus there again", anna, false)
+		dying.Close()
+		anna.Stale = true
+		look("when it is silent", anna, true)
+		if err := a.Kill(t.Context(), "c.1/w1", "", 0); !errors.Is(err, cluster.ErrNoNode) {
+			t.Errorf("kill: %v", err)
+		}
+		if who, _ := a.Who(t.Context(), "elsewhere"); len(who) != 0 {
+			t.Errorf("in another room: %+v", who)
+		}
+		time.Sleep(11 * time.Second)
+		if who, silent := a.Who(t.Context(), ""); len(a.Nodes()) == 2 && (len(who) != 1 || len(silent) != 1) {
+			t.Errorf("later: %+v, %q", who, silent)
+		}
+		time.Sleep(4 * time.Second)
+		if who, silent := a.Who(t.Context(), "r"); len(who)+len(silent) != 0 || len(a.Nodes()) != 1 {
+			t.Errorf("15 s behind its last word: %+v, %q", who, silent)
+		}
+	})
+}
+
+// Who nobody has asked is stale too when two of its words are missing.
+//
+// Verifies: ROOM-07
+func TestStaleByAge(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		m := new(bus.Memory)
+		a := start(t, connect(t, m), "a")
+		dying := m.Connect()
+		start(t, dying, "b")
+		settle()
+		dying.Close()
+		stale := func() bool {
+			all := a.Nodes()
+			return len(all) == 2 && all[1].Stale
+		}
+		time.Sleep(4 * time.Second)
+		if stale() {
+			t.Error("it is stale at once")
+		}
+		time.Sleep(7 * time.Second)
+		if !stale() {
+			t.Error("it is not stale after 11 s")
+		}
+	})
+}

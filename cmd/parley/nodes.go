@@ -39,7 +39,8 @@ const lookHelp = `
 The nodes are reached through their hub (--join URL --secret-file FILE), on the
 hub's own machine by its folder (--bus-dir DIR), or through a NATS (--bus URL). What
 is shown is asked of those who know; a node that does not answer within 2s is named on
-standard error.`
+standard error, and what it had said last is shown as stale until it is gone, 15s after
+its last word.`
 
 func nodesCmd(a *app) *cobra.Command {
 	return lookCmd(a, &cobra.Command{
@@ -158,12 +159,20 @@ func (a *app) nodes(ctx context.Context, n *cluster.Node, o looking, _ []string)
 	if o.json {
 		return jsonLines(a, all)
 	}
-	rows := [][]string{{"NODE", "HOST", "PID", "VERSION", "UP", "ROOMS", "SERVES"}}
+	rows := [][]string{{"NODE", "HOST", "PID", "VERSION", "UP", "STATE", "ROOMS", "SERVES"}}
 	for _, i := range all {
 		rooms := slices.Sorted(maps.Keys(i.Rooms))
-		rows = append(rows, []string{i.Name, i.Host, fmt.Sprint(i.PID), i.Version, time.Since(i.Started).Round(time.Second).String(), strings.Join(rooms, " "), strings.Join(i.URLs, " ")})
+		rows = append(rows, []string{i.Name, i.Host, fmt.Sprint(i.PID), i.Version, time.Since(i.Started).Round(time.Second).String(), presence(i.Stale), strings.Join(rooms, " "), strings.Join(i.URLs, " ")})
 	}
 	return a.table(rows)
+}
+
+// presence says whether what is shown is so, or was.
+func presence(stale bool) string {
+	if stale {
+		return "stale"
+	}
+	return "here"
 }
 
 // roomRow is a room on all nodes.
@@ -171,6 +180,7 @@ type roomRow struct {
 	Room    string   `json:"room"`
 	Members int      `json:"members"`
 	Nodes   []string `json:"nodes"`
+	Stale   []string `json:"stale,omitempty"` // of Nodes, those whose members are as they were known
 }
 
 func (a *app) rooms(ctx context.Context, n *cluster.Node, o looking, _ []string) error {
@@ -185,10 +195,14 @@ func (a *app) rooms(ctx context.Context, n *cluster.Node, o looking, _ []string)
 				byName[name] = r
 			}
 			r.Nodes = append(r.Nodes, i.Name)
+			if i.Stale {
+				r.Stale = append(r.Stale, i.Name)
+				r.Members += i.Rooms[name].Members
+			}
 		}
 	}
 	for _, m := range members { // the registry is a little old
-		if r := byName[m.Room]; r != nil {
+		if r := byName[m.Room]; r != nil && !slices.Contains(r.Stale, m.Node) {
 			r.Members++
 		}
 	}
@@ -199,9 +213,9 @@ func (a *app) rooms(ctx context.Context, n *cluster.Node, o looking, _ []string)
 	if o.json {
 		return jsonLines(a, all)
 	}
-	rows := [][]string{{"ROOM", "MEMBERS", "NODES"}}
+	rows := [][]string{{"ROOM", "MEMBERS", "NODES", "STALE"}}
 	for _, r := range all {
-		rows = append(rows, []string{r.Room, fmt.Sprint(r.Members), strings.Join(r.Nodes, " ")})
+		rows = append(rows, []string{r.Room, fmt.Sprint(r.Members), strings.Join(r.Nodes, " "), strings.Join(r.Stale, " ")})
 	}
 	return a.table(rows)
 }
@@ -218,9 +232,9 @@ func (a *app) who(ctx context.Context, n *cluster.Node, o looking, args []string
 	if o.json {
 		return jsonLines(a, all)
 	}
-	rows := [][]string{{"NODE/ID", "PEER", "WIRE", "ROOM", "NAME"}}
+	rows := [][]string{{"NODE/ID", "PEER", "WIRE", "ROOM", "STATE", "NAME"}}
 	for _, m := range all {
-		rows = append(rows, []string{m.Node + "/" + m.ID, m.Peer, m.Wire, m.Room, m.Name})
+		rows = append(rows, []string{m.Node + "/" + m.ID, m.Peer, m.Wire, m.Room, presence(m.Stale), m.Name})
 	}
 	return a.table(rows)
 }

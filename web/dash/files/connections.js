@@ -22,7 +22,7 @@ export function show(main, app, signal) {
 		n("Bytes", r => r.bytes_in === undefined ? "" : bytes(r.bytes_in + r.bytes_out), r => (r.bytes_in ?? -1) + (r.bytes_out ?? 0)),
 		n("Per second", r => r.messages_in_per_s === undefined ? "" : (r.messages_in_per_s + r.messages_out_per_s).toFixed(1), r => (r.messages_in_per_s ?? -1) + (r.messages_out_per_s ?? 0)),
 		n("Pending", r => r.pending_bytes ? bytes(r.pending_bytes) : "", r => r.pending_bytes ?? -1),
-		{ label: "Last, reason", className: "value line", value: r => r.closed ? r.reason ?? "closed" : r.last ?? "" },
+		{ label: "Last, reason", className: "value line", value: r => r.closed ? r.reason ?? "closed" : r.stale ? "stale: its node is silent" : r.last ?? "" },
 		{ name: "close", fill: (b, r) => { b.hidden = !!r.closed || !r.may; b.setAttribute("aria-label", "Close " + (r.address || r.key)); }, make: row => el("button", { className: "small", textContent: "Close…", onclick: () => close(row()) }) },
 	], { sort: 1, empty: "nobody is connected" });
 	const all = el("button", {
@@ -44,10 +44,10 @@ export function show(main, app, signal) {
 		const quiet = new Set();
 		for (const t of app.targets.filter(t => t.kind === "room")) {
 			const r = await app.c.ask("who", { to: t.name }).catch(e => ({ members: [], silent: [e.message] }));
-			for (const m of r.members) if (!here.has(m.peer)) rows.push({ key: m.node + "/" + m.id, id: m.id, node: m.node, name: m.name ? `${m.name} in ${t.name}` : "in " + t.name, address: m.peer ?? "", proto: m.wire ?? "", server: "~" + m.node, room: t.name, may: app.may("kill", t.name) });
+			for (const m of r.members) if (!here.has(m.peer)) rows.push({ key: m.node + "/" + m.id, id: m.id, node: m.node, name: m.name ? `${m.name} in ${t.name}` : "in " + t.name, address: m.peer ?? "", proto: m.wire ?? "", server: "~" + m.node, room: t.name, may: !m.stale && app.may("kill", t.name), stale: m.stale });
 			for (const s of r.silent ?? []) quiet.add(s);
 		}
-		text(silent, quiet.size ? "silent nodes, whose connections are not here: " + [...quiet].join(", ") : "");
+		text(silent, quiet.size ? "silent nodes, whose connections are shown as they were: " + [...quiet].join(", ") : "");
 		const words = filter.value.toLowerCase().split(/\s+/);
 		table.update(rows.filter(r => { const s = [r.node, r.id, r.name, r.address, r.proto, r.last, r.reason].join(" ").toLowerCase(); return words.every(w => s.includes(w)); }));
 	};

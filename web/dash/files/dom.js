@@ -38,6 +38,9 @@ export const seconds = s => s < 100 ? s.toFixed(1) + " s" : s < 6000 ? (s / 60).
 export const clock = ts => { const d = new Date(ts); return d.toLocaleTimeString("en-GB") + "." + String(d.getMilliseconds()).padStart(3, "0"); };
 export const moment = ts => { const d = new Date(ts), p = n => String(n).padStart(2, "0"); return `${d.getFullYear()}-${p(d.getMonth() + 1)}-${p(d.getDate())} ${d.toLocaleTimeString("en-GB")}`; };
 
+// presence says whether a node's or a member's row is so, or was when its node was heard last.
+export const presence = row => row.stale ? "stale" : "here";
+
 // scroller makes a part of the page that scrolls, also by keyboard.
 export const scroller = (label, child, more = "") => el("div", { className: "scroll " + more, tabIndex: 0, role: "region", "aria-label": label }, child);
 
@@ -121,7 +124,8 @@ export class Table {
 
 	fill(tr, row) {
 		tr.row_ = row;
-		if (tr.className) tr.className = "";
+		const state = row.stale ? "stale" : "";
+		if (tr.className !== state) tr.className = state;
 		this.columns.forEach((c, i) => {
 			if (c.fill) c.fill(tr.cells_[i].firstChild, row);
 			else if (!c.make) text(tr.cells_[i], c.value(row));

@@ -1,5 +1,5 @@
 // How things are: what needs somebody, rates, servers, targets and nodes.
-import { el, text, get, every, Table, count, bytes, seconds, moment } from "./dom.js";
+import { el, text, get, every, Table, count, bytes, seconds, moment, presence } from "./dom.js";
 
 export function show(main, app, signal) {
 	const figures = {}, tiles = el("dl", { className: "tiles" });
@@ -17,7 +17,7 @@ export function show(main, app, signal) {
 	const targets = new Table("Targets", [{ label: "Name", value: t => t.name }, { label: "Kind", value: t => t.kind }, { label: "State", value: t => t.state }, { label: "You may", value: t => t.scopes }]);
 	const nodes = new Table("Nodes", [
 		{ label: "Node", value: n => n.node }, { label: "Host", value: n => n.host }, { label: "Version", value: n => n.version ?? "" },
-		{ label: "Rooms", value: n => Object.entries(n.rooms ?? {}).map(([r, i]) => `${r} (${i.members})`).join(", ") }, { label: "Since", value: n => moment(n.started) },
+		{ label: "Rooms", value: n => Object.entries(n.rooms ?? {}).map(([r, i]) => `${r} (${i.members})`).join(", ") }, { label: "Since", value: n => moment(n.started) }, { label: "State", value: presence },
 	]);
 	main.append(el("h2", { textContent: "What needs you" }), alarms, el("h2", { textContent: "Now" }), tiles);
 	if (app.info.servers) main.append(el("h2", { textContent: "Servers" }), servers.node);
@@ -58,6 +58,7 @@ export function show(main, app, signal) {
 			if (app.targets.some(t => t.kind === "room") && app.may("admin", "*")) {
 				const r = await app.c.ask("nodes").catch(() => undefined);
 				if (r) nodes.update(r.nodes.map(n => ({ key: n.node, ...n })));
+				for (const n of r?.nodes ?? []) if (n.stale) wrong.push(`node ${n.node} is silent: what is shown of it is old`);
 			}
 		}
 		const lines = wrong.length ? wrong : ["nothing"];
