@@ -22,6 +22,9 @@ const (
 	leaseStop  = 15 * time.Second // the holder stops by itself after so long without success
 )
 
+// nonceSize is the size of the number before the holder's name.
+const nonceSize = 16
+
 // Lease says that its holder is the only one: from Acquire until Lost. Its methods may
 // be called concurrently.
 type Lease struct {
@@ -43,7 +46,7 @@ type Lease struct {
 // Acquire waits until the lease named key is free and takes it. bucket must have been
 // opened with a TTL of LeaseTTL. holder is what others read with Holder.
 func Acquire(ctx context.Context, bucket Bucket, key, holder string) (*Lease, error) {
-	nonce := make([]byte, 16)
+	nonce := make([]byte, nonceSize)
 	rand.Read(nonce)
 	l := &Lease{bucket: bucket, key: key, value: append(nonce, holder...), lost: make(chan struct{}), done: make(chan struct{})}
 	watch, stop := context.WithCancel(ctx)
@@ -235,8 +238,17 @@ func Holder(ctx context.Context, bucket Bucket, key string) (string, uint64, err
 	if err != nil {
 		return "", 0, err
 	}
-	if len(e.Value) < 16 {
+	name, ok := e.Holder()
+	if !ok {
 		return "", 0, fmt.Errorf("the lease of %s has a value of another form", key)
 	}
-	return string(e.Value[16:]), e.Revision, nil
+	return name, e.Revision, nil
+}
+
+// Holder returns who holds the lease whose value this is; ok is false if it is no lease's.
+func (e Entry) Holder() (name string, ok bool) {
+	if len(e.Value) < nonceSize {
+		return "", false
+	}
+	return string(e.Value[nonceSize:]), true
 }

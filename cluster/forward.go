@@ -36,6 +36,20 @@ const (
 // Forward gives m to a device wherever its owner is, and returns its answers, as Owner.Call
 // does. This node need not take part in the ownership.
 func (n *Node) Forward(ctx context.Context, device string, m parley.Message) ([]parley.Message, error) {
+	return handedOver(ctx, func() ([]parley.Message, error) { return n.forward(ctx, device, m) })
+}
+
+// handedOver calls once, and again for a moment while the device has no owner.
+func handedOver(ctx context.Context, once func() ([]parley.Message, error)) ([]parley.Message, error) {
+	for begun := time.Now(); ; {
+		all, err := once()
+		if !errors.Is(err, ErrNoOwner) || time.Since(begun) > handover || !sleep(ctx, handover/50) {
+			return all, err
+		}
+	}
+}
+
+func (n *Node) forward(ctx context.Context, device string, m parley.Message) ([]parley.Message, error) {
 	if _, has := ctx.Deadline(); !has {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, ownerFor)
@@ -119,6 +133,8 @@ func (o *Owner) serve(msg bus.Message) {
 	switch {
 	case errors.Is(err, ErrNoOwner):
 		o.answer(msg, unowned, err)
+	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil:
+		o.answer(msg, failed, errors.New("no answer within the time of the call: it may have arrived"))
 	case err != nil:
 		o.answer(msg, failed, err)
 	default:
@@ -127,7 +143,8 @@ func (o *Owner) serve(msg bus.Message) {
 }
 
 func (o *Owner) answer(msg bus.Message, how outcome, err error) {
-	if err := msg.Respond(append([]byte{form, byte(how)}, err.Error()...)); err != nil {
+	text := o.node.o.Name + ": " + err.Error()
+	if err := msg.Respond(append([]byte{form, byte(how)}, text...)); err != nil {
 		o.node.log.Debug("a call of another node could not be answered", "device", o.device, "err", err)
 	}
 }
@@ -159,7 +176,7 @@ func parseAnswer(device string, p []byte) (all []parley.Message, err error) {
 	}
 	switch how, p := outcome(p[1]), p[2:]; how {
 	case failed:
-		return nil, fmt.Errorf("cluster: device %s, at its owner: %s", device, p)
+		return nil, fmt.Errorf("cluster: device %s, at its owner on node %s", device, p)
 	case unowned:
 		return nil, fmt.Errorf("%w: %s", ErrNoOwner, device)
 	default:

@@ -56,8 +56,8 @@ type Owner struct {
 // When it dies, or can't reach the others for 15 s, it has it no more, and another node that
 // takes part has it from 20 s on.
 func (n *Node) Own(device string, o OwnerOptions) (*Owner, error) {
-	if device == "" || len(device) > 200 {
-		return nil, fmt.Errorf("cluster: a device's name has 1 to 200 bytes, not %d", len(device))
+	if err := checkDevice(device); err != nil {
+		return nil, err
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	own := &Owner{node: n, device: device, o: o, stop: stop, ended: make(chan struct{}), turn: make(chan struct{}, 1), wait: make(chan struct{}, maxWaiting)}
@@ -173,19 +173,14 @@ func (o *Owner) do(ctx context.Context, m parley.Message) ([]parley.Message, err
 //
 // A device that is being handed over is waited for, for a second.
 func (o *Owner) Call(ctx context.Context, m parley.Message) ([]parley.Message, error) {
-	for begun := time.Now(); ; {
-		all, err := o.once(ctx, m)
-		if !errors.Is(err, ErrNoOwner) || time.Since(begun) > handover || !sleep(ctx, handover/50) {
-			return all, err
-		}
-	}
+	return handedOver(ctx, func() ([]parley.Message, error) { return o.once(ctx, m) })
 }
 
 func (o *Owner) once(ctx context.Context, m parley.Message) ([]parley.Message, error) {
 	if _, here := o.Holds(); here {
 		return o.do(ctx, m)
 	}
-	return o.node.Forward(ctx, o.device, m)
+	return o.node.forward(ctx, o.device, m)
 }
 
 // Close gives the device to the next one, when what is under way has ended or ctx has.

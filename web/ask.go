@@ -28,7 +28,7 @@ func (s *socket) send(req request, m parley.Message, give func()) {
 		}
 		s.done(&req, err)
 	}
-	if _, device := t.(*Device); !device {
+	if t.Kind() != "device" {
 		say()
 		return
 	}
@@ -111,6 +111,9 @@ func (s *socket) call(req request, m parley.Message, give func()) {
 
 // late says that there was no answer in time, and why as far as it is known.
 func late(t Target, most time.Duration, err error) error {
+	if _, owned := t.(*Owned); owned {
+		return fmt.Errorf("no answer within %v, and it may have arrived; the device is %s", most, t.State())
+	}
 	if errors.Is(err, parley.ErrNotSent) {
 		return fmt.Errorf("no answer within %v, and the question was not sent; the connection: %s", most, t.State())
 	}

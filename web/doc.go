@@ -1,7 +1,8 @@
 // Package web lets browsers in: one HTTP port, one WebSocket for each page, and behind it
 // only the targets that have a name here.
 //
-// A [Door] has targets: rooms ([Room]) and devices ([Device]). A page asks for a ticket
+// A [Door] has targets: rooms ([Room]) and devices, by their address ([Device]) or by the node
+// that owns them ([Owned]). A page asks for a ticket
 // (POST /ticket), opens /ws with the subprotocol parley.v1 and says hello with it. Then it
 // subscribes, sends and calls in JSON frames that have the keys of the recording format
 // (package recording); docs/protocol/web.md has every frame. parley.js, which the door

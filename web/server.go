@@ -4,34 +4,28 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
-	"sync/atomic"
 
 	"github.com/parley-net/parley"
-	"github.com/parley-net/parley/bus/queue"
 )
 
 // Server is a parley.Server as a target: pages see what its clients say and what it
 // answers. Nobody says anything to it here.
 type Server struct {
-	name func() string
-	srv  *parley.Server
-
-	watched atomic.Bool // somebody subscribes
-	mu      sync.Mutex
-	subs    map[*serverSubscription]struct{}
+	name  func() string
+	srv   *parley.Server
+	heard audience
 }
 
 // NewServer returns the target of a server, whose Trace becomes the target's: call it when
 // that is set, before the server's first method. name is asked when the server listens.
 func NewServer(name func() string, srv *parley.Server) *Server {
-	s := &Server{name: name, srv: srv, subs: make(map[*serverSubscription]struct{})}
+	s := &Server{name: name, srv: srv}
 	trace := srv.Trace
 	srv.Trace = func(t parley.Trace) {
 		if trace != nil {
 			trace(t)
 		}
-		if t.What == "message" && s.watched.Load() {
+		if t.What == "message" && s.heard.some.Load() {
 			s.tell(t)
 		}
 	}
@@ -45,11 +39,7 @@ func (s *Server) tell(t parley.Trace) {
 	if t.Sent {
 		m.Dir = "s2c"
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for sub := range s.subs {
-		sub.queue.Put(m)
-	}
+	s.heard.tell(m)
 }
 
 // Name is Target's.
@@ -70,28 +60,6 @@ func (s *Server) Call(context.Context, parley.Message) (parley.Message, error) {
 
 // Subscribe is Target's.
 func (s *Server) Subscribe(o SubscribeOptions, take func(Message)) (Subscription, error) {
-	sub := &serverSubscription{server: s}
-	sub.queue = o.queue(take)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.subs[sub] = struct{}{}
-	s.watched.Store(true)
-	return sub, nil
-}
-
-type serverSubscription struct {
-	server *Server
-	queue  *queue.Queue[Message]
-}
-
-// Send is Subscription's.
-func (s *serverSubscription) Send(context.Context, parley.Message) error { return errOnlyWatched }
-
-// Close is Subscription's.
-func (s *serverSubscription) Close() {
-	s.server.mu.Lock()
-	delete(s.server.subs, s)
-	s.server.watched.Store(len(s.server.subs) > 0)
-	s.server.mu.Unlock()
-	s.queue.Close()
+	refuse := func(context.Context, parley.Message) error { return errOnlyWatched }
+	return s.heard.add(o, take, refuse), nil
 }

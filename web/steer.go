@@ -45,10 +45,12 @@ func (s *socket) nodes(req request) error {
 		return errors.New("you may not admin *")
 	}
 	nodes := []cluster.NodeInfo{}
-	for _, t := range s.door.o.Targets {
-		if r, ok := t.(*Room); ok { // all are of one node
-			nodes = r.room.Node().Nodes()
-			break
+	for _, t := range s.door.o.Targets { // all that have a node have the same
+		switch t := t.(type) {
+		case *Room:
+			nodes = t.room.Node().Nodes()
+		case *Owned:
+			nodes = t.device.Node().Nodes()
 		}
 	}
 	return s.write(response{Ref: req.Ref, Nodes: &nodes})

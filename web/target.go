@@ -9,7 +9,7 @@ import (
 	"github.com/parley-net/parley/bus/queue"
 )
 
-// Target is what a page can reach: a [Room], a [Device] or a [Server]. Its methods may be called
+// Target is what a page can reach: a [Room], a [Device], an [Owned] one or a [Server]. Its methods may be called
 // concurrently.
 type Target interface {
 	// Name is what pages call it.

@@ -44,7 +44,9 @@ func webCmd(a *app) *cobra.Command {
 		Short: "Let browsers talk to instruments and rooms",
 		Long: `Serves pages, and one WebSocket for each page, through which it reaches the
 targets that are named here and nothing else: instruments and servers, by URL,
-and rooms. A page needs no library:
+and rooms. A target without a URL is a device that another machine has with
+"parley bridge … --own NAME": what pages say to it goes to its owner. A page needs
+no library:
 
   const t = await (await fetch("/ticket", {method: "POST"})).json()
   const ws = new WebSocket(location.origin.replace("http", "ws") + "/ws", "parley.v1")
@@ -65,6 +67,7 @@ other sites may not come in unless their origin is listed. A target that is down
 is no reason not to start.`,
 		Example: `  parley web --listen 8080 --target psu1=scpi://10.0.0.7:5025 --room cam1
   parley web --listen 0.0.0.0:8443 --target cam=serpy2://camera:5005 --cert lab.pem --key lab.key --users users
+  parley web --listen 8080 --target psu1 --room cam1 --join tls://lab1:7422 --secret-file secret
   parley web token anna --scope read --target cam >> users`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -75,7 +78,7 @@ is no reason not to start.`,
 	f := cmd.Flags()
 	f.SortFlags = false
 	f.StringVar(&o.listen, "listen", "", "serve at `[HOST:]PORT`; port 0 takes a free one")
-	f.StringArrayVar(&o.targets, "target", nil, "let pages reach `NAME=URL`; again for more")
+	f.StringArrayVar(&o.targets, "target", nil, "let pages reach `NAME=URL`, or the device NAME that another machine has; again for more")
 	f.StringArrayVar(&o.rooms, "room", nil, "let pages enter the room `NAME`; again for more")
 	f.StringVar(&o.store, "store", "", "let pages look into the store `DB`: find, time line, export, replay")
 	f.StringVar(&o.users, "users", "", "those who may come in, from `FILE`; parley web token makes its lines")
@@ -141,7 +144,7 @@ func (a *app) web(ctx context.Context, o webOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	targets, closeTargets, err := a.webTargets(o.targets)
+	targets, owned, closeTargets, err := a.webTargets(o.targets)
 	if err != nil {
 		return err
 	}
@@ -151,6 +154,14 @@ func (a *app) web(ctx context.Context, o webOptions) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, m.close()) }()
+	for _, name := range owned {
+		d, err := m.node.Device(name)
+		if err != nil {
+			return usageError{err}
+		}
+		defer d.Close()
+		targets = append(targets, web.NewOwned(name, d))
+	}
 	for _, r := range m.rooms {
 		targets = append(targets, web.NewRoom(r))
 	}
@@ -296,9 +307,9 @@ func (a *app) webLimits(addr string) web.Limits {
 	return l
 }
 
-// webTargets returns the devices of --target, and what closes them. They connect when
-// they are first used.
-func (a *app) webTargets(args []string) (targets []web.Target, closeAll func(), err error) {
+// webTargets returns the devices of --target, and what closes them; they connect when
+// they are first used. owned are those without a URL, which other nodes have.
+func (a *app) webTargets(args []string) (targets []web.Target, owned []string, closeAll func(), err error) {
 	var clients []*parley.Client
 	closeAll = func() {
 		for _, c := range clients {
@@ -307,24 +318,30 @@ func (a *app) webTargets(args []string) (targets []web.Target, closeAll func(), 
 	}
 	var names []string
 	for _, arg := range args {
-		name, url, ok := strings.Cut(arg, "=")
-		if !ok || name == "" || strings.ContainsAny(name, " :/") {
-			return nil, nil, usagef("--target %q: want NAME=URL, such as psu1=scpi://10.0.0.7:5025", arg)
-		}
-		if slices.Contains(names, name) {
-			return nil, nil, usagef("--target %s is there twice", name)
+		name, url, hasURL := strings.Cut(arg, "=")
+		switch {
+		case name == "" || strings.ContainsAny(name, " :/"):
+			return nil, nil, nil, usagef("--target %q: want NAME=URL, such as psu1=scpi://10.0.0.7:5025", arg)
+		case slices.Contains(names, name):
+			return nil, nil, nil, usagef("--target %s is there twice", name)
+		case !hasURL && !a.bus.any():
+			return nil, nil, nil, usagef("--target %s: want NAME=URL, such as psu1=scpi://10.0.0.7:5025, or, for a device that another machine has with bridge --own %s, --hub, --join, --cluster or --bus", name, name)
 		}
 		names = append(names, name)
+		if !hasURL {
+			owned = append(owned, name)
+			continue
+		}
 		e, err := endpoint.Parse(url)
 		if err != nil {
-			return nil, nil, usagef("--target %s: %w", name, err)
+			return nil, nil, nil, usagef("--target %s: %w", name, err)
 		}
 		c := a.client(e)
 		if err := a.configure(&c.Dialer, e); err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
 		targets = append(targets, web.NewDevice(name, c))
 		clients = append(clients, c)
 	}
-	return targets, closeAll, nil
+	return targets, owned, closeAll, nil
 }
