@@ -65,7 +65,7 @@ func (l lab) own(n *cluster.Node, device string) *cluster.Owner {
 // A page reaches a device that another node has: calls and sends, and hears what this
 // door's pages say to it. Where it failed is told, and that nobody has it.
 //
-// Verifies: WEB-24
+// Verifies: WEB-23
 func TestOwned(t *testing.T) {
 	l := lab{t, new(bus.Memory)}
 	far, d := l.node("far"), func() *cluster.Device {
@@ -140,7 +140,7 @@ func TestOwned(t *testing.T) {
 // An owner that does not answer holds up nothing else, and what a user may do counts for
 // a device of another node too.
 //
-// Verifies: WEB-05, WEB-24
+// Verifies: WEB-05, WEB-23
 func TestOwnedScopes(t *testing.T) {
 	l := lab{t, new(bus.Memory)}
 	l.own(l.node("far"), "psu2")
