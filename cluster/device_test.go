@@ -15,7 +15,7 @@ import (
 // it, waits for one that is handed over, and is told where a failure was, or that
 // nobody has it. A silent owner is told as such.
 //
-// Verifies: CLUSTER-24
+// Verifies: CLUSTER-26
 func TestDevice(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		m := new(bus.Memory)
@@ -73,7 +73,7 @@ func TestDevice(t *testing.T) {
 
 // The bus may come later.
 //
-// Verifies: CLUSTER-24
+// Verifies: CLUSTER-26
 func TestDeviceWithoutABus(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		m := new(bus.Memory)
