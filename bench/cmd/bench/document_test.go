@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -56,5 +57,28 @@ func TestDocument(t *testing.T) {
 	}
 	if strings.Contains(string(text), "old") {
 		t.Error("what the last run wrote is still there")
+	}
+}
+
+// The document of this repository has the marks between which the next run writes, and
+// the plots that it shows.
+func TestResultsCanBeWritten(t *testing.T) {
+	const folder = "../../"
+	text, err := os.ReadFile(folder + "RESULTS.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, begun := strings.Cut(string(text), beginMark)
+	if _, _, ended := strings.Cut(rest, endMark); !begun || !ended {
+		t.Error("the marks are missing")
+	}
+	plots := regexp.MustCompile(`!\[[^]]*\]\(([^)]+)\)`).FindAllStringSubmatch(rest, -1)
+	if len(plots) == 0 {
+		t.Error("it shows no plots")
+	}
+	for _, p := range plots {
+		if _, err := os.Stat(folder + p[1]); err != nil {
+			t.Error(err)
+		}
 	}
 }
