@@ -1,6 +1,10 @@
 package parley
 
 import (
+	"time"
+
+	"github.com/parley-net/parley/internal/session"
+
 	"github.com/parley-net/parley/wire"
 )
 
@@ -13,27 +17,28 @@ type activity struct {
 
 	// Reading.
 	reading
-	asm     assembly // a message that arrives in pieces
-	stream  *Stream  // being read by the program
-	inbox   inbox    // messages that wait for Receive or for the handler
-	ready   waitList // receivers; none waits while the inbox has something
-	room    waitList // the reader, while the inbox is full or a stream is open
-	holding int64    // what the budget knows of
-	inHeld  int      // what in held when the reader last looked
-	sharing int64    // likewise, of what others hold too
-	lent    int64    // what the handler that runs borrows, besides in
-	still   int      // events that the machine has told without consuming a byte
+	asm     session.Assembly // a message that arrives in pieces
+	stream  *Stream          // being read by the program
+	inbox   session.Inbox    // messages that wait for Receive or for the handler
+	ready   session.WaitList // receivers; none waits while the inbox has something
+	room    session.WaitList // the reader, while the inbox is full or a stream is open
+	holding int64            // what the budget knows of
+	inHeld  int              // what in held when the reader last looked
+	sharing int64            // likewise, of what others hold too
+	lent    int64            // what the handler that runs borrows, besides in
+	still   int              // events that the machine has told without consuming a byte
 	watch   watch
 
 	// Writing; see write.go.
-	out       output
-	late      alarm    // see armFlush
-	drained   waitList // those who wait until the output is empty
+	out       session.Output
+	late      alarm            // see armFlush
+	drained   session.WaitList // those who wait until the output is empty
 	transform []wire.Transform
-	sending
+	sending   session.Sending
 
-	life
-	spare *waiter
+	life  session.Life
+	bound *time.Timer // ends a connection whose peer has ended its stream
+	spare *session.Waiter
 	underWay
 }
 
@@ -50,11 +55,10 @@ func (c *Conn) wake() {
 		a = new(activity)
 	}
 	a.owner = c
-	a.rested(int64(c.stats.BytesIn))
-	if c.talked.opened() {
-		a.life.phase = phaseOpen
-	}
-	a.out.gone, a.sent = c.stats.BytesOut, c.stats.Confirmed
+	a.reading.rested(int64(c.stats.BytesIn))
+	a.life.Rested(c.talked.Opened())
+	a.out.Rested(c.stats.BytesOut, a.out.Hint())
+	a.sending.Rested(c.stats.Confirmed)
 	c.activity = a
 }
 
@@ -62,13 +66,12 @@ func (c *Conn) wake() {
 func (c *Conn) rest() {
 	a := c.activity
 	c.activity = nil
-	q := a.inbox.q[:0]
-	if cap(q) > 16 {
-		q = nil
-	}
-	watch, late, spare, hint := a.watch.alarm, a.late, a.spare, a.out.hint
+	space := a.inbox.Space()
+	watch, late, spare, hint := a.watch.alarm, a.late, a.spare, a.out.Hint()
 	*a = activity{} // at once: with the fields in it there would be a copy to move
-	a.inbox.q, a.watch.alarm, a.late, a.spare, a.out.hint = q, watch, late, spare, hint
+	a.watch.alarm, a.late, a.spare = watch, late, spare
+	a.inbox.Reuse(space)
+	a.out.Rested(0, hint)
 	c.cfg.activities.Put(a)
 }
 
@@ -76,10 +79,10 @@ func (c *Conn) rest() {
 // loop. The timers are stopped if nothing else is.
 func (c *Conn) resting() bool {
 	a := c.activity
-	return c.goroutines == 0 && a.underWay == (underWay{}) && a.life.idle() &&
-		a.reading.idle() && a.asm.idle() && a.stream == nil && a.inbox.len() == 0 && a.holding == 0 && a.sharing == 0 &&
-		a.ready.empty() && a.room.empty() && a.drained.empty() && a.sending.idle() &&
-		a.out.idle() && a.transform == nil &&
-		a.consumed == int64(c.stats.BytesIn) && a.out.gone == c.stats.BytesOut && a.sent == c.stats.Confirmed &&
+	return c.goroutines == 0 && a.underWay == (underWay{}) && a.life.Idle() &&
+		a.reading.idle() && a.asm.Idle() && a.stream == nil && a.inbox.Len() == 0 && a.holding == 0 && a.sharing == 0 &&
+		a.ready.Empty() && a.room.Empty() && a.drained.Empty() && a.sending.Idle() &&
+		a.out.Idle() && a.transform == nil &&
+		a.consumed == int64(c.stats.BytesIn) && a.out.Gone() == c.stats.BytesOut && a.sending.Sent() == c.stats.Confirmed &&
 		!c.worthWatching() && c.watch.off() && c.late.stop()
 }

@@ -3,6 +3,8 @@ package parley
 import (
 	"runtime/debug"
 
+	"github.com/parley-net/parley/internal/session"
+
 	"github.com/parley-net/parley/wire"
 )
 
@@ -16,7 +18,7 @@ import (
 type batch struct {
 	c       *Conn
 	gen     int32
-	in      *input // what the handler borrows from
+	in      *session.Input // what the handler borrows from
 	ev      *wire.Event
 	err     error
 	found   bool // by serve: what ev and err say, and nothing has happened since
@@ -80,11 +82,11 @@ const (
 func (c *Conn) process(gen int32) (more bool) {
 	b := batch{c: c, gen: gen, ev: c.event}
 	defer b.caught(&more)
-	for c.err == nil && !c.life.violated() {
+	for c.life.Err() == nil && !c.life.Violated() {
 		if c.tooLate() { // a peer that never stops sending must not hold up the end
 			c.endDraining()
 		}
-		if (c.inbox.len() > 0 || c.cfg.stepwise || c.draining) && c.in.kind != inputPlaced && c.mustPark() {
+		if (c.inbox.Len() > 0 || c.cfg.stepwise || c.life.Draining()) && c.in.Kind() != session.InputPlaced && c.mustPark() {
 			if !c.holdBack() {
 				return false
 			}
@@ -97,7 +99,7 @@ func (c *Conn) process(gen int32) (more bool) {
 			return false
 		case b.ev.Kind == wire.EventNone:
 			return true
-		case b.ev.Kind != wire.EventMessage || !c.asm.idle() || !c.talked.opened():
+		case b.ev.Kind != wire.EventMessage || !c.asm.Idle() || !c.talked.Opened():
 			if c.machine().told(b.ev) != nil || !b.event() {
 				return false
 			}
@@ -143,9 +145,9 @@ func (b *batch) next() {
 	b.in = b.c.in
 	var n int
 	b.calling = callingMachine
-	n, b.err = b.c.receive(b.in.bytes(), b.ev, true)
+	n, b.err = b.c.receive(b.in.Bytes(), b.ev, true)
 	b.calling = callingNobody
-	b.in.consume(n)
+	b.in.Consume(n)
 }
 
 // event takes what the machine has found. It returns false when the goroutine has
@@ -180,9 +182,9 @@ func (b *batch) event() bool {
 // plain reports whether nothing goes on that must be asked about for each message.
 // It is called between handing and the handler.
 func (c *Conn) plain() bool {
-	return !c.draining && !c.life.ending() && !c.life.reset() && c.out.simple() &&
-		c.turn == turnFree && c.turns.empty() &&
-		c.inbox.len() == 0 && len(c.transform) == 0 && c.cfg.trace == nil && !c.cfg.stepwise && !c.cfg.traits.TakesTurns
+	return !c.life.Draining() && !c.life.Ending() && !c.life.Reset() && c.out.Simple() &&
+		c.sending.Turn() == session.TurnFree && c.sending.Turns().Empty() &&
+		c.inbox.Len() == 0 && len(c.transform) == 0 && c.cfg.trace == nil && !c.cfg.stepwise && !c.cfg.traits.TakesTurns
 }
 
 // serve gives the message in ev to the handler, and those that follow it as long as
@@ -208,14 +210,14 @@ func (b *batch) serve() (more bool) {
 		}
 	next:
 		b.calling = callingMachineAgain
-		n, err := c.receive(in.bytes(), ev, true)
+		n, err := c.receive(in.Bytes(), ev, true)
 		b.calling = callingNobody
-		in.consume(n)
+		in.Consume(n)
 		switch {
 		case ev.Kind == wire.EventMessage && err == nil:
 			c.stats.message()
-			c.talked.heard()
-			if in.len() == 0 {
+			c.talked.Heard()
+			if in.Len() == 0 {
 				c.runs.last()
 			}
 		case ev.Kind == wire.EventConfirmed && err == nil && c.machine().told(ev) == nil:

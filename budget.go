@@ -5,6 +5,10 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/parley-net/parley/internal/session"
+
+	"github.com/parley-net/parley/internal/bufpool"
 )
 
 // Budget bounds what many connections hold in memory together: unfinished
@@ -144,25 +148,18 @@ func (b *Budget) set(c *Conn, own, shared int64) (victims []*Conn) {
 	return victims
 }
 
-// pool is bytes that several connections hold together, and never change.
-type pool struct {
-	b      []byte
-	budget *Budget
-	users  atomic.Int32
-}
-
-// take notes one more user.
-func (p *pool) take() {
-	if p.users.Add(1) == 1 && p.budget != nil {
-		p.budget.add(int64(cap(p.b)))
+// share returns p as bytes that several connections hold together, which count once.
+func (b *Budget) share(p []byte) *bufpool.Shared {
+	if b == nil {
+		return bufpool.Share(p, nil)
 	}
-}
-
-// drop notes one user less.
-func (p *pool) drop() {
-	if p.users.Add(-1) == 0 && p.budget != nil {
-		p.budget.used.Add(-int64(cap(p.b)))
-	}
+	return bufpool.Share(p, func(n int64) {
+		if n > 0 {
+			b.add(n)
+		} else {
+			b.used.Add(n)
+		}
+	})
 }
 
 // freed tells the budget that a message that has waited was taken.
@@ -192,7 +189,7 @@ func (c *Conn) holdsLess() {
 // settleUp is holds for the reader before it waits, which releases the lock for it:
 // nobody reads on while others have to go.
 func (c *Conn) settleUp() {
-	c.inHeld = c.in.kept() // nobody else may look at it while it is being read into
+	c.inHeld = c.in.Kept() // nobody else may look at it while it is being read into
 	if victims := c.weigh(); victims != nil {
 		c.unlock()
 		c.cfg.budget.cut(victims)
@@ -200,7 +197,7 @@ func (c *Conn) settleUp() {
 	}
 	// Who holds much reads on when there is room again. A loop has others to serve.
 	for range 100 {
-		if b := c.cfg.budget; b == nil || b.Used() <= b.limit || c.holding < readSize || c.runner != nil || c.err != nil {
+		if b := c.cfg.budget; b == nil || b.Used() <= b.limit || c.holding < session.ReadSize || c.runner != nil || c.life.Err() != nil {
 			return
 		}
 		c.unlock()
@@ -215,9 +212,9 @@ func (c *Conn) weigh() (victims []*Conn) {
 	if b == nil {
 		return nil
 	}
-	own := int64(cap(c.asm.buf)+c.inHeld) + c.out.held() + c.inbox.held + c.lent
-	shared := c.out.pooled
-	if own < budgetStep || c.err != nil && c.goroutines == 0 {
+	own := int64(cap(c.asm.Buf())+c.inHeld) + c.out.Held() + c.inbox.Held() + c.lent
+	shared := c.out.Pooled()
+	if own < budgetStep || c.life.Err() != nil && c.goroutines == 0 {
 		own = 0
 	}
 	if own == c.holding && shared == c.sharing {
@@ -238,6 +235,6 @@ func (b *Budget) cut(victims []*Conn) {
 
 // filled: so much output waits for the peer that no more is taken.
 func (c *Conn) filled() bool {
-	n := c.out.pending()
+	n := c.out.Pending()
 	return n > c.cfg.limits.MaxOutput || n > tightOutput && c.cfg.budget.tight()
 }

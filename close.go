@@ -9,6 +9,8 @@ import (
 	"os"
 	"time"
 
+	"github.com/parley-net/parley/internal/session"
+
 	"github.com/parley-net/parley/internal/poller"
 	"github.com/parley-net/parley/wire"
 )
@@ -39,7 +41,7 @@ func (c *Conn) Close() error {
 	ended := func() bool {
 		c.lock()
 		defer c.unlock()
-		if c.err != nil {
+		if c.life.Err() != nil {
 			return true
 		}
 		c.end(ErrClosed)
@@ -68,13 +70,13 @@ func (c *Conn) CloseNow() error {
 // end begins the end of the connection: what has been sent still leaves. It is
 // called with the lock held.
 func (c *Conn) end(reason error) {
-	if c.life.ending() {
+	if c.life.Ending() {
 		return
 	}
 	c.owed() // for what has been delivered
-	c.life.beginClose(reason)
-	c.sending.refuse(&notSentError{reason, true})
-	c.room.all(nil)
+	c.life.BeginClose(reason)
+	c.sending.Refuse(&notSentError{reason, true})
+	c.room.All(nil)
 	c.goroutines++
 	go c.counted(noRole, nil, c.leave)
 }
@@ -86,13 +88,13 @@ func (c *Conn) leave() {
 	c.lock()
 	late := c.waitTaken(ctx)
 	if late == nil {
-		c.life.advance(phaseFlushed)
+		c.life.Advance(session.PhaseFlushed)
 	}
-	if c.err == nil && late == nil && !c.life.ended() && !c.life.reset() {
+	if c.life.Err() == nil && late == nil && !c.life.Ended() && !c.life.Reset() {
 		c.owed()
-		before := len(c.out.tail)
-		c.out.appended(c.machine().Close(c.out.tail))
-		if farewell := c.out.tail[before:]; len(farewell) > 0 {
+		before := len(c.out.Tail())
+		c.out.Appended(c.machine().Close(c.out.Tail()))
+		if farewell := c.out.Tail()[before:]; len(farewell) > 0 {
 			c.stats.put(len(farewell))
 			if c.cfg.trace != nil {
 				c.traceOut("farewell", farewell, Message{})
@@ -100,20 +102,20 @@ func (c *Conn) leave() {
 		}
 		late = c.waitTaken(ctx)
 	}
-	if settle := c.cfg.timeouts.Settle; c.err == nil && late == nil && !c.life.ended() && !c.life.reset() && c.cfg.traits.Settles && c.talked == talkedLast && settle > 0 {
+	if settle := c.cfg.timeouts.Settle; c.life.Err() == nil && late == nil && !c.life.Ended() && !c.life.Reset() && c.cfg.traits.Settles && c.talked == session.TalkedLast && settle > 0 {
 		c.pause(settle) // a peer that drops what it has not handled when the stream ends can handle our last message
 	}
 	switch {
-	case c.err != nil || late != nil:
+	case c.life.Err() != nil || late != nil:
 	case c.queueing():
 		c.stayInQueue()
 	default:
 		c.linger()
 	}
-	if errors.Is(late, context.DeadlineExceeded) && c.reason == ErrClosed {
+	if errors.Is(late, context.DeadlineExceeded) && c.life.Reason() == ErrClosed {
 		c.cut(&TimeoutError{Peer: c.peer(), Wait: fmt.Sprintf("the peer took or confirmed what was sent not within %v; the rest is lost%s", c.cfg.timeouts.Close, c.stalled())})
 	}
-	c.cut(c.reason)
+	c.cut(c.life.Reason())
 	c.exit()
 }
 
@@ -122,11 +124,11 @@ func (c *Conn) leave() {
 // not taken all is given more time, as long as it takes something within
 // Timeouts.Write.
 func (c *Conn) waitTaken(ctx context.Context) error {
-	err := c.waitDrained(ctx, c.sent)
-	for (c.draining || c.life.ended()) && errors.Is(err, context.DeadlineExceeded) && c.out.pending()+poller.Unsent(c.nc) > 0 {
+	err := c.waitDrained(ctx, c.sending.Sent())
+	for (c.life.Draining() || c.life.Ended()) && errors.Is(err, context.DeadlineExceeded) && c.out.Pending()+poller.Unsent(c.nc) > 0 {
 		taken := c.taken()
 		longer, cancel := boundedBy(c.cfg.timeouts.Write)
-		err = c.waitDrained(longer, c.sent)
+		err = c.waitDrained(longer, c.sending.Sent())
 		cancel()
 		if c.taken() == taken {
 			break
@@ -140,7 +142,7 @@ func (c *Conn) taken() int64 {
 	if peer, ok := poller.VitalsOf(c.nc); ok {
 		return int64(peer.Taken + c.stats.Confirmed)
 	}
-	return int64(c.out.gone+c.stats.Confirmed) - int64(poller.Unsent(c.nc))
+	return int64(c.out.Gone()+c.stats.Confirmed) - int64(poller.Unsent(c.nc))
 }
 
 // linger closes our direction and waits a moment for the peer to close its
@@ -151,11 +153,11 @@ func (c *Conn) linger() {
 	if !ok {
 		return
 	}
-	c.life.advance(phaseHalfClosed)
+	c.life.Advance(session.PhaseHalfClosed)
 	c.unlock()
 	err := w.CloseWrite() // TLS may have to wait for the peer
 	c.lock()
-	if err != nil || c.err != nil || c.life.ended() || c.cfg.timeouts.Linger < 0 {
+	if err != nil || c.life.Err() != nil || c.life.Ended() || c.cfg.timeouts.Linger < 0 {
 		return
 	}
 	var limit time.Time
@@ -165,8 +167,8 @@ func (c *Conn) linger() {
 	}
 	extend(max(c.cfg.timeouts.Linger, c.cfg.timeouts.Close))
 	taken := int64(-1)
-	for c.err == nil && time.Now().Before(limit) {
-		if n := c.taken(); c.draining && n > taken && poller.Unsent(c.nc) > 0 { // see waitTaken
+	for c.life.Err() == nil && time.Now().Before(limit) {
+		if n := c.taken(); c.life.Draining() && n > taken && poller.Unsent(c.nc) > 0 { // see waitTaken
 			taken = n
 			extend(max(c.cfg.timeouts.Linger, c.cfg.timeouts.Close, c.cfg.timeouts.Write))
 		}
@@ -174,7 +176,7 @@ func (c *Conn) linger() {
 		c.pause(c.cfg.timeouts.Linger)
 		// A peer that still sends, or has not taken or confirmed all, has not read all
 		// that is before the end.
-		if c.err != nil || c.stats.BytesIn == heard && c.stats.Confirmed >= c.sent && poller.Unsent(c.nc) == 0 {
+		if c.life.Err() != nil || c.stats.BytesIn == heard && c.stats.Confirmed >= c.sending.Sent() && poller.Unsent(c.nc) == 0 {
 			return
 		}
 	}
@@ -196,37 +198,37 @@ func (c *Conn) pause(d time.Duration) {
 // confirmed.
 func (c *Conn) waitDrained(ctx context.Context, n uint64) error {
 	c.flush(flushNow)
-	if c.err != nil || c.isDrained(n) {
-		return c.err
+	if c.life.Err() != nil || c.isDrained(n) {
+		return c.life.Err()
 	}
-	w := &waiter{ch: make(chan struct{}, 1), want: n}
+	w := session.NewWaiter(nil).Wants(n)
 	return c.wait(ctx, &c.drained, w, !c.cfg.traits.Lockstep)
 }
 
 func (c *Conn) isDrained(n uint64) bool {
-	if c.life.reset() {
+	if c.life.Reset() {
 		return true
 	}
-	if c.out.pending() > 0 || c.turn == turnTaken { // a message is just being handed over
+	if c.out.Pending() > 0 || c.sending.Turn() == session.TurnTaken { // a message is just being handed over
 		return false
 	}
-	if c.life.ended() || c.reader == readerGone {
+	if c.life.Ended() || c.reader == readerGone {
 		return true // a peer that is not heard any more neither grants nor confirms
 	}
-	if c.held != nil || c.posted > 0 {
+	if c.sending.Held() != nil || c.sending.Posted() > 0 {
 		return false
 	}
 	if c.queueing() {
 		return true // the answer to our first words comes when the server has come to us
 	}
 	// A peer whose messages we drop may be closing too, and waiting for us.
-	return c.out.control == controlMuted || c.stats.Confirmed >= n && c.machine().Awaiting() == 0
+	return c.out.Control() == session.ControlMuted || c.stats.Confirmed >= n && c.machine().Awaiting() == 0
 }
 
 // checkDrained wakes those who wait for the output to be empty.
 func (c *Conn) checkDrained() {
-	for !c.drained.empty() && c.isDrained(c.drained.first().want) {
-		c.drained.pop().signal(nil)
+	for !c.drained.Empty() && c.isDrained(c.drained.First().Want()) {
+		c.drained.Pop().Signal(nil)
 	}
 }
 
@@ -234,10 +236,10 @@ func (c *Conn) checkDrained() {
 func (c *Conn) drain() {
 	c.lock()
 	defer c.unlock()
-	if !c.life.drain(int64(c.stats.BytesIn)) {
+	if !c.life.Drain(int64(c.stats.BytesIn)) {
 		return
 	}
-	if !c.talked.opened() {
+	if !c.talked.Opened() {
 		c.end(ErrServerClosed)
 	}
 	c.nudge()
@@ -245,7 +247,7 @@ func (c *Conn) drain() {
 
 // nudge makes the reader look whether a draining connection can end.
 func (c *Conn) nudge() {
-	if !c.life.drains() {
+	if !c.life.Drains() {
 		return
 	}
 	if c.reader == readerAttached {
@@ -259,8 +261,8 @@ func (c *Conn) nudge() {
 // served. A message that has begun is waited for if we have accepted it.
 // Reading goes on until the peer has closed.
 func (c *Conn) endDraining() {
-	served := c.asm.idle() && !c.handling && !c.inbox.missed() && (c.cfg.handler != nil || !c.answerable())
-	if c.life.drains() && served {
+	served := c.asm.Idle() && !c.handling && !c.inbox.Missed() && (c.cfg.handler != nil || !c.answerable())
+	if c.life.Drains() && served {
 		c.nc.SetReadDeadline(time.Time{})
 		c.end(ErrServerClosed)
 	}
@@ -270,43 +272,43 @@ func (c *Conn) endDraining() {
 // expect that it is taken. A message that waits for the peer's consent is an
 // exception: that may stand behind it.
 func (c *Conn) tooLate() bool {
-	return c.life.drains() && c.asm.idle() && c.held == nil && c.in.len() > 0 && c.consumed >= c.life.mark
+	return c.life.Drains() && c.asm.Idle() && c.sending.Held() == nil && c.in.Len() > 0 && c.consumed >= c.life.Mark()
 }
 
 // deaf: a draining connection takes no new messages while those it has received
 // are being served, unless somebody waits for something of the peer.
 func (c *Conn) deaf() bool {
-	return c.life.drains() && c.asm.idle() && !c.awaited() && c.confirms.empty() && c.held == nil && !c.waitsForTurn()
+	return c.life.Drains() && c.asm.Idle() && !c.awaited() && c.sending.Confirms().Empty() && c.sending.Held() == nil && !c.waitsForTurn()
 }
 
 // readFailed handles the end of the peer's stream, or of the connection. It
 // returns true if reading goes on all the same.
 func (c *Conn) readFailed(gen int32, err error) bool {
 	switch {
-	case c.err != nil:
+	case c.life.Err() != nil:
 	case errors.Is(err, io.EOF):
-		if !c.life.reset() && !c.lastMessage(gen) {
+		if !c.life.Reset() && !c.lastMessage(gen) {
 			return false
 		}
-		c.life.peerEnds()
-		c.life.tellLeft()
+		c.life.PeerEnds()
+		c.life.TellLeft()
 		if c.cfg.trace != nil {
 			c.traceNote("end of stream")
 		}
 		switch {
-		case c.life.ending():
-			c.cut(c.reason)
-		case c.talked.opened(): // see ended
-		case c.eofErr != nil:
-			c.cut(c.eofErr)
+		case c.life.Ending():
+			c.cut(c.life.Reason())
+		case c.talked.Opened(): // see ended
+		case c.life.EofErr() != nil:
+			c.cut(c.life.EofErr())
 		default:
 			c.cut(&ProtocolError{Protocol: c.cfg.protocol.Name(), Peer: c.peer(), Offset: int64(c.stats.BytesIn), Rule: "closed before the handshake was done", Err: io.ErrUnexpectedEOF})
 		}
-	case errors.Is(err, os.ErrDeadlineExceeded) && c.draining && c.life.phase < phaseHalfClosed: // see nudge
+	case errors.Is(err, os.ErrDeadlineExceeded) && c.life.Draining() && c.life.Phase() < session.PhaseHalfClosed: // see nudge
 		c.nc.SetReadDeadline(time.Time{})
 		return true
-	case c.life.ending():
-		c.cut(c.reason)
+	case c.life.Ending():
+		c.cut(c.life.Reason())
 	default:
 		c.netFailed(err)
 	}
@@ -318,25 +320,25 @@ func (c *Conn) readFailed(gen int32, err error) bool {
 // lost the reader's role, or the connection has ended: who has the role then
 // meets the end of the stream again, and nothing is left.
 func (c *Conn) lastMessage(gen int32) bool {
-	for c.in.len() > 0 && c.mustPark() {
+	for c.in.Len() > 0 && c.mustPark() {
 		if c.promoted() {
 			return false
 		}
 		c.park()
 	}
-	if c.err != nil {
+	if c.life.Err() != nil {
 		return false
 	}
 	in, ev := c.in, c.event
-	rest := in.bytes()
-	c.life.endsWith(withPeer(c.machine().ReceiveEOF(rest, ev), c.peer()))
-	if ev.Owes || c.eofErr != nil {
-		c.out.owe()
+	rest := in.Bytes()
+	c.life.EndsWith(withPeer(c.machine().ReceiveEOF(rest, ev), c.peer()))
+	if ev.Owes || c.life.EofErr() != nil {
+		c.out.Owe()
 	}
-	if c.eofErr != nil || ev.Kind != wire.EventMessage {
+	if c.life.EofErr() != nil || ev.Kind != wire.EventMessage {
 		return true
 	}
-	in.consume(len(rest))
+	in.Consume(len(rest))
 	c.begins()
 	c.reading.consume(len(rest))
 	if c.cfg.trace != nil {

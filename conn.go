@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/parley-net/parley/internal/session"
+
 	"github.com/parley-net/parley/wire"
 )
 
@@ -114,7 +116,7 @@ type Conn struct {
 	reader     readerState
 	endedBy    endedBy // what has ended the goroutine that holds the lock
 	vital      vital   // what the kernel tells about the peer; it does not change
-	talked     talked
+	talked     session.Talked
 	runs       batchState
 	over       atomic.Bool // err is set, for who can't take the lock
 	place      int32       // in Server.conns, whose lock guards this
@@ -160,7 +162,7 @@ func newConn(cfg *config, nc net.Conn, id uint64, ours bool) (c *Conn, err error
 		c.vital = cfg.tells(nc)
 	}
 	c.wake()
-	c.out.owe() // it may owe a greeting
+	c.out.Owe() // it may owe a greeting
 	if cfg.traits.TakesTurns {
 		c.more().talk = &talk{}
 	}
@@ -223,7 +225,7 @@ func (c *Conn) context() context.Context {
 func (c *Conn) PeerClosed() <-chan struct{} {
 	c.lock()
 	defer c.unlock()
-	return c.life.whenLeft()
+	return c.life.WhenLeft()
 }
 
 // Done returns a channel that is closed when the connection has ended, its
@@ -231,28 +233,28 @@ func (c *Conn) PeerClosed() <-chan struct{} {
 func (c *Conn) Done() <-chan struct{} {
 	c.lock()
 	defer c.unlock()
-	return c.life.whenDone()
+	return c.life.WhenDone()
 }
 
 // ending returns a channel that is closed when err is set.
 func (c *Conn) ending() <-chan struct{} {
 	c.lock()
 	defer c.unlock()
-	return c.life.whenClosed()
+	return c.life.WhenClosed()
 }
 
 // Err says why the connection ended; nil while it lives.
 func (c *Conn) Err() error {
 	c.lock()
 	defer c.unlock()
-	return c.err
+	return c.life.Err()
 }
 
 // Buffered returns how many received messages wait for Receive.
 func (c *Conn) Buffered() int {
 	c.lock()
 	defer c.unlock()
-	return c.inbox.len()
+	return c.inbox.Len()
 }
 
 // peer is the peer's address for errors and logs.
@@ -266,22 +268,25 @@ func (c *Conn) peer() string {
 // cut ends the connection now: err is the reason, unless there is one
 // already. It is called with the lock held.
 func (c *Conn) cut(err error) {
-	if c.life.closed() {
+	if c.life.Closed() {
 		return
 	}
-	c.cfg.faults.ended(err, c.reason, c.talked.opened())
+	c.cfg.faults.ended(err, c.life.Reason(), c.talked.Opened())
 	c.over.Store(true) // before Done is closed: who has seen that asks for Err
-	c.life.close(err)
+	c.life.Close(err)
 	hangUp(c.nc)
 	c.watch.off()
 	c.late.stop()
-	c.out.drop(err)
-	c.sending.drop(&c.out, &notSentError{err, true}, err)
+	if c.bound != nil {
+		c.bound.Stop()
+	}
+	c.out.Drop(err)
+	c.sending.Drop(&c.out, &notSentError{err, true}, notSent(err))
 	c.holds()
-	c.confirms.all(err)
-	c.drained.all(err)
-	c.room.all(err)
-	c.ready.all(err)
+	c.sending.Confirms().All(err)
+	c.drained.All(err)
+	c.room.All(err)
+	c.ready.All(err)
 	if c.reader == readerAttached {
 		c.reader = readerGone
 	}
@@ -301,7 +306,7 @@ func hangUp(nc net.Conn) {
 // was received may wait for the program long after the peer has gone. It is
 // called with the lock held.
 func (c *Conn) settle() {
-	if c.goroutines > 0 || c.err == nil || c.reader != readerGone {
+	if c.goroutines > 0 || c.life.Err() == nil || c.reader != readerGone {
 		return
 	}
 	c.goroutines++
@@ -315,12 +320,12 @@ func (c *Conn) settle() {
 // is called with the lock held and releases it.
 func (c *Conn) exit() {
 	c.goroutines--
-	last := c.goroutines == 0 && c.err != nil && c.reader == readerGone
-	opened, err := c.talked.opened(), c.err
+	last := c.goroutines == 0 && c.life.Err() != nil && c.reader == readerGone
+	opened, err := c.talked.Opened(), c.life.Err()
 	if last {
-		c.in.release()
+		c.in.Release()
 		c.inHeld = 0
-		c.asm.drop()
+		c.asm.Drop()
 		c.holds()
 	}
 	c.unlock()
@@ -334,7 +339,7 @@ func (c *Conn) exit() {
 		c.cfg.logger.Log(context.Background(), c.endLevel(err), "connection closed", "conn", c.id, "peer", c.peer(), "reason", err)
 	}
 	c.lock()
-	c.life.finish()
+	c.life.Finish()
 	c.unlock()
 	if c.cfg.closed != nil {
 		c.cfg.closed(c)
@@ -355,7 +360,7 @@ func (x connContext) Done() <-chan struct{} {
 	if c.reader == readerInHandler && !c.cfg.traits.Lockstep {
 		c.ensureReader()
 	}
-	return c.life.whenClosed()
+	return c.life.WhenClosed()
 }
 
 func (x connContext) Value(key any) any {
@@ -363,7 +368,7 @@ func (x connContext) Value(key any) any {
 		return x.c
 	}
 	if x.c.over.Load() {
-		return causeOf(x.c.err).Value(key)
+		return causeOf(x.c.life.Err()).Value(key)
 	}
 	return nil
 }

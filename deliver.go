@@ -3,25 +3,27 @@ package parley
 import (
 	"errors"
 
+	"github.com/parley-net/parley/internal/session"
+
 	"github.com/parley-net/parley/internal/bufpool"
 )
 
 // forHandler reports whether the next message goes straight to the handler.
 func (c *Conn) forHandler() bool {
-	return c.cfg.handler != nil && !c.handling && !c.dropping() && c.ready.empty()
+	return c.cfg.handler != nil && !c.handling && !c.dropping() && c.ready.Empty()
 }
 
 // dropping: the connection is ending, so what arrives is dropped, and must not be
 // confirmed. What crosses a message that waits for the peer's consent must be, as
 // the wire wants it so: that is delivered.
-func (c *Conn) dropping() bool { return c.life.ending() && c.held == nil }
+func (c *Conn) dropping() bool { return c.life.Ending() && c.sending.Held() == nil }
 
 // handing counts a message that goes to the handler, for which the lock is released
 // until handled.
 func (c *Conn) handing() {
 	c.stats.message()
-	c.talked.heard()
-	c.runs.begin(c.in.len() > 0)
+	c.talked.Heard()
+	c.runs.begin(c.in.Len() > 0)
 	if c.runs.defers() || c.cfg.traits.Confirms {
 		c.armFlush() // neither answers nor confirmations should wait for a slow handler
 	}
@@ -35,7 +37,7 @@ func (c *Conn) deliver(gen int32, m Message, buf []byte) bool {
 	if len(c.transform) > 0 && !c.dropping() {
 		plain, plainBuf, err := c.untransform(m)
 		bufpool.Put(buf)
-		if c.err != nil {
+		if c.life.Err() != nil {
 			return false
 		}
 		if err != nil {
@@ -57,9 +59,9 @@ func (c *Conn) deliver(gen int32, m Message, buf []byte) bool {
 		return c.handled(gen, in, err)
 	}
 	c.stats.message()
-	c.talked.heard()
+	c.talked.Heard()
 	if c.dropping() {
-		c.out.mute()
+		c.out.Mute()
 		c.checkDrained()
 		return true
 	}
@@ -77,23 +79,21 @@ func (c *Conn) deliver(gen int32, m Message, buf []byte) bool {
 // weighed returns m, whose bytes lie in buf or are its own, with what it weighs. What
 // an object holds only its machine knows: the limits of package pickle, the most that
 // any may, are 48 times its form up to 32 MiB, or else 4 times.
-func (c *Conn) weighed(m Message, buf []byte) received {
+func (c *Conn) weighed(m Message, buf []byte) session.Received {
 	if m.Type() <= TypeText {
-		return received{msg: m, held: int64(cap(buf))}
+		return session.Received{Msg: m, Held: int64(cap(buf))}
 	}
 	form := c.consumed - c.began
-	return received{msg: m, len: int(form), held: min(48*form, max(32<<20, 4*form))}
+	return session.Received{Msg: m, Len: int(form), Held: min(48*form, max(32<<20, 4*form))}
 }
 
 // enqueue gives r to the first receiver, or to the inbox.
-func (c *Conn) enqueue(r received) {
-	if !c.ready.empty() {
-		w := c.ready.pop()
-		w.msg = r.msg
-		w.signal(r.err)
+func (c *Conn) enqueue(r session.Received) {
+	if !c.ready.Empty() {
+		c.ready.Pop().Get(r.Msg, r.Err)
 		return
 	}
-	c.inbox.push(r)
+	c.inbox.Push(r)
 }
 
 // lost tells the program that one message was lost.
@@ -104,11 +104,11 @@ func (c *Conn) lost(gen int32, err error) bool {
 	}
 	hook := c.cfg.hooks.OnMessageError
 	switch {
-	case c.life.ending(): // like everything that arrives now
+	case c.life.Ending(): // like everything that arrives now
 	case c.nextIsLate():
 		c.lateAnswer(Message{}, err)
-	case c.cfg.handler == nil, !c.ready.empty(), c.handling && hook != nil:
-		c.enqueue(received{err: err})
+	case c.cfg.handler == nil, !c.ready.Empty(), c.handling && hook != nil:
+		c.enqueue(session.Received{Err: err})
 	case hook != nil:
 		return c.call(gen, func() error { hook(c, err); return nil })
 	}
@@ -130,7 +130,7 @@ func (c *Conn) call(gen int32, f func() error) bool {
 // error of it ends the connection. handled returns false if the reader's role
 // was taken over meanwhile: then the goroutine has served the inbox until it was
 // empty, and ends.
-func (c *Conn) handled(gen int32, in *input, err error) bool {
+func (c *Conn) handled(gen int32, in *session.Input, err error) bool {
 	c.runs.over()
 	if c.lent > 0 {
 		c.lent = 0
@@ -139,35 +139,35 @@ func (c *Conn) handled(gen int32, in *input, err error) bool {
 	if gen == c.gen {
 		c.handling = false
 		c.reader = readerBusy
-		if err != nil && !c.life.ending() {
+		if err != nil && !c.life.Ending() {
 			c.cfg.faults.returned(err)
 			c.end(err)
 			return false
 		}
-		return c.err == nil
+		return c.life.Err() == nil
 	}
-	in.release()
+	in.Release()
 	// Where the connection is ending anyhow an error may be the consequence: what the
 	// peer had sent, and we have confirmed, is served all the same.
-	for (err == nil || c.life.ended() || c.life.ending()) && !c.closedHere() && c.inbox.len() > 0 && c.cfg.handler != nil {
+	for (err == nil || c.life.Ended() || c.life.Ending()) && !c.closedHere() && c.inbox.Len() > 0 && c.cfg.handler != nil {
 		r := c.pop()
-		if c.lent = r.held; c.lent >= budgetStep {
+		if c.lent = r.Held; c.lent >= budgetStep {
 			c.holds()
 		}
 		c.unlock()
-		if r.err != nil {
-			err = c.hook(func() error { c.cfg.hooks.OnMessageError(c, r.err); return nil })
+		if r.Err != nil {
+			err = c.hook(func() error { c.cfg.hooks.OnMessageError(c, r.Err); return nil })
 		} else {
-			err = c.handle(gen, in, r.msg)
+			err = c.handle(gen, in, r.Msg)
 		}
 		c.lock()
 	}
 	c.lent = 0
 	c.holds()
 	c.handling = false
-	c.room.all(nil) // a stream may wait for its turn
+	c.room.All(nil) // a stream may wait for its turn
 	if err != nil {
-		if !c.life.ending() {
+		if !c.life.Ending() {
 			c.cfg.faults.returned(err)
 		}
 		c.end(err)
@@ -180,5 +180,5 @@ func (c *Conn) handled(gen int32, in *input, err error) bool {
 // closedHere: this program has ended the connection, so it does not want what
 // was received either. What a peer had sent when it left is served.
 func (c *Conn) closedHere() bool {
-	return errors.Is(c.err, ErrClosed) || errors.Is(c.err, ErrServerClosed)
+	return errors.Is(c.life.Err(), ErrClosed) || errors.Is(c.life.Err(), ErrServerClosed)
 }

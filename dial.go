@@ -251,13 +251,13 @@ func (d *Dialer) open(ctx context.Context, cfg *config, nc net.Conn, began time.
 	c.lock()
 	defer c.unlock()
 	w := c.newWaiter()
-	c.opens.push(w)
+	c.life.Opens().Push(w)
 	c.watchHandshake(began)
 	c.start()
-	if err := c.await(ctx, &c.opens, w); err != nil {
+	if err := c.await(ctx, c.life.Opens(), w); err != nil {
 		c.forsake(err)
-		if !c.life.closed() {
-			d.state().leavers.add(c.life.whenClosed())
+		if !c.life.Closed() {
+			d.state().leavers.add(c.life.WhenClosed())
 		}
 		return nil, c.strangerError(err)
 	}

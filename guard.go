@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"runtime/debug"
 
+	"github.com/parley-net/parley/internal/session"
+
 	"github.com/parley-net/parley/internal/loglimit"
 )
 
@@ -43,7 +45,7 @@ const noRole = -1
 
 // counted runs f on a goroutine that counts as c's, and does what is left to do if that
 // is ended. gen and own are what they were when it began.
-func (c *Conn) counted(gen int32, own *input, f func()) {
+func (c *Conn) counted(gen int32, own *session.Input, f func()) {
 	returned := false
 	defer func() {
 		switch {
@@ -97,7 +99,7 @@ func (c *Conn) failed(at *fault) error {
 }
 
 // handle runs the handler on the reading goroutine, which borrows from in.
-func (c *Conn) handle(gen int32, in *input, m Message) (err error) {
+func (c *Conn) handle(gen int32, in *session.Input, m Message) (err error) {
 	returned := false
 	defer func() {
 		if returned {
@@ -116,12 +118,12 @@ func (c *Conn) handle(gen int32, in *input, m Message) (err error) {
 
 // succeeded is called, without the lock, by a goroutine of c that the handler has
 // ended: another one goes on where it was. It takes the lock; see endedBy.
-func (c *Conn) succeeded(gen int32, in *input) {
+func (c *Conn) succeeded(gen int32, in *session.Input) {
 	err := c.failed(&fault{value: errGoexit})
 	c.lock()
 	if gen == c.gen {
-		if in.kind == inputLent { // by a loop that another goroutine runs from now on
-			rest := in.fork()
+		if in.Kind() == session.InputLent { // by a loop that another goroutine runs from now on
+			rest := in.Fork()
 			in = &rest
 			c.readFrom(in)
 		}

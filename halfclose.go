@@ -18,25 +18,25 @@ import (
 // was received has been served. It is called with the lock held.
 func (c *Conn) ended() {
 	c.checkDrained()
-	if !c.life.ended() || c.err != nil || c.reader != readerGone {
+	if !c.life.Ended() || c.life.Err() != nil || c.reader != readerGone {
 		return
 	}
-	why := c.life.whyEnded()
-	c.confirms.all(why) // none can come any more
+	why := c.life.WhyEnded(ErrPeerClosed)
+	c.sending.Confirms().All(why) // none can come any more
 	switch {
-	case c.held != nil:
+	case c.sending.Held() != nil:
 		c.end(why)
 	case c.handling:
 		if c.awaited() {
-			c.life.tellEnd()
+			c.life.TellEnd()
 		}
-		c.ready.all(why) // nor a message; but the handler may still answer
+		c.ready.All(why) // nor a message; but the handler may still answer
 		c.stayOpen()
-	case c.cfg.handler == nil && !c.life.ending() && (c.inbox.missed() || c.answerable()):
-		c.ready.all(why) // a Call gets no answer any more
+	case c.cfg.handler == nil && !c.life.Ending() && (c.inbox.Missed() || c.answerable()):
+		c.ready.All(why) // a Call gets no answer any more
 		c.stayOpen()     // Receive comes for it
-	case c.life.left != nil && why == ErrPeerClosed && !c.life.ending():
-		c.ready.all(why)
+	case c.life.Left() != nil && why == ErrPeerClosed && !c.life.Ending():
+		c.ready.All(why)
 		c.stayOpen() // who has asked for PeerClosed may still answer
 	default:
 		c.end(why)
@@ -45,11 +45,11 @@ func (c *Conn) ended() {
 
 // stayOpen bounds how long a peer that has ended its stream can still be answered.
 func (c *Conn) stayOpen() {
-	if limit := c.cfg.timeouts.HalfClose; limit > 0 && c.life.late == nil && !c.life.ending() {
-		c.life.late = time.AfterFunc(limit, func() {
+	if limit := c.cfg.timeouts.HalfClose; limit > 0 && c.bound == nil && !c.life.Ending() {
+		c.bound = time.AfterFunc(limit, func() {
 			c.lock()
 			defer c.unlock()
-			c.end(c.life.whyEnded())
+			c.end(c.life.WhyEnded(ErrPeerClosed))
 		})
 	}
 }
@@ -58,20 +58,20 @@ func (c *Conn) stayOpen() {
 // may still have to answer what it has just received; its next Receive ends
 // the connection.
 func (c *Conn) answerable() bool {
-	return c.cfg.role == wire.Accepting && c.stats.MessagesIn > 0 && !c.awaited() && !c.endTold
+	return c.cfg.role == wire.Accepting && c.stats.MessagesIn > 0 && !c.awaited() && !c.life.EndTold()
 }
 
 // awaitReset ends a connection that stays open behind the end of the peer's stream as
 // soon as the peer has gone for good. It waits for that, on systems that tell.
 func (c *Conn) awaitReset() {
 	raw := poller.Raw(c.nc)
-	if c.err != nil || c.life.ending() || raw == nil {
+	if c.life.Err() != nil || c.life.Ending() || raw == nil {
 		return
 	}
 	c.unlock()
 	err := raw.Read(func(fd uintptr) bool { return poller.Broken(fd) })
 	c.lock()
-	if err == nil && !c.life.ending() {
+	if err == nil && !c.life.Ending() {
 		c.netFailed(fmt.Errorf("the peer has gone: %w", syscall.ECONNRESET))
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"github.com/parley-net/parley/internal/session"
 )
 
 // On a wire without numbers an answer belongs to the question that has waited
@@ -41,16 +43,16 @@ func short(m Message) string {
 
 // giveUp ends w's wait, whose ctx has ended, and returns why. It is called with
 // the lock held.
-func (c *Conn) giveUp(ctx context.Context, l *waitList, w *waiter) error {
+func (c *Conn) giveUp(ctx context.Context, l *session.WaitList, w *session.Waiter) error {
 	err := c.ctxErr(ctx)
 	switch {
-	case w.claim == claimReceive || c.life.ending():
-		l.remove(w)
-	case w.claim == claimInDoubt || c.ready.find(claimKept) != nil:
-		l.remove(w)
+	case w.Claim() == session.ClaimReceive || c.life.Ending():
+		l.Remove(w)
+	case w.Claim() == session.ClaimInDoubt || c.ready.Find(session.ClaimKept) != nil:
+		l.Remove(w)
 		return c.outOfStep(err)
 	default:
-		w.claim, w.msg = claimKept, w.msg.Clone()
+		w.Keep()
 	}
 	return err
 }
@@ -59,7 +61,7 @@ func (c *Conn) giveUp(ctx context.Context, l *waitList, w *waiter) error {
 func (c *Conn) outOfStep(err error) error {
 	reason := fmt.Errorf("%w: peer %s", ErrOutOfStep, c.peer())
 	c.end(reason)
-	c.ready.all(reason)
+	c.ready.All(reason)
 	if few := c.extra; few != nil && few.left != nil {
 		close(few.left)
 		few.left = nil
@@ -73,7 +75,7 @@ func (c *Conn) astray() <-chan struct{} {
 	c.lock()
 	defer c.unlock()
 	ch := make(chan struct{})
-	if errors.Is(c.reason, ErrOutOfStep) || errors.Is(c.err, ErrOutOfStep) {
+	if errors.Is(c.life.Reason(), ErrOutOfStep) || errors.Is(c.life.Err(), ErrOutOfStep) {
 		close(ch)
 	} else {
 		c.more().left = ch
@@ -85,10 +87,10 @@ func (c *Conn) astray() <-chan struct{} {
 func (c *Conn) why() error {
 	c.lock()
 	defer c.unlock()
-	if c.err == nil {
-		return c.reason
+	if c.life.Err() == nil {
+		return c.life.Reason()
 	}
-	return c.err
+	return c.life.Err()
 }
 
 // Resync forgets that a Call has given up: the next message goes to whoever
@@ -98,30 +100,32 @@ func (c *Conn) why() error {
 func (c *Conn) Resync() {
 	c.lock()
 	defer c.unlock()
-	if w := c.ready.find(claimKept); w != nil {
-		c.ready.remove(w)
+	if w := c.ready.Find(session.ClaimKept); w != nil {
+		c.ready.Remove(w)
 	}
-	c.ready.turn(claimInDoubt, claimCall)
+	c.ready.Turn(session.ClaimInDoubt, session.ClaimCall)
 }
 
 // nextIsLate reports whether the next message comes in the place of a Call that
 // has given up.
-func (c *Conn) nextIsLate() bool { return !c.ready.empty() && c.ready.first().claim == claimKept }
+func (c *Conn) nextIsLate() bool {
+	return !c.ready.Empty() && c.ready.First().Claim() == session.ClaimKept
+}
 
 // awaited reports whether somebody waits for a message.
 func (c *Conn) awaited() bool {
-	return !c.ready.empty() && (c.ready.first() != c.ready.last || !c.nextIsLate())
+	return !c.ready.Empty() && (c.ready.First() != c.ready.Last() || !c.nextIsLate())
 }
 
 // lateAnswer tells the program of a message, or of its loss, that has come in the place
 // of a Call that has given up.
 func (c *Conn) lateAnswer(m Message, lost error) {
-	w := c.ready.pop()
+	w := c.ready.Pop()
 	c.more().late++
-	c.ready.turn(claimCall, claimInDoubt)
+	c.ready.Turn(session.ClaimCall, session.ClaimInDoubt)
 	err := lost
 	if err == nil {
-		err = &LateAnswerError{Question: w.msg, Answer: m, Peer: c.peer()}
+		err = &LateAnswerError{Question: w.Msg(), Answer: m, Peer: c.peer()}
 		if c.cfg.logger != nil {
 			c.cfg.logger.Warn("late answer", "conn", c.id, "peer", c.peer(), "error", err)
 		}
@@ -140,18 +144,18 @@ func (c *Conn) lateAnswer(m Message, lost error) {
 			})
 		}()
 	case c.cfg.handler == nil:
-		c.unread(received{msg: m, err: err})
+		c.unread(session.Received{Msg: m, Err: err, Kind: session.ReceivedLate})
 	}
 }
 
 // unread gives r to the first Receive, or to the inbox unless that is half full:
 // a program that only calls never empties it.
-func (c *Conn) unread(r received) {
-	switch l, to := c.cfg.limits, c.ready.find(claimReceive); {
+func (c *Conn) unread(r session.Received) {
+	switch l, to := c.cfg.limits, c.ready.Find(session.ClaimReceive); {
 	case to != nil:
-		c.ready.remove(to)
-		to.signal(r.err)
-	case 2*c.inbox.len() < l.MaxQueue && 2*(c.inbox.bytes+r.msg.Len()) <= l.MaxInput:
-		c.inbox.push(r)
+		c.ready.Remove(to)
+		to.Signal(r.Err)
+	case 2*c.inbox.Len() < l.MaxQueue && 2*(c.inbox.Bytes()+r.Msg.Len()) <= l.MaxInput:
+		c.inbox.Push(r)
 	}
 }

@@ -63,7 +63,7 @@ func (g *machine) wrecked(err error) error {
 		c.cfg.logger.Error("broken machine", "conn", c.id, "peer", c.peer(), "error", err, "stack", string(debug.Stack()))
 	}
 	c.m = wreck{err}
-	c.out.control = controlNone
+	c.out.Forget()
 	c.cut(err)
 	return err
 }
@@ -94,44 +94,44 @@ func (g *machine) told(ev *wire.Event) error {
 	a := &g.asm
 	switch kind := ev.Kind; {
 	case kind == wire.EventOpen:
-		if g.talked.opened() {
+		if g.talked.Opened() {
 			return g.broke("a second EventOpen")
 		}
 		return nil
 	case kind == wire.EventBanner:
-		if g.talked.opened() {
+		if g.talked.Opened() {
 			return g.broke("EventBanner comes behind EventOpen")
 		}
 	case kind == wire.EventNone, kind == wire.EventLeave, kind == wire.EventShutdown:
 	case kind > wire.EventShutdown:
 		return g.broke("there is no event %d", kind)
-	case !g.talked.opened() && kind != wire.EventLost:
+	case !g.talked.Opened() && kind != wire.EventLost:
 		return g.broke("event %v comes before EventOpen", kind)
 	case kind == wire.EventMessage, kind == wire.EventOffer:
-		if !a.idle() {
+		if !a.Idle() {
 			return g.broke("event %v comes inside a message", kind)
 		}
 		if kind == wire.EventOffer && ev.N < -1 {
 			return g.broke("a message of %d bytes is offered", ev.N)
 		}
 	case kind == wire.EventData, kind == wire.EventEnd:
-		n := int64(len(a.buf) + len(ev.Data))
+		n := int64(len(a.Buf()) + len(ev.Data))
 		switch {
-		case a.idle():
+		case a.Idle():
 			return g.broke("event %v comes without an EventOffer", kind)
-		case a.lost != nil || a.size < 0:
-		case kind == wire.EventData && n > a.size:
-			return g.broke("a message of %d bytes brings more", a.size)
-		case kind == wire.EventEnd && int64(len(a.buf)) < a.size && ev.Message.Type() <= wire.TypeText:
-			return g.broke("a message of %d bytes ends after %d", a.size, len(a.buf))
+		case a.Lost() != nil || a.Size() < 0:
+		case kind == wire.EventData && n > a.Size():
+			return g.broke("a message of %d bytes brings more", a.Size())
+		case kind == wire.EventEnd && int64(len(a.Buf())) < a.Size() && ev.Message.Type() <= wire.TypeText:
+			return g.broke("a message of %d bytes ends after %d", a.Size(), len(a.Buf()))
 		}
 	case kind == wire.EventLost:
-		if ev.Err == nil && a.lost == nil {
+		if ev.Err == nil && a.Lost() == nil {
 			return g.broke("EventLost without a reason")
 		}
 	case kind == wire.EventConfirmed:
-		if ev.N < 0 || uint64(ev.N) > g.sent-g.stats.Confirmed {
-			return g.broke("%d messages are confirmed, %d are to be", ev.N, g.sent-g.stats.Confirmed)
+		if ev.N < 0 || uint64(ev.N) > g.sending.Sent()-g.stats.Confirmed {
+			return g.broke("%d messages are confirmed, %d are to be", ev.N, g.sending.Sent()-g.stats.Confirmed)
 		}
 	}
 	return nil

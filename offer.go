@@ -3,6 +3,8 @@ package parley
 import (
 	"fmt"
 
+	"github.com/parley-net/parley/internal/session"
+
 	"github.com/parley-net/parley/wire"
 )
 
@@ -11,12 +13,12 @@ import (
 func (c *Conn) offered(gen int32, ev *wire.Event) bool {
 	l := c.cfg.limits
 	switch {
-	case c.life.ending():
+	case c.life.Ending():
 		return c.refuse(ErrClosed)
 	case ev.N <= l.MaxMessage:
-		c.asm.begin(ev.N)
+		c.asm.Begin(ev.N)
 		c.machine().Accept()
-		c.out.owe()
+		c.out.Owe()
 		return true
 	case ev.N > l.MaxStream:
 		return c.refuse(fmt.Errorf("%w: %d bytes announced, Limits.MaxStream is %d", ErrTooLarge, ev.N, l.MaxStream))
@@ -40,18 +42,18 @@ func (c *Conn) offered(gen int32, ev *wire.Event) bool {
 func (c *Conn) piece(gen int32, ev *wire.Event) bool {
 	switch ev.Kind {
 	case wire.EventData:
-		c.asm.add(ev.Data)
+		c.asm.Add(ev.Data)
 		most := c.cfg.limits.MaxMessage
-		return !c.asm.over(most) || c.refuse(fmt.Errorf("%w: more than %d bytes, which is Limits.MaxMessage", ErrTooLarge, most))
+		return !c.asm.Over(most) || c.refuse(fmt.Errorf("%w: more than %d bytes, which is Limits.MaxMessage", ErrTooLarge, most))
 	case wire.EventEnd:
-		buf := c.asm.take()
+		buf := c.asm.Take()
 		m := ev.Message.WithBytes(buf)
 		if c.cfg.trace != nil {
 			c.traceMessage(m)
 		}
 		return c.deliver(gen, m, buf)
 	default:
-		err := c.asm.fail(ev.Err)
+		err := c.asm.Fail(ev.Err)
 		return err == nil || c.lost(gen, withPeer(err, c.peer()))
 	}
 }
@@ -64,13 +66,13 @@ func (c *Conn) tooLarge(size int64, advice string) error {
 // the wire can only do that by ending the connection.
 func (c *Conn) refuse(reason error) bool {
 	c.more().refused++
-	c.asm.drop()
-	c.out.owe()
+	c.asm.Drop()
+	c.out.Owe()
 	if err := c.machine().Refuse(reason); err != nil {
 		c.end(withPeer(err, c.peer()))
 		return false
 	}
-	c.asm.skip(c.messageError("refused", reason))
+	c.asm.Skip(c.messageError("refused", reason))
 	return true
 }
 
@@ -83,15 +85,15 @@ func (c *Conn) messageError(rule string, err error) error {
 // or nil. It never takes the message's last byte: so no message is complete,
 // and no handler runs, while they are processed.
 func (c *Conn) direct() []byte {
-	if c.in.len() > 0 {
+	if c.in.Len() > 0 {
 		return nil
 	}
-	return c.asm.room()
+	return c.asm.Room()
 }
 
 // processDirect runs the machine over bytes that lie where they belong.
 func (c *Conn) processDirect(gen int32, p []byte) bool {
-	in := c.readFrom(&input{b: p, kind: inputPlaced})
+	in := c.readFrom(session.Placed(p))
 	ok := c.process(gen)
 	c.readFrom(in)
 	return ok

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/parley-net/parley/internal/session"
+
 	"github.com/parley-net/parley/internal/poller"
 	"github.com/parley-net/parley/wire"
 )
@@ -21,8 +23,8 @@ type (
 // runner is a goroutine that runs a loop, with what a pass needs.
 type runner struct {
 	*poller.Runner[*Conn]
-	in    input      // what has just been read, in Buffer
-	event wire.Event // the last one
+	in    session.Input // what has just been read, in Buffer
+	event wire.Event    // the last one
 }
 
 // newLoops starts n event loops. errors.ErrUnsupported means that this system
@@ -78,23 +80,23 @@ func (r *runner) pass(c *Conn) (more bool) {
 // passOnce reads once and serves that. It returns whether nothing is left to
 // read, and false when c has lost the reader's role or has ended.
 func (c *Conn) passOnce(r *runner, gen int32) (drained, ok bool) {
-	if (c.inbox.len() > 0 || c.cfg.stepwise) && c.mustPark() { // not with bytes that lie in a message already
+	if (c.inbox.Len() > 0 || c.cfg.stepwise) && c.mustPark() { // not with bytes that lie in a message already
 		c.promote()
 		return true, false
 	}
 	p := c.direct()
 	direct := p != nil
 	if !direct {
-		if c.in != &r.in && c.in.len() <= readSize { // else it has a large buffer
-			r.in = input{b: append(r.Buffer, c.in.bytes()...), kind: inputLent}
-			c.in.release()
+		if c.in != &r.in && c.in.Len() <= session.ReadSize { // else it has a large buffer
+			r.in = session.Lent(append(r.Buffer, c.in.Bytes()...))
+			c.in.Release()
 			c.readFrom(&r.in)
 		}
-		p = c.in.room()
+		p = c.in.Room()
 	}
 	lc := c.looped()
 	n, again, err := lc.TryRead(p)
-	if again && c.talked.opened() {
+	if again && c.talked.Opened() {
 		return true, true
 	} // else it may be new, and the machine has something to say
 	c.stats.got(n)
@@ -103,7 +105,7 @@ func (c *Conn) passOnce(r *runner, gen int32) (drained, ok bool) {
 			return true, false
 		}
 	} else {
-		c.in.added(n)
+		c.in.Added(n)
 	}
 	if err != nil && !c.readFailed(gen, err) || !c.process(gen) {
 		return true, false
@@ -112,7 +114,7 @@ func (c *Conn) passOnce(r *runner, gen int32) (drained, ok bool) {
 	c.endDraining()
 	c.settleUp()
 	switch {
-	case c.err != nil:
+	case c.life.Err() != nil:
 		return true, false
 	case c.deaf():
 		c.promote()
@@ -124,16 +126,16 @@ func (c *Conn) passOnce(r *runner, gen int32) (drained, ok bool) {
 
 // calm leaves c attached to its loop, holding no more than an unfinished message
 // in own. It is called with the lock held and releases it.
-func (c *Conn) calm(own *input) {
+func (c *Conn) calm(own *session.Input) {
 	c.leaveRunner()
 	if rest := c.readFrom(own); rest != own {
-		*own = rest.fork()
-		rest.release()
+		*own = rest.Fork()
+		rest.Release()
 	}
-	own.shrink()
+	own.Shrink()
 	c.unequip()
-	c.partial = !c.asm.idle() || c.in.len() > 0
-	if c.watchSome(); c.err != nil { // a limit has been passed
+	c.partial = !c.asm.Idle() || c.in.Len() > 0
+	if c.watchSome(); c.life.Err() != nil { // a limit has been passed
 		c.passed(c.gen, own)
 		return
 	}
@@ -150,10 +152,10 @@ func (c *Conn) calm(own *input) {
 // returns true: then the goroutine has nothing more to do with c.
 func (c *Conn) attach() bool {
 	lc := c.looped()
-	if lc == nil || c.draining || c.life.ending() || c.life.ended() || c.err != nil {
+	if lc == nil || c.life.Draining() || c.life.Ending() || c.life.Ended() || c.life.Err() != nil {
 		return false
 	}
-	c.in.shrink()
+	c.in.Shrink()
 	c.unequip()
 	c.reader = readerAttached
 	c.goroutines--
@@ -169,17 +171,17 @@ func (c *Conn) attach() bool {
 
 // passed ends a pass after which c is not attached any more. It is called with
 // the lock held and releases it.
-func (c *Conn) passed(gen int32, own *input) {
+func (c *Conn) passed(gen int32, own *session.Input) {
 	if gen == c.gen {
 		if c.in != own { // the runner's, who goes on with other connections
-			c.in.release()
+			c.in.Release()
 			c.readFrom(own)
 		}
 		c.leaveRunner()
 		c.unequip()
 		c.reader = readerGone
 		c.ended()
-		if c.err == nil && !(c.life.ended() && c.life.ending()) {
+		if c.life.Err() == nil && !(c.life.Ended() && c.life.Ending()) {
 			c.goroutines++
 			go c.counted(noRole, nil, func() {
 				c.lock()

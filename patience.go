@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/parley-net/parley/internal/session"
 )
 
 // A slow peer is not an attacker as long as there is room. Timeouts.Write and
@@ -70,7 +72,7 @@ type bounds struct {
 
 // clock is what is known of one connection during a shortage.
 type clock struct {
-	arrival, taking tracker
+	arrival, taking session.Tracker
 	from            uint64 // pace.in when arrival began
 	look            int    // the last one that has seen it
 }
@@ -87,20 +89,20 @@ type slowness struct {
 
 // over returns how slow the connection is if its time is over.
 func (k *clock) over(now time.Time, p pace, b bounds) slowness {
-	if !k.arrival.on() || k.arrival.mark != p.messages {
+	if !k.arrival.On() || k.arrival.Mark() != p.messages {
 		k.from = p.in
 	}
-	if k.arrival.stuck(now, p.arriving && b.progress > 0, p.messages, b.progress) {
-		since := k.arrival.since
+	if k.arrival.Stuck(now, p.arriving && b.progress > 0, p.messages, b.progress) {
+		since := k.arrival.Since()
 		rate := float64(p.in-k.from) / now.Sub(since).Seconds()
 		if rate < float64(b.rate) {
 			return slowness{fieldProgress, rate, since}
 		}
-		k.arrival.restart(now)
+		k.arrival.Restart(now)
 		k.from = p.in
 	}
-	if k.taking.stuck(now, p.waiting && b.write > 0, uint64(p.taken), b.write) {
-		return slowness{fieldWrite, 0, k.taking.since}
+	if k.taking.Stuck(now, p.waiting && b.write > 0, uint64(p.taken), b.write) {
+		return slowness{fieldWrite, 0, k.taking.Since()}
 	}
 	return slowness{}
 }

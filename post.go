@@ -3,22 +3,24 @@ package parley
 import (
 	"bytes"
 
+	"github.com/parley-net/parley/internal/session"
+
 	"github.com/parley-net/parley/internal/bufpool"
 	"github.com/parley-net/parley/wire"
 )
 
 // broadcast is a message on its way to many connections.
 type broadcast struct {
-	m    Message // its bytes are the caller's, unless there is a body
-	body *pool   // our own copy of them
-	form *pool   // what the first machine has made of it, if the others can repeat that
+	m    Message         // its bytes are the caller's, unless there is a body
+	body *bufpool.Shared // our own copy of them
+	form *bufpool.Shared // what the first machine has made of it, if the others can repeat that
 }
 
 // own returns the message with bytes of its own, which all connections share.
 func (b *broadcast) own(budget *Budget) Message {
 	if b.body == nil {
 		b.m = b.m.Clone()
-		b.body = &pool{b: b.m.Bytes(), budget: budget}
+		b.body = budget.share(b.m.Bytes())
 	}
 	return b.m
 }
@@ -28,7 +30,7 @@ func (b *broadcast) own(budget *Budget) Message {
 func (c *Conn) offer(b *broadcast) (flush bool, err error) {
 	c.lock()
 	defer c.unlock()
-	if !c.talked.opened() && !c.life.ending() {
+	if !c.talked.Opened() && !c.life.Ending() {
 		return false, ErrClosed
 	}
 	posted, err := c.tryPost(b)
@@ -41,23 +43,23 @@ func (c *Conn) tryPost(b *broadcast) (posted bool, err error) {
 	if err := c.sendable(); err != nil {
 		return false, err
 	}
-	if c.turns.empty() && c.mayTurn() {
+	if c.sending.Turns().Empty() && c.mayTurn() {
 		err := c.post(b)
 		c.passTurn()
 		return true, err
 	}
-	if c.out.pending()+c.posted+postCost(b.m) > c.cfg.limits.MaxOutput || c.filled() {
+	if c.out.Pending()+c.sending.Posted()+session.PostCost(b.m) > c.cfg.limits.MaxOutput || c.filled() {
 		return false, ErrSlowConsumer
 	}
 	m := b.own(c.cfg.budget)
 	c.join(b.body)
-	c.sending.post(m, b.body)
+	c.sending.Post(m, b.body)
 	return false, nil
 }
 
 // post hands b's message to the machine when its turn has come.
 func (c *Conn) post(b *broadcast) error {
-	c.take()
+	c.sending.Take()
 	var (
 		m    Message
 		sent wire.Sent
@@ -65,8 +67,8 @@ func (c *Conn) post(b *broadcast) error {
 		err  error
 	)
 	if len(c.transform) > 0 {
-		if m, buf, err = c.transformed(b.m); err == nil && c.life.failure() != nil {
-			err = &notSentError{c.life.failure(), true}
+		if m, buf, err = c.transformed(b.m); err == nil && c.life.Failure() != nil {
+			err = &notSentError{c.life.Failure(), true}
 		}
 		if err == nil {
 			sent, err = c.hand(m)
@@ -76,22 +78,22 @@ func (c *Conn) post(b *broadcast) error {
 	}
 	if err != nil || sent.Body == wire.BodyNone {
 		bufpool.Put(buf)
-		c.give()
+		c.sending.Give()
 		return err
 	}
-	var body *pool
+	var body *bufpool.Shared
 	if buf == nil {
 		m = b.own(c.cfg.budget)
 		body = b.body
 	}
 	if sent.Body == wire.BodyHeld {
-		c.sending.hold(&held{body: m.Bytes(), whole: buf, pool: body})
+		c.sending.Hold(&session.Held{Body: m.Bytes(), Whole: buf, Pool: body})
 		c.join(body)
 		return nil
 	}
-	c.queueShared(segment{b: m.Bytes(), whole: buf, pool: body})
+	c.queueShared(session.Segment{B: m.Bytes(), Whole: buf, Pool: body})
 	c.bodySent()
-	c.give()
+	c.sending.Give()
 	return nil
 }
 
@@ -102,38 +104,38 @@ func (c *Conn) handForm(b *broadcast) (wire.Sent, error) {
 	if !ok {
 		return c.hand(b.m)
 	}
-	c.out.grow(64)
+	c.out.Grow(64)
 	c.owed()
-	before := len(c.out.tail)
+	before := len(c.out.Tail())
 	var (
 		out, same []byte // same: on all connections
 		sent      wire.Sent
 		err       error
 	)
 	sharer, _ := r.(wire.Sharer)
-	switch out = c.out.tail; {
+	switch out = c.out.Tail(); {
 	case b.form == nil:
 		var form []byte
 		if form, sent, err = c.machine().Send(bufpool.Get(c.formSize(b.m)), b.m); err == nil {
-			b.form = &pool{b: bytes.Clone(form), budget: c.cfg.budget}
-			same = b.form.b
+			b.form = c.cfg.budget.share(bytes.Clone(form))
+			same = b.form.Bytes()
 		}
 		bufpool.Put(form)
-	case sharer != nil && len(b.form.b) >= shareSize:
-		out, same, sent, err = c.machine().Share(sharer, out, b.form.b, b.m)
+	case sharer != nil && len(b.form.Bytes()) >= shareSize:
+		out, same, sent, err = c.machine().Share(sharer, out, b.form.Bytes(), b.m)
 	default:
-		c.out.grow(len(b.form.b) + 64)
-		before = len(c.out.tail)
-		out, sent, err = c.machine().Repeat(r, c.out.tail, b.form.b, b.m)
+		c.out.Grow(len(b.form.Bytes()) + 64)
+		before = len(c.out.Tail())
+		out, sent, err = c.machine().Repeat(r, c.out.Tail(), b.form.Bytes(), b.m)
 	}
 	shared := err == nil && sharer != nil && len(same) >= shareSize
 	if !shared {
 		out = append(out, same...)
 	}
-	c.out.appended(out)
+	c.out.Appended(out)
 	c.took(before, b.m, sent, err)
 	if shared {
-		c.queueShared(segment{b: same, pool: b.form})
+		c.queueShared(session.Segment{B: same, Pool: b.form})
 	}
 	return sent, err
 }
@@ -142,9 +144,9 @@ func (c *Conn) handForm(b *broadcast) (wire.Sent, error) {
 const shareSize = 4 << 10
 
 // join notes that c holds p with others.
-func (c *Conn) join(p *pool) {
+func (c *Conn) join(p *bufpool.Shared) {
 	if p != nil {
-		c.out.join(p)
+		c.out.Join(p)
 		c.holds()
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/parley-net/parley/internal/session"
+
 	"github.com/parley-net/parley/wire"
 )
 
@@ -89,7 +91,7 @@ func queueOf(traits wire.Traits, t Timeouts) queue {
 
 // queueing reports whether c's handshake waits for a server that may be serving
 // others first.
-func (c *Conn) queueing() bool { return c.cfg.queue.known && !c.talked.opened() }
+func (c *Conn) queueing() bool { return c.cfg.queue.known && !c.talked.Opened() }
 
 // watchQueue is watchHandshake for a wire that has a queue.
 func (c *Conn) watchQueue(began time.Time) {
@@ -98,7 +100,7 @@ func (c *Conn) watchQueue(began time.Time) {
 	if limit := c.cfg.timeouts.Handshake; limit > 0 {
 		w.tick = shortest(min(limit, queueNotice)) / 4
 	}
-	w.idle = tracker{since: began} // the whole wait
+	w.idle = session.TrackerSince(began) // the whole wait
 	c.arm(w.tick)
 }
 
@@ -107,16 +109,16 @@ func (c *Conn) watchQueue(began time.Time) {
 func (c *Conn) lookAtQueue(now time.Time) bool {
 	w, limit := &c.watch, c.cfg.timeouts.Handshake
 	silent := c.stats.BytesIn == 0
-	if silent && w.idle.mark == 0 && now.Sub(w.idle.since) >= queueNotice {
-		w.idle.note(1)
+	if silent && w.idle.Mark() == 0 && now.Sub(w.idle.Since()) >= queueNotice {
+		w.idle.Note(1)
 		if c.cfg.logger != nil {
 			c.cfg.logger.Warn("waiting in the queue of the server", "conn", c.id, "peer", c.peer(), "hint", c.hint())
 		}
 	}
 	if c.cfg.queue.unbounded {
-		return !w.answer.stuck(now, !silent, 0, limit)
+		return !w.answer.Stuck(now, !silent, 0, limit)
 	}
-	return limit < 0 || now.Sub(w.idle.since) < limit
+	return limit < 0 || now.Sub(w.idle.Since()) < limit
 }
 
 // A firstByte is a connection that tells when the first byte has come: with TLS who
@@ -143,14 +145,14 @@ func (c *Conn) forsake(err error) {
 	}
 	c.watch.off()
 	c.end(err)
-	c.opens.all(err)
+	c.life.Opens().All(err)
 }
 
 // stayInQueue waits until the server has come to our farewell and closed. One that has
 // said something has come to us: it has as long as any other peer, and no time at all
 // if that was no greeting, as it is no server of this wire then.
 func (c *Conn) stayInQueue() {
-	if c.life.violated() {
+	if c.life.Violated() {
 		return
 	}
 	stay := c.cfg.queue.stay
@@ -167,8 +169,8 @@ func (c *Conn) stayInQueue() {
 		w.CloseWrite() // who does not know the farewell knows this
 		c.lock()
 	}
-	c.life.advance(phaseHalfClosed)
-	if c.err == nil && !c.life.ended() {
+	c.life.Advance(session.PhaseHalfClosed)
+	if c.life.Err() == nil && !c.life.Ended() {
 		c.pause(stay)
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/parley-net/parley/internal/session"
+
 	"github.com/parley-net/parley/wire"
 )
 
@@ -33,14 +35,14 @@ func (c *Conn) readOn(gen int32, more bool) {
 		}
 		c.endDraining()
 		c.settleUp()
-		if c.err != nil {
+		if c.life.Err() != nil {
 			break
 		}
 		if c.deaf() {
 			c.park()
 			continue
 		}
-		c.partial = !c.asm.idle() || c.in.len() > 0
+		c.partial = !c.asm.Idle() || c.in.Len() > 0
 		c.watchSome()
 		t, in, direct := c.io, c.in, c.direct()
 		*c.event = wire.Event{} // it refers to buffers that others may get now
@@ -52,7 +54,7 @@ func (c *Conn) readOn(gen int32, more bool) {
 		c.lock()
 		c.partial = false
 		c.stats.got(n)
-		if !c.talked.opened() {
+		if !c.talked.Opened() {
 			c.note()
 		}
 		if direct != nil && n > 0 && !c.processDirect(gen, direct[:n]) {
@@ -75,19 +77,19 @@ func (c *Conn) readOn(gen int32, more bool) {
 // that could not write might not read either, and closing with unread input
 // would be a reset.
 func (c *Conn) discard() {
-	if c.err != nil || c.life.ended() {
+	if c.life.Err() != nil || c.life.Ended() {
 		return
 	}
-	if c.life.phase < phaseHalfClosed {
+	if c.life.Phase() < session.PhaseHalfClosed {
 		c.nc.SetReadDeadline(time.Time{}) // see nudge
 	}
 	c.unlock()
 	io.Copy(io.Discard, onlyReader{c.nc})
 	c.lock()
-	c.life.peerEnds()
+	c.life.PeerEnds()
 	c.checkDrained()
-	if c.life.phase >= phaseHalfClosed {
-		c.cut(c.reason)
+	if c.life.Phase() >= session.PhaseHalfClosed {
+		c.cut(c.life.Reason())
 	}
 }
 
@@ -117,22 +119,22 @@ func (c *Conn) holdBack() bool {
 // and the machine would answer what follows (a ping) before it; or it came too
 // late for a connection that is draining.
 func (c *Conn) mustPark() bool {
-	slack, tight := 1, c.inbox.len() > 0 && c.cfg.budget.tight()
-	if c.held != nil || !c.confirms.empty() || c.waitsForTurn() {
-		slack, tight = inboxSlack, false
+	slack, tight := 1, c.inbox.Len() > 0 && c.cfg.budget.tight()
+	if c.sending.Held() != nil || !c.sending.Confirms().Empty() || c.waitsForTurn() {
+		slack, tight = session.InboxSlack, false
 	}
-	if c.held != nil && c.cfg.traits.TakesTurns {
+	if c.sending.Held() != nil && c.cfg.traits.TakesTurns {
 		slack *= 2 // it was sent in spite of a full inbox, see ourTurn, and the peer's next message lets it go
 	}
 	ahead := c.cfg.stepwise && c.stats.MessagesIn > 0
-	return (ahead || tight || c.inbox.full(c.cfg.limits, slack) || c.tooLate() && c.deaf()) && !c.awaited() && !c.life.ending()
+	return (ahead || tight || c.cfg.limits.overrun(&c.inbox, slack) || c.tooLate() && c.deaf()) && !c.awaited() && !c.life.Ending()
 }
 
 // receive runs the machine over p, and accounts for what it has made of it. A caller
 // that catches a panic of the machine itself says so.
 func (c *Conn) receive(p []byte, ev *wire.Event, catches bool) (n int, err error) {
 	switch {
-	case c.watch.answer.on() || c.cfg.trace != nil:
+	case c.watch.answer.On() || c.cfg.trace != nil:
 		n, err = c.receiveWatched(p, ev)
 	case catches:
 		n, err = c.machine().receive(p, ev)
@@ -140,7 +142,7 @@ func (c *Conn) receive(p []byte, ev *wire.Event, catches bool) (n int, err error
 		n, err = c.machine().Receive(p, ev)
 	}
 	if ev.Owes || err != nil {
-		c.out.owe()
+		c.out.Owe()
 	}
 	if c.cfg.traits.TakesTurns {
 		c.extra.talk.unread = len(p) > n
@@ -181,7 +183,7 @@ func (c *Conn) control(ev *wire.Event) {
 		if c.cfg.traits.TakesTurns {
 			c.heardTalk(false)
 		}
-		c.confirmed(c.stats.Confirmed)
+		c.sending.Confirmed(c.stats.Confirmed)
 		c.checkDrained()
 	case wire.EventGranted:
 		if c.cfg.traits.TakesTurns {
@@ -195,7 +197,7 @@ func (c *Conn) control(ev *wire.Event) {
 func (c *Conn) violated(err error) error {
 	err = withPeer(err, c.peer())
 	c.end(err)
-	c.life.peerIs(peerViolated)
+	c.life.PeerIs(session.PeerViolated)
 	return err
 }
 
@@ -221,7 +223,7 @@ func (c *Conn) banner(gen int32, line []byte) bool {
 		c.cfg.logger.Debug("banner", "conn", c.id, "peer", c.peer(), "line", string(line[:min(len(line), maxBanner)]))
 	}
 	hook := c.cfg.hooks.OnBanner
-	if hook == nil || c.life.ending() {
+	if hook == nil || c.life.Ending() {
 		return true
 	}
 	return c.call(gen, func() error { hook(c, line); return nil })
@@ -249,12 +251,12 @@ func (c *Conn) welcome() error {
 
 // open runs the hooks of a connection that has opened.
 func (c *Conn) open(gen int32) bool {
-	if c.life.ending() {
+	if c.life.Ending() {
 		return true // too late
 	}
-	c.talked.open()
+	c.talked.Open()
 	c.first = nil
-	c.life.advance(phaseOpen)
+	c.life.Advance(session.PhaseOpen)
 	if c.cfg.traits.TakesTurns {
 		c.heardTalk(false)
 	}
@@ -266,8 +268,8 @@ func (c *Conn) open(gen int32) bool {
 	if h := c.cfg.hooks; h.OnOpen != nil || h.ConnContext != nil {
 		still = c.call(gen, c.welcome)
 	}
-	if !c.life.ending() {
-		c.opens.all(nil) // Dial waits for this
+	if !c.life.Ending() {
+		c.life.Opens().All(nil) // Dial waits for this
 		if c.cfg.opened != nil {
 			c.cfg.opened(c)
 		}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"iter"
+
+	"github.com/parley-net/parley/internal/session"
 )
 
 // Receive returns the next message, which owns its bytes. A *MessageError
@@ -18,12 +20,12 @@ import (
 func (c *Conn) Receive(ctx context.Context) (Message, error) {
 	c.lock()
 	defer c.unlock()
-	if c.inbox.len() > 0 {
+	if c.inbox.Len() > 0 {
 		r := c.pop()
-		if r.err != nil {
-			return Message{}, r.err
+		if r.Err != nil {
+			return Message{}, r.Err
 		}
-		return r.msg, nil
+		return r.Msg, nil
 	}
 	if c.stream != nil && c.stream.state == streamOffered {
 		return Message{}, c.stream.refuse()
@@ -36,28 +38,28 @@ func (c *Conn) Receive(ctx context.Context) (Message, error) {
 }
 
 // enlist makes the caller the next receiver.
-func (c *Conn) enlist(ctx context.Context) (*waiter, error) {
-	if c.err != nil {
-		return nil, c.err
+func (c *Conn) enlist(ctx context.Context) (*session.Waiter, error) {
+	if c.life.Err() != nil {
+		return nil, c.life.Err()
 	}
 	if ctx.Err() != nil {
 		return nil, c.ctxErr(ctx)
 	}
 	w := c.newWaiter()
-	c.ready.push(w)
+	c.ready.Push(w)
 	c.ensureReader()
 	c.nudge()
 	return w, nil
 }
 
 // received waits for w's message.
-func (c *Conn) received(ctx context.Context, w *waiter) (Message, error) {
+func (c *Conn) received(ctx context.Context, w *session.Waiter) (Message, error) {
 	err := c.await(ctx, &c.ready, w)
-	if w.enlisted() { // its place is kept
+	if w.Enlisted() { // its place is kept
 		return Message{}, err
 	}
-	m, s := w.msg, w.stream
-	*w = waiter{ch: w.ch} // it may be kept for reuse, the message is not
+	m, s := w.Msg(), streamOf(w)
+	session.NewWaiter(w) // it may be kept for reuse, the message is not
 	if err == nil && s != nil {
 		err = s.refuse()
 	}
@@ -68,12 +70,12 @@ func (c *Conn) received(ctx context.Context, w *waiter) (Message, error) {
 }
 
 // pop takes the next message out of the inbox and lets reading go on.
-func (c *Conn) pop() received {
-	r := c.inbox.pop()
+func (c *Conn) pop() session.Received {
+	r := c.inbox.Pop()
 	if c.holding > 0 {
-		c.freed(r.held)
+		c.freed(r.Held)
 	}
-	c.room.all(nil)
+	c.room.All(nil)
 	c.ended()
 	return r
 }

@@ -4,6 +4,8 @@ import (
 	"net"
 	"time"
 
+	"github.com/parley-net/parley/internal/session"
+
 	"github.com/parley-net/parley/wire"
 )
 
@@ -28,10 +30,10 @@ const (
 type reading struct {
 	event  *wire.Event // the last one; nil: of nobody
 	io     *transport  // for who may wait; nil: a loop tells when there is something to read
-	in     *input
-	own    input   // what in points to at first
-	runner *runner // of the loop that serves the connection now, or nil
-	missed bool    // a loop saw an event while another goroutine served it
+	in     *session.Input
+	own    session.Input // what in points to at first
+	runner *runner       // of the loop that serves the connection now, or nil
+	missed bool          // a loop saw an event while another goroutine served it
 
 	consumed int64  // bytes of the peer that the machine has consumed
 	began    int64  // of these, those before the last message
@@ -40,7 +42,7 @@ type reading struct {
 }
 
 // idle reports whether nothing has arrived that is not consumed.
-func (r *reading) idle() bool { return r.in.b == nil }
+func (r *reading) idle() bool { return !r.in.Holds() }
 
 // rested begins anew, when count bytes of the peer have been consumed.
 func (r *reading) rested(count int64) { r.in, r.consumed = &r.own, count }
@@ -75,15 +77,15 @@ func (r *reading) leaveRunner() *runner {
 func (r *reading) miss() { r.missed = true }
 
 // readFrom makes in what the machine consumes, and returns what was before.
-func (r *reading) readFrom(in *input) (was *input) {
+func (r *reading) readFrom(in *session.Input) (was *session.Input) {
 	was, r.in = r.in, in
 	return was
 }
 
 // succeed gives the role's next goroutine a copy of the input. The old one, from
 // which the program's code may borrow, is returned.
-func (r *reading) succeed() (was *input) {
-	rest := r.in.fork()
+func (r *reading) succeed() (was *session.Input) {
+	rest := r.in.Fork()
 	r.event = nil // the other one is in use
 	return r.readFrom(&rest)
 }
@@ -99,13 +101,13 @@ func (r *reading) consume(n int) { r.consumed += int64(n) }
 // takes it over; a parked one looks again whether it can go on. It is called
 // with the lock held.
 func (c *Conn) ensureReader() {
-	c.room.all(nil)
+	c.room.All(nil)
 	c.ended() // what is waited for may not come any more
-	if c.reader != readerInHandler || c.stream != nil || c.err != nil {
+	if c.reader != readerInHandler || c.stream != nil || c.life.Err() != nil {
 		return
 	}
 	c.leaveLoop()
-	c.lent += int64(c.in.kept())
+	c.lent += int64(c.in.Kept())
 	c.succeed()
 	c.gen++
 	c.reader = readerBusy
@@ -116,7 +118,7 @@ func (c *Conn) ensureReader() {
 // promote gives c, which is attached to a loop, a goroutine of its own that
 // reads on. It is called with the lock held.
 func (c *Conn) promote() {
-	c.succeed().release()
+	c.succeed().Release()
 	c.leaveRunner()
 	c.gen++
 	c.reader = readerBusy
@@ -148,28 +150,28 @@ func (c *Conn) leaveLoop() {
 
 // park blocks the reading goroutine until something has changed.
 func (c *Conn) park() {
-	w := &waiter{ch: make(chan struct{}, 1)}
+	w := session.NewWaiter(nil)
 	was := c.reader
 	if was == readerBusy {
 		c.reader = readerParked
 	}
-	c.room.push(w)
+	c.room.Push(w)
 	c.unlock()
-	<-w.ch
+	<-w.Ch()
 	c.lock()
 	c.reader = was
 }
 
 // arriving reports whether a message of the peer has begun and is being read.
 func (c *Conn) arriving() bool {
-	if c.draining || c.reader == readerInStream || c.reader == readerGone {
+	if c.life.Draining() || c.reader == readerInStream || c.reader == readerGone {
 		return false // the program decides when that goes on, if ever
 	}
-	return !c.asm.idle() || c.extra.talk.unread
+	return !c.asm.Idle() || c.extra.talk.unread
 }
 
 // waitsForTurn reports whether somebody waits until the peer has had its turn.
-func (c *Conn) waitsForTurn() bool { return c.cfg.traits.TakesTurns && !c.turns.empty() }
+func (c *Conn) waitsForTurn() bool { return c.cfg.traits.TakesTurns && !c.sending.Turns().Empty() }
 
 // passTurnAfter calls passTurn after d, if somebody waits then.
 func (c *Conn) passTurnAfter(d time.Duration) {
@@ -177,7 +179,7 @@ func (c *Conn) passTurnAfter(d time.Duration) {
 		t.timer = time.AfterFunc(d, func() {
 			c.lock()
 			defer c.unlock()
-			if !c.turns.empty() && c.err == nil {
+			if !c.sending.Turns().Empty() && c.life.Err() == nil {
 				c.passTurn()
 				c.flush(flushNow) // what passTurn itself has sent
 			}

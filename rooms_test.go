@@ -1,6 +1,7 @@
 package parley_test
 
 import (
+	"go/ast"
 	"go/parser"
 	"go/token"
 	"io/fs"
@@ -153,5 +154,36 @@ func TestRooms(t *testing.T) {
 		if !r.used {
 			t.Errorf("the table's row %v is about no package", r.folders)
 		}
+	}
+}
+
+// The parts of a connection are told what time it is, and start no timer.
+func TestSessionHasNoClock(t *testing.T) {
+	files, err := filepath.Glob("internal/session/*.go")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no files:", err)
+	}
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		fset := token.NewFileSet()
+		f, err := parser.ParseFile(fset, file, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			sel, ok := n.(*ast.SelectorExpr)
+			if !ok {
+				return true
+			}
+			if x, ok := sel.X.(*ast.Ident); ok && x.Name == "time" {
+				switch sel.Sel.Name {
+				case "Now", "Since", "Until", "After", "AfterFunc", "Sleep", "NewTimer", "NewTicker", "Tick", "Timer", "Ticker":
+					t.Errorf("%v: time.%s", fset.Position(sel.Pos()), sel.Sel.Name)
+				}
+			}
+			return true
+		})
 	}
 }

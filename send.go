@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/parley-net/parley/internal/session"
+
 	"github.com/parley-net/parley/internal/bufpool"
 	"github.com/parley-net/parley/wire"
 )
@@ -31,31 +33,31 @@ func (c *Conn) Send(ctx context.Context, m Message) (err error) {
 	// In a batch nothing is in the way. This is hand and took, without what batch has
 	// asked. A panic of the machine is caught by sendEnds.
 	from := c.stats.BytesOut
-	c.out.grow(c.formSize(m))
-	before := len(c.out.tail)
+	c.out.Grow(c.formSize(m))
+	before := len(c.out.Tail())
 	asking = true
-	if c.out.control == controlOwed {
-		c.out.appendControl(c.machine())
+	if c.out.Control() == session.ControlOwed {
+		c.out.AppendControl(c.machine())
 	}
-	out, sent, err := c.m.Send(c.out.tail, m)
+	out, sent, err := c.m.Send(c.out.Tail(), m)
 	asking = false
 	c.still = 0 // see checked
-	if err != nil || len(out) < len(c.out.tail) || sent.Body > wire.BodyHeld {
-		_, _, err = c.machine().checked("Send", c.out.tail, out, sent, err)
-		c.stats.put(len(c.out.tail) - before)
+	if err != nil || len(out) < len(c.out.Tail()) || sent.Body > wire.BodyHeld {
+		_, _, err = c.machine().checked("Send", c.out.Tail(), out, sent, err)
+		c.stats.put(len(c.out.Tail()) - before)
 		c.flush(flushDeferred)
 		return notSent(err)
 	}
-	c.out.appended(out)
+	c.out.Appended(out)
 	if sent.Owes {
-		c.out.owe()
+		c.out.Owe()
 	}
 	c.account(sent, len(out)-before)
 	if c.runs == batchAlone && sent.Body == wire.BodyNone {
 		return nil // the reader will flush
 	}
 	c.runs.meet()
-	c.take()
+	c.sending.Take()
 	return c.handed(ctx, m, sent, from, nil, false)
 }
 
@@ -86,14 +88,14 @@ func (c *Conn) Confirm(ctx context.Context, m Message) error {
 	if err != nil || c.stats.Confirmed >= n {
 		return err
 	}
-	if c.err != nil {
-		return c.unsentSince(from, c.err)
+	if c.life.Err() != nil {
+		return c.unsentSince(from, c.life.Err())
 	}
 	w := c.newWaiter()
-	w.want = n
-	c.confirms.insert(w) // in the order of sending
+	w.Wants(n)
+	c.sending.Confirms().Insert(w) // in the order of sending
 	c.ensureReader()
-	return c.unsentSince(from, c.await(ctx, &c.confirms, w))
+	return c.unsentSince(from, c.await(ctx, c.sending.Confirms(), w))
 }
 
 // Call sends m and returns the next message that arrives after it. Several
@@ -115,11 +117,11 @@ func (c *Conn) Call(ctx context.Context, m Message) (Message, error) {
 	c.lock()
 	defer c.unlock()
 	w := c.newWaiter()
-	w.claim, w.msg = claimCall, m
+	w.Asks(m)
 	_, from, err := c.send(ctx, m, w, true)
 	if err != nil {
-		if w.enlisted() {
-			c.ready.remove(w)
+		if w.Enlisted() {
+			c.ready.Remove(w)
 		}
 		return Message{}, err
 	}
@@ -132,7 +134,7 @@ func (c *Conn) Call(ctx context.Context, m Message) (Message, error) {
 // messages must be confirmed for it to be, and how many bytes leave before it.
 // receiver, if not nil, will get the next message. waits says that the caller waits
 // for what the peer answers. It is called, and returns, with the lock held.
-func (c *Conn) send(ctx context.Context, m Message, receiver *waiter, waits bool) (n, from uint64, err error) {
+func (c *Conn) send(ctx context.Context, m Message, receiver *session.Waiter, waits bool) (n, from uint64, err error) {
 	if err := c.takeTurn(ctx); err != nil {
 		return 0, 0, notSent(err)
 	}
@@ -143,7 +145,7 @@ func (c *Conn) send(ctx context.Context, m Message, receiver *waiter, waits bool
 			return 0, 0, notSent(err)
 		}
 		defer bufpool.Put(buf)
-		if err := c.life.failure(); err != nil {
+		if err := c.life.Failure(); err != nil {
 			return 0, 0, &notSentError{err, true}
 		}
 		m = plain
@@ -151,10 +153,10 @@ func (c *Conn) send(ctx context.Context, m Message, receiver *waiter, waits bool
 	from = c.stats.BytesOut
 	sent, err := c.hand(m)
 	if receiver != nil && err == nil {
-		c.ready.push(receiver)
-		c.room.all(nil)
+		c.ready.Push(receiver)
+		c.room.All(nil)
 	}
-	n = c.sent
+	n = c.sending.Sent()
 	return n, from, c.handed(ctx, m, sent, from, err, waits)
 }
 
@@ -169,36 +171,36 @@ func (c *Conn) handed(ctx context.Context, m Message, sent wire.Sent, from uint6
 		return notSent(err)
 	case sent.Body == wire.BodyNone:
 		c.releaseTurn()
-		if !waits && !c.handling && c.out.burst(time.Since(c.cfg.epoch)) {
+		if !waits && !c.handling && c.out.Burst(time.Since(c.cfg.epoch)) {
 			c.flush(flushAside)
 			return nil
 		}
 		end := c.stats.BytesOut
 		c.flush(flushDeferred)
-		if c.out.gone < end { // if the connection is gone, they are too
-			return c.unsentSince(from, c.life.failure())
+		if c.out.Gone() < end { // if the connection is gone, they are too
+			return c.unsentSince(from, c.life.Failure())
 		}
 		return nil
 	case sent.Body == wire.BodyFollows:
-		w := segmentWaiter()
+		w := session.SegmentWaiter()
 		c.queueBody(m.Bytes(), nil, w)
 		c.bodySent()
 		c.releaseTurn()
 		return c.unsentSince(from, c.awaitSegment(ctx, w))
 	default:
-		w := segmentWaiter()
-		c.sending.hold(&held{body: m.Bytes(), w: w})
+		w := session.SegmentWaiter()
+		c.sending.Hold(&session.Held{Body: m.Bytes(), W: w})
 		return c.awaitSegment(ctx, w)
 	}
 }
 
 // hand gives m to the machine; what that owes leaves first.
 func (c *Conn) hand(m Message) (wire.Sent, error) {
-	c.out.grow(c.formSize(m))
+	c.out.Grow(c.formSize(m))
 	c.owed()
-	before := len(c.out.tail)
-	out, sent, err := c.machine().Send(c.out.tail, m)
-	c.out.appended(out)
+	before := len(c.out.Tail())
+	out, sent, err := c.machine().Send(c.out.Tail(), m)
+	c.out.Appended(out)
 	c.took(before, m, sent, err)
 	return sent, err
 }
@@ -207,15 +209,15 @@ func (c *Conn) hand(m Message) (wire.Sent, error) {
 // the output, or an error.
 func (c *Conn) took(before int, m Message, sent wire.Sent, err error) {
 	if sent.Owes {
-		c.out.owe()
+		c.out.Owe()
 	}
 	if err != nil {
 		c.unsent(err)
 		return
 	}
-	c.account(sent, len(c.out.tail)-before)
+	c.account(sent, len(c.out.Tail())-before)
 	if c.cfg.trace != nil {
-		c.traceOut("message", c.out.tail[before:], m)
+		c.traceOut("message", c.out.Tail()[before:], m)
 	}
 }
 
@@ -242,13 +244,13 @@ func (c *Conn) unsent(err error) {
 // n bytes of it.
 func (c *Conn) account(sent wire.Sent, n int) {
 	c.stats.sentMessage()
-	c.talked.spoke()
+	c.talked.Spoke()
 	c.stats.put(n)
-	c.accepted(sent)
+	c.sending.Accepted(sent)
 	if c.cfg.traits.TakesTurns {
 		c.extra.talk.spoken()
 	}
-	if cap(c.out.tail) > readSize {
+	if cap(c.out.Tail()) > session.ReadSize {
 		c.holds()
 	}
 }
@@ -264,18 +266,18 @@ func (c *Conn) takeTurn(ctx context.Context) error {
 			return c.ctxErr(ctx)
 		}
 	}
-	if c.mayTurn() && c.turns.empty() {
-		c.take()
+	if c.mayTurn() && c.sending.Turns().Empty() {
+		c.sending.Take()
 		return nil
 	}
-	w := &waiter{ch: make(chan struct{}, 1)}
-	c.turns.push(w)
+	w := session.NewWaiter(nil)
+	c.sending.Turns().Push(w)
 	c.passTurn()
 	c.flush(flushNow)
-	if w.enlisted() && !c.cfg.traits.Lockstep {
+	if w.Enlisted() && !c.cfg.traits.Lockstep {
 		c.ensureReader()
 	}
-	if err := c.await(ctx, &c.turns, w); err != nil {
+	if err := c.await(ctx, c.sending.Turns(), w); err != nil {
 		return err
 	}
 	if err := c.sendable(); err != nil { // it ended between the signal and now
@@ -287,7 +289,7 @@ func (c *Conn) takeTurn(ctx context.Context) error {
 
 // free: neither the connection nor ctx has ended, and the output is not full.
 func (c *Conn) free(ctx context.Context) bool {
-	if c.life.ending() || c.life.reset() || c.filled() {
+	if c.life.Ending() || c.life.Reset() || c.filled() {
 		return false
 	}
 	return c.outlives(ctx)
@@ -301,24 +303,24 @@ func (c *Conn) outlives(ctx context.Context) bool {
 
 // sendable says why nothing can be sent any more.
 func (c *Conn) sendable() error {
-	if err := c.life.failure(); err != nil {
+	if err := c.life.Failure(); err != nil {
 		return &notSentError{err, true}
 	}
-	if c.life.ending() {
-		return &notSentError{c.reason, true}
+	if c.life.Ending() {
+		return &notSentError{c.life.Reason(), true}
 	}
 	return nil
 }
 
 func (c *Conn) mayTurn() bool {
-	if c.turn != turnFree || c.filled() {
+	if c.sending.Turn() != session.TurnFree || c.filled() {
 		return false
 	}
 	if !c.cfg.traits.TakesTurns {
 		return true
 	}
 	switch {
-	case c.inbox.full(c.cfg.limits, inboxSlack):
+	case c.cfg.limits.overrun(&c.inbox, session.InboxSlack):
 		return true // nothing more is read, and a peer that sends so much ahead is no original
 	case c.arriving():
 		return false // the reader passes the turn when it has read that
@@ -332,21 +334,21 @@ func (c *Conn) mayTurn() bool {
 
 // releaseTurn lets the next sender go on.
 func (c *Conn) releaseTurn() {
-	c.give()
+	c.sending.Give()
 	c.passTurn()
 	c.checkDrained()
 }
 
 func (c *Conn) passTurn() {
-	for !c.turns.empty() && c.mayTurn() {
-		w := c.popTurn()
-		if !w.post() {
-			c.take()
-			w.signal(nil)
+	for !c.sending.Turns().Empty() && c.mayTurn() {
+		w := c.sending.PopTurn()
+		if !w.Post() {
+			c.sending.Take()
+			w.Signal(nil)
 			return
 		}
-		err := c.post(&broadcast{m: w.msg, body: w.pool})
-		c.out.part(w.pool)
+		err := c.post(&broadcast{m: w.Msg(), body: w.Pool()})
+		c.out.Part(w.Pool())
 		if err != nil && c.cfg.logger != nil {
 			c.cfg.logger.Warn("broadcast failed", "conn", c.id, "peer", c.peer(), "error", err)
 		}
@@ -355,17 +357,17 @@ func (c *Conn) passTurn() {
 
 // granted sends the held body.
 func (c *Conn) granted() {
-	h, stream := c.unhold()
+	h, stream := c.sending.Unhold()
 	if h == nil {
 		return
 	}
 	c.owed() // what is owed leaves before the body
 	if stream {
-		h.w.signal(nil)
+		h.W.Signal(nil)
 		return
 	}
-	c.queueShared(segment{b: h.body, whole: h.whole, w: h.w, pool: h.pool})
-	c.out.part(h.pool)
+	c.queueShared(session.Segment{B: h.Body, Whole: h.Whole, W: h.W, Pool: h.Pool})
+	c.out.Part(h.Pool)
 	c.bodySent()
 	c.releaseTurn()
 	c.flush(flushNow)
@@ -375,5 +377,5 @@ func (c *Conn) granted() {
 // since the body began may leave behind it.
 func (c *Conn) bodySent() {
 	c.machine().BodySent()
-	c.out.owe()
+	c.out.Owe()
 }

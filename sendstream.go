@@ -6,6 +6,8 @@ import (
 	"io"
 	"net"
 
+	"github.com/parley-net/parley/internal/session"
+
 	"github.com/parley-net/parley/internal/bufpool"
 	"github.com/parley-net/parley/wire"
 )
@@ -43,20 +45,20 @@ func (c *Conn) SendStream(ctx context.Context, size int64, r io.Reader) error {
 	}
 	from := c.stats.BytesOut
 	c.owed()
-	before := len(c.out.tail)
-	out, sent, err := c.machine().SendHead(c.out.tail, size)
+	before := len(c.out.Tail())
+	out, sent, err := c.machine().SendHead(c.out.Tail(), size)
 	if err != nil {
 		c.releaseTurn()
 		return notSent(err)
 	}
-	c.out.appended(out)
+	c.out.Appended(out)
 	c.account(sent, len(out)-before)
 	if c.cfg.trace != nil {
 		c.traceOut("head of a stream", out[before:], Message{})
 	}
 	if sent.Body == wire.BodyHeld {
-		w := segmentWaiter()
-		c.sending.holdStream(w)
+		w := session.SegmentWaiter()
+		c.sending.HoldStream(w)
 		if err := c.awaitSegment(ctx, w); err != nil {
 			return err
 		}
@@ -64,7 +66,7 @@ func (c *Conn) SendStream(ctx context.Context, size int64, r io.Reader) error {
 	if sent.Body == wire.BodyNone {
 		c.releaseTurn()
 		c.flush(flushNow)
-		return c.unsentSince(from, c.life.failure())
+		return c.unsentSince(from, c.life.Failure())
 	}
 	if err := c.sendBody(ctx, size, r); err != nil {
 		return c.unsentSince(from, err)
@@ -94,7 +96,7 @@ func (c *Conn) sendBody(ctx context.Context, size int64, r io.Reader) (err error
 		sent, err = c.copyBody(ctx, size, r)
 	}
 	ended = true
-	if err := c.life.failure(); err != nil {
+	if err := c.life.Failure(); err != nil {
 		return err
 	}
 	if sent < size {
@@ -103,22 +105,22 @@ func (c *Conn) sendBody(ctx context.Context, size int64, r io.Reader) (err error
 		}
 		c.cut(fmt.Errorf("parley: the message to send ended %d bytes early: %w", size-sent, err))
 	}
-	return c.err
+	return c.life.Err()
 }
 
 // copyBody sends at most size bytes of r as the open body, and returns how many,
 // with the error of r if that is not its end. Two pieces are under way at a time:
 // one is read while the other leaves.
 func (c *Conn) copyBody(ctx context.Context, size int64, r io.Reader) (sent int64, err error) {
-	var leaving *waiter
+	var leaving *session.Waiter
 	for sent < size && err == nil {
 		var b []byte
-		b, err = c.readBody(r, bufpool.Get(writeSize), size-sent)
-		if len(b) == 0 || c.life.failure() != nil {
+		b, err = c.readBody(r, bufpool.Get(session.WriteSize), size-sent)
+		if len(b) == 0 || c.life.Failure() != nil {
 			bufpool.Put(b)
 			break
 		}
-		w := segmentWaiter()
+		w := session.SegmentWaiter()
 		c.queueBody(b, b, w)
 		c.flush(flushNow)
 		sent += int64(len(b))

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net"
+
+	"github.com/parley-net/parley/internal/session"
 )
 
 // ServeConn serves one connection that the program has made itself: a serial
@@ -29,17 +31,17 @@ func (s *Server) ServeConn(nc net.Conn) error {
 // agreed, as Dialer.NewConn does at the other end. If ctx ends first the connection
 // ends too.
 func (s *Server) NewConn(ctx context.Context, nc net.Conn) (*Conn, error) {
-	var w *waiter
+	var w *session.Waiter
 	c, err := s.takeConn(ctx, nc, func(c *Conn) {
 		w = c.newWaiter()
-		c.opens.push(w)
+		c.life.Opens().Push(w)
 	})
 	if err != nil {
 		return nil, err
 	}
 	c.lock()
 	defer c.unlock()
-	if err := c.await(ctx, &c.opens, w); err != nil {
+	if err := c.await(ctx, c.life.Opens(), w); err != nil {
 		c.cut(err)
 		return nil, err
 	}

@@ -29,7 +29,7 @@ func (c *Conn) Stats() ConnStats {
 		Opened:     c.cfg.epoch.Add(c.made),
 		MessagesIn: n.MessagesIn, MessagesOut: n.MessagesOut, BytesIn: n.BytesIn, BytesOut: n.BytesOut,
 		Confirmed: n.Confirmed, Lost: few.lost, Late: few.late, TooLarge: few.refused,
-		Pending: c.out.pending(), Waiting: c.inbox.len(),
+		Pending: c.out.Pending(), Waiting: c.inbox.Len(),
 	}
 }
 

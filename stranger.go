@@ -13,7 +13,7 @@ import (
 // note keeps how the peer's stream begins. What has just been read is not consumed
 // yet.
 func (c *Conn) note() {
-	if in := c.in.bytes(); c.cfg.role == wire.Dialing && len(c.first) < wire.MaxFirst && c.consumed == 0 {
+	if in := c.in.Bytes(); c.cfg.role == wire.Dialing && len(c.first) < wire.MaxFirst && c.consumed == 0 {
 		c.first = append(c.first[:0], in[:min(len(in), wire.MaxFirst)]...)
 	}
 }
@@ -36,7 +36,7 @@ func (c *Conn) hint() string {
 // strangerError adds to why there is no connection what the peer may be.
 func (c *Conn) strangerError(err error) error {
 	var broken *ProtocolError
-	if c.talked.opened() || !errors.As(err, &broken) || broken != err {
+	if c.talked.Opened() || !errors.As(err, &broken) || broken != err {
 		return err
 	}
 	hint := ""

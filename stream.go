@@ -8,6 +8,8 @@ import (
 	"io"
 	"time"
 
+	"github.com/parley-net/parley/internal/session"
+
 	"github.com/parley-net/parley/wire"
 )
 
@@ -47,10 +49,10 @@ func (s *Stream) Type() Type { return s.typ }
 func (c *Conn) ReceiveStream(ctx context.Context) (*Stream, error) {
 	c.lock()
 	defer c.unlock()
-	if c.inbox.len() > 0 {
+	if c.inbox.Len() > 0 {
 		r := c.pop()
-		if r.err != nil {
-			return nil, r.err
+		if r.Err != nil {
+			return nil, r.Err
 		}
 		return c.memStream(r)
 	}
@@ -68,19 +70,25 @@ func (c *Conn) ReceiveStream(ctx context.Context) (*Stream, error) {
 	if err := c.await(ctx, &c.ready, w); err != nil {
 		return nil, err
 	}
-	if s := w.stream; s != nil {
+	if s := streamOf(w); s != nil {
 		s.accept()
 		return s, nil
 	}
-	return c.memStream(received{msg: w.msg})
+	return c.memStream(session.Received{Msg: w.Msg()})
+}
+
+// streamOf returns the stream that w was handed, or nil.
+func streamOf(w *session.Waiter) *Stream {
+	s, _ := w.Stream().(*Stream)
+	return s
 }
 
 // memStream returns a stream of a message that is in memory. A number or an
 // object has no bytes to stream: it stays for Receive.
-func (c *Conn) memStream(r received) (*Stream, error) {
-	m := r.msg
+func (c *Conn) memStream(r session.Received) (*Stream, error) {
+	m := r.Msg
 	if m.Type() != TypeBytes && m.Type() != TypeText {
-		c.inbox.unpop(r)
+		c.inbox.Unpop(r)
 		return nil, fmt.Errorf("%w: the next message is an %v, which has no bytes to stream; use Receive", ErrNotRepresentable, m.Type())
 	}
 	return &Stream{c: c, typ: m.Type(), size: int64(m.Len()), mem: bytes.NewReader(m.Bytes()), state: streamDone}, nil
@@ -95,16 +103,16 @@ func (c *Conn) openStream(gen int32, ev *wire.Event) bool {
 	}
 	c.flush(flushNow)
 	if c.cfg.handler != nil {
-		for c.handling && !c.life.ending() { // its turn comes, unless the handler waits for us
-			if !c.ready.empty() {
+		for c.handling && !c.life.Ending() { // its turn comes, unless the handler waits for us
+			if !c.ready.Empty() {
 				return c.refuse(c.tooLarge(s.size, "raise it, as the handler waits for what is behind this message"))
 			}
 			// Who waits for a confirmation may be another goroutine; if it is
 			// the handler, Timeouts.Answer ends it.
 			c.park()
 		}
-		if c.life.ending() {
-			return c.err == nil && c.refuse(ErrClosed)
+		if c.life.Ending() {
+			return c.life.Err() == nil && c.refuse(ErrClosed)
 		}
 		c.stream = s
 		s.accept()
@@ -112,20 +120,18 @@ func (c *Conn) openStream(gen int32, ev *wire.Event) bool {
 	}
 	c.stream = s
 	c.reader = readerInStream
-	if !c.ready.empty() {
-		w := c.ready.pop()
-		w.stream = s
-		w.signal(nil)
+	if !c.ready.Empty() {
+		c.ready.Pop().GetStream(s)
 	}
-	for c.stream == s && c.err == nil && !(c.life.ending() && s.state == streamOffered) {
+	for c.stream == s && c.life.Err() == nil && !(c.life.Ending() && s.state == streamOffered) {
 		c.park()
 	}
 	c.reader = readerBusy
-	if c.stream == s && c.err == nil { // Close came before anyone wanted it
+	if c.stream == s && c.life.Err() == nil { // Close came before anyone wanted it
 		c.stream = nil
 		return c.refuse(ErrClosed)
 	}
-	return c.err == nil
+	return c.life.Err() == nil
 }
 
 // serveStream runs the StreamHandler on the reading goroutine. When it has read
@@ -151,7 +157,7 @@ func (c *Conn) serveStream(gen int32, s *Stream) bool {
 func (s *Stream) accept() {
 	s.state = streamOpen
 	s.c.machine().Accept()
-	s.c.out.owe()
+	s.c.out.Owe()
 	s.c.flush(flushNow)
 }
 
@@ -159,11 +165,11 @@ func (s *Stream) accept() {
 func (s *Stream) refuse() error {
 	c := s.c
 	c.stream = nil
-	c.room.all(nil)
+	c.room.All(nil)
 	if !c.refuse(c.tooLarge(s.size, "raise it, or use ReceiveStream")) {
-		return c.reason
+		return c.life.Reason()
 	}
-	return c.asm.tell()
+	return c.asm.Tell()
 }
 
 // Read reads the next bytes of the message. At its end it returns io.EOF; if
@@ -182,8 +188,8 @@ func (s *Stream) Read(p []byte) (int, error) {
 	defer c.unlock()
 	ev := c.event
 	for {
-		if s.err == nil && c.err != nil {
-			s.finish(c.err) // and the piece is void, with the input
+		if s.err == nil && c.life.Err() != nil {
+			s.finish(c.life.Err()) // and the piece is void, with the input
 		}
 		if s.err != nil {
 			return 0, s.err
@@ -193,8 +199,8 @@ func (s *Stream) Read(p []byte) (int, error) {
 			s.piece = s.piece[n:]
 			return n, nil
 		}
-		n, err := c.receive(c.in.bytes(), ev, false)
-		c.in.consume(n)
+		n, err := c.receive(c.in.Bytes(), ev, false)
+		c.in.Consume(n)
 		if err == nil && ev.Kind == wire.EventNone {
 			if n, err := s.fill(p); n > 0 || err != nil {
 				return n, err
@@ -210,12 +216,12 @@ func (s *Stream) fill(p []byte) (int, error) {
 	c := s.c
 	c.flush(flushNow)
 	var direct []byte
-	if c.in.len() == 0 && s.left > 0 {
+	if c.in.Len() == 0 && s.left > 0 {
 		direct = p[:min(int64(len(p)), s.left)]
 	}
 	t, in := c.io, c.in
 	if !s.waited.IsZero() { // the program's own time does not count as the peer's
-		c.watch.progress.forgive(time.Since(s.waited))
+		c.watch.progress.Forgive(time.Since(s.waited))
 	}
 	c.partial = true
 	c.watchSome()
@@ -226,19 +232,19 @@ func (s *Stream) fill(p []byte) (int, error) {
 	c.goroutines--
 	c.partial = false
 	s.waited = time.Now()
-	if c.err != nil {
+	if c.life.Err() != nil {
 		c.settle()
 		return 0, nil
 	}
 	c.stats.got(n)
 	if errors.Is(err, io.EOF) {
 		// The reading goroutine will meet the end too, and end the connection.
-		s.finish(withPeer(c.machine().ReceiveEOF(in.bytes(), c.event), c.peer()))
+		s.finish(withPeer(c.machine().ReceiveEOF(in.Bytes(), c.event), c.peer()))
 		return 0, nil
 	}
 	if err != nil {
 		if !c.readFailed(c.gen, err) {
-			s.finish(c.err)
+			s.finish(c.life.Err())
 		}
 		return 0, nil
 	}
@@ -300,8 +306,8 @@ func (s *Stream) finish(err error) {
 		return
 	}
 	c.stream = nil
-	c.room.all(nil) // the reading goroutine goes on
-	if c.held != nil || !c.confirms.empty() || !c.ready.empty() || !c.drained.empty() || !c.turns.empty() {
+	c.room.All(nil) // the reading goroutine goes on
+	if c.sending.Held() != nil || !c.sending.Confirms().Empty() || !c.ready.Empty() || !c.drained.Empty() || !c.sending.Turns().Empty() {
 		c.ensureReader() // it is in the StreamHandler, and others wait already
 	}
 }

@@ -37,7 +37,7 @@ func (t *talk) granted() { t.turn = turnTheirs }
 // about to answer, or has answered. It is called with the lock held.
 func (c *Conn) heardTalk(answered bool) {
 	t := c.extra.talk
-	if c.stats.Confirmed < c.sent { // it had not read what we have said
+	if c.stats.Confirmed < c.sending.Sent() { // it had not read what we have said
 		return
 	}
 	if answered {
@@ -56,7 +56,7 @@ func (c *Conn) ourTurn() (ours bool, again time.Duration) {
 	switch now := time.Now(); {
 	case t.turn == turnOurs:
 		return true, 0
-	case c.stats.Confirmed < c.sent, limit < 0:
+	case c.stats.Confirmed < c.sending.Sent(), limit < 0:
 		return false, 0
 	case t.heard != c.stats.BytesIn, poller.Unsent(c.nc) > 0: // it has not yet got all that we have said
 		t.since, t.heard = now, c.stats.BytesIn

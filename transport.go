@@ -5,6 +5,8 @@ import (
 	"net"
 	"syscall"
 
+	"github.com/parley-net/parley/internal/session"
+
 	"github.com/parley-net/parley/internal/poller"
 )
 
@@ -19,7 +21,7 @@ type transport struct {
 	// Arguments and results of the two callbacks, which are made once so that
 	// a turn allocates nothing.
 	readable func(fd uintptr) bool
-	in       *input
+	in       *session.Input
 	direct   []byte
 	n        int
 	err      error
@@ -41,15 +43,15 @@ func newTransport(nc net.Conn) *transport {
 
 // read waits for bytes and reads once: into direct if it is not nil, else
 // into in's free space. It returns how many bytes came, or an error.
-func (t *transport) read(in *input, direct []byte) (int, error) {
+func (t *transport) read(in *session.Input, direct []byte) (int, error) {
 	if t.raw == nil {
 		p := direct
 		if p == nil {
-			p = in.room()
+			p = in.Room()
 		}
 		n, err := t.nc.Read(p)
 		if direct == nil {
-			in.added(n)
+			in.Added(n)
 		}
 		if n > 0 {
 			err = nil // TLS may bring both; the next read returns it again
@@ -72,18 +74,18 @@ func (t *transport) read(in *input, direct []byte) (int, error) {
 func (t *transport) readReady(fd uintptr) bool {
 	p := t.direct
 	if p == nil {
-		p = t.in.room()
+		p = t.in.Room()
 	}
 	var again bool
 	t.n, again, t.err = poller.Read(fd, p)
 	if again {
 		if t.direct == nil {
-			t.in.shrink()
+			t.in.Shrink()
 		}
 		return false
 	}
 	if t.direct == nil {
-		t.in.added(t.n)
+		t.in.Added(t.n)
 	}
 	return true
 }

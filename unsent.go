@@ -1,6 +1,10 @@
 package parley
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/parley-net/parley/internal/session"
+)
 
 // ErrNotSent is what an error of Send, Confirm, Call or SendStream matches, with
 // errors.Is, if the message has certainly not reached the peer's program: it may be
@@ -42,11 +46,11 @@ func isCallers(err error) bool {
 // unsentSince returns err, why the connection can't send any more, as that of a
 // message that begins behind the given number of bytes of output.
 func (c *Conn) unsentSince(from uint64, err error) error {
-	gone := c.out.gone
-	if c.out.writer == writerBusy { // of what is being written nobody knows yet
-		gone += uint64(len(c.out.current.b))
+	gone := c.out.Gone()
+	if c.out.Writer() == session.WriterBusy { // of what is being written nobody knows yet
+		gone += uint64(len(c.out.Current().B))
 	}
-	if err == nil || gone > from || c.failure() == nil {
+	if err == nil || gone > from || c.life.Failure() == nil {
 		return err
 	}
 	return &notSentError{err, true}

@@ -4,26 +4,25 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"github.com/parley-net/parley/internal/session"
 )
 
 // newWaiter returns a waiter; it is called with the connection's lock held.
 // One is kept for reuse, so that a client that waits for each answer does not
 // allocate.
-func (c *Conn) newWaiter() *waiter {
-	if w := c.spare; w != nil {
-		c.spare = nil
-		*w = waiter{ch: w.ch}
-		return w
-	}
-	return &waiter{ch: make(chan struct{}, 1)}
+func (c *Conn) newWaiter() *session.Waiter {
+	w := c.spare
+	c.spare = nil
+	return session.NewWaiter(w)
 }
 
 // wait enlists w in l and blocks until it is signalled or ctx ends. It is
 // called with the lock held and returns with it held. Whoever waits makes sure
 // that somebody reads. On a cancelled wait w is out of the list; a signal that
 // came first wins.
-func (c *Conn) wait(ctx context.Context, l *waitList, w *waiter, needsReader bool) error {
-	l.push(w)
+func (c *Conn) wait(ctx context.Context, l *session.WaitList, w *session.Waiter, needsReader bool) error {
+	l.Push(w)
 	if needsReader {
 		c.ensureReader()
 	}
@@ -31,20 +30,20 @@ func (c *Conn) wait(ctx context.Context, l *waitList, w *waiter, needsReader boo
 }
 
 // await is wait for a waiter that is enlisted already.
-func (c *Conn) await(ctx context.Context, l *waitList, w *waiter) error {
+func (c *Conn) await(ctx context.Context, l *session.WaitList, w *session.Waiter) error {
 	c.unlockToWait(ctx)
 	select {
-	case <-w.ch:
+	case <-w.Ch():
 		c.lock()
 	case <-ctx.Done():
 		c.lock()
-		if w.enlisted() {
+		if w.Enlisted() {
 			return c.giveUp(ctx, l, w)
 		}
-		<-w.ch
+		<-w.Ch()
 	}
 	c.spare = w
-	return w.err
+	return w.Err()
 }
 
 // unlockToWait releases the lock of a caller that is going to wait. It may be the
@@ -65,7 +64,7 @@ func (c *Conn) ctxErr(ctx context.Context) error {
 	err := context.Cause(ctx)
 	if errors.Is(err, context.DeadlineExceeded) {
 		wait := "the context's deadline has passed"
-		if !c.talked.opened() {
+		if !c.talked.Opened() {
 			wait += "; " + c.hint()
 		} else if n := c.machine().Awaiting(); c.stalled() != "" {
 			wait += fmt.Sprintf(", and the peer owes %d answers by the rules of %s%s", n, c.cfg.protocol.Name(), c.stalled())
@@ -77,32 +76,32 @@ func (c *Conn) ctxErr(ctx context.Context) error {
 
 // awaitSegment flushes and waits for w's segment. The message has begun to
 // leave: if ctx ends first, the connection ends.
-func (c *Conn) awaitSegment(ctx context.Context, w *waiter) error {
+func (c *Conn) awaitSegment(ctx context.Context, w *session.Waiter) error {
 	c.flush(flushNow)
-	if !w.enlisted() { // it has left: a loop need not be given away
-		<-w.ch
-		return w.err
+	if !w.Enlisted() { // it has left: a loop need not be given away
+		<-w.Ch()
+		return w.Err()
 	}
 	if !c.cfg.traits.Lockstep {
 		c.ensureReader()
 	}
 	c.unlockToWait(ctx)
 	select {
-	case <-w.ch:
+	case <-w.Ch():
 	case <-ctx.Done():
 		c.lock()
-		if w.enlisted() {
+		if w.Enlisted() {
 			c.givenUp(ctx)
 			c.unlock()
-			<-w.ch
+			<-w.Ch()
 			c.lock()
-			return c.err // as it is, as Err says
+			return c.life.Err() // as it is, as Err says
 		}
 		c.unlock()
-		<-w.ch
+		<-w.Ch()
 	}
 	c.lock()
-	return w.err
+	return w.Err()
 }
 
 // givenUp ends the connection because ctx has, when a part of a message had left.

@@ -5,6 +5,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/parley-net/parley/internal/session"
+
 	"github.com/parley-net/parley/internal/poller"
 	"github.com/parley-net/parley/wire"
 )
@@ -17,12 +19,12 @@ type watch struct {
 	alarm    alarm
 	state    watchState
 	tick     time.Duration
-	progress tracker
-	answer   tracker
-	idle     tracker
+	progress session.Tracker
+	answer   session.Tracker
+	idle     session.Tracker
 	arrived  uint64 // BytesIn when progress began to be watched
 	answers  uint64 // counted while answer is on
-	stall    tracker
+	stall    session.Tracker
 	silence  time.Time // since when the peer's kernel has answered nothing, or zero
 }
 
@@ -85,11 +87,11 @@ func (a *activity) onWatch() {
 // watchHandshake bounds the wait for EventOpen. The handshake, with that of TLS
 // before it, has begun at the given time.
 func (c *Conn) watchHandshake(began time.Time) {
-	if c.cfg.queue.known && c.err == nil {
+	if c.cfg.queue.known && c.life.Err() == nil {
 		c.watchQueue(began)
 		return
 	}
-	if limit := c.cfg.timeouts.Handshake; limit > 0 && c.err == nil {
+	if limit := c.cfg.timeouts.Handshake; limit > 0 && c.life.Err() == nil {
 		c.watch.state = watchHandshake
 		c.arm(limit - time.Since(began))
 	}
@@ -97,8 +99,8 @@ func (c *Conn) watchHandshake(began time.Time) {
 
 // strange ends a connection whose handshake was not done in time.
 func (c *Conn) strange() {
-	if c.life.ending() { // the peer has not spoken the wire, nor taken our last words
-		c.cut(c.reason)
+	if c.life.Ending() { // the peer has not spoken the wire, nor taken our last words
+		c.cut(c.life.Reason())
 		return
 	}
 	c.forsake(&TimeoutError{Peer: c.peer(), Wait: fmt.Sprintf("the handshake of %s was not done within %v; %s", c.cfg.protocol.Name(), c.cfg.timeouts.Handshake, c.hint())})
@@ -107,7 +109,7 @@ func (c *Conn) strange() {
 // watchSome starts the watch if somebody is about to wait for something that must
 // not take for ever.
 func (c *Conn) watchSome() {
-	if c.watch.state != watchOff || !c.talked.opened() || c.err != nil || !c.worthWatching() {
+	if c.watch.state != watchOff || !c.talked.Opened() || c.life.Err() != nil || !c.worthWatching() {
 		return
 	}
 	t, w := &c.cfg.timeouts, &c.watch
@@ -122,14 +124,14 @@ func (c *Conn) worthWatching() bool {
 	if t.Idle > 0 || t.Answer > 0 && c.machine().Awaiting() > 0 {
 		return true
 	}
-	waiting := c.out.waiting()
+	waiting := c.out.Waiting()
 	return c.partial && (t.Stall > 0 || t.Progress > 0 && !c.cfg.patient(c.vital, waiting).progress) || waiting && (t.Stall > 0 || c.vital == vitalAlways)
 }
 
 // look compares the connection with what it was, cuts it if a limit has been
 // passed, and reports whether there is still something to watch.
 func (c *Conn) look(now time.Time) bool {
-	w, t, patient := &c.watch, &c.cfg.timeouts, c.cfg.patient(c.vital, c.out.waiting())
+	w, t, patient := &c.watch, &c.cfg.timeouts, c.cfg.patient(c.vital, c.out.Waiting())
 	partial := (c.partial || c.stream != nil) && t.Progress > 0 && !patient.progress
 	if got, ok := c.progress(now, partial); !ok {
 		c.tooSlow(fieldProgress, fmt.Sprintf("a message that had begun brought only %d bytes in %v", got, t.Progress))
@@ -144,7 +146,7 @@ func (c *Conn) look(now time.Time) bool {
 	if patient.progress && c.partial {
 		moved += c.stats.BytesIn // of what comes before the answer
 	}
-	if w.answer.stuck(now, owing && c.canAnswer(patient), moved, t.Answer) {
+	if w.answer.Stuck(now, owing && c.canAnswer(patient), moved, t.Answer) {
 		why := fmt.Sprintf("%d answers the peer owes by the rules of %s, the oldest for %v", awaiting, c.cfg.protocol.Name(), t.Answer)
 		if c.reader != readerBusy && c.reader != readerAttached {
 			why += "; they may have come, but nothing is read while received messages wait for the program"
@@ -154,25 +156,25 @@ func (c *Conn) look(now time.Time) bool {
 		c.cut(&TimeoutError{Peer: c.peer(), Wait: why})
 		return false
 	}
-	if w.idle.stuck(now, t.Idle > 0, c.stats.BytesIn+c.stats.BytesOut, t.Idle) {
+	if w.idle.Stuck(now, t.Idle > 0, c.stats.BytesIn+c.stats.BytesOut, t.Idle) {
 		c.cut(&TimeoutError{Peer: c.peer(), Wait: fmt.Sprintf("no traffic for %v", t.Idle)})
 		return false
 	}
-	stalling := (c.partial || c.out.waiting()) && t.Stall > 0
+	stalling := (c.partial || c.out.Waiting()) && t.Stall > 0
 	what := "output waits"
 	if c.partial {
 		what = "a message has begun"
 	}
-	if w.stall.stuck(now, stalling, c.stats.BytesIn+uint64(c.taken()), t.Stall) {
+	if w.stall.Stuck(now, stalling, c.stats.BytesIn+uint64(c.taken()), t.Stall) {
 		c.cut(&TimeoutError{Peer: c.peer(), Wait: fmt.Sprintf("%s, and nothing has moved for %v (Timeouts.Stall)", what, t.Stall)})
 		return false
 	}
-	return c.lives(now) && (partial || awaiting > 0 && t.Answer > 0 || stalling || t.Idle > 0 || c.vital == vitalAlways && c.out.waiting())
+	return c.lives(now) && (partial || awaiting > 0 && t.Answer > 0 || stalling || t.Idle > 0 || c.vital == vitalAlways && c.out.Waiting())
 }
 
 // stalled says what it may mean that the peer does not answer, behind what is known.
 func (c *Conn) stalled() string {
-	if hint := wire.ExplainSilence(c.cfg.protocol); hint != "" && c.talked.opened() && c.machine().Awaiting() > 0 {
+	if hint := wire.ExplainSilence(c.cfg.protocol); hint != "" && c.talked.Opened() && c.machine().Awaiting() > 0 {
 		return "; " + hint
 	}
 	return ""
@@ -185,14 +187,14 @@ func (c *Conn) progress(now time.Time, on bool) (got uint64, ok bool) {
 	if c.stream != nil && !c.partial {
 		return 0, true // the program does not read its stream: the clock stands still
 	}
-	if !w.progress.on() || w.progress.mark != c.stats.MessagesIn {
+	if !w.progress.On() || w.progress.Mark() != c.stats.MessagesIn {
 		w.arrived = c.stats.BytesIn
 	}
-	if !w.progress.stuck(now, on, c.stats.MessagesIn, limit) {
+	if !w.progress.Stuck(now, on, c.stats.MessagesIn, limit) {
 		return 0, true
 	}
 	got = c.stats.BytesIn - w.arrived
-	w.progress.restart(now)
+	w.progress.Restart(now)
 	w.arrived = c.stats.BytesIn
 	return got, float64(got) >= float64(c.cfg.limits.MinRate)*limit.Seconds()
 }
@@ -202,14 +204,14 @@ func (c *Conn) progress(now time.Time, on bool) (got uint64, ok bool) {
 // read while the program is busy; if somebody waits for it all the same, that
 // must end some day.
 func (c *Conn) canAnswer(patient patience) bool {
-	reading := c.reader == readerBusy || c.reader == readerAttached || !c.confirms.empty() || c.held != nil
+	reading := c.reader == readerBusy || c.reader == readerAttached || !c.sending.Confirms().Empty() || c.sending.Held() != nil
 	if patient.progress { // nobody else watches that message
 		return reading && (c.stream == nil || c.partial)
 	}
 	if c.partial && c.cfg.timeouts.Progress > 0 { // nor of one without a size, as serpy's
 		return false
 	}
-	return reading && c.asm.idle() && c.stream == nil
+	return reading && c.asm.Idle() && c.stream == nil
 }
 
 // shortest returns the shortest of the positive durations, at least 16 ms.
@@ -233,13 +235,13 @@ func shortageOf(what string, missing func() int64, who func() []candidate[*Conn]
 			if c.activity == nil {
 				return p, b // at rest
 			}
-			p.ended = c.life.closed()
-			if p.ended || !c.talked.opened() {
+			p.ended = c.life.Closed()
+			if p.ended || !c.talked.Opened() {
 				return p, b
 			}
-			patient := c.cfg.patient(c.vital, c.out.waiting())
+			patient := c.cfg.patient(c.vital, c.out.Waiting())
 			p.arriving, p.messages, p.in = c.partial && patient.progress, c.stats.MessagesIn, c.stats.BytesIn
-			if p.waiting = c.out.waiting() && patient.write; p.waiting {
+			if p.waiting = c.out.Waiting() && patient.write; p.waiting {
 				p.taken = c.taken()
 			}
 			return p, bounds{c.cfg.timeouts.Write, c.cfg.timeouts.Progress, c.cfg.limits.MinRate}
@@ -267,7 +269,7 @@ func (c *Conn) tooSlow(f field, how string) {
 // the connection has ended.
 func (c *Conn) lives(now time.Time) bool {
 	var peer poller.Vitals
-	if c.vital == vitalAlways && c.out.waiting() {
+	if c.vital == vitalAlways && c.out.Waiting() {
 		peer, _ = poller.VitalsOf(c.nc)
 	}
 	span := 5 * c.cfg.timeouts.KeepAlive // until keep-alive gives up

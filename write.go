@@ -7,11 +7,11 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"github.com/parley-net/parley/internal/session"
 )
 
 const (
-	// writeSize is the most one blocking write takes.
-	writeSize = 256 << 10
 	// recordSize is the same for TLS: a write that was interrupted can't go on
 	// there, so each must be done within Timeouts.Write.
 	recordSize = 16 << 10
@@ -21,20 +21,18 @@ const (
 	// lateFlush is how long the output of a handler may wait for the handlers
 	// of other messages that arrived together with its own.
 	lateFlush = 2 * time.Millisecond
-	// burstGap is how soon after the last one a message is part of a burst.
-	burstGap = 50 * time.Microsecond
 )
 
 // owed appends what the machine owes the peer: nothing more once a message has
 // been dropped, as its confirmation could not be told from others.
 func (c *Conn) owed() {
-	if c.out.control == controlOwed {
+	if c.out.Control() == session.ControlOwed {
 		c.appendOwed()
 	}
 }
 
 func (c *Conn) appendOwed() {
-	b := c.out.appendControl(c.machine())
+	b := c.out.AppendControl(c.machine())
 	c.stats.put(len(b))
 	if c.cfg.trace != nil && len(b) > 0 {
 		c.traceOut("answer", b, Message{})
@@ -43,15 +41,15 @@ func (c *Conn) appendOwed() {
 
 // queueBody puts b behind all output; w is told when it has left. whole, if
 // not nil, is given back to bufpool then.
-func (c *Conn) queueBody(b, whole []byte, w *waiter) {
-	c.queueShared(segment{b: b, whole: whole, w: w})
+func (c *Conn) queueBody(b, whole []byte, w *session.Waiter) {
+	c.queueShared(session.Segment{B: b, Whole: whole, W: w})
 }
 
 // queueShared is queueBody for bytes that may be in a pool.
-func (c *Conn) queueShared(s segment) {
-	b := s.b
-	c.out.push(s)
-	if cap(s.whole) >= budgetStep || s.pool != nil {
+func (c *Conn) queueShared(s session.Segment) {
+	b := s.B
+	c.out.Push(s)
+	if cap(s.Whole) >= budgetStep || s.Pool != nil {
 		c.holds()
 	}
 	c.stats.put(len(b))
@@ -63,11 +61,11 @@ func (c *Conn) queueShared(s segment) {
 // next makes the next segment of the output current. It returns false when there is
 // none.
 func (c *Conn) next() bool {
-	for !c.out.next() {
+	for !c.out.Next() {
 		// Last, what the machine owes by now: the reader may have come to owe it
 		// while we wrote.
-		if c.owed(); len(c.out.tail) == 0 {
-			c.out.release()
+		if c.owed(); len(c.out.Tail()) == 0 {
+			c.out.Release()
 			return false
 		}
 	}
@@ -97,21 +95,21 @@ func (c *Conn) flush(mode flushMode) {
 		}
 		return
 	}
-	if c.out.writer == writerBusy || !c.life.writable() {
+	if c.out.Writer() == session.WriterBusy || !c.life.Writable() {
 		return
 	}
 	c.owed()
 	wrote := false
 	for c.next() {
 		wrote = true
-		c.out.begin()
-		b := c.out.current.b
+		c.out.Begin()
+		b := c.out.Current().B
 		c.unlock()
 		n, err := c.try(b)
 		c.lock()
-		if c.wrote(n, err); c.life.closed() || c.life.reset() {
-			c.out.end()
-			c.out.finish(c.life.failure())
+		if c.wrote(n, err); c.life.Closed() || c.life.Reset() {
+			c.out.End()
+			c.out.Finish(c.life.Failure())
 			return
 		}
 		if n < len(b) {
@@ -123,7 +121,7 @@ func (c *Conn) flush(mode flushMode) {
 		}
 	}
 	if wrote {
-		c.out.end()
+		c.out.End()
 		c.holdsLess()
 	}
 	c.watchSome()
@@ -136,7 +134,7 @@ func (c *Conn) flushRest() {
 	if c.cfg.traits.TakesTurns {
 		c.passTurn()
 	}
-	if c.out.waits() {
+	if c.out.Waits() {
 		c.flush(flushNow)
 		return
 	}
@@ -154,7 +152,7 @@ func (c *Conn) try(p []byte) (int, error) {
 // flushesAside reports whether the caller must see to it that flusher is called,
 // by another goroutine.
 func (c *Conn) flushesAside() bool {
-	if !c.life.writable() || !c.out.expect() {
+	if !c.life.Writable() || !c.out.Expect() {
 		return false
 	}
 	c.goroutines++
@@ -165,9 +163,9 @@ func (c *Conn) flushesAside() bool {
 func (c *Conn) flusher() {
 	c.counted(noRole, nil, func() {
 		c.lock()
-		c.out.comes()
+		c.out.Comes()
 		c.flush(flushNow)
-		c.out.flushed(time.Since(c.cfg.epoch))
+		c.out.Flushed(time.Since(c.cfg.epoch))
 		c.exit()
 	})
 }
@@ -192,7 +190,7 @@ func (a *activity) onLate() {
 // write is the writing goroutine.
 func (c *Conn) write() {
 	limit := c.cfg.writeLimit(c.vital)
-	size, wait, looks := writeSize, limit/writeLooks, writeLooks
+	size, wait, looks := session.WriteSize, limit/writeLooks, writeLooks
 	if _, ok := c.nc.(*tls.Conn); ok {
 		size, wait, looks = recordSize, limit, 1
 	} else if limit <= 0 && c.cfg.timeouts.Stall > 0 {
@@ -201,8 +199,8 @@ func (c *Conn) write() {
 	stuck := 0 // looks since the peer took something
 	c.lock()
 	taken := c.taken()
-	for c.err == nil && !c.life.reset() && c.next() {
-		b := c.out.current.b[:min(len(c.out.current.b), size)]
+	for c.life.Err() == nil && !c.life.Reset() && c.next() {
+		b := c.out.Current().B[:min(len(c.out.Current().B), size)]
 		c.unlock()
 		if wait > 0 {
 			c.nc.SetWriteDeadline(time.Now().Add(wait))
@@ -220,10 +218,10 @@ func (c *Conn) write() {
 		c.wrote(n, err)
 		c.holdsLess()
 	}
-	c.out.end()
+	c.out.End()
 	c.holdsLess()
-	if err := c.life.failure(); err != nil {
-		c.out.finish(err)
+	if err := c.life.Failure(); err != nil {
+		c.out.Finish(err)
 	} else {
 		c.nc.SetWriteDeadline(time.Time{})
 		c.watchSome()
@@ -234,11 +232,11 @@ func (c *Conn) write() {
 
 // wrote accounts for n bytes that have left, or for why they did not.
 func (c *Conn) wrote(n int, err error) {
-	c.out.left(n)
-	if c.err != nil {
+	c.out.Left(n)
+	if c.life.Err() != nil {
 		return
 	}
-	c.out.wrote(n)
+	c.out.Wrote(n)
 	if err != nil {
 		c.writeFailed(err)
 		return
@@ -249,13 +247,13 @@ func (c *Conn) wrote(n int, err error) {
 // writeFailed ends the connection because nothing can be written to it.
 func (c *Conn) writeFailed(err error) {
 	switch {
-	case c.life.phase >= phaseFlushed:
-		c.cut(c.reason) // a peer that has gone does not need our last words
+	case c.life.Phase() >= session.PhaseFlushed:
+		c.cut(c.life.Reason()) // a peer that has gone does not need our last words
 		return
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		c.tooSlow(fieldWrite, fmt.Sprintf("it took nothing for %v", c.cfg.timeouts.Write))
 		return
-	case isReset(err) && c.life.phase == phaseOpen && !c.handling && c.reader != readerGone:
+	case isReset(err) && c.life.Phase() == session.PhaseOpen && !c.handling && c.reader != readerGone:
 		c.sever(err)
 		return
 	}
@@ -271,8 +269,8 @@ func isReset(err error) bool {
 // sever gives up the output, but reads on: behind what the peer had sent the
 // reader finds the end.
 func (c *Conn) sever(err error) {
-	c.life.resets(&ConnError{Peer: c.peer(), Offset: int64(c.stats.BytesIn), Err: err})
-	c.out.mute()
-	c.out.drop(c.eofErr)
-	c.sending.drop(&c.out, &notSentError{c.eofErr, true}, c.eofErr)
+	c.life.Resets(&ConnError{Peer: c.peer(), Offset: int64(c.stats.BytesIn), Err: err})
+	c.out.Mute()
+	c.out.Drop(c.life.EofErr())
+	c.sending.Drop(&c.out, &notSentError{c.life.EofErr(), true}, notSent(c.life.EofErr()))
 }

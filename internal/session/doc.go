@@ -1,0 +1,21 @@
+// Package session is what a connection is between a machine and its driver: the parts
+// that remember and decide, and do nothing themselves. They know no socket, goroutine,
+// lock or clock; where time matters the driver says what time it is.
+//
+// Each part is a type in a file of its own, which alone can write its fields:
+//
+//   - [Life], in it [State]: how far the connection has come, what its peer does, and why
+//     it ends. One function takes every step, and refuses those that the table of legal
+//     steps does not have (phase.go, where they are drawn); [Talked] is what is left of
+//     it while a connection is at rest.
+//   - [Input], [Assembly], [Inbox]: bytes that have arrived, a message that arrives in
+//     pieces, messages that wait for the program.
+//   - [Sending]: whose turn it is to hand a message to the machine, what is held until the
+//     peer consents, who waits for a confirmation.
+//   - [Output]: what waits to be written, in order, and what the machine owes.
+//   - [Waiter], [WaitList]: who waits, and in what order.
+//   - [Tracker]: how long something has not moved.
+//
+// The zero value of a part is that of a connection at rest, which its Idle reports. A part
+// is guarded by the lock of its connection: none may be used concurrently.
+package session
