@@ -160,7 +160,7 @@ func TestSeries(t *testing.T) {
 		Points [][]float64
 	}
 	low, high, count := 1e9, -1e9, 0.0
-	for end := time.Now().Add(10 * time.Second); count < 2 && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); count < 2 && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		if err := json.Unmarshal([]byte(get("to=cam1&number=2", 200)), &r); err != nil {
 			t.Fatal(err)
 		}

@@ -190,8 +190,7 @@ func BenchmarkRoom(b *testing.B) {
 				}
 			})
 		}
-		for len(srv.Conns()) < sockets {
-			time.Sleep(time.Millisecond)
+		for end := time.Now().Add(time.Minute); len(srv.Conns()) < sockets && time.Now().Before(end); time.Sleep(time.Millisecond) {
 		}
 	}
 	settleRoom(b, rooms[0], func() bool { return received.Load() > 2*sockets })
