@@ -9,6 +9,7 @@ import (
 	"io"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/parley-net/parley"
 	"github.com/parley-net/parley/tinyproto"
@@ -204,21 +205,23 @@ func lines() (messages []parley.Message) {
 }
 
 // An original dies of a message of ours that meets its own. Whoever takes turns
-// with it sends and calls as it likes.
+// with it sends and calls as it likes. An echo's turn ends with its answer: a peer that
+// has no processor for a moment must not look like one that says nothing.
 //
 // Verifies: TINYPROTO-25, RUNTIME-63
 func TestTinyProtoTurns(t *testing.T) {
 	each(t, func(t *testing.T, o origin) {
+		answers := parley.Timeouts{Turn: 10 * time.Second}
 		for _, eager := range []tinyproto.Eager{tinyproto.Auto, tinyproto.Never} {
 			protocol := tinyproto.Protocol{Turns: true, Eager: eager}
 			t.Run(fmt.Sprint("echo server ", eager), func(t *testing.T) {
 				t.Parallel()
 				p := o.start(t)
-				tinyprotoTurns(t, dial(t, &parley.Dialer{Protocol: protocol}, get[int](p, "listen", args{"echo": true})))
+				tinyprotoTurns(t, dial(t, &parley.Dialer{Protocol: protocol, Timeouts: answers}, get[int](p, "listen", args{"echo": true})))
 			})
 			t.Run(fmt.Sprint("echo client ", eager), func(t *testing.T) {
 				t.Parallel()
-				srv := &parley.Server{Protocol: protocol, Pull: true}
+				srv := &parley.Server{Protocol: protocol, Pull: true, Timeouts: answers}
 				port := serve(t, srv)
 				p := o.start(t)
 				p.do("connect", args{"port": port, "echo": true})
