@@ -16,9 +16,9 @@ import (
 
 // question is what a node asks another one.
 type question struct {
-	Op     string `json:"op"`               // ping, who or kill
+	Op     string `json:"op"`               // ping, who, kill or call
 	Room   string `json:"room,omitempty"`   // who: only this one; "" all
-	ID     string `json:"id,omitempty"`     // kill: whom
+	ID     string `json:"id,omitempty"`     // kill: whom; call: is it under way?
 	Reason string `json:"reason,omitempty"` // kill
 	Ban    int64  `json:"ban,omitempty"`    // kill: its address is refused for so many milliseconds
 }
@@ -63,6 +63,11 @@ func (n *Node) reply(q question) reply {
 			return reply{Error: err.Error(), NoConn: errors.Is(err, ErrNoConn)}
 		}
 		return reply{}
+	case "call":
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		_, here := n.calls[q.ID]
+		return reply{NoConn: !here}
 	}
 	return reply{Error: fmt.Sprintf("this node does not know %q", q.Op)}
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/parley-net/parley"
 	"github.com/parley-net/parley/bus"
 	"github.com/parley-net/parley/cluster"
 )
@@ -97,6 +98,52 @@ func TestDeviceWithoutABus(t *testing.T) {
 		}
 		if got, err := call(t, dev, "x"); got != "a x" || err != nil {
 			t.Errorf("%q, %v", got, err)
+		}
+	})
+}
+
+// deaf is a bus whose next request arrives nowhere, as one does that a node gets in the moment in
+// which it lets go of its device.
+type deaf struct {
+	bus.Bus
+	once bool
+}
+
+func (d *deaf) Request(ctx context.Context, subject string, data []byte) ([]byte, error) {
+	if bus.Matches("parley.v1.*.own.>", subject) && !d.once {
+		d.once = true
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	return d.Bus.Request(ctx, subject, data)
+}
+
+// A call that got lost on its way is told within 2 s, though its owner is there; one that is
+// under way is waited for.
+//
+// Verifies: CLUSTER-16
+func TestLostCall(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		m := new(bus.Memory)
+		own(t, start(t, connect(t, m), "a"), new(instrument))
+		web := start(t, &deaf{Bus: connect(t, m)}, "w")
+		dev, err := web.Device("psu.1 *")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer dev.Close()
+		begun := time.Now()
+		if _, err := call(t, dev, "x"); !errors.Is(err, cluster.ErrOwnerLost) || time.Since(begun) > 2*time.Second {
+			t.Errorf("%v after %v", err, time.Since(begun))
+		}
+		if got, err := call(t, dev, "x"); got != "a x" || err != nil {
+			t.Errorf("then %q, %v", got, err)
+		}
+		begun = time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
+		defer cancel()
+		if _, err := dev.Call(ctx, parley.Text("hang")); errors.Is(err, cluster.ErrOwnerLost) || time.Since(begun) < 7*time.Second {
+			t.Errorf("one that takes its time: %v after %v", err, time.Since(begun))
 		}
 	})
 }

@@ -57,7 +57,7 @@ func (n *Node) forward(ctx context.Context, device string, m parley.Message) ([]
 	}
 	deadline, _ := ctx.Deadline()
 	p := binary.BigEndian.AppendUint32([]byte{form}, uint32(min(max(time.Until(deadline).Milliseconds(), 1), 1<<31)))
-	e := envelope{incarnation: n.incarnation, node: n.o.Name, at: time.Now(), m: m}
+	e := envelope{incarnation: n.incarnation, seq: n.lastCall.Add(1), node: n.o.Name, at: time.Now(), m: m}
 	p, err := e.append(p)
 	if err != nil {
 		return nil, err
@@ -67,7 +67,7 @@ func (n *Node) forward(ctx context.Context, device string, m parley.Message) ([]
 	}
 	call, lost := context.WithCancelCause(ctx)
 	defer lost(nil)
-	watch := time.AfterFunc(patience, func() { n.watchOwner(call, device, lost) })
+	watch := time.AfterFunc(patience, func() { n.watchOwner(call, device, e.callID(), lost) })
 	defer watch.Stop()
 	answer, err := n.bus.Request(call, n.subject("own", device, "req"), p)
 	switch cause := context.Cause(call); {
@@ -81,19 +81,42 @@ func (n *Node) forward(ctx context.Context, device string, m parley.Message) ([]
 	return nil, fmt.Errorf("cluster: device %s: it may have arrived: %w", device, err)
 }
 
-// watchOwner ends a call whose owner is not there any more.
-func (n *Node) watchOwner(call context.Context, device string, lost context.CancelCauseFunc) {
-	owner, err := n.OwnerOf(call, device)
+// callID names a call among all that are under way anywhere.
+func (e *envelope) callID() string { return fmt.Sprintf("%016x.%d", e.incarnation, e.seq) }
+
+// watchOwner ends a call whose owner is not there any more, or does not know of it: what is
+// said to a node in the moment in which it lets go of the device may be lost. An owner
+// that says twice that it does not know of it has not sent the answer meanwhile.
+func (n *Node) watchOwner(call context.Context, device, id string, lost context.CancelCauseFunc) {
+	unknown := 0
 	for ; call.Err() == nil; sleep(call, patience) {
+		owner, err := n.OwnerOf(call, device)
 		if err == nil {
 			look, cancel := context.WithTimeout(call, lookFor)
-			_, err = n.ask(look, owner, question{Op: "ping"})
+			_, err = n.ask(look, owner, question{Op: "call", ID: id})
 			cancel()
+		}
+		if errors.Is(err, ErrNoConn) {
+			if unknown++; unknown < 2 {
+				continue
+			}
 		}
 		if err != nil && call.Err() == nil {
 			lost(fmt.Errorf("%w: %s on node %s: it may have arrived", ErrOwnerLost, device, owner))
 			return
 		}
+	}
+}
+
+// underWay notes that a call of another node is being done here, until end is called.
+func (n *Node) underWay(id string) (end func()) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.calls[id] = struct{}{}
+	return func() {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		delete(n.calls, id)
 	}
 }
 
@@ -127,6 +150,7 @@ func (o *Owner) serve(msg bus.Message) {
 		o.answer(msg, failed, err)
 		return
 	}
+	defer o.node.underWay(e.callID())()
 	ctx, cancel := context.WithTimeout(context.Background(), left)
 	defer cancel()
 	all, err := o.do(ctx, e.m)

@@ -12,6 +12,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/parley-net/parley/bus"
@@ -59,12 +60,14 @@ type Node struct {
 	changed     chan struct{} // the registry's entry is to be told soon
 	host        string
 	claimed     bool          // the key is ours; changed by the goroutine that beats, before it by Start
+	lastCall    atomic.Uint64 // number of the last call that was passed on
 	current     chan struct{} // closed when all that the registry had has been told
 
 	mu     sync.Mutex
 	closed bool
 	rooms  map[string]*Room
 	nodes  map[string]*known   // as told by the registry, by key; this one too
+	calls  map[string]struct{} // of other nodes, under way here
 	sends  map[uint64]*sending // big messages under way, by number
 	bans   map[netip.Addr]time.Time
 	last   uint64 // number of the last Attach
@@ -113,7 +116,7 @@ func Start(ctx context.Context, b bus.Bus, o Options) (*Node, error) {
 	}
 	n := &Node{
 		bus: b, o: o, log: o.Logger, host: host, current: make(chan struct{}), incarnation: binary.BigEndian.Uint64(random[:]), started: time.Now(),
-		changed: make(chan struct{}, 1), rooms: make(map[string]*Room), nodes: make(map[string]*known),
+		changed: make(chan struct{}, 1), rooms: make(map[string]*Room), calls: make(map[string]struct{}), nodes: make(map[string]*known),
 		sends: make(map[uint64]*sending), bans: make(map[netip.Addr]time.Time),
 	}
 	if n.log == nil {

@@ -39,17 +39,24 @@ func (c *count) both() (heard, missed uint64) {
 	return c.heard, c.missed
 }
 
+// natsServer builds a NATS of its own.
+func natsServer(t *testing.T) (program string) {
+	t.Helper()
+	program = filepath.Join(t.TempDir(), "nats-server")
+	build := exec.Command("go", "build", "-o", program, "github.com/nats-io/nats-server/v2")
+	build.Dir = "../../bus/natsbus"
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return program
+}
+
 // A NATS of its own is away in the middle: those on the sender's node hear all, and for
 // those on another one heard and missed are what was sent, and nothing comes twice.
 //
 // Verifies: CLUSTER-20
 func TestNATSAway(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "nats-server")
-	build := exec.Command("go", "build", "-o", file, "github.com/nats-io/nats-server/v2")
-	build.Dir = "../../bus/natsbus"
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	file := natsServer(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
