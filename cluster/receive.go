@@ -48,11 +48,20 @@ func (r *Room) Receive(o ReceiveOptions, fn func(Delivery)) (*Receiver, error) {
 	rec := &Receiver{room: r, id: o.ID, queue: queue.New(queue.Options[Delivery]{
 		Messages: o.Messages, Bytes: o.Bytes, Latest: o.Latest || r.o.Latest,
 		Size:   func(d Delivery) int { return d.Message.Len() },
+		Count:  count,
 		Serve:  fn,
 		Missed: func(n uint64) { fn(Delivery{Err: &MissedError{Count: n}, At: time.Now()}) },
 	})}
 	r.receivers = append(r.receivers, rec)
 	return rec, nil
+}
+
+// count is how many messages are missing where d is dropped.
+func count(d Delivery) uint64 {
+	if m, ok := d.Err.(*MissedError); ok {
+		return m.Count
+	}
+	return 1
 }
 
 // Publish is the room's Publish for what this receiver says: it does not hear it itself.

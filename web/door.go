@@ -87,6 +87,7 @@ var script []byte
 func (d *Door) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /ticket", d.ticket)
+	mux.HandleFunc("OPTIONS /ticket", d.preflight)
 	mux.HandleFunc("GET /ws", d.socket)
 	mux.HandleFunc("GET /events", d.events)
 	mux.HandleFunc("GET /targets", d.list)
@@ -241,6 +242,26 @@ func (d *Door) ticket(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	fmt.Fprintf(w, "{\"ticket\":%q}\n", text)
+}
+
+// preflight lets a browser send the ticket's request of a listed site with a token. To others
+// it says nothing: theirs is not sent.
+func (d *Door) preflight(w http.ResponseWriter, r *http.Request) {
+	known, page := d.knownOrigin(r)
+	if !known || !page {
+		d.turnAway(w, r, errForeign)
+		return
+	}
+	h := w.Header()
+	h.Set("Access-Control-Allow-Origin", r.Header.Get("Origin"))
+	h.Add("Vary", "Origin, Access-Control-Request-Private-Network")
+	h.Set("Access-Control-Allow-Methods", "POST")
+	h.Set("Access-Control-Allow-Headers", "authorization, content-type")
+	h.Set("Access-Control-Max-Age", "600")
+	if r.Header.Get("Access-Control-Request-Private-Network") == "true" { // from a public site to this network
+		h.Set("Access-Control-Allow-Private-Network", "true")
+	}
+	w.WriteHeader(http.StatusNoContent)
 }
 
 // infos tells c which targets it may reach.

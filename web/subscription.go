@@ -4,8 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/coder/websocket"
+
+	"github.com/parley-net/parley/bus/queue"
 )
 
 // subscription is what a page hears of one target.
@@ -20,6 +23,7 @@ type subscription struct {
 	cut    bool       // ends when something was missed
 	seq    uint64
 	credit credit
+	newest *queue.Queue[Message] // of the policy latest: what waits for credit; or nil
 }
 
 // credit is what the page may be sent before it says that it has it. One that never says
@@ -33,13 +37,20 @@ type credit struct {
 	closed bool
 }
 
-// wait waits for credit; ok is false at the end.
-func (c *credit) wait() (ok bool) {
+// wait waits until there is credit, or the end.
+func (c *credit) wait() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for c.acks && c.sent >= c.most && !c.closed {
 		c.more.Wait()
 	}
+}
+
+// use waits for credit and uses it; ok is false at the end.
+func (c *credit) use() (ok bool) {
+	c.wait()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.sent++
 	return !c.closed
 }
@@ -124,8 +135,14 @@ func (s *socket) subscribeTo(t Target, req request) error {
 	}
 	l := s.door.o.Limits
 	kill := func(err error) { s.ws.Close(websocket.StatusPolicyViolation, short(err.Error())) }
-	handle, err := t.Subscribe(s.options(l.CreditMessages, l.CreditBytes, latest, kill), sub.take)
+	o, take := s.options(l.CreditMessages, l.CreditBytes, latest, kill), sub.take
+	if latest {
+		sub.keepNewest(o)
+		take = sub.offer
+	}
+	handle, err := t.Subscribe(o, take)
 	if err != nil {
+		sub.end()
 		return err
 	}
 	sub.handle = handle
@@ -133,9 +150,38 @@ func (s *socket) subscribeTo(t Target, req request) error {
 	return nil
 }
 
+// keepNewest has messages wait for credit where newer ones can still replace them.
+func (sub *subscription) keepNewest(o SubscribeOptions) {
+	sub.newest = queue.New(queue.Options[Message]{Messages: o.Messages, Bytes: o.Bytes, Latest: true,
+		Size:   func(m Message) int { return m.Len() },
+		Count:  func(m Message) uint64 { return max(m.Missed, 1) },
+		Ready:  sub.credit.wait,
+		Serve:  sub.take,
+		Missed: func(n uint64) { sub.take(Message{Missed: n, At: time.Now()}) },
+	})
+}
+
+// offer has a message wait for credit if the page wants it.
+func (sub *subscription) offer(m Message) {
+	if sub.filter.fits(m) {
+		sub.newest.Put(m)
+	}
+}
+
+// end lets nobody wait any more.
+func (sub *subscription) end() {
+	sub.credit.close()
+	if sub.newest != nil {
+		sub.newest.Close()
+	}
+	if sub.handle != nil {
+		sub.handle.Close()
+	}
+}
+
 // take gives a message to the page.
 func (sub *subscription) take(m Message) {
-	if !sub.filter.fits(m) || !sub.credit.wait() {
+	if !sub.filter.fits(m) || !sub.credit.use() {
 		return
 	}
 	s := sub.socket
@@ -178,8 +224,7 @@ func (s *socket) drop(id uint32) bool {
 	if sub == nil {
 		return false
 	}
-	sub.credit.close()
-	sub.handle.Close()
+	sub.end()
 	return true
 }
 
@@ -210,7 +255,6 @@ func (s *socket) closeSubs() {
 	s.subs = nil
 	s.mu.Unlock()
 	for _, sub := range subs {
-		sub.credit.close()
-		sub.handle.Close()
+		sub.end()
 	}
 }

@@ -12,6 +12,11 @@ type Options[T any] struct {
 	Latest bool
 	// Size returns the size of a value in bytes.
 	Size func(T) int
+	// Count, if set, returns how many a value that is dropped stands for; otherwise it is 1.
+	Count func(T) uint64
+	// Ready, if set, is called before each value is taken out, and may wait: what it waits
+	// with is not out of the queue yet, so Latest may still replace it.
+	Ready func()
 	// Serve is called for each value, one at a time.
 	Serve func(T)
 	// Missed, if set, is called like Serve, with how many values were dropped, where they
@@ -62,16 +67,25 @@ func (q *Queue[T]) Put(v T) {
 	}
 	n := int64(q.o.Size(v))
 	for len(q.waiting) > 0 && (len(q.waiting) >= q.o.Messages || q.held+n > q.o.Bytes) {
-		q.dropped++
-		q.untold++
 		if !q.o.Latest {
+			q.drop(v)
 			return
 		}
-		q.shift()
+		q.drop(q.shift())
 	}
 	q.waiting = append(q.waiting, item[T]{v, n})
 	q.held += n
 	q.more.Signal()
+}
+
+// drop counts what is dropped.
+func (q *Queue[T]) drop(v T) {
+	n := uint64(1)
+	if q.o.Count != nil {
+		n = q.o.Count(v)
+	}
+	q.dropped += n
+	q.untold += n
 }
 
 // shift takes the oldest.
@@ -124,8 +138,21 @@ func (q *Queue[T]) next() (v T, missed uint64, ok bool) {
 	}
 }
 
+// some waits until there is something, and reports whether there is, not the end.
+func (q *Queue[T]) some() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for len(q.waiting) == 0 && q.untold == 0 && q.state == open {
+		q.more.Wait()
+	}
+	return q.state != closed
+}
+
 func (q *Queue[T]) serve() {
 	for {
+		if q.o.Ready != nil && q.some() {
+			q.o.Ready()
+		}
 		v, missed, ok := q.next()
 		switch {
 		case !ok:

@@ -75,3 +75,31 @@ func TestEnds(t *testing.T) {
 		}
 	})
 }
+
+// What Ready waits for is not out of the queue yet: the newest values are served behind it,
+// and one that stands for several counts as many when it is dropped.
+//
+// Verifies: ROOM-04, ROOM-05
+func TestReady(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ready := make(chan struct{})
+		var got []string
+		q := queue.New(queue.Options[int]{Messages: 2, Bytes: 100, Latest: true,
+			Size:   func(int) int { return 1 },
+			Count:  func(v int) uint64 { return uint64(v) },
+			Ready:  func() { <-ready },
+			Serve:  func(v int) { got = append(got, fmt.Sprint(v)) },
+			Missed: func(n uint64) { got = append(got, fmt.Sprint("-", n)) },
+		})
+		for v := range 5 {
+			q.Put(v + 1)
+			synctest.Wait()
+		}
+		close(ready)
+		synctest.Wait()
+		if want := []string{"-6", "4", "5"}; !slices.Equal(got, want) {
+			t.Errorf("%q, want %q", got, want)
+		}
+		q.Close()
+	})
+}

@@ -273,6 +273,9 @@ func staleNodes(t *testing.T, page *browser, join []string) {
 		quiet.cmd.Process.Signal(syscall.SIGSTOP)
 		said := []chan string{command("who", "cam1", "--json"), command("nodes", "--json"), command("rooms")}
 		got := page.ask(who)
+		for here(got) { // it has answered before it stood still
+			got = page.ask(who)
+		}
 		_, stale := members(got, "quiet")
 		silent, _ := got["silent"].([]any)
 		good := stale && slices.Contains(silent, any("quiet"))
