@@ -524,7 +524,7 @@ func TestGoingAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer res.Body.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	ended := make(chan error, 1)
 	go func() { ended <- h.door.Close(ctx) }()

@@ -87,7 +87,7 @@ func TestBadOptions(t *testing.T) {
 		{[]string{"serve", "line://127.0.0.1:0", "--replies", file("b.yaml", "spec: \"3.0\"\ndevices:\n  a: {}\n")}, "b.yaml:1:"},
 		{[]string{"serve", "line://127.0.0.1:0", "--replies", file("c.yaml", "devices: [\n")}, "c.yaml:"},
 	} {
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		var stdout, stderr bytes.Buffer
 		code := run(ctx, c.args, strings.NewReader(""), &stdout, &stderr)
 		cancel()

@@ -20,10 +20,7 @@ func TestImageLiveAtATerminal(t *testing.T) {
 			}
 			term.shows(fmt.Sprintf(`^3x2 float32  0 %s 4  [\d.]+/s  \d+ shown, \d+ dropped$`, to))
 			term.types("\x03")
-			<-term.ended
-			if code := term.cmd.ProcessState.ExitCode(); code != exitInterrupted {
-				t.Errorf("exit code %d", code)
-			}
+			term.ends(exitInterrupted)
 		}
 	}
 	term := atTerminalWith(t, []string{"TERM=dumb"}, "image", url, "--ask", "int:0", "--live")
