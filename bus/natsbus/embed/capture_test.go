@@ -18,10 +18,22 @@ import (
 	"github.com/parley-net/parley/bus/natsbus/embed"
 )
 
-const childDir = "PARLEY_CAPTURE_DIR"
+// What a process of these tests is told to be.
+const (
+	childDir    = "PARLEY_CAPTURE_DIR"
+	childHub    = "PARLEY_LEASE_HUB"
+	childSecret = "PARLEY_LEASE_SECRET"
+)
 
-// TestMain is also the process that is killed.
+// TestMain is also the process that is killed, or stopped.
 func TestMain(m *testing.M) {
+	if url := os.Getenv(childHub); url != "" {
+		if err := useWhileHeld(url, os.Getenv(childSecret)); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	if dir := os.Getenv(childDir); dir != "" {
 		if err := captureUntilKilled(dir, os.Getenv("PARLEY_CAPTURE_RUN")); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -30,6 +42,42 @@ func TestMain(m *testing.M) {
 		return
 	}
 	os.Exit(m.Run())
+}
+
+// useWhileHeld is the holder that is stopped: it says each use of what it has.
+func useWhileHeld(url, secret string) error {
+	ctx := context.Background()
+	key, err := embed.ParseSecret(secret)
+	if err != nil {
+		return err
+	}
+	s, err := embed.Start(ctx, embed.Options{Join: url, Secret: &key})
+	if err != nil {
+		return err
+	}
+	b, err := s.Connect(ctx)
+	if err != nil {
+		return err
+	}
+	k, err := b.Bucket(ctx, "own", bus.BucketOptions{TTL: bus.LeaseTTL})
+	if err != nil {
+		return err
+	}
+	l, err := bus.Acquire(ctx, k, "psu1", "stopped")
+	if err != nil {
+		return err
+	}
+	for {
+		select {
+		case <-l.Lost():
+			fmt.Println("lost")
+			return nil
+		case <-time.After(time.Millisecond):
+		}
+		if l.Valid() {
+			fmt.Println("use", l.Token())
+		}
+	}
 }
 
 // captureUntilKilled appends and prints the id of each entry that was acknowledged.
