@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"maps"
-	"slices"
 	"sync"
 	"time"
 
@@ -198,8 +197,9 @@ func (r *Room) assemble(incarnation uint64, node string, seq uint64, number, tot
 		o.big = a
 	}
 	a.timer.Reset(pieceTimeout)
-	// It grows with what arrives, not with what was announced.
-	a.data = slices.Grow(a.data, len(p))
+	if need := len(a.data) + len(p); need > cap(a.data) { // it grows with what arrives, not with what was announced
+		a.data = append(make([]byte, 0, max(need, min(4*need, int(total)*pieceSize))), a.data...)
+	}
 	a.data = append(a.data, p...)
 	a.have++
 	if a.have < total {
