@@ -80,6 +80,15 @@ func (r *run) within(promise string, took, bound time.Duration) {
 	r.Tell(Result{promise, "≤ " + bound.String(), took.Round(100 * time.Microsecond).String(), took <= bound})
 }
 
+// both tells of times, in order, whose median and 99th hundredth have bounds.
+func (r *run) both(promise string, sorted []time.Duration, median, most time.Duration) {
+	p50, p99 := sorted[len(sorted)/2], sorted[len(sorted)*99/100]
+	r.Tell(Result{
+		promise, fmt.Sprintf("≤ %v, ≤ %v", median, most),
+		fmt.Sprintf("%v, %v", p50.Round(time.Microsecond), p99.Round(time.Microsecond)), p50 <= median && p99 <= most,
+	})
+}
+
 // equal tells of a count that must be another one.
 func (r *run) equal(promise string, got, want int) {
 	r.Tell(Result{promise, fmt.Sprint(want), fmt.Sprint(got), got == want})

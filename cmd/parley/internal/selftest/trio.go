@@ -121,7 +121,7 @@ func (t *trio) calls() error {
 		}
 		c.CloseNow()
 		slices.Sort(all)
-		t.Tell(Result{"a question to the device and its answer, " + way.name + ", p50 and p99", "an answer or an error", fmt.Sprintf("%v, %v", all[500].Round(time.Microsecond), all[990].Round(time.Microsecond)), true})
+		t.both("a question to the device and its answer, "+way.name+", p50 and p99", all, 250*time.Microsecond, 2*time.Millisecond)
 	}
 	return nil
 }
@@ -137,7 +137,7 @@ func (t *trio) handover() error {
 	left := time.Since(asked)
 	took, err := t.until(t.urls[(o+1)%3], 40*time.Second)
 	if err != nil {
-		return err
+		return fmt.Errorf("an owner has left, and in %v nobody else has answered: %w", took.Round(time.Second), err)
 	}
 	t.within(fmt.Sprintf("an owner leaves (in %v): another one answers", left.Round(time.Millisecond)), took, time.Second)
 	return t.again(o)
@@ -157,7 +157,7 @@ func (t *trio) kills() error {
 		t.nodes[o].kill()
 		took, err := t.until(t.urls[(o+1)%3], 40*time.Second)
 		if err != nil {
-			return fmt.Errorf("no new owner: %w", err)
+			return fmt.Errorf("an owner was killed or stopped, and in %v nobody else has answered: %w", took.Round(time.Second), err)
 		}
 		longest = max(longest, took)
 		if err := t.again(o); err != nil {
@@ -217,7 +217,7 @@ func (t *trio) pauses() error {
 	}()
 	took, err := t.until(t.urls[(o+1)%3], 40*time.Second)
 	if err != nil {
-		return fmt.Errorf("no new owner: %w", err)
+		return fmt.Errorf("an owner was killed or stopped, and in %v nobody else has answered: %w", took.Round(time.Second), err)
 	}
 	time.Sleep(max(40*time.Second-time.Since(stopped), 0))
 	p.resume()
