@@ -26,6 +26,35 @@ var tokens = porcupine.Model{
 	Step: func(state, input, _ any) (bool, any) { return input.(uint64) >= state.(uint64), input },
 }
 
+// The checker finds a history in which two had the device, and takes no other one for such.
+//
+// Verifies: CLUSTER-17
+func TestTokenChecker(t *testing.T) {
+	type use struct {
+		token     uint64
+		from, end int64
+	}
+	for name, c := range map[string]struct {
+		uses  []use
+		sound bool
+	}{
+		"one after the other":       {[]use{{1, 0, 10}, {1, 10, 20}, {2, 30, 40}, {5, 50, 60}}, true},
+		"at once, in either order":  {[]use{{2, 0, 10}, {1, 5, 20}}, true},
+		"an owner of before":        {[]use{{1, 0, 10}, {2, 20, 30}, {1, 40, 50}}, false},
+		"an owner of before, later": {[]use{{1, 0, 10}, {2, 20, 30}, {2, 30, 40}, {3, 40, 50}, {1, 60, 70}}, false},
+		"two take turns":            {[]use{{1, 0, 10}, {2, 11, 20}, {1, 21, 30}, {2, 31, 40}}, false},
+		"a long one hides nothing":  {[]use{{2, 0, 10}, {1, 11, 20}, {1, 5, 100}}, false},
+	} {
+		var all []porcupine.Operation
+		for i, u := range c.uses {
+			all = append(all, porcupine.Operation{ClientId: i, Input: u.token, Call: u.from, Return: u.end})
+		}
+		if got := porcupine.CheckOperations(tokens, all); got != c.sound {
+			t.Errorf("%s: sound is %v", name, got)
+		}
+	}
+}
+
 // history is what came to the device.
 type history struct {
 	mu    sync.Mutex
@@ -205,7 +234,7 @@ func (c *candidate) close() {
 	c.wire.Bus.Close()
 }
 
-// The owner is killed 50 times and cut off 20 times, for 0 to 60 s, at random; each message
+// The owner is killed 50 times and cut off 20 times, for 1 to 60 s, at random; each message
 // that reaches the device has a token, and no token is smaller than one before it. Virtual
 // time; PARLEY_SEEDS has more rounds.
 //
@@ -250,7 +279,7 @@ func tokenLog(t *testing.T, seed uint64) {
 			add()
 		} else {
 			splits--
-			healed = time.Duration(rng.IntN(60)) * time.Second
+			healed = time.Duration(1+rng.IntN(60)) * time.Second // none at all is no split
 			victim := all[i]
 			victim.wire.set(true)
 			time.AfterFunc(healed, func() { victim.wire.set(false) })
