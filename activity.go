@@ -4,8 +4,6 @@ import (
 	"time"
 
 	"github.com/parley-net/parley/internal/session"
-
-	"github.com/parley-net/parley/wire"
 )
 
 // activity is what a connection needs only while something is under way: while
@@ -14,39 +12,30 @@ import (
 // Server's when it is locked. Its zero value is that of a connection at rest.
 type activity struct {
 	owner *Conn // for the timers; it does not change while one of them is armed
-
-	// Reading.
+	s     session.Session
 	reading
-	asm     session.Assembly // a message that arrives in pieces
-	stream  *Stream          // being read by the program
-	inbox   session.Inbox    // messages that wait for Receive or for the handler
-	ready   session.WaitList // receivers; none waits while the inbox has something
-	room    session.WaitList // the reader, while the inbox is full or a stream is open
-	holding int64            // what the budget knows of
-	inHeld  int              // what in held when the reader last looked
-	sharing int64            // likewise, of what others hold too
-	lent    int64            // what the handler that runs borrows, besides in
-	still   int              // events that the machine has told without consuming a byte
-	watch   watch
-
-	// Writing; see write.go.
-	out       session.Output
-	late      alarm            // see armFlush
-	drained   session.WaitList // those who wait until the output is empty
-	transform []wire.Transform
-	sending   session.Sending
-
-	life  session.Life
-	bound *time.Timer // ends a connection whose peer has ended its stream
-	spare *session.Waiter
-	underWay
+	weight
+	stream *Stream // being read by the program
+	watch  watch
+	late   alarm       // see armFlush
+	bound  *time.Timer // ends a connection whose peer has ended its stream
+	spare  *session.Waiter
 }
 
-// underWay is what is true of a connection that is not at rest.
-type underWay struct {
-	handling bool // a handler runs
-	partial  bool // a message has begun and the reader waits for its rest
+// until has t end a connection whose peer has ended its stream.
+func (a *activity) until(t *time.Timer) { a.bound = t }
+
+// reads says which stream the program reads, nil: none.
+func (a *activity) reads(s *Stream) { a.stream = s }
+
+// unwaited returns a waiter that was used before, or nil, and forgets it.
+func (a *activity) unwaited() (w *session.Waiter) {
+	w, a.spare = a.spare, nil
+	return w
 }
+
+// waited keeps w for who waits next.
+func (a *activity) waited(w *session.Waiter) { a.spare = w }
 
 // wake gives c an activity.
 func (c *Conn) wake() {
@@ -55,10 +44,11 @@ func (c *Conn) wake() {
 		a = new(activity)
 	}
 	a.owner = c
-	a.reading.rested(int64(c.stats.BytesIn))
-	a.life.Rested(c.talked.Opened())
-	a.out.Rested(c.stats.BytesOut, a.out.Hint())
-	a.sending.Rested(c.stats.Confirmed)
+	var turns *session.Talk
+	if c.extra != nil {
+		turns = c.extra.talk
+	}
+	a.s.Begin(c.m, (*host)(a), &c.cfg.rules, &c.stats, &c.talked, turns)
 	c.activity = a
 }
 
@@ -66,12 +56,11 @@ func (c *Conn) wake() {
 func (c *Conn) rest() {
 	a := c.activity
 	c.activity = nil
-	space := a.inbox.Space()
-	watch, late, spare, hint := a.watch.alarm, a.late, a.spare, a.out.Hint()
+	spares, watch, late, spare := a.s.Spares(), a.watch.alarm, a.late, a.spare
 	*a = activity{} // at once: with the fields in it there would be a copy to move
-	a.watch.alarm, a.late, a.spare = watch, late, spare
-	a.inbox.Reuse(space)
-	a.out.Rested(0, hint)
+	a.watch.keep(watch)
+	a.late, a.spare = late, spare
+	a.s.Reuse(spares)
 	c.cfg.activities.Put(a)
 }
 
@@ -79,10 +68,6 @@ func (c *Conn) rest() {
 // loop. The timers are stopped if nothing else is.
 func (c *Conn) resting() bool {
 	a := c.activity
-	return c.goroutines == 0 && a.underWay == (underWay{}) && a.life.Idle() &&
-		a.reading.idle() && a.asm.Idle() && a.stream == nil && a.inbox.Len() == 0 && a.holding == 0 && a.sharing == 0 &&
-		a.ready.Empty() && a.room.Empty() && a.drained.Empty() && a.sending.Idle() &&
-		a.out.Idle() && a.transform == nil &&
-		a.consumed == int64(c.stats.BytesIn) && a.out.Gone() == c.stats.BytesOut && a.sending.Sent() == c.stats.Confirmed &&
+	return c.goroutines == 0 && a.s.Idle() && a.stream == nil && a.weight.idle() &&
 		!c.worthWatching() && c.watch.off() && c.late.stop()
 }

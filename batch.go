@@ -82,11 +82,11 @@ const (
 func (c *Conn) process(gen int32) (more bool) {
 	b := batch{c: c, gen: gen, ev: c.event}
 	defer b.caught(&more)
-	for c.life.Err() == nil && !c.life.Violated() {
-		if c.tooLate() { // a peer that never stops sending must not hold up the end
+	for c.s.Life().Err() == nil && !c.s.Life().Violated() {
+		if c.s.TooLate() { // a peer that never stops sending must not hold up the end
 			c.endDraining()
 		}
-		if (c.inbox.Len() > 0 || c.cfg.stepwise || c.life.Draining()) && c.in.Kind() != session.InputPlaced && c.mustPark() {
+		if (c.s.Inbox().Len() > 0 || c.cfg.stepwise || c.s.Life().Draining()) && c.s.In().Kind() != session.InputPlaced && c.s.MustPark() {
 			if !c.holdBack() {
 				return false
 			}
@@ -99,8 +99,8 @@ func (c *Conn) process(gen int32) (more bool) {
 			return false
 		case b.ev.Kind == wire.EventNone:
 			return true
-		case b.ev.Kind != wire.EventMessage || !c.asm.Idle() || !c.talked.Opened():
-			if c.machine().told(b.ev) != nil || !b.event() {
+		case b.ev.Kind != wire.EventMessage || !c.s.Asm().Idle() || !c.talked.Opened():
+			if c.s.Machine().Told(b.ev) != nil || !b.event() {
 				return false
 			}
 		case !b.event():
@@ -119,14 +119,14 @@ func (b *batch) caught(more *bool) {
 	c, r := b.c, recover()
 	switch {
 	case b.calling == callingMachine && r != nil:
-		c.violated(c.machine().panicked(r))
+		c.violated(c.s.Machine().Panicked(r))
 	case b.calling == callingMachineAgain && r != nil:
 		c.runs.meet()
-		c.machine().panicked(r)
+		c.s.Machine().Panicked(r)
 		c.handled(b.gen, b.in, nil)
 	case b.calling != callingHandler:
 		c.runs.meet()
-		c.machine().deserted()
+		c.s.Machine().Deserted()
 	case r != nil:
 		err := c.failed(&fault{r, debug.Stack()})
 		c.lock()
@@ -142,10 +142,10 @@ func (b *batch) next() {
 		b.found = false
 		return
 	}
-	b.in = b.c.in
+	b.in = b.c.s.In()
 	var n int
 	b.calling = callingMachine
-	n, b.err = b.c.receive(b.in.Bytes(), b.ev, true)
+	n, b.err = b.c.s.Receive(b.in.Bytes(), b.ev, true)
 	b.calling = callingNobody
 	b.in.Consume(n)
 }
@@ -156,7 +156,7 @@ func (b *batch) event() bool {
 	c, ev := b.c, b.ev
 	switch ev.Kind {
 	case wire.EventMessage:
-		if len(c.transform) > 0 || !c.forHandler() {
+		if len(c.s.Transform()) > 0 || !c.s.ForHandler() {
 			return c.deliver(b.gen, ev.Message, nil)
 		}
 		return b.serve()
@@ -179,21 +179,13 @@ func (b *batch) event() bool {
 	}
 }
 
-// plain reports whether nothing goes on that must be asked about for each message.
-// It is called between handing and the handler.
-func (c *Conn) plain() bool {
-	return !c.life.Draining() && !c.life.Ending() && !c.life.Reset() && c.out.Simple() &&
-		c.sending.Turn() == session.TurnFree && c.sending.Turns().Empty() &&
-		c.inbox.Len() == 0 && len(c.transform) == 0 && c.cfg.trace == nil && !c.cfg.stepwise && !c.cfg.traits.TakesTurns
-}
-
 // serve gives the message in ev to the handler, and those that follow it as long as
 // the batch is exclusive, except the last one: with that the output leaves. It
 // returns what handled does.
 func (b *batch) serve() (more bool) {
 	c, in, ev := b.c, b.in, b.ev
 	c.handing()
-	if c.plain() {
+	if c.s.Plain() {
 		c.runs.alone()
 	}
 	ctx := c.context()
@@ -210,17 +202,17 @@ func (b *batch) serve() (more bool) {
 		}
 	next:
 		b.calling = callingMachineAgain
-		n, err := c.receive(in.Bytes(), ev, true)
+		n, err := c.s.Receive(in.Bytes(), ev, true)
 		b.calling = callingNobody
 		in.Consume(n)
 		switch {
 		case ev.Kind == wire.EventMessage && err == nil:
-			c.stats.message()
+			c.stats.Message()
 			c.talked.Heard()
 			if in.Len() == 0 {
 				c.runs.last()
 			}
-		case ev.Kind == wire.EventConfirmed && err == nil && c.machine().told(ev) == nil:
+		case ev.Kind == wire.EventConfirmed && err == nil && c.s.Machine().Told(ev) == nil:
 			c.control(ev)
 			goto next
 		default:

@@ -87,9 +87,7 @@ func (b *Budget) Release(n int64) { b.used.Add(-n) }
 const (
 	// budgetStep is the accuracy of the account, in bytes: a connection that holds
 	// less takes no part, so that an ordinary message never touches the budget.
-	budgetStep = 8 << 10
-	// tightOutput is how much output one connection may have while little is left.
-	tightOutput = 64 << 10
+	budgetStep = session.Weighty
 )
 
 // tight: little is left. Who has something to serve need not read more ahead of it,
@@ -162,6 +160,23 @@ func (b *Budget) share(p []byte) *bufpool.Shared {
 	})
 }
 
+// weight is what the budget knows of a connection.
+type weight struct {
+	holding int64 // what it alone holds
+	sharing int64 // what it holds with others
+	inHeld  int   // what in held when the reader last looked
+	lent    int64 // what the handler that runs borrows, besides in
+}
+
+// idle reports whether the budget knows of nothing.
+func (w *weight) idle() bool { return w.holding == 0 && w.sharing == 0 }
+
+// lend says what the handler that runs borrows.
+func (w *weight) lend(n int64) { w.lent = n }
+
+// emptied says that nothing is read any more.
+func (w *weight) emptied() { w.inHeld = 0 }
+
 // freed tells the budget that a message that has waited was taken.
 func (c *Conn) freed(n int64) {
 	if c.holding = max(0, c.holding-n); c.holding < budgetStep {
@@ -189,7 +204,7 @@ func (c *Conn) holdsLess() {
 // settleUp is holds for the reader before it waits, which releases the lock for it:
 // nobody reads on while others have to go.
 func (c *Conn) settleUp() {
-	c.inHeld = c.in.Kept() // nobody else may look at it while it is being read into
+	c.inHeld = c.s.In().Kept() // nobody else may look at it while it is being read into
 	if victims := c.weigh(); victims != nil {
 		c.unlock()
 		c.cfg.budget.cut(victims)
@@ -197,7 +212,7 @@ func (c *Conn) settleUp() {
 	}
 	// Who holds much reads on when there is room again. A loop has others to serve.
 	for range 100 {
-		if b := c.cfg.budget; b == nil || b.Used() <= b.limit || c.holding < session.ReadSize || c.runner != nil || c.life.Err() != nil {
+		if b := c.cfg.budget; b == nil || b.Used() <= b.limit || c.holding < session.ReadSize || c.runner != nil || c.s.Life().Err() != nil {
 			return
 		}
 		c.unlock()
@@ -212,9 +227,9 @@ func (c *Conn) weigh() (victims []*Conn) {
 	if b == nil {
 		return nil
 	}
-	own := int64(cap(c.asm.Buf())+c.inHeld) + c.out.Held() + c.inbox.Held() + c.lent
-	shared := c.out.Pooled()
-	if own < budgetStep || c.life.Err() != nil && c.goroutines == 0 {
+	own := int64(cap(c.s.Asm().Buf())+c.inHeld) + c.s.Out().Held() + c.s.Inbox().Held() + c.lent
+	shared := c.s.Out().Pooled()
+	if own < budgetStep || c.s.Life().Err() != nil && c.goroutines == 0 {
 		own = 0
 	}
 	if own == c.holding && shared == c.sharing {
@@ -231,10 +246,4 @@ func (b *Budget) cut(victims []*Conn) {
 		c.cut(fmt.Errorf("%w: the unfinished and the waiting messages and the output of all connections hold more than %d bytes, this one most of them", ErrFull, b.limit))
 		c.unlock()
 	}
-}
-
-// filled: so much output waits for the peer that no more is taken.
-func (c *Conn) filled() bool {
-	n := c.out.Pending()
-	return n > c.cfg.limits.MaxOutput || n > tightOutput && c.cfg.budget.tight()
 }

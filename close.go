@@ -41,7 +41,7 @@ func (c *Conn) Close() error {
 	ended := func() bool {
 		c.lock()
 		defer c.unlock()
-		if c.life.Err() != nil {
+		if c.s.Life().Err() != nil {
 			return true
 		}
 		c.end(ErrClosed)
@@ -70,13 +70,13 @@ func (c *Conn) CloseNow() error {
 // end begins the end of the connection: what has been sent still leaves. It is
 // called with the lock held.
 func (c *Conn) end(reason error) {
-	if c.life.Ending() {
+	if c.s.Life().Ending() {
 		return
 	}
-	c.owed() // for what has been delivered
-	c.life.BeginClose(reason)
-	c.sending.Refuse(&notSentError{reason, true})
-	c.room.All(nil)
+	c.s.Owed() // for what has been delivered
+	c.s.Life().BeginClose(reason)
+	c.s.Sending().Refuse(&notSentError{reason, true})
+	c.s.Room().All(nil)
 	c.goroutines++
 	go c.counted(noRole, nil, c.leave)
 }
@@ -88,34 +88,34 @@ func (c *Conn) leave() {
 	c.lock()
 	late := c.waitTaken(ctx)
 	if late == nil {
-		c.life.Advance(session.PhaseFlushed)
+		c.s.Life().Advance(session.PhaseFlushed)
 	}
-	if c.life.Err() == nil && late == nil && !c.life.Ended() && !c.life.Reset() {
-		c.owed()
-		before := len(c.out.Tail())
-		c.out.Appended(c.machine().Close(c.out.Tail()))
-		if farewell := c.out.Tail()[before:]; len(farewell) > 0 {
-			c.stats.put(len(farewell))
+	if c.s.Life().Err() == nil && late == nil && !c.s.Life().Ended() && !c.s.Life().Reset() {
+		c.s.Owed()
+		before := len(c.s.Out().Tail())
+		c.s.Out().Appended(c.s.Machine().Close(c.s.Out().Tail()))
+		if farewell := c.s.Out().Tail()[before:]; len(farewell) > 0 {
+			c.stats.Put(len(farewell))
 			if c.cfg.trace != nil {
 				c.traceOut("farewell", farewell, Message{})
 			}
 		}
 		late = c.waitTaken(ctx)
 	}
-	if settle := c.cfg.timeouts.Settle; c.life.Err() == nil && late == nil && !c.life.Ended() && !c.life.Reset() && c.cfg.traits.Settles && c.talked == session.TalkedLast && settle > 0 {
+	if settle := c.cfg.timeouts.Settle; c.s.Life().Err() == nil && late == nil && !c.s.Life().Ended() && !c.s.Life().Reset() && c.cfg.traits.Settles && c.talked == session.TalkedLast && settle > 0 {
 		c.pause(settle) // a peer that drops what it has not handled when the stream ends can handle our last message
 	}
 	switch {
-	case c.life.Err() != nil || late != nil:
-	case c.queueing():
+	case c.s.Life().Err() != nil || late != nil:
+	case c.s.Queueing():
 		c.stayInQueue()
 	default:
 		c.linger()
 	}
-	if errors.Is(late, context.DeadlineExceeded) && c.life.Reason() == ErrClosed {
+	if errors.Is(late, context.DeadlineExceeded) && c.s.Life().Reason() == ErrClosed {
 		c.cut(&TimeoutError{Peer: c.peer(), Wait: fmt.Sprintf("the peer took or confirmed what was sent not within %v; the rest is lost%s", c.cfg.timeouts.Close, c.stalled())})
 	}
-	c.cut(c.life.Reason())
+	c.cut(c.s.Life().Reason())
 	c.exit()
 }
 
@@ -124,11 +124,11 @@ func (c *Conn) leave() {
 // not taken all is given more time, as long as it takes something within
 // Timeouts.Write.
 func (c *Conn) waitTaken(ctx context.Context) error {
-	err := c.waitDrained(ctx, c.sending.Sent())
-	for (c.life.Draining() || c.life.Ended()) && errors.Is(err, context.DeadlineExceeded) && c.out.Pending()+poller.Unsent(c.nc) > 0 {
+	err := c.waitDrained(ctx, c.s.Sending().Sent())
+	for (c.s.Life().Draining() || c.s.Life().Ended()) && errors.Is(err, context.DeadlineExceeded) && c.s.Out().Pending()+poller.Unsent(c.nc) > 0 {
 		taken := c.taken()
 		longer, cancel := boundedBy(c.cfg.timeouts.Write)
-		err = c.waitDrained(longer, c.sending.Sent())
+		err = c.waitDrained(longer, c.s.Sending().Sent())
 		cancel()
 		if c.taken() == taken {
 			break
@@ -142,7 +142,7 @@ func (c *Conn) taken() int64 {
 	if peer, ok := poller.VitalsOf(c.nc); ok {
 		return int64(peer.Taken + c.stats.Confirmed)
 	}
-	return int64(c.out.Gone()+c.stats.Confirmed) - int64(poller.Unsent(c.nc))
+	return int64(c.s.Out().Gone()+c.stats.Confirmed) - int64(poller.Unsent(c.nc))
 }
 
 // linger closes our direction and waits a moment for the peer to close its
@@ -153,11 +153,11 @@ func (c *Conn) linger() {
 	if !ok {
 		return
 	}
-	c.life.Advance(session.PhaseHalfClosed)
+	c.s.Life().Advance(session.PhaseHalfClosed)
 	c.unlock()
 	err := w.CloseWrite() // TLS may have to wait for the peer
 	c.lock()
-	if err != nil || c.life.Err() != nil || c.life.Ended() || c.cfg.timeouts.Linger < 0 {
+	if err != nil || c.s.Life().Err() != nil || c.s.Life().Ended() || c.cfg.timeouts.Linger < 0 {
 		return
 	}
 	var limit time.Time
@@ -167,8 +167,8 @@ func (c *Conn) linger() {
 	}
 	extend(max(c.cfg.timeouts.Linger, c.cfg.timeouts.Close))
 	taken := int64(-1)
-	for c.life.Err() == nil && time.Now().Before(limit) {
-		if n := c.taken(); c.life.Draining() && n > taken && poller.Unsent(c.nc) > 0 { // see waitTaken
+	for c.s.Life().Err() == nil && time.Now().Before(limit) {
+		if n := c.taken(); c.s.Life().Draining() && n > taken && poller.Unsent(c.nc) > 0 { // see waitTaken
 			taken = n
 			extend(max(c.cfg.timeouts.Linger, c.cfg.timeouts.Close, c.cfg.timeouts.Write))
 		}
@@ -176,7 +176,7 @@ func (c *Conn) linger() {
 		c.pause(c.cfg.timeouts.Linger)
 		// A peer that still sends, or has not taken or confirmed all, has not read all
 		// that is before the end.
-		if c.life.Err() != nil || c.stats.BytesIn == heard && c.stats.Confirmed >= c.sending.Sent() && poller.Unsent(c.nc) == 0 {
+		if c.s.Life().Err() != nil || c.stats.BytesIn == heard && c.stats.Confirmed >= c.s.Sending().Sent() && poller.Unsent(c.nc) == 0 {
 			return
 		}
 	}
@@ -198,37 +198,17 @@ func (c *Conn) pause(d time.Duration) {
 // confirmed.
 func (c *Conn) waitDrained(ctx context.Context, n uint64) error {
 	c.flush(flushNow)
-	if c.life.Err() != nil || c.isDrained(n) {
-		return c.life.Err()
+	if c.s.Life().Err() != nil || c.s.IsDrained(n, c.reader == readerGone) {
+		return c.s.Life().Err()
 	}
 	w := session.NewWaiter(nil).Wants(n)
-	return c.wait(ctx, &c.drained, w, !c.cfg.traits.Lockstep)
-}
-
-func (c *Conn) isDrained(n uint64) bool {
-	if c.life.Reset() {
-		return true
-	}
-	if c.out.Pending() > 0 || c.sending.Turn() == session.TurnTaken { // a message is just being handed over
-		return false
-	}
-	if c.life.Ended() || c.reader == readerGone {
-		return true // a peer that is not heard any more neither grants nor confirms
-	}
-	if c.sending.Held() != nil || c.sending.Posted() > 0 {
-		return false
-	}
-	if c.queueing() {
-		return true // the answer to our first words comes when the server has come to us
-	}
-	// A peer whose messages we drop may be closing too, and waiting for us.
-	return c.out.Control() == session.ControlMuted || c.stats.Confirmed >= n && c.machine().Awaiting() == 0
+	return c.wait(ctx, c.s.Drained(), w, !c.cfg.traits.Lockstep)
 }
 
 // checkDrained wakes those who wait for the output to be empty.
 func (c *Conn) checkDrained() {
-	for !c.drained.Empty() && c.isDrained(c.drained.First().Want()) {
-		c.drained.Pop().Signal(nil)
+	for !c.s.Drained().Empty() && c.s.IsDrained(c.s.Drained().First().Want(), c.reader == readerGone) {
+		c.s.Drained().Pop().Signal(nil)
 	}
 }
 
@@ -236,7 +216,7 @@ func (c *Conn) checkDrained() {
 func (c *Conn) drain() {
 	c.lock()
 	defer c.unlock()
-	if !c.life.Drain(int64(c.stats.BytesIn)) {
+	if !c.s.Life().Drain(int64(c.stats.BytesIn)) {
 		return
 	}
 	if !c.talked.Opened() {
@@ -247,7 +227,7 @@ func (c *Conn) drain() {
 
 // nudge makes the reader look whether a draining connection can end.
 func (c *Conn) nudge() {
-	if !c.life.Drains() {
+	if !c.s.Life().Drains() {
 		return
 	}
 	if c.reader == readerAttached {
@@ -261,54 +241,41 @@ func (c *Conn) nudge() {
 // served. A message that has begun is waited for if we have accepted it.
 // Reading goes on until the peer has closed.
 func (c *Conn) endDraining() {
-	served := c.asm.Idle() && !c.handling && !c.inbox.Missed() && (c.cfg.handler != nil || !c.answerable())
-	if c.life.Drains() && served {
+	served := c.s.Asm().Idle() && !c.s.Handling() && !c.s.Inbox().Missed() && (c.cfg.handler != nil || !c.s.Answerable())
+	if c.s.Life().Drains() && served {
 		c.nc.SetReadDeadline(time.Time{})
 		c.end(ErrServerClosed)
 	}
-}
-
-// tooLate: what comes next has been read since draining began, so the peer can't
-// expect that it is taken. A message that waits for the peer's consent is an
-// exception: that may stand behind it.
-func (c *Conn) tooLate() bool {
-	return c.life.Drains() && c.asm.Idle() && c.sending.Held() == nil && c.in.Len() > 0 && c.consumed >= c.life.Mark()
-}
-
-// deaf: a draining connection takes no new messages while those it has received
-// are being served, unless somebody waits for something of the peer.
-func (c *Conn) deaf() bool {
-	return c.life.Drains() && c.asm.Idle() && !c.awaited() && c.sending.Confirms().Empty() && c.sending.Held() == nil && !c.waitsForTurn()
 }
 
 // readFailed handles the end of the peer's stream, or of the connection. It
 // returns true if reading goes on all the same.
 func (c *Conn) readFailed(gen int32, err error) bool {
 	switch {
-	case c.life.Err() != nil:
+	case c.s.Life().Err() != nil:
 	case errors.Is(err, io.EOF):
-		if !c.life.Reset() && !c.lastMessage(gen) {
+		if !c.s.Life().Reset() && !c.lastMessage(gen) {
 			return false
 		}
-		c.life.PeerEnds()
-		c.life.TellLeft()
+		c.s.Life().PeerEnds()
+		c.s.Life().TellLeft()
 		if c.cfg.trace != nil {
 			c.traceNote("end of stream")
 		}
 		switch {
-		case c.life.Ending():
-			c.cut(c.life.Reason())
+		case c.s.Life().Ending():
+			c.cut(c.s.Life().Reason())
 		case c.talked.Opened(): // see ended
-		case c.life.EofErr() != nil:
-			c.cut(c.life.EofErr())
+		case c.s.Life().EofErr() != nil:
+			c.cut(c.s.Life().EofErr())
 		default:
 			c.cut(&ProtocolError{Protocol: c.cfg.protocol.Name(), Peer: c.peer(), Offset: int64(c.stats.BytesIn), Rule: "closed before the handshake was done", Err: io.ErrUnexpectedEOF})
 		}
-	case errors.Is(err, os.ErrDeadlineExceeded) && c.life.Draining() && c.life.Phase() < session.PhaseHalfClosed: // see nudge
+	case errors.Is(err, os.ErrDeadlineExceeded) && c.s.Life().Draining() && c.s.Life().Phase() < session.PhaseHalfClosed: // see nudge
 		c.nc.SetReadDeadline(time.Time{})
 		return true
-	case c.life.Ending():
-		c.cut(c.life.Reason())
+	case c.s.Life().Ending():
+		c.cut(c.s.Life().Reason())
 	default:
 		c.netFailed(err)
 	}
@@ -320,27 +287,27 @@ func (c *Conn) readFailed(gen int32, err error) bool {
 // lost the reader's role, or the connection has ended: who has the role then
 // meets the end of the stream again, and nothing is left.
 func (c *Conn) lastMessage(gen int32) bool {
-	for c.in.Len() > 0 && c.mustPark() {
+	for c.s.In().Len() > 0 && c.s.MustPark() {
 		if c.promoted() {
 			return false
 		}
 		c.park()
 	}
-	if c.life.Err() != nil {
+	if c.s.Life().Err() != nil {
 		return false
 	}
-	in, ev := c.in, c.event
+	in, ev := c.s.In(), c.event
 	rest := in.Bytes()
-	c.life.EndsWith(withPeer(c.machine().ReceiveEOF(rest, ev), c.peer()))
-	if ev.Owes || c.life.EofErr() != nil {
-		c.out.Owe()
+	c.s.Life().EndsWith(withPeer(c.s.Machine().ReceiveEOF(rest, ev), c.peer()))
+	if ev.Owes || c.s.Life().EofErr() != nil {
+		c.s.Out().Owe()
 	}
-	if c.life.EofErr() != nil || ev.Kind != wire.EventMessage {
+	if c.s.Life().EofErr() != nil || ev.Kind != wire.EventMessage {
 		return true
 	}
 	in.Consume(len(rest))
-	c.begins()
-	c.reading.consume(len(rest))
+	c.s.Begins()
+	c.s.Consume(len(rest))
 	if c.cfg.trace != nil {
 		c.traceIn(rest, ev)
 	}

@@ -1,11 +1,9 @@
 package parley
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"fmt"
-	"log/slog"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -15,84 +13,6 @@ import (
 
 	"github.com/parley-net/parley/wire"
 )
-
-// config is what a Server or Dialer gives to each of its connections.
-type config struct {
-	protocol Protocol
-	traits   wire.Traits
-	role     wire.Role
-	handler  Handler     // nil: messages wait for Receive
-	serve    HandlerFunc // what handler does
-	streams  StreamHandler
-	stepwise bool // the program pulls messages and answers in their order
-	hooks    Hooks
-	plugins  []Plugin
-	limits   Limits
-	timeouts Timeouts
-	patience patience
-	queue    queue        // that of the server, for who dials
-	logger   *slog.Logger // nil: silent
-	trace    func(Trace)
-	budget   *Budget // nil: none
-	faults   *faults
-	asked    func(*Conn) error // Server.OnShutdownRequest
-	shutdown func(*Conn)       // honours a peer's request to end the server
-	opened   func(*Conn)       // tells the server that OnOpen has agreed
-	closed   func(*Conn)       // tells the server that the connection has ended
-	tells    func(net.Conn) vital
-
-	epoch      time.Time // what times of connections count from
-	activities sync.Pool // of connections at rest
-}
-
-// patient returns which clocks count only in a shortage, for a connection of whose peer
-// the kernel tells v and for which output waits or does not.
-func (cfg *config) patient(v vital, waiting bool) patience { return cfg.patience.with(v, waiting) }
-
-// writeLimit is Timeouts.Write where that counts always, else 0.
-func (cfg *config) writeLimit(v vital) time.Duration {
-	if cfg.patient(v, true).write {
-		return 0
-	}
-	return cfg.timeouts.Write
-}
-
-// setHandler takes h, nil if there is none.
-func (cfg *config) setHandler(h Handler) {
-	cfg.handler = h
-	cfg.streams, _ = h.(StreamHandler)
-	if f, ok := h.(HandlerFunc); ok {
-		cfg.serve = f // without the method around it
-	} else if h != nil {
-		cfg.serve = h.ServeMessage
-	}
-}
-
-// overwriteBorrowed gives the program copies of what it borrows, and overwrites them
-// when it should have let go of them.
-func (cfg *config) overwriteBorrowed() {
-	if serve := cfg.serve; serve != nil {
-		cfg.serve = func(ctx context.Context, c *Conn, m Message) error {
-			lent := m.Clone()
-			defer overwrite(lent.Bytes())
-			return serve(ctx, c, lent)
-		}
-	}
-	if hook := cfg.hooks.OnBanner; hook != nil {
-		cfg.hooks.OnBanner = func(c *Conn, line []byte) {
-			lent := bytes.Clone(line)
-			defer overwrite(lent)
-			hook(c, lent)
-		}
-	}
-}
-
-// overwrite makes it visible that b was kept without a copy.
-func overwrite(b []byte) {
-	for i := range b {
-		b[i] = 0xdb
-	}
-}
 
 // Conn is one connection. All methods may be called concurrently, also from
 // its own handler: whatever a handler waits for, the connection goes on
@@ -110,7 +30,7 @@ type Conn struct {
 	*activity
 	extra      *extra        // nil: nothing of it
 	made       time.Duration // since cfg.epoch
-	stats      counters
+	stats      session.Counters
 	gen        int32 // tells a goroutine that it has lost the reader's role
 	goroutines int32
 	reader     readerState
@@ -120,27 +40,6 @@ type Conn struct {
 	runs       batchState
 	over       atomic.Bool // err is set, for who can't take the lock
 	place      int32       // in Server.conns, whose lock guards this
-}
-
-// extra is what few connections need.
-type extra struct {
-	values        values          // of Keys
-	ctx           context.Context // ConnContext's; nil: a connContext
-	lost, refused uint64          // for Stats
-	late          uint64
-	talk          *talk         // where the wire takes turns
-	left          chan struct{} // closed when the conversation is out of step, if anybody asked
-}
-
-// enrich makes ctx the connection's context.
-func (x *extra) enrich(ctx context.Context) { x.ctx = ctx }
-
-// more returns c.extra, which it makes if there was none.
-func (c *Conn) more() *extra {
-	if c.extra == nil {
-		c.extra = new(extra)
-	}
-	return c.extra
 }
 
 // newConn makes a connection of an established nc. The caller starts it. On an
@@ -161,12 +60,12 @@ func newConn(cfg *config, nc net.Conn, id uint64, ours bool) (c *Conn, err error
 	if ours {
 		c.vital = cfg.tells(nc)
 	}
-	c.wake()
-	c.out.Owe() // it may owe a greeting
 	if cfg.traits.TakesTurns {
-		c.more().talk = &talk{}
+		c.more().takeTurns()
 	}
-	c.transform = transform
+	c.wake()
+	c.s.Out().Owe() // it may owe a greeting
+	c.s.Transforms(transform)
 	return c, nil
 }
 
@@ -225,7 +124,7 @@ func (c *Conn) context() context.Context {
 func (c *Conn) PeerClosed() <-chan struct{} {
 	c.lock()
 	defer c.unlock()
-	return c.life.WhenLeft()
+	return c.s.Life().WhenLeft()
 }
 
 // Done returns a channel that is closed when the connection has ended, its
@@ -233,28 +132,28 @@ func (c *Conn) PeerClosed() <-chan struct{} {
 func (c *Conn) Done() <-chan struct{} {
 	c.lock()
 	defer c.unlock()
-	return c.life.WhenDone()
+	return c.s.Life().WhenDone()
 }
 
 // ending returns a channel that is closed when err is set.
 func (c *Conn) ending() <-chan struct{} {
 	c.lock()
 	defer c.unlock()
-	return c.life.WhenClosed()
+	return c.s.Life().WhenClosed()
 }
 
 // Err says why the connection ended; nil while it lives.
 func (c *Conn) Err() error {
 	c.lock()
 	defer c.unlock()
-	return c.life.Err()
+	return c.s.Life().Err()
 }
 
 // Buffered returns how many received messages wait for Receive.
 func (c *Conn) Buffered() int {
 	c.lock()
 	defer c.unlock()
-	return c.inbox.Len()
+	return c.s.Inbox().Len()
 }
 
 // peer is the peer's address for errors and logs.
@@ -268,25 +167,25 @@ func (c *Conn) peer() string {
 // cut ends the connection now: err is the reason, unless there is one
 // already. It is called with the lock held.
 func (c *Conn) cut(err error) {
-	if c.life.Closed() {
+	if c.s.Life().Closed() {
 		return
 	}
-	c.cfg.faults.ended(err, c.life.Reason(), c.talked.Opened())
+	c.cfg.faults.ended(err, c.s.Life().Reason(), c.talked.Opened())
 	c.over.Store(true) // before Done is closed: who has seen that asks for Err
-	c.life.Close(err)
+	c.s.Life().Close(err)
 	hangUp(c.nc)
 	c.watch.off()
 	c.late.stop()
 	if c.bound != nil {
 		c.bound.Stop()
 	}
-	c.out.Drop(err)
-	c.sending.Drop(&c.out, &notSentError{err, true}, notSent(err))
+	c.s.Out().Drop(err)
+	c.s.Sending().Drop(c.s.Out(), &notSentError{err, true}, notSent(err))
 	c.holds()
-	c.sending.Confirms().All(err)
-	c.drained.All(err)
-	c.room.All(err)
-	c.ready.All(err)
+	c.s.Sending().Confirms().All(err)
+	c.s.Drained().All(err)
+	c.s.Room().All(err)
+	c.s.Ready().All(err)
 	if c.reader == readerAttached {
 		c.reader = readerGone
 	}
@@ -306,7 +205,7 @@ func hangUp(nc net.Conn) {
 // was received may wait for the program long after the peer has gone. It is
 // called with the lock held.
 func (c *Conn) settle() {
-	if c.goroutines > 0 || c.life.Err() == nil || c.reader != readerGone {
+	if c.goroutines > 0 || c.s.Life().Err() == nil || c.reader != readerGone {
 		return
 	}
 	c.goroutines++
@@ -320,12 +219,12 @@ func (c *Conn) settle() {
 // is called with the lock held and releases it.
 func (c *Conn) exit() {
 	c.goroutines--
-	last := c.goroutines == 0 && c.life.Err() != nil && c.reader == readerGone
-	opened, err := c.talked.Opened(), c.life.Err()
+	last := c.goroutines == 0 && c.s.Life().Err() != nil && c.reader == readerGone
+	opened, err := c.talked.Opened(), c.s.Life().Err()
 	if last {
-		c.in.Release()
-		c.inHeld = 0
-		c.asm.Drop()
+		c.s.In().Release()
+		c.emptied()
+		c.s.Asm().Drop()
 		c.holds()
 	}
 	c.unlock()
@@ -339,7 +238,7 @@ func (c *Conn) exit() {
 		c.cfg.logger.Log(context.Background(), c.endLevel(err), "connection closed", "conn", c.id, "peer", c.peer(), "reason", err)
 	}
 	c.lock()
-	c.life.Finish()
+	c.s.Life().Finish()
 	c.unlock()
 	if c.cfg.closed != nil {
 		c.cfg.closed(c)
@@ -360,7 +259,7 @@ func (x connContext) Done() <-chan struct{} {
 	if c.reader == readerInHandler && !c.cfg.traits.Lockstep {
 		c.ensureReader()
 	}
-	return c.life.WhenClosed()
+	return c.s.Life().WhenClosed()
 }
 
 func (x connContext) Value(key any) any {
@@ -368,7 +267,7 @@ func (x connContext) Value(key any) any {
 		return x.c
 	}
 	if x.c.over.Load() {
-		return causeOf(x.c.life.Err()).Value(key)
+		return causeOf(x.c.s.Life().Err()).Value(key)
 	}
 	return nil
 }

@@ -179,6 +179,7 @@ func (d *Dialer) config() (*config, error) {
 	if d.OverwriteBorrowed {
 		cfg.overwriteBorrowed()
 	}
+	cfg.decide()
 	return cfg, nil
 }
 
@@ -251,13 +252,13 @@ func (d *Dialer) open(ctx context.Context, cfg *config, nc net.Conn, began time.
 	c.lock()
 	defer c.unlock()
 	w := c.newWaiter()
-	c.life.Opens().Push(w)
+	c.s.Life().Opens().Push(w)
 	c.watchHandshake(began)
 	c.start()
-	if err := c.await(ctx, c.life.Opens(), w); err != nil {
+	if err := c.await(ctx, c.s.Life().Opens(), w); err != nil {
 		c.forsake(err)
-		if !c.life.Closed() {
-			d.state().leavers.add(c.life.WhenClosed())
+		if !c.s.Life().Closed() {
+			d.state().leavers.add(c.s.Life().WhenClosed())
 		}
 		return nil, c.strangerError(err)
 	}

@@ -2,7 +2,6 @@ package parley
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -21,9 +20,6 @@ import (
 // connection's own, counted does what is left to do, and else the caller ends, and
 // releases the lock.
 
-// errGoexit stands for what a panic would have brought.
-var errGoexit = errors.New("the goroutine was ended by runtime.Goexit, as t.Fatal does")
-
 // fault is how a function has ended that did not return.
 type fault struct {
 	value any // of panic, or errGoexit
@@ -39,6 +35,13 @@ const (
 	endedByHandler         // another goroutine has succeeded it
 	endedByMachine         // or by a plugin, and the connection has been cut
 )
+
+// forsaken ends the connection, because of err, as the machine or a plugin has ended the
+// goroutine, which can't go on; see counted.
+func (c *Conn) forsaken(err error) {
+	c.endedBy = endedByMachine
+	c.cut(err)
+}
 
 // noRole is the generation of a goroutine that never has the reader's role.
 const noRole = -1
@@ -65,7 +68,7 @@ func (c *Conn) counted(gen int32, own *session.Input, f func()) {
 func aside(f func()) *fault {
 	ended := make(chan *fault, 1)
 	go func() {
-		at := &fault{value: errGoexit}
+		at := &fault{value: session.ErrGoexit}
 		defer func() {
 			if r := recover(); r != nil {
 				at = &fault{r, debug.Stack()}
@@ -92,8 +95,8 @@ func (c *Conn) failed(at *fault) error {
 	if c.cfg.logger != nil {
 		c.cfg.logger.Error("panic", "conn", c.id, "peer", c.peer(), "panic", at.value, "stack", string(at.stack))
 	}
-	if at.value == errGoexit {
-		return crash{fmt.Errorf("parley: while serving %s %w", c.peer(), errGoexit)}
+	if at.value == session.ErrGoexit {
+		return crash{fmt.Errorf("parley: while serving %s %w", c.peer(), session.ErrGoexit)}
 	}
 	return crash{fmt.Errorf("parley: panic while serving %s: %v", c.peer(), at.value)}
 }
@@ -119,13 +122,13 @@ func (c *Conn) handle(gen int32, in *session.Input, m Message) (err error) {
 // succeeded is called, without the lock, by a goroutine of c that the handler has
 // ended: another one goes on where it was. It takes the lock; see endedBy.
 func (c *Conn) succeeded(gen int32, in *session.Input) {
-	err := c.failed(&fault{value: errGoexit})
+	err := c.failed(&fault{value: session.ErrGoexit})
 	c.lock()
 	if gen == c.gen {
 		if in.Kind() == session.InputLent { // by a loop that another goroutine runs from now on
 			rest := in.Fork()
 			in = &rest
-			c.readFrom(in)
+			c.s.ReadFrom(in)
 		}
 		c.leaveRunner()
 		c.unequip()

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/parley-net/parley/internal/poller"
-	"github.com/parley-net/parley/wire"
 )
 
 // The end of the peer's stream may be a half-close, on every wire: it says nothing
@@ -18,25 +17,25 @@ import (
 // was received has been served. It is called with the lock held.
 func (c *Conn) ended() {
 	c.checkDrained()
-	if !c.life.Ended() || c.life.Err() != nil || c.reader != readerGone {
+	if !c.s.Life().Ended() || c.s.Life().Err() != nil || c.reader != readerGone {
 		return
 	}
-	why := c.life.WhyEnded(ErrPeerClosed)
-	c.sending.Confirms().All(why) // none can come any more
+	why := c.s.Life().WhyEnded(ErrPeerClosed)
+	c.s.Sending().Confirms().All(why) // none can come any more
 	switch {
-	case c.sending.Held() != nil:
+	case c.s.Sending().Held() != nil:
 		c.end(why)
-	case c.handling:
-		if c.awaited() {
-			c.life.TellEnd()
+	case c.s.Handling():
+		if c.s.Awaited() {
+			c.s.Life().TellEnd()
 		}
-		c.ready.All(why) // nor a message; but the handler may still answer
+		c.s.Ready().All(why) // nor a message; but the handler may still answer
 		c.stayOpen()
-	case c.cfg.handler == nil && !c.life.Ending() && (c.inbox.Missed() || c.answerable()):
-		c.ready.All(why) // a Call gets no answer any more
-		c.stayOpen()     // Receive comes for it
-	case c.life.Left() != nil && why == ErrPeerClosed && !c.life.Ending():
-		c.ready.All(why)
+	case c.cfg.handler == nil && !c.s.Life().Ending() && (c.s.Inbox().Missed() || c.s.Answerable()):
+		c.s.Ready().All(why) // a Call gets no answer any more
+		c.stayOpen()         // Receive comes for it
+	case c.s.Life().Left() != nil && why == ErrPeerClosed && !c.s.Life().Ending():
+		c.s.Ready().All(why)
 		c.stayOpen() // who has asked for PeerClosed may still answer
 	default:
 		c.end(why)
@@ -45,33 +44,26 @@ func (c *Conn) ended() {
 
 // stayOpen bounds how long a peer that has ended its stream can still be answered.
 func (c *Conn) stayOpen() {
-	if limit := c.cfg.timeouts.HalfClose; limit > 0 && c.bound == nil && !c.life.Ending() {
-		c.bound = time.AfterFunc(limit, func() {
+	if limit := c.cfg.timeouts.HalfClose; limit > 0 && c.bound == nil && !c.s.Life().Ending() {
+		c.until(time.AfterFunc(limit, func() {
 			c.lock()
 			defer c.unlock()
-			c.end(c.life.WhyEnded(ErrPeerClosed))
-		})
+			c.end(c.s.Life().WhyEnded(ErrPeerClosed))
+		}))
 	}
-}
-
-// answerable: the peer has closed its direction, but a program that receives
-// may still have to answer what it has just received; its next Receive ends
-// the connection.
-func (c *Conn) answerable() bool {
-	return c.cfg.role == wire.Accepting && c.stats.MessagesIn > 0 && !c.awaited() && !c.life.EndTold()
 }
 
 // awaitReset ends a connection that stays open behind the end of the peer's stream as
 // soon as the peer has gone for good. It waits for that, on systems that tell.
 func (c *Conn) awaitReset() {
 	raw := poller.Raw(c.nc)
-	if c.life.Err() != nil || c.life.Ending() || raw == nil {
+	if c.s.Life().Err() != nil || c.s.Life().Ending() || raw == nil {
 		return
 	}
 	c.unlock()
 	err := raw.Read(func(fd uintptr) bool { return poller.Broken(fd) })
 	c.lock()
-	if err == nil && !c.life.Ending() {
+	if err == nil && !c.s.Life().Ending() {
 		c.netFailed(fmt.Errorf("the peer has gone: %w", syscall.ECONNRESET))
 	}
 }

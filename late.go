@@ -46,9 +46,9 @@ func short(m Message) string {
 func (c *Conn) giveUp(ctx context.Context, l *session.WaitList, w *session.Waiter) error {
 	err := c.ctxErr(ctx)
 	switch {
-	case w.Claim() == session.ClaimReceive || c.life.Ending():
+	case w.Claim() == session.ClaimReceive || c.s.Life().Ending():
 		l.Remove(w)
-	case w.Claim() == session.ClaimInDoubt || c.ready.Find(session.ClaimKept) != nil:
+	case w.Claim() == session.ClaimInDoubt || c.s.Ready().Find(session.ClaimKept) != nil:
 		l.Remove(w)
 		return c.outOfStep(err)
 	default:
@@ -61,10 +61,9 @@ func (c *Conn) giveUp(ctx context.Context, l *session.WaitList, w *session.Waite
 func (c *Conn) outOfStep(err error) error {
 	reason := fmt.Errorf("%w: peer %s", ErrOutOfStep, c.peer())
 	c.end(reason)
-	c.ready.All(reason)
+	c.s.Ready().All(reason)
 	if few := c.extra; few != nil && few.left != nil {
-		close(few.left)
-		few.left = nil
+		few.leave()
 	}
 	return fmt.Errorf("%w; %w", err, ErrOutOfStep)
 }
@@ -75,10 +74,10 @@ func (c *Conn) astray() <-chan struct{} {
 	c.lock()
 	defer c.unlock()
 	ch := make(chan struct{})
-	if errors.Is(c.life.Reason(), ErrOutOfStep) || errors.Is(c.life.Err(), ErrOutOfStep) {
+	if errors.Is(c.s.Life().Reason(), ErrOutOfStep) || errors.Is(c.s.Life().Err(), ErrOutOfStep) {
 		close(ch)
 	} else {
-		c.more().left = ch
+		c.more().leaves(ch)
 	}
 	return ch
 }
@@ -87,10 +86,10 @@ func (c *Conn) astray() <-chan struct{} {
 func (c *Conn) why() error {
 	c.lock()
 	defer c.unlock()
-	if c.life.Err() == nil {
-		return c.life.Reason()
+	if c.s.Life().Err() == nil {
+		return c.s.Life().Reason()
 	}
-	return c.life.Err()
+	return c.s.Life().Err()
 }
 
 // Resync forgets that a Call has given up: the next message goes to whoever
@@ -100,29 +99,18 @@ func (c *Conn) why() error {
 func (c *Conn) Resync() {
 	c.lock()
 	defer c.unlock()
-	if w := c.ready.Find(session.ClaimKept); w != nil {
-		c.ready.Remove(w)
+	if w := c.s.Ready().Find(session.ClaimKept); w != nil {
+		c.s.Ready().Remove(w)
 	}
-	c.ready.Turn(session.ClaimInDoubt, session.ClaimCall)
-}
-
-// nextIsLate reports whether the next message comes in the place of a Call that
-// has given up.
-func (c *Conn) nextIsLate() bool {
-	return !c.ready.Empty() && c.ready.First().Claim() == session.ClaimKept
-}
-
-// awaited reports whether somebody waits for a message.
-func (c *Conn) awaited() bool {
-	return !c.ready.Empty() && (c.ready.First() != c.ready.Last() || !c.nextIsLate())
+	c.s.Ready().Turn(session.ClaimInDoubt, session.ClaimCall)
 }
 
 // lateAnswer tells the program of a message, or of its loss, that has come in the place
 // of a Call that has given up.
 func (c *Conn) lateAnswer(m Message, lost error) {
-	w := c.ready.Pop()
-	c.more().late++
-	c.ready.Turn(session.ClaimCall, session.ClaimInDoubt)
+	w := c.s.Ready().Pop()
+	c.more().tooLate()
+	c.s.Ready().Turn(session.ClaimCall, session.ClaimInDoubt)
 	err := lost
 	if err == nil {
 		err = &LateAnswerError{Question: w.Msg(), Answer: m, Peer: c.peer()}
@@ -144,18 +132,6 @@ func (c *Conn) lateAnswer(m Message, lost error) {
 			})
 		}()
 	case c.cfg.handler == nil:
-		c.unread(session.Received{Msg: m, Err: err, Kind: session.ReceivedLate})
-	}
-}
-
-// unread gives r to the first Receive, or to the inbox unless that is half full:
-// a program that only calls never empties it.
-func (c *Conn) unread(r session.Received) {
-	switch l, to := c.cfg.limits, c.ready.Find(session.ClaimReceive); {
-	case to != nil:
-		c.ready.Remove(to)
-		to.Signal(r.Err)
-	case 2*c.inbox.Len() < l.MaxQueue && 2*(c.inbox.Bytes()+r.Msg.Len()) <= l.MaxInput:
-		c.inbox.Push(r)
+		c.s.Unread(session.Received{Msg: m, Err: err, Kind: session.ReceivedLate})
 	}
 }

@@ -60,8 +60,8 @@ func (r *runner) pass(c *Conn) (more bool) {
 	c.reader = readerBusy
 	c.goroutines++
 	c.serveBy(r)
-	c.partial = false
-	gen, own := c.gen, c.in
+	c.s.AwaitRest(false)
+	gen, own := c.gen, c.s.In()
 	c.counted(gen, own, func() {
 		drained, ok := false, true
 		for n := 0; n < loopReads && ok && !drained; n++ {
@@ -80,32 +80,32 @@ func (r *runner) pass(c *Conn) (more bool) {
 // passOnce reads once and serves that. It returns whether nothing is left to
 // read, and false when c has lost the reader's role or has ended.
 func (c *Conn) passOnce(r *runner, gen int32) (drained, ok bool) {
-	if (c.inbox.Len() > 0 || c.cfg.stepwise) && c.mustPark() { // not with bytes that lie in a message already
+	if (c.s.Inbox().Len() > 0 || c.cfg.stepwise) && c.s.MustPark() { // not with bytes that lie in a message already
 		c.promote()
 		return true, false
 	}
-	p := c.direct()
+	p := c.s.Direct()
 	direct := p != nil
 	if !direct {
-		if c.in != &r.in && c.in.Len() <= session.ReadSize { // else it has a large buffer
-			r.in = session.Lent(append(r.Buffer, c.in.Bytes()...))
-			c.in.Release()
-			c.readFrom(&r.in)
+		if c.s.In() != &r.in && c.s.In().Len() <= session.ReadSize { // else it has a large buffer
+			r.in = session.Lent(append(r.Buffer, c.s.In().Bytes()...))
+			c.s.In().Release()
+			c.s.ReadFrom(&r.in)
 		}
-		p = c.in.Room()
+		p = c.s.In().Room()
 	}
 	lc := c.looped()
 	n, again, err := lc.TryRead(p)
 	if again && c.talked.Opened() {
 		return true, true
 	} // else it may be new, and the machine has something to say
-	c.stats.got(n)
+	c.stats.Got(n)
 	if direct {
 		if n > 0 && !c.processDirect(gen, p[:n]) {
 			return true, false
 		}
 	} else {
-		c.in.Added(n)
+		c.s.In().Added(n)
 	}
 	if err != nil && !c.readFailed(gen, err) || !c.process(gen) {
 		return true, false
@@ -114,9 +114,9 @@ func (c *Conn) passOnce(r *runner, gen int32) (drained, ok bool) {
 	c.endDraining()
 	c.settleUp()
 	switch {
-	case c.life.Err() != nil:
+	case c.s.Life().Err() != nil:
 		return true, false
-	case c.deaf():
+	case c.s.Deaf():
 		c.promote()
 		return true, false
 	}
@@ -128,14 +128,14 @@ func (c *Conn) passOnce(r *runner, gen int32) (drained, ok bool) {
 // in own. It is called with the lock held and releases it.
 func (c *Conn) calm(own *session.Input) {
 	c.leaveRunner()
-	if rest := c.readFrom(own); rest != own {
+	if rest := c.s.ReadFrom(own); rest != own {
 		*own = rest.Fork()
 		rest.Release()
 	}
 	own.Shrink()
 	c.unequip()
-	c.partial = !c.asm.Idle() || c.in.Len() > 0
-	if c.watchSome(); c.life.Err() != nil { // a limit has been passed
+	c.s.AwaitRest(!c.s.Asm().Idle() || c.s.In().Len() > 0)
+	if c.watchSome(); c.s.Life().Err() != nil { // a limit has been passed
 		c.passed(c.gen, own)
 		return
 	}
@@ -152,10 +152,10 @@ func (c *Conn) calm(own *session.Input) {
 // returns true: then the goroutine has nothing more to do with c.
 func (c *Conn) attach() bool {
 	lc := c.looped()
-	if lc == nil || c.life.Draining() || c.life.Ending() || c.life.Ended() || c.life.Err() != nil {
+	if lc == nil || c.s.Life().Draining() || c.s.Life().Ending() || c.s.Life().Ended() || c.s.Life().Err() != nil {
 		return false
 	}
-	c.in.Shrink()
+	c.s.In().Shrink()
 	c.unequip()
 	c.reader = readerAttached
 	c.goroutines--
@@ -173,15 +173,15 @@ func (c *Conn) attach() bool {
 // the lock held and releases it.
 func (c *Conn) passed(gen int32, own *session.Input) {
 	if gen == c.gen {
-		if c.in != own { // the runner's, who goes on with other connections
-			c.in.Release()
-			c.readFrom(own)
+		if c.s.In() != own { // the runner's, who goes on with other connections
+			c.s.In().Release()
+			c.s.ReadFrom(own)
 		}
 		c.leaveRunner()
 		c.unequip()
 		c.reader = readerGone
 		c.ended()
-		if c.life.Err() == nil && !(c.life.Ended() && c.life.Ending()) {
+		if c.s.Life().Err() == nil && !(c.s.Life().Ended() && c.s.Life().Ending()) {
 			c.goroutines++
 			go c.counted(noRole, nil, func() {
 				c.lock()

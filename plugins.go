@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"runtime/debug"
 
+	"github.com/parley-net/parley/internal/session"
+
 	"github.com/parley-net/parley/internal/bufpool"
 	"github.com/parley-net/parley/wire"
 )
@@ -20,11 +22,11 @@ func (c *Conn) transformed(m Message) (_ Message, buf []byte, err error) {
 	defer func() {
 		c.lock()
 		if broke != nil {
-			c.machine().forsaken(broke)
+			c.forsaken(broke)
 		}
 	}()
 	p, owned := m.Bytes(), false
-	for i := range c.transform {
+	for i := range c.s.Transform() {
 		out, err := c.transformOne(i, wire.Transform.Send, p, &broke)
 		if owned {
 			bufpool.Put(p)
@@ -50,7 +52,7 @@ func (c *Conn) transformOne(i int, step func(wire.Transform, []byte, []byte) ([]
 		if r != nil {
 			*fault = fmt.Errorf("parley: panic in plugin %s, serving %s: %v", name, c.peer(), r)
 		} else {
-			*fault = fmt.Errorf("parley: in plugin %s, serving %s, %w", name, c.peer(), errGoexit)
+			*fault = fmt.Errorf("parley: in plugin %s, serving %s, %w", name, c.peer(), session.ErrGoexit)
 		}
 		err = *fault
 		c.cfg.faults.panics.Add(1)
@@ -58,7 +60,7 @@ func (c *Conn) transformOne(i int, step func(wire.Transform, []byte, []byte) ([]
 			c.cfg.logger.Error("panic", "conn", c.id, "peer", c.peer(), "plugin", name, "panic", *fault, "stack", string(debug.Stack()))
 		}
 	}()
-	out, err = step(c.transform[i], bufpool.Get(len(p)+256), p)
+	out, err = step(c.s.Transform()[i], bufpool.Get(len(p)+256), p)
 	returned = true
 	return out, err
 }
@@ -69,11 +71,11 @@ func (c *Conn) untransform(m Message) (_ Message, buf []byte, err error) {
 	var broke error
 	defer func() {
 		if broke != nil {
-			c.machine().forsaken(broke)
+			c.forsaken(broke)
 		}
 	}()
 	p, owned := m.Bytes(), false
-	for i := len(c.transform) - 1; i >= 0; i-- {
+	for i := len(c.s.Transform()) - 1; i >= 0; i-- {
 		out, err := c.transformOne(i, wire.Transform.Receive, p, &broke)
 		if owned {
 			bufpool.Put(p)

@@ -30,7 +30,7 @@ func (b *broadcast) own(budget *Budget) Message {
 func (c *Conn) offer(b *broadcast) (flush bool, err error) {
 	c.lock()
 	defer c.unlock()
-	if !c.talked.Opened() && !c.life.Ending() {
+	if !c.talked.Opened() && !c.s.Life().Ending() {
 		return false, ErrClosed
 	}
 	posted, err := c.tryPost(b)
@@ -43,42 +43,42 @@ func (c *Conn) tryPost(b *broadcast) (posted bool, err error) {
 	if err := c.sendable(); err != nil {
 		return false, err
 	}
-	if c.sending.Turns().Empty() && c.mayTurn() {
+	if c.s.Sending().Turns().Empty() && c.mayTurn() {
 		err := c.post(b)
 		c.passTurn()
 		return true, err
 	}
-	if c.out.Pending()+c.sending.Posted()+session.PostCost(b.m) > c.cfg.limits.MaxOutput || c.filled() {
+	if c.s.Out().Pending()+c.s.Sending().Posted()+session.PostCost(b.m) > c.cfg.limits.MaxOutput || c.s.Filled() {
 		return false, ErrSlowConsumer
 	}
 	m := b.own(c.cfg.budget)
 	c.join(b.body)
-	c.sending.Post(m, b.body)
+	c.s.Sending().Post(m, b.body)
 	return false, nil
 }
 
 // post hands b's message to the machine when its turn has come.
 func (c *Conn) post(b *broadcast) error {
-	c.sending.Take()
+	c.s.Sending().Take()
 	var (
 		m    Message
 		sent wire.Sent
 		buf  []byte // of m, if plugins have made it
 		err  error
 	)
-	if len(c.transform) > 0 {
-		if m, buf, err = c.transformed(b.m); err == nil && c.life.Failure() != nil {
-			err = &notSentError{c.life.Failure(), true}
+	if len(c.s.Transform()) > 0 {
+		if m, buf, err = c.transformed(b.m); err == nil && c.s.Life().Failure() != nil {
+			err = &notSentError{c.s.Life().Failure(), true}
 		}
 		if err == nil {
-			sent, err = c.hand(m)
+			sent, err = c.s.Hand(m)
 		}
 	} else {
 		sent, err = c.handForm(b)
 	}
 	if err != nil || sent.Body == wire.BodyNone {
 		bufpool.Put(buf)
-		c.sending.Give()
+		c.s.Sending().Give()
 		return err
 	}
 	var body *bufpool.Shared
@@ -87,55 +87,55 @@ func (c *Conn) post(b *broadcast) error {
 		body = b.body
 	}
 	if sent.Body == wire.BodyHeld {
-		c.sending.Hold(&session.Held{Body: m.Bytes(), Whole: buf, Pool: body})
+		c.s.Sending().Hold(&session.Held{Body: m.Bytes(), Whole: buf, Pool: body})
 		c.join(body)
 		return nil
 	}
-	c.queueShared(session.Segment{B: m.Bytes(), Whole: buf, Pool: body})
-	c.bodySent()
-	c.sending.Give()
+	c.s.QueueShared(session.Segment{B: m.Bytes(), Whole: buf, Pool: body})
+	c.s.BodySent()
+	c.s.Sending().Give()
 	return nil
 }
 
 // handForm is hand, but what a machine has made of the message before serves
 // the others.
 func (c *Conn) handForm(b *broadcast) (wire.Sent, error) {
-	r, ok := c.m.(wire.Repeater)
-	if !ok {
-		return c.hand(b.m)
+	r := c.s.Repeater()
+	if r == nil {
+		return c.s.Hand(b.m)
 	}
-	c.out.Grow(64)
-	c.owed()
-	before := len(c.out.Tail())
+	c.s.Out().Grow(64)
+	c.s.Owed()
+	before := len(c.s.Out().Tail())
 	var (
 		out, same []byte // same: on all connections
 		sent      wire.Sent
 		err       error
 	)
 	sharer, _ := r.(wire.Sharer)
-	switch out = c.out.Tail(); {
+	switch out = c.s.Out().Tail(); {
 	case b.form == nil:
 		var form []byte
-		if form, sent, err = c.machine().Send(bufpool.Get(c.formSize(b.m)), b.m); err == nil {
+		if form, sent, err = c.s.Machine().Send(bufpool.Get(c.s.FormSize(b.m.Len())), b.m); err == nil {
 			b.form = c.cfg.budget.share(bytes.Clone(form))
 			same = b.form.Bytes()
 		}
 		bufpool.Put(form)
 	case sharer != nil && len(b.form.Bytes()) >= shareSize:
-		out, same, sent, err = c.machine().Share(sharer, out, b.form.Bytes(), b.m)
+		out, same, sent, err = c.s.Machine().Share(sharer, out, b.form.Bytes(), b.m)
 	default:
-		c.out.Grow(len(b.form.Bytes()) + 64)
-		before = len(c.out.Tail())
-		out, sent, err = c.machine().Repeat(r, c.out.Tail(), b.form.Bytes(), b.m)
+		c.s.Out().Grow(len(b.form.Bytes()) + 64)
+		before = len(c.s.Out().Tail())
+		out, sent, err = c.s.Machine().Repeat(r, c.s.Out().Tail(), b.form.Bytes(), b.m)
 	}
 	shared := err == nil && sharer != nil && len(same) >= shareSize
 	if !shared {
 		out = append(out, same...)
 	}
-	c.out.Appended(out)
-	c.took(before, b.m, sent, err)
+	c.s.Out().Appended(out)
+	c.s.Took(before, b.m, sent, err)
 	if shared {
-		c.queueShared(session.Segment{B: same, Pool: b.form})
+		c.s.QueueShared(session.Segment{B: same, Pool: b.form})
 	}
 	return sent, err
 }
@@ -146,7 +146,7 @@ const shareSize = 4 << 10
 // join notes that c holds p with others.
 func (c *Conn) join(p *bufpool.Shared) {
 	if p != nil {
-		c.out.Join(p)
+		c.s.Out().Join(p)
 		c.holds()
 	}
 }

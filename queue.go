@@ -89,19 +89,15 @@ func queueOf(traits wire.Traits, t Timeouts) queue {
 	}
 }
 
-// queueing reports whether c's handshake waits for a server that may be serving
-// others first.
-func (c *Conn) queueing() bool { return c.cfg.queue.known && !c.talked.Opened() }
-
 // watchQueue is watchHandshake for a wire that has a queue.
 func (c *Conn) watchQueue(began time.Time) {
 	w := &c.watch
-	w.state, w.tick = watchQueue, queueNotice/4
+	tick := queueNotice / 4
 	if limit := c.cfg.timeouts.Handshake; limit > 0 {
-		w.tick = shortest(min(limit, queueNotice)) / 4
+		tick = shortest(min(limit, queueNotice)) / 4
 	}
-	w.idle = session.TrackerSince(began) // the whole wait
-	c.arm(w.tick)
+	w.queue(began, tick)
+	c.arm(tick)
 }
 
 // lookAtQueue tells that c waits in the queue, once, and reports whether it may go
@@ -116,7 +112,7 @@ func (c *Conn) lookAtQueue(now time.Time) bool {
 		}
 	}
 	if c.cfg.queue.unbounded {
-		return !w.answer.Stuck(now, !silent, 0, limit)
+		return !c.s.Answer().Stuck(now, !silent, 0, limit)
 	}
 	return limit < 0 || now.Sub(w.idle.Since()) < limit
 }
@@ -145,14 +141,14 @@ func (c *Conn) forsake(err error) {
 	}
 	c.watch.off()
 	c.end(err)
-	c.life.Opens().All(err)
+	c.s.Life().Opens().All(err)
 }
 
 // stayInQueue waits until the server has come to our farewell and closed. One that has
 // said something has come to us: it has as long as any other peer, and no time at all
 // if that was no greeting, as it is no server of this wire then.
 func (c *Conn) stayInQueue() {
-	if c.life.Violated() {
+	if c.s.Life().Violated() {
 		return
 	}
 	stay := c.cfg.queue.stay
@@ -169,8 +165,8 @@ func (c *Conn) stayInQueue() {
 		w.CloseWrite() // who does not know the farewell knows this
 		c.lock()
 	}
-	c.life.Advance(session.PhaseHalfClosed)
-	if c.life.Err() == nil && !c.life.Ended() {
+	c.s.Life().Advance(session.PhaseHalfClosed)
+	if c.s.Life().Err() == nil && !c.s.Life().Ended() {
 		c.pause(stay)
 	}
 }

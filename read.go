@@ -3,7 +3,6 @@ package parley
 import (
 	"errors"
 	"io"
-	"slices"
 	"time"
 
 	"github.com/parley-net/parley/internal/session"
@@ -19,7 +18,7 @@ import (
 func (c *Conn) read() {
 	c.lock()
 	gen := c.gen
-	c.counted(gen, c.in, func() {
+	c.counted(gen, c.s.In(), func() {
 		c.equip(c.nc)
 		c.readOn(gen, c.resume(gen) && c.process(gen))
 	})
@@ -30,21 +29,21 @@ func (c *Conn) read() {
 func (c *Conn) readOn(gen int32, more bool) {
 	for ; more; more = c.process(gen) {
 		c.flushRest()
-		if !c.handling { // else what another goroutine's handler sends depends on it
+		if !c.s.Handling() { // else what another goroutine's handler sends depends on it
 			c.late.stop() // it would cost more to let it run
 		}
 		c.endDraining()
 		c.settleUp()
-		if c.life.Err() != nil {
+		if c.s.Life().Err() != nil {
 			break
 		}
-		if c.deaf() {
+		if c.s.Deaf() {
 			c.park()
 			continue
 		}
-		c.partial = !c.asm.Idle() || c.in.Len() > 0
+		c.s.AwaitRest(!c.s.Asm().Idle() || c.s.In().Len() > 0)
 		c.watchSome()
-		t, in, direct := c.io, c.in, c.direct()
+		t, in, direct := c.io, c.s.In(), c.s.Direct()
 		*c.event = wire.Event{} // it refers to buffers that others may get now
 		if c.attach() {
 			return
@@ -52,10 +51,10 @@ func (c *Conn) readOn(gen int32, more bool) {
 		c.unlock()
 		n, err := t.read(in, direct)
 		c.lock()
-		c.partial = false
-		c.stats.got(n)
+		c.s.AwaitRest(false)
+		c.stats.Got(n)
 		if !c.talked.Opened() {
-			c.note()
+			c.s.Note()
 		}
 		if direct != nil && n > 0 && !c.processDirect(gen, direct[:n]) {
 			break
@@ -77,19 +76,19 @@ func (c *Conn) readOn(gen int32, more bool) {
 // that could not write might not read either, and closing with unread input
 // would be a reset.
 func (c *Conn) discard() {
-	if c.life.Err() != nil || c.life.Ended() {
+	if c.s.Life().Err() != nil || c.s.Life().Ended() {
 		return
 	}
-	if c.life.Phase() < session.PhaseHalfClosed {
+	if c.s.Life().Phase() < session.PhaseHalfClosed {
 		c.nc.SetReadDeadline(time.Time{}) // see nudge
 	}
 	c.unlock()
 	io.Copy(io.Discard, onlyReader{c.nc})
 	c.lock()
-	c.life.PeerEnds()
+	c.s.Life().PeerEnds()
 	c.checkDrained()
-	if c.life.Phase() >= session.PhaseHalfClosed {
-		c.cut(c.life.Reason())
+	if c.s.Life().Phase() >= session.PhaseHalfClosed {
+		c.cut(c.s.Life().Reason())
 	}
 }
 
@@ -103,7 +102,7 @@ type onlyReader struct{ io.Reader }
 func (c *Conn) holdBack() bool {
 	c.flushRest() // without the lock: look again
 	c.settleUp()
-	if !c.mustPark() {
+	if !c.s.MustPark() {
 		return true
 	}
 	if c.promoted() {
@@ -113,81 +112,19 @@ func (c *Conn) holdBack() bool {
 	return true
 }
 
-// mustPark: the inbox is full, or the server's budget nearly used up, and nobody
-// has come for what is in it; or, where
-// answers stay in the order of messages, the last one may not be answered yet,
-// and the machine would answer what follows (a ping) before it; or it came too
-// late for a connection that is draining.
-func (c *Conn) mustPark() bool {
-	slack, tight := 1, c.inbox.Len() > 0 && c.cfg.budget.tight()
-	if c.sending.Held() != nil || !c.sending.Confirms().Empty() || c.waitsForTurn() {
-		slack, tight = session.InboxSlack, false
-	}
-	if c.sending.Held() != nil && c.cfg.traits.TakesTurns {
-		slack *= 2 // it was sent in spite of a full inbox, see ourTurn, and the peer's next message lets it go
-	}
-	ahead := c.cfg.stepwise && c.stats.MessagesIn > 0
-	return (ahead || tight || c.cfg.limits.overrun(&c.inbox, slack) || c.tooLate() && c.deaf()) && !c.awaited() && !c.life.Ending()
-}
-
-// receive runs the machine over p, and accounts for what it has made of it. A caller
-// that catches a panic of the machine itself says so.
-func (c *Conn) receive(p []byte, ev *wire.Event, catches bool) (n int, err error) {
-	switch {
-	case c.watch.answer.On() || c.cfg.trace != nil:
-		n, err = c.receiveWatched(p, ev)
-	case catches:
-		n, err = c.machine().receive(p, ev)
-	default:
-		n, err = c.machine().Receive(p, ev)
-	}
-	if ev.Owes || err != nil {
-		c.out.Owe()
-	}
-	if c.cfg.traits.TakesTurns {
-		c.extra.talk.unread = len(p) > n
-	}
-	if ev.Kind == wire.EventMessage || ev.Kind == wire.EventOffer {
-		c.began = c.consumed
-		if c.cfg.traits.TakesTurns {
-			c.heardTalk(true)
-		}
-	}
-	c.consumed += int64(n)
-	return n, err
-}
-
-// receiveWatched notes if the peer has answered, and traces what the machine has
-// found.
-func (c *Conn) receiveWatched(p []byte, ev *wire.Event) (n int, err error) {
-	if c.cfg.trace != nil && len(c.seen) != len(p) {
-		c.seen = slices.Clone(p) // before the machine decodes it in place
-	}
-	owing := c.machine().Awaiting()
-	n, err = c.machine().Receive(p, ev)
-	if c.machine().Awaiting() < owing {
-		c.watch.answers++
-	}
-	if c.cfg.trace != nil {
-		c.traceIn(c.seen[:n], ev)
-		c.seen = c.seen[n:]
-	}
-	return n, err
-}
-
 // control handles the events that concern what we have sent.
 func (c *Conn) control(ev *wire.Event) {
 	switch ev.Kind {
 	case wire.EventConfirmed:
-		c.stats.confirm(ev.N)
+		c.stats.Confirm(ev.N)
 		if c.cfg.traits.TakesTurns {
-			c.heardTalk(false)
+			c.s.HeardTalk(false)
 		}
-		c.sending.Confirmed(c.stats.Confirmed)
+		c.s.Sending().Confirmed(c.stats.Confirmed)
 		c.checkDrained()
 	case wire.EventGranted:
 		if c.cfg.traits.TakesTurns {
-			c.extra.talk.granted()
+			c.s.Talk().Granted()
 		}
 		c.granted()
 	}
@@ -197,7 +134,7 @@ func (c *Conn) control(ev *wire.Event) {
 func (c *Conn) violated(err error) error {
 	err = withPeer(err, c.peer())
 	c.end(err)
-	c.life.PeerIs(session.PeerViolated)
+	c.s.Life().PeerIs(session.PeerViolated)
 	return err
 }
 
@@ -223,7 +160,7 @@ func (c *Conn) banner(gen int32, line []byte) bool {
 		c.cfg.logger.Debug("banner", "conn", c.id, "peer", c.peer(), "line", string(line[:min(len(line), maxBanner)]))
 	}
 	hook := c.cfg.hooks.OnBanner
-	if hook == nil || c.life.Ending() {
+	if hook == nil || c.s.Life().Ending() {
 		return true
 	}
 	return c.call(gen, func() error { hook(c, line); return nil })
@@ -251,14 +188,14 @@ func (c *Conn) welcome() error {
 
 // open runs the hooks of a connection that has opened.
 func (c *Conn) open(gen int32) bool {
-	if c.life.Ending() {
+	if c.s.Life().Ending() {
 		return true // too late
 	}
 	c.talked.Open()
-	c.first = nil
-	c.life.Advance(session.PhaseOpen)
+	c.s.Known()
+	c.s.Life().Advance(session.PhaseOpen)
 	if c.cfg.traits.TakesTurns {
-		c.heardTalk(false)
+		c.s.HeardTalk(false)
 	}
 	c.watch.off()
 	if c.cfg.logger != nil {
@@ -268,8 +205,8 @@ func (c *Conn) open(gen int32) bool {
 	if h := c.cfg.hooks; h.OnOpen != nil || h.ConnContext != nil {
 		still = c.call(gen, c.welcome)
 	}
-	if !c.life.Ending() {
-		c.life.Opens().All(nil) // Dial waits for this
+	if !c.s.Life().Ending() {
+		c.s.Life().Opens().All(nil) // Dial waits for this
 		if c.cfg.opened != nil {
 			c.cfg.opened(c)
 		}

@@ -20,7 +20,7 @@ import (
 func (c *Conn) Receive(ctx context.Context) (Message, error) {
 	c.lock()
 	defer c.unlock()
-	if c.inbox.Len() > 0 {
+	if c.s.Inbox().Len() > 0 {
 		r := c.pop()
 		if r.Err != nil {
 			return Message{}, r.Err
@@ -39,14 +39,14 @@ func (c *Conn) Receive(ctx context.Context) (Message, error) {
 
 // enlist makes the caller the next receiver.
 func (c *Conn) enlist(ctx context.Context) (*session.Waiter, error) {
-	if c.life.Err() != nil {
-		return nil, c.life.Err()
+	if c.s.Life().Err() != nil {
+		return nil, c.s.Life().Err()
 	}
 	if ctx.Err() != nil {
 		return nil, c.ctxErr(ctx)
 	}
 	w := c.newWaiter()
-	c.ready.Push(w)
+	c.s.Ready().Push(w)
 	c.ensureReader()
 	c.nudge()
 	return w, nil
@@ -54,7 +54,7 @@ func (c *Conn) enlist(ctx context.Context) (*session.Waiter, error) {
 
 // received waits for w's message.
 func (c *Conn) received(ctx context.Context, w *session.Waiter) (Message, error) {
-	err := c.await(ctx, &c.ready, w)
+	err := c.await(ctx, c.s.Ready(), w)
 	if w.Enlisted() { // its place is kept
 		return Message{}, err
 	}
@@ -71,11 +71,11 @@ func (c *Conn) received(ctx context.Context, w *session.Waiter) (Message, error)
 
 // pop takes the next message out of the inbox and lets reading go on.
 func (c *Conn) pop() session.Received {
-	r := c.inbox.Pop()
+	r := c.s.Inbox().Pop()
 	if c.holding > 0 {
 		c.freed(r.Held)
 	}
-	c.room.All(nil)
+	c.s.Room().All(nil)
 	c.ended()
 	return r
 }

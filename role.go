@@ -30,22 +30,9 @@ const (
 type reading struct {
 	event  *wire.Event // the last one; nil: of nobody
 	io     *transport  // for who may wait; nil: a loop tells when there is something to read
-	in     *session.Input
-	own    session.Input // what in points to at first
-	runner *runner       // of the loop that serves the connection now, or nil
-	missed bool          // a loop saw an event while another goroutine served it
-
-	consumed int64  // bytes of the peer that the machine has consumed
-	began    int64  // of these, those before the last message
-	seen     []byte // for the trace: the input as it has arrived
-	first    []byte // until the handshake is done: how the peer's stream begins
+	runner *runner     // of the loop that serves the connection now, or nil
+	missed bool        // a loop saw an event while another goroutine served it
 }
-
-// idle reports whether nothing has arrived that is not consumed.
-func (r *reading) idle() bool { return !r.in.Holds() }
-
-// rested begins anew, when count bytes of the peer have been consumed.
-func (r *reading) rested(count int64) { r.in, r.consumed = &r.own, count }
 
 // equip makes what a goroutine needs that reads from nc.
 func (r *reading) equip(nc net.Conn) {
@@ -76,38 +63,25 @@ func (r *reading) leaveRunner() *runner {
 // miss notes that a loop has seen an event.
 func (r *reading) miss() { r.missed = true }
 
-// readFrom makes in what the machine consumes, and returns what was before.
-func (r *reading) readFrom(in *session.Input) (was *session.Input) {
-	was, r.in = r.in, in
-	return was
-}
-
 // succeed gives the role's next goroutine a copy of the input. The old one, from
 // which the program's code may borrow, is returned.
-func (r *reading) succeed() (was *session.Input) {
-	rest := r.in.Fork()
-	r.event = nil // the other one is in use
-	return r.readFrom(&rest)
+func (c *Conn) succeed() (was *session.Input) {
+	c.event = nil // the other one is in use
+	return c.s.Fork()
 }
-
-// begins notes that a message begins here.
-func (r *reading) begins() { r.began = r.consumed }
-
-// consume counts n bytes that the machine has consumed.
-func (r *reading) consume(n int) { r.consumed += int64(n) }
 
 // ensureReader makes sure that somebody reads while the caller waits: if the
 // reader's role belongs to a goroutine that is in a handler, a new goroutine
 // takes it over; a parked one looks again whether it can go on. It is called
 // with the lock held.
 func (c *Conn) ensureReader() {
-	c.room.All(nil)
+	c.s.Room().All(nil)
 	c.ended() // what is waited for may not come any more
-	if c.reader != readerInHandler || c.stream != nil || c.life.Err() != nil {
+	if c.reader != readerInHandler || c.stream != nil || c.s.Life().Err() != nil {
 		return
 	}
 	c.leaveLoop()
-	c.lent += int64(c.in.Kept())
+	c.lend(c.lent + int64(c.s.In().Kept()))
 	c.succeed()
 	c.gen++
 	c.reader = readerBusy
@@ -155,7 +129,7 @@ func (c *Conn) park() {
 	if was == readerBusy {
 		c.reader = readerParked
 	}
-	c.room.Push(w)
+	c.s.Room().Push(w)
 	c.unlock()
 	<-w.Ch()
 	c.lock()
@@ -164,27 +138,24 @@ func (c *Conn) park() {
 
 // arriving reports whether a message of the peer has begun and is being read.
 func (c *Conn) arriving() bool {
-	if c.life.Draining() || c.reader == readerInStream || c.reader == readerGone {
+	if c.s.Life().Draining() || c.reader == readerInStream || c.reader == readerGone {
 		return false // the program decides when that goes on, if ever
 	}
-	return !c.asm.Idle() || c.extra.talk.unread
+	return !c.s.Asm().Idle() || c.s.Talk().Unread()
 }
-
-// waitsForTurn reports whether somebody waits until the peer has had its turn.
-func (c *Conn) waitsForTurn() bool { return c.cfg.traits.TakesTurns && !c.sending.Turns().Empty() }
 
 // passTurnAfter calls passTurn after d, if somebody waits then.
 func (c *Conn) passTurnAfter(d time.Duration) {
-	if t := c.extra.talk; t.timer == nil {
-		t.timer = time.AfterFunc(d, func() {
+	if t := c.extra; t.turns == nil {
+		t.asks(time.AfterFunc(d, func() {
 			c.lock()
 			defer c.unlock()
-			if !c.sending.Turns().Empty() && c.life.Err() == nil {
+			if !c.s.Sending().Turns().Empty() && c.s.Life().Err() == nil {
 				c.passTurn()
 				c.flush(flushNow) // what passTurn itself has sent
 			}
-		})
+		}))
 	} else {
-		t.timer.Reset(d)
+		t.turns.Reset(d)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/parley-net/parley/internal/poller"
 	"github.com/parley-net/parley/internal/session"
 
 	"github.com/parley-net/parley/internal/bufpool"
@@ -25,39 +26,23 @@ func (c *Conn) Send(ctx context.Context, m Message) (err error) {
 	asking := false // the machine runs
 	c.hold()
 	defer c.sendEnds(&asking, &err)
-	if !c.runs.exclusive() || c.filled() || !c.outlives(ctx) {
+	if !c.runs.exclusive() || c.s.Filled() || !c.outlives(ctx) {
 		c.entered()
 		_, _, err := c.send(ctx, m, nil, false)
 		return err
 	}
-	// In a batch nothing is in the way. This is hand and took, without what batch has
-	// asked. A panic of the machine is caught by sendEnds.
+	// In a batch nothing is in the way. A panic of the machine is caught by sendEnds.
 	from := c.stats.BytesOut
-	c.out.Grow(c.formSize(m))
-	before := len(c.out.Tail())
-	asking = true
-	if c.out.Control() == session.ControlOwed {
-		c.out.AppendControl(c.machine())
-	}
-	out, sent, err := c.m.Send(c.out.Tail(), m)
-	asking = false
-	c.still = 0 // see checked
-	if err != nil || len(out) < len(c.out.Tail()) || sent.Body > wire.BodyHeld {
-		_, _, err = c.machine().checked("Send", c.out.Tail(), out, sent, err)
-		c.stats.put(len(c.out.Tail()) - before)
+	sent, err := c.s.Alone(&m, &asking)
+	if err != nil {
 		c.flush(flushDeferred)
 		return notSent(err)
 	}
-	c.out.Appended(out)
-	if sent.Owes {
-		c.out.Owe()
-	}
-	c.account(sent, len(out)-before)
 	if c.runs == batchAlone && sent.Body == wire.BodyNone {
 		return nil // the reader will flush
 	}
 	c.runs.meet()
-	c.sending.Take()
+	c.s.Sending().Take()
 	return c.handed(ctx, m, sent, from, nil, false)
 }
 
@@ -65,9 +50,9 @@ func (c *Conn) Send(ctx context.Context, m Message) (err error) {
 func (c *Conn) sendEnds(asking *bool, err *error) {
 	if *asking {
 		if r := recover(); r != nil {
-			*err = notSent(c.machine().panicked(r))
+			*err = notSent(c.s.Machine().Panicked(r))
 		} else {
-			c.machine().deserted()
+			c.s.Machine().Deserted()
 		}
 	}
 	c.unlock()
@@ -88,14 +73,14 @@ func (c *Conn) Confirm(ctx context.Context, m Message) error {
 	if err != nil || c.stats.Confirmed >= n {
 		return err
 	}
-	if c.life.Err() != nil {
-		return c.unsentSince(from, c.life.Err())
+	if c.s.Life().Err() != nil {
+		return c.unsentSince(from, c.s.Life().Err())
 	}
 	w := c.newWaiter()
 	w.Wants(n)
-	c.sending.Confirms().Insert(w) // in the order of sending
+	c.s.Sending().Confirms().Insert(w) // in the order of sending
 	c.ensureReader()
-	return c.unsentSince(from, c.await(ctx, c.sending.Confirms(), w))
+	return c.unsentSince(from, c.await(ctx, c.s.Sending().Confirms(), w))
 }
 
 // Call sends m and returns the next message that arrives after it. Several
@@ -121,7 +106,7 @@ func (c *Conn) Call(ctx context.Context, m Message) (Message, error) {
 	_, from, err := c.send(ctx, m, w, true)
 	if err != nil {
 		if w.Enlisted() {
-			c.ready.Remove(w)
+			c.s.Ready().Remove(w)
 		}
 		return Message{}, err
 	}
@@ -138,25 +123,25 @@ func (c *Conn) send(ctx context.Context, m Message, receiver *session.Waiter, wa
 	if err := c.takeTurn(ctx); err != nil {
 		return 0, 0, notSent(err)
 	}
-	if len(c.transform) > 0 {
+	if len(c.s.Transform()) > 0 {
 		plain, buf, err := c.transformed(m)
 		if err != nil {
 			c.releaseTurn()
 			return 0, 0, notSent(err)
 		}
 		defer bufpool.Put(buf)
-		if err := c.life.Failure(); err != nil {
+		if err := c.s.Life().Failure(); err != nil {
 			return 0, 0, &notSentError{err, true}
 		}
 		m = plain
 	}
 	from = c.stats.BytesOut
-	sent, err := c.hand(m)
+	sent, err := c.s.Hand(m)
 	if receiver != nil && err == nil {
-		c.ready.Push(receiver)
-		c.room.All(nil)
+		c.s.Ready().Push(receiver)
+		c.s.Room().All(nil)
 	}
-	n = c.sending.Sent()
+	n = c.s.Sending().Sent()
 	return n, from, c.handed(ctx, m, sent, from, err, waits)
 }
 
@@ -171,87 +156,35 @@ func (c *Conn) handed(ctx context.Context, m Message, sent wire.Sent, from uint6
 		return notSent(err)
 	case sent.Body == wire.BodyNone:
 		c.releaseTurn()
-		if !waits && !c.handling && c.out.Burst(time.Since(c.cfg.epoch)) {
+		if !waits && !c.s.Handling() && c.s.Out().Burst(time.Since(c.cfg.epoch)) {
 			c.flush(flushAside)
 			return nil
 		}
 		end := c.stats.BytesOut
 		c.flush(flushDeferred)
-		if c.out.Gone() < end { // if the connection is gone, they are too
-			return c.unsentSince(from, c.life.Failure())
+		if c.s.Out().Gone() < end { // if the connection is gone, they are too
+			return c.unsentSince(from, c.s.Life().Failure())
 		}
 		return nil
 	case sent.Body == wire.BodyFollows:
 		w := session.SegmentWaiter()
-		c.queueBody(m.Bytes(), nil, w)
-		c.bodySent()
+		c.s.QueueBody(m.Bytes(), nil, w)
+		c.s.BodySent()
 		c.releaseTurn()
 		return c.unsentSince(from, c.awaitSegment(ctx, w))
 	default:
 		w := session.SegmentWaiter()
-		c.sending.Hold(&session.Held{Body: m.Bytes(), W: w})
+		c.s.Sending().Hold(&session.Held{Body: m.Bytes(), W: w})
 		return c.awaitSegment(ctx, w)
 	}
-}
-
-// hand gives m to the machine; what that owes leaves first.
-func (c *Conn) hand(m Message) (wire.Sent, error) {
-	c.out.Grow(c.formSize(m))
-	c.owed()
-	before := len(c.out.Tail())
-	out, sent, err := c.machine().Send(c.out.Tail(), m)
-	c.out.Appended(out)
-	c.took(before, m, sent, err)
-	return sent, err
-}
-
-// took accounts for what the machine has made of m: what stands behind before in
-// the output, or an error.
-func (c *Conn) took(before int, m Message, sent wire.Sent, err error) {
-	if sent.Owes {
-		c.out.Owe()
-	}
-	if err != nil {
-		c.unsent(err)
-		return
-	}
-	c.account(sent, len(c.out.Tail())-before)
-	if c.cfg.trace != nil {
-		c.traceOut("message", c.out.Tail()[before:], m)
-	}
-}
-
-// formSize is how much room m's wire form may need in the output, more or less:
-// a wire that announces sizes leaves a large payload out of it.
-func (c *Conn) formSize(m Message) int {
-	n := m.Len()
-	if c.cfg.traits.Sized {
-		n = min(n, 16<<10)
-	}
-	return n + n>>2 + 64
 }
 
 // unsent is called when the machine has refused a message. A plugin may have
 // counted it already, and the peer's would wait for it: then the connection
 // can't go on.
 func (c *Conn) unsent(err error) {
-	if len(c.transform) > 0 {
+	if len(c.s.Transform()) > 0 {
 		c.cut(fmt.Errorf("parley: a message was lost behind the plugins: %w", err))
-	}
-}
-
-// account counts a message that has just been handed to the machine, which made
-// n bytes of it.
-func (c *Conn) account(sent wire.Sent, n int) {
-	c.stats.sentMessage()
-	c.talked.Spoke()
-	c.stats.put(n)
-	c.sending.Accepted(sent)
-	if c.cfg.traits.TakesTurns {
-		c.extra.talk.spoken()
-	}
-	if cap(c.out.Tail()) > session.ReadSize {
-		c.holds()
 	}
 }
 
@@ -266,18 +199,18 @@ func (c *Conn) takeTurn(ctx context.Context) error {
 			return c.ctxErr(ctx)
 		}
 	}
-	if c.mayTurn() && c.sending.Turns().Empty() {
-		c.sending.Take()
+	if c.mayTurn() && c.s.Sending().Turns().Empty() {
+		c.s.Sending().Take()
 		return nil
 	}
 	w := session.NewWaiter(nil)
-	c.sending.Turns().Push(w)
+	c.s.Sending().Turns().Push(w)
 	c.passTurn()
 	c.flush(flushNow)
 	if w.Enlisted() && !c.cfg.traits.Lockstep {
 		c.ensureReader()
 	}
-	if err := c.await(ctx, c.sending.Turns(), w); err != nil {
+	if err := c.await(ctx, c.s.Sending().Turns(), w); err != nil {
 		return err
 	}
 	if err := c.sendable(); err != nil { // it ended between the signal and now
@@ -289,7 +222,7 @@ func (c *Conn) takeTurn(ctx context.Context) error {
 
 // free: neither the connection nor ctx has ended, and the output is not full.
 func (c *Conn) free(ctx context.Context) bool {
-	if c.life.Ending() || c.life.Reset() || c.filled() {
+	if c.s.Life().Ending() || c.s.Life().Reset() || c.s.Filled() {
 		return false
 	}
 	return c.outlives(ctx)
@@ -303,29 +236,29 @@ func (c *Conn) outlives(ctx context.Context) bool {
 
 // sendable says why nothing can be sent any more.
 func (c *Conn) sendable() error {
-	if err := c.life.Failure(); err != nil {
+	if err := c.s.Life().Failure(); err != nil {
 		return &notSentError{err, true}
 	}
-	if c.life.Ending() {
-		return &notSentError{c.life.Reason(), true}
+	if c.s.Life().Ending() {
+		return &notSentError{c.s.Life().Reason(), true}
 	}
 	return nil
 }
 
 func (c *Conn) mayTurn() bool {
-	if c.sending.Turn() != session.TurnFree || c.filled() {
+	if c.s.Sending().Turn() != session.TurnFree || c.s.Filled() {
 		return false
 	}
 	if !c.cfg.traits.TakesTurns {
 		return true
 	}
 	switch {
-	case c.cfg.limits.overrun(&c.inbox, session.InboxSlack):
+	case c.cfg.limits.overrun(c.s.Inbox(), session.InboxSlack):
 		return true // nothing more is read, and a peer that sends so much ahead is no original
 	case c.arriving():
 		return false // the reader passes the turn when it has read that
 	}
-	ours, again := c.ourTurn()
+	ours, again := c.s.OurTurn(time.Now(), poller.Unsent(c.nc) > 0, c.cfg.timeouts.Turn)
 	if again > 0 {
 		c.passTurnAfter(again)
 	}
@@ -334,21 +267,21 @@ func (c *Conn) mayTurn() bool {
 
 // releaseTurn lets the next sender go on.
 func (c *Conn) releaseTurn() {
-	c.sending.Give()
+	c.s.Sending().Give()
 	c.passTurn()
 	c.checkDrained()
 }
 
 func (c *Conn) passTurn() {
-	for !c.sending.Turns().Empty() && c.mayTurn() {
-		w := c.sending.PopTurn()
+	for !c.s.Sending().Turns().Empty() && c.mayTurn() {
+		w := c.s.Sending().PopTurn()
 		if !w.Post() {
-			c.sending.Take()
+			c.s.Sending().Take()
 			w.Signal(nil)
 			return
 		}
 		err := c.post(&broadcast{m: w.Msg(), body: w.Pool()})
-		c.out.Part(w.Pool())
+		c.s.Out().Part(w.Pool())
 		if err != nil && c.cfg.logger != nil {
 			c.cfg.logger.Warn("broadcast failed", "conn", c.id, "peer", c.peer(), "error", err)
 		}
@@ -357,25 +290,18 @@ func (c *Conn) passTurn() {
 
 // granted sends the held body.
 func (c *Conn) granted() {
-	h, stream := c.sending.Unhold()
+	h, stream := c.s.Sending().Unhold()
 	if h == nil {
 		return
 	}
-	c.owed() // what is owed leaves before the body
+	c.s.Owed() // what is owed leaves before the body
 	if stream {
 		h.W.Signal(nil)
 		return
 	}
-	c.queueShared(session.Segment{B: h.Body, Whole: h.Whole, W: h.W, Pool: h.Pool})
-	c.out.Part(h.Pool)
-	c.bodySent()
+	c.s.QueueShared(session.Segment{B: h.Body, Whole: h.Whole, W: h.W, Pool: h.Pool})
+	c.s.Out().Part(h.Pool)
+	c.s.BodySent()
 	c.releaseTurn()
 	c.flush(flushNow)
-}
-
-// bodySent tells the machine that the open body has been queued: what it owes
-// since the body began may leave behind it.
-func (c *Conn) bodySent() {
-	c.machine().BodySent()
-	c.out.Owe()
 }

@@ -42,12 +42,12 @@ func (b *bodyWriter) Write(p []byte) (int, error) {
 	c := b.c
 	c.lock()
 	defer c.unlock()
-	if err := c.life.Failure(); err != nil {
+	if err := c.s.Life().Failure(); err != nil {
 		return 0, err
 	}
 	q := p[:min(int64(len(p)), b.left)]
 	w := session.SegmentWaiter()
-	c.queueBody(q, nil, w)
+	c.s.QueueBody(q, nil, w)
 	if err := c.awaitSegment(b.ctx, w); err != nil {
 		return 0, err
 	}
@@ -63,7 +63,7 @@ func (b *bodyWriter) ReadFrom(r io.Reader) (sent int64, err error) {
 	c := b.c
 	c.lock()
 	defer c.unlock()
-	if err := c.life.Failure(); err != nil {
+	if err := c.s.Life().Failure(); err != nil {
 		return 0, err // nobody would tell that a segment has left
 	}
 	inner, size := r, b.left
@@ -71,7 +71,7 @@ func (b *bodyWriter) ReadFrom(r io.Reader) (sent int64, err error) {
 		inner, size = l.R, min(size, l.N)
 	}
 	if size == 0 {
-		return 0, c.life.Err()
+		return 0, c.s.Life().Err()
 	}
 	if f, ok := inner.(*os.File); ok {
 		sent, err = c.sendFile(b.ctx, size, f)
@@ -79,7 +79,7 @@ func (b *bodyWriter) ReadFrom(r io.Reader) (sent int64, err error) {
 		sent, err = c.copyBody(b.ctx, size, r)
 	}
 	b.left -= sent
-	if lost := c.life.Failure(); lost != nil {
+	if lost := c.s.Life().Failure(); lost != nil {
 		err = lost
 	}
 	return sent, err
@@ -88,7 +88,7 @@ func (b *bodyWriter) ReadFrom(r io.Reader) (sent int64, err error) {
 // sendFile sends at most size bytes of f as the open body, and returns how many.
 func (c *Conn) sendFile(ctx context.Context, size int64, f *os.File) (sent int64, err error) {
 	w := session.SegmentWaiter() // of nothing: it has left when all before it has
-	c.queueBody(nil, nil, w)
+	c.s.QueueBody(nil, nil, w)
 	if c.awaitSegment(ctx, w) != nil {
 		return 0, nil
 	}
@@ -96,10 +96,10 @@ func (c *Conn) sendFile(ctx context.Context, size int64, f *os.File) (sent int64
 		c.ensureReader()
 	}
 	// While the body is open nothing else can leave, so nobody else is writing.
-	c.out.Begin()
+	c.s.Out().Begin()
 	c.watchSome()
 	to, wait, stuck, taken := c.nc.(*net.TCPConn), c.cfg.writeLimit(c.vital)/writeLooks, 0, c.taken()
-	for sent < size && c.life.Failure() == nil {
+	for sent < size && c.s.Life().Failure() == nil {
 		c.unlock()
 		if wait > 0 {
 			to.SetWriteDeadline(time.Now().Add(wait))
@@ -108,20 +108,20 @@ func (c *Conn) sendFile(ctx context.Context, size int64, f *os.File) (sent int64
 		n, err := to.ReadFrom(&io.LimitedReader{R: f, N: want})
 		c.lock()
 		sent += n
-		c.out.Left(int(n))
-		c.stats.put(int(n))
+		c.s.Out().Left(int(n))
+		c.stats.Put(int(n))
 		if stuck++; n > 0 || c.taken() != taken { // see write
 			stuck, taken = 0, c.taken()
 		}
 		switch {
 		case err == nil && n < want: // the end of the file
 			size = sent
-		case err != nil && c.life.Err() == nil && !(errors.Is(err, os.ErrDeadlineExceeded) && stuck < writeLooks):
+		case err != nil && c.s.Life().Err() == nil && !(errors.Is(err, os.ErrDeadlineExceeded) && stuck < writeLooks):
 			c.writeFailed(err)
 		}
 	}
-	c.out.End()
-	if c.life.Failure() == nil && wait > 0 {
+	c.s.Out().End()
+	if c.s.Life().Failure() == nil && wait > 0 {
 		to.SetWriteDeadline(time.Time{})
 	}
 	return sent, nil

@@ -44,21 +44,21 @@ func (c *Conn) SendStream(ctx context.Context, size int64, r io.Reader) error {
 		return notSent(err)
 	}
 	from := c.stats.BytesOut
-	c.owed()
-	before := len(c.out.Tail())
-	out, sent, err := c.machine().SendHead(c.out.Tail(), size)
+	c.s.Owed()
+	before := len(c.s.Out().Tail())
+	out, sent, err := c.s.Machine().SendHead(c.s.Out().Tail(), size)
 	if err != nil {
 		c.releaseTurn()
 		return notSent(err)
 	}
-	c.out.Appended(out)
-	c.account(sent, len(out)-before)
+	c.s.Out().Appended(out)
+	c.s.Account(sent, len(out)-before)
 	if c.cfg.trace != nil {
 		c.traceOut("head of a stream", out[before:], Message{})
 	}
 	if sent.Body == wire.BodyHeld {
 		w := session.SegmentWaiter()
-		c.sending.HoldStream(w)
+		c.s.Sending().HoldStream(w)
 		if err := c.awaitSegment(ctx, w); err != nil {
 			return err
 		}
@@ -66,12 +66,12 @@ func (c *Conn) SendStream(ctx context.Context, size int64, r io.Reader) error {
 	if sent.Body == wire.BodyNone {
 		c.releaseTurn()
 		c.flush(flushNow)
-		return c.unsentSince(from, c.life.Failure())
+		return c.unsentSince(from, c.s.Life().Failure())
 	}
 	if err := c.sendBody(ctx, size, r); err != nil {
 		return c.unsentSince(from, err)
 	}
-	c.bodySent()
+	c.s.BodySent()
 	c.releaseTurn()
 	c.flush(flushNow)
 	return nil
@@ -96,7 +96,7 @@ func (c *Conn) sendBody(ctx context.Context, size int64, r io.Reader) (err error
 		sent, err = c.copyBody(ctx, size, r)
 	}
 	ended = true
-	if err := c.life.Failure(); err != nil {
+	if err := c.s.Life().Failure(); err != nil {
 		return err
 	}
 	if sent < size {
@@ -105,7 +105,7 @@ func (c *Conn) sendBody(ctx context.Context, size int64, r io.Reader) (err error
 		}
 		c.cut(fmt.Errorf("parley: the message to send ended %d bytes early: %w", size-sent, err))
 	}
-	return c.life.Err()
+	return c.s.Life().Err()
 }
 
 // copyBody sends at most size bytes of r as the open body, and returns how many,
@@ -116,12 +116,12 @@ func (c *Conn) copyBody(ctx context.Context, size int64, r io.Reader) (sent int6
 	for sent < size && err == nil {
 		var b []byte
 		b, err = c.readBody(r, bufpool.Get(session.WriteSize), size-sent)
-		if len(b) == 0 || c.life.Failure() != nil {
+		if len(b) == 0 || c.s.Life().Failure() != nil {
 			bufpool.Put(b)
 			break
 		}
 		w := session.SegmentWaiter()
-		c.queueBody(b, b, w)
+		c.s.QueueBody(b, b, w)
 		c.flush(flushNow)
 		sent += int64(len(b))
 		if leaving != nil && c.awaitSegment(ctx, leaving) != nil {

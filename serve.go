@@ -167,7 +167,11 @@ func (s *Server) Accept(ctx context.Context) (*Conn, error) {
 // Conns returns the connections that are open, in the order in which they
 // were accepted.
 func (s *Server) Conns() []*Conn {
-	cs := slices.DeleteFunc(s.all(), func(c *Conn) bool { c.lock(); defer c.unlock(); return !c.talked.Opened() || c.life.Err() != nil })
+	cs := slices.DeleteFunc(s.all(), func(c *Conn) bool {
+		c.lock()
+		defer c.unlock()
+		return !c.talked.Opened() || c.s.Life().Err() != nil
+	})
 	slices.SortFunc(cs, func(a, b *Conn) int { return int(a.id) - int(b.id) })
 	return cs
 }

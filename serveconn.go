@@ -34,14 +34,14 @@ func (s *Server) NewConn(ctx context.Context, nc net.Conn) (*Conn, error) {
 	var w *session.Waiter
 	c, err := s.takeConn(ctx, nc, func(c *Conn) {
 		w = c.newWaiter()
-		c.life.Opens().Push(w)
+		c.s.Life().Opens().Push(w)
 	})
 	if err != nil {
 		return nil, err
 	}
 	c.lock()
 	defer c.unlock()
-	if err := c.await(ctx, c.life.Opens(), w); err != nil {
+	if err := c.await(ctx, c.s.Life().Opens(), w); err != nil {
 		c.cut(err)
 		return nil, err
 	}

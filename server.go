@@ -165,6 +165,7 @@ func (s *Server) init() error {
 			s.cfg.overwriteBorrowed()
 		}
 		s.cfg.stepwise = t.Lockstep && s.Handler == nil
+		s.cfg.decide()
 		s.cfg.asked = s.OnShutdownRequest
 		if !s.IgnoreShutdownRequest {
 			s.cfg.shutdown = func(*Conn) { go s.drainFor(drainTime) }

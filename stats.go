@@ -29,29 +29,9 @@ func (c *Conn) Stats() ConnStats {
 		Opened:     c.cfg.epoch.Add(c.made),
 		MessagesIn: n.MessagesIn, MessagesOut: n.MessagesOut, BytesIn: n.BytesIn, BytesOut: n.BytesOut,
 		Confirmed: n.Confirmed, Lost: few.lost, Late: few.late, TooLarge: few.refused,
-		Pending: c.out.Pending(), Waiting: c.inbox.Len(),
+		Pending: c.s.Out().Pending(), Waiting: c.s.Inbox().Len(),
 	}
 }
-
-// counters is what ConnStats is made of, besides extra.
-type counters struct {
-	MessagesIn, MessagesOut, BytesIn, BytesOut, Confirmed uint64
-}
-
-// got counts n bytes of the peer.
-func (n *counters) got(bytes int) { n.BytesIn += uint64(bytes) }
-
-// put counts n bytes for the peer.
-func (n *counters) put(bytes int) { n.BytesOut += uint64(bytes) }
-
-// message counts one of the peer's messages.
-func (n *counters) message() { n.MessagesIn++ }
-
-// sentMessage counts one of ours.
-func (n *counters) sentMessage() { n.MessagesOut++ }
-
-// confirm counts ours that the peer has confirmed.
-func (n *counters) confirm(messages int64) { n.Confirmed += uint64(messages) }
 
 // ServerStats counts what a server has done.
 type ServerStats struct {

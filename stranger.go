@@ -10,21 +10,13 @@ import (
 // What a peer may be that has not done its part of the handshake: an error of Dial
 // says it, so that its reader knows what to do.
 
-// note keeps how the peer's stream begins. What has just been read is not consumed
-// yet.
-func (c *Conn) note() {
-	if in := c.in.Bytes(); c.cfg.role == wire.Dialing && len(c.first) < wire.MaxFirst && c.consumed == 0 {
-		c.first = append(c.first[:0], in[:min(len(in), wire.MaxFirst)]...)
-	}
-}
-
 // hint says what the peer may be, or "".
 func (c *Conn) hint() string {
 	name := c.cfg.protocol.Name()
-	if other := wire.Recognize(c.first); other != "" && other != name {
+	if other := wire.Recognize(c.s.First()); other != "" && other != name {
 		return "the peer seems to speak " + other
 	}
-	if hint := c.machine().Hint(c.first); hint != "" {
+	if hint := c.s.Machine().Hint(c.s.First()); hint != "" {
 		return hint
 	}
 	if c.stats.BytesIn == 0 {
@@ -40,7 +32,7 @@ func (c *Conn) strangerError(err error) error {
 		return err
 	}
 	hint := ""
-	switch other := wire.Recognize(c.first); {
+	switch other := wire.Recognize(c.s.First()); {
 	case other != "" && other != c.cfg.protocol.Name():
 		hint = "; the peer seems to speak " + other
 	case c.stats.BytesIn == 0 && errors.Is(err, io.ErrUnexpectedEOF):

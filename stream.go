@@ -49,7 +49,7 @@ func (s *Stream) Type() Type { return s.typ }
 func (c *Conn) ReceiveStream(ctx context.Context) (*Stream, error) {
 	c.lock()
 	defer c.unlock()
-	if c.inbox.Len() > 0 {
+	if c.s.Inbox().Len() > 0 {
 		r := c.pop()
 		if r.Err != nil {
 			return nil, r.Err
@@ -67,7 +67,7 @@ func (c *Conn) ReceiveStream(ctx context.Context) (*Stream, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.await(ctx, &c.ready, w); err != nil {
+	if err := c.await(ctx, c.s.Ready(), w); err != nil {
 		return nil, err
 	}
 	if s := streamOf(w); s != nil {
@@ -88,7 +88,7 @@ func streamOf(w *session.Waiter) *Stream {
 func (c *Conn) memStream(r session.Received) (*Stream, error) {
 	m := r.Msg
 	if m.Type() != TypeBytes && m.Type() != TypeText {
-		c.inbox.Unpop(r)
+		c.s.Inbox().Unpop(r)
 		return nil, fmt.Errorf("%w: the next message is an %v, which has no bytes to stream; use Receive", ErrNotRepresentable, m.Type())
 	}
 	return &Stream{c: c, typ: m.Type(), size: int64(m.Len()), mem: bytes.NewReader(m.Bytes()), state: streamDone}, nil
@@ -103,35 +103,35 @@ func (c *Conn) openStream(gen int32, ev *wire.Event) bool {
 	}
 	c.flush(flushNow)
 	if c.cfg.handler != nil {
-		for c.handling && !c.life.Ending() { // its turn comes, unless the handler waits for us
-			if !c.ready.Empty() {
-				return c.refuse(c.tooLarge(s.size, "raise it, as the handler waits for what is behind this message"))
+		for c.s.Handling() && !c.s.Life().Ending() { // its turn comes, unless the handler waits for us
+			if !c.s.Ready().Empty() {
+				return c.refuse(c.s.TooLarge(s.size, "raise it, as the handler waits for what is behind this message"))
 			}
 			// Who waits for a confirmation may be another goroutine; if it is
 			// the handler, Timeouts.Answer ends it.
 			c.park()
 		}
-		if c.life.Ending() {
-			return c.life.Err() == nil && c.refuse(ErrClosed)
+		if c.s.Life().Ending() {
+			return c.s.Life().Err() == nil && c.refuse(ErrClosed)
 		}
-		c.stream = s
+		c.reads(s)
 		s.accept()
 		return c.serveStream(gen, s)
 	}
-	c.stream = s
+	c.reads(s)
 	c.reader = readerInStream
-	if !c.ready.Empty() {
-		c.ready.Pop().GetStream(s)
+	if !c.s.Ready().Empty() {
+		c.s.Ready().Pop().GetStream(s)
 	}
-	for c.stream == s && c.life.Err() == nil && !(c.life.Ending() && s.state == streamOffered) {
+	for c.stream == s && c.s.Life().Err() == nil && !(c.s.Life().Ending() && s.state == streamOffered) {
 		c.park()
 	}
 	c.reader = readerBusy
-	if c.stream == s && c.life.Err() == nil { // Close came before anyone wanted it
-		c.stream = nil
+	if c.stream == s && c.s.Life().Err() == nil { // Close came before anyone wanted it
+		c.reads(nil)
 		return c.refuse(ErrClosed)
 	}
-	return c.life.Err() == nil
+	return c.s.Life().Err() == nil
 }
 
 // serveStream runs the StreamHandler on the reading goroutine. When it has read
@@ -156,20 +156,20 @@ func (c *Conn) serveStream(gen int32, s *Stream) bool {
 // accept grants the offer. It is called with the lock held.
 func (s *Stream) accept() {
 	s.state = streamOpen
-	s.c.machine().Accept()
-	s.c.out.Owe()
+	s.c.s.Machine().Accept()
+	s.c.s.Out().Owe()
 	s.c.flush(flushNow)
 }
 
 // refuse declines the offer: the program wanted a message in memory.
 func (s *Stream) refuse() error {
 	c := s.c
-	c.stream = nil
-	c.room.All(nil)
-	if !c.refuse(c.tooLarge(s.size, "raise it, or use ReceiveStream")) {
-		return c.life.Reason()
+	c.reads(nil)
+	c.s.Room().All(nil)
+	if !c.refuse(c.s.TooLarge(s.size, "raise it, or use ReceiveStream")) {
+		return c.s.Life().Reason()
 	}
-	return c.asm.Tell()
+	return c.s.Asm().Tell()
 }
 
 // Read reads the next bytes of the message. At its end it returns io.EOF; if
@@ -188,8 +188,8 @@ func (s *Stream) Read(p []byte) (int, error) {
 	defer c.unlock()
 	ev := c.event
 	for {
-		if s.err == nil && c.life.Err() != nil {
-			s.finish(c.life.Err()) // and the piece is void, with the input
+		if s.err == nil && c.s.Life().Err() != nil {
+			s.finish(c.s.Life().Err()) // and the piece is void, with the input
 		}
 		if s.err != nil {
 			return 0, s.err
@@ -199,8 +199,8 @@ func (s *Stream) Read(p []byte) (int, error) {
 			s.piece = s.piece[n:]
 			return n, nil
 		}
-		n, err := c.receive(c.in.Bytes(), ev, false)
-		c.in.Consume(n)
+		n, err := c.s.Receive(c.s.In().Bytes(), ev, false)
+		c.s.In().Consume(n)
 		if err == nil && ev.Kind == wire.EventNone {
 			if n, err := s.fill(p); n > 0 || err != nil {
 				return n, err
@@ -216,35 +216,35 @@ func (s *Stream) fill(p []byte) (int, error) {
 	c := s.c
 	c.flush(flushNow)
 	var direct []byte
-	if c.in.Len() == 0 && s.left > 0 {
+	if c.s.In().Len() == 0 && s.left > 0 {
 		direct = p[:min(int64(len(p)), s.left)]
 	}
-	t, in := c.io, c.in
+	t, in := c.io, c.s.In()
 	if !s.waited.IsZero() { // the program's own time does not count as the peer's
 		c.watch.progress.Forgive(time.Since(s.waited))
 	}
-	c.partial = true
+	c.s.AwaitRest(true)
 	c.watchSome()
 	c.goroutines++ // the input must outlive the read
 	c.unlock()
 	n, err := t.read(in, direct)
 	c.lock()
 	c.goroutines--
-	c.partial = false
+	c.s.AwaitRest(false)
 	s.waited = time.Now()
-	if c.life.Err() != nil {
+	if c.s.Life().Err() != nil {
 		c.settle()
 		return 0, nil
 	}
-	c.stats.got(n)
+	c.stats.Got(n)
 	if errors.Is(err, io.EOF) {
 		// The reading goroutine will meet the end too, and end the connection.
-		s.finish(withPeer(c.machine().ReceiveEOF(in.Bytes(), c.event), c.peer()))
+		s.finish(withPeer(c.s.Machine().ReceiveEOF(in.Bytes(), c.event), c.peer()))
 		return 0, nil
 	}
 	if err != nil {
 		if !c.readFailed(c.gen, err) {
-			s.finish(c.life.Err())
+			s.finish(c.s.Life().Err())
 		}
 		return 0, nil
 	}
@@ -254,7 +254,7 @@ func (s *Stream) fill(p []byte) (int, error) {
 	got := 0
 	ev := c.event
 	for rest := direct[:n]; len(rest) > 0; {
-		used, err := c.receive(rest, ev, false)
+		used, err := c.s.Receive(rest, ev, false)
 		if ev.Kind == wire.EventData && err == nil {
 			s.left -= int64(len(ev.Data))
 			got += copy(p[got:], ev.Data)
@@ -276,24 +276,24 @@ func (s *Stream) event(ev *wire.Event, err error) {
 	case err != nil:
 		s.finish(c.violated(err))
 	case ev.Kind == wire.EventData && int64(len(ev.Data)) > s.left, ev.Kind == wire.EventEnd && s.left > 0:
-		s.finish(c.machine().broke("event %v in a message of %d bytes, of which %d are to come", ev.Kind, s.size, s.left))
+		s.finish(c.s.Machine().Broke("event %v in a message of %d bytes, of which %d are to come", ev.Kind, s.size, s.left))
 	case ev.Kind == wire.EventData:
 		s.piece = ev.Data
 		s.left -= int64(len(ev.Data))
 	case ev.Kind == wire.EventEnd:
-		c.stats.message()
+		c.stats.Message()
 		s.finish(io.EOF)
 	case ev.Kind == wire.EventLost:
-		c.more().lost++
+		c.more().lose()
 		s.finish(withPeer(ev.Err, c.peer()))
 	case ev.Kind == wire.EventNone, ev.Kind == wire.EventConfirmed, ev.Kind == wire.EventGranted:
-		if err := c.machine().told(ev); err != nil {
+		if err := c.s.Machine().Told(ev); err != nil {
 			s.finish(err)
 			return
 		}
 		c.control(ev)
 	default:
-		s.finish(c.machine().broke("event %v comes inside a message", ev.Kind))
+		s.finish(c.s.Machine().Broke("event %v comes inside a message", ev.Kind))
 	}
 }
 
@@ -305,9 +305,9 @@ func (s *Stream) finish(err error) {
 	if c.stream != s {
 		return
 	}
-	c.stream = nil
-	c.room.All(nil) // the reading goroutine goes on
-	if c.sending.Held() != nil || !c.sending.Confirms().Empty() || !c.ready.Empty() || !c.drained.Empty() || !c.sending.Turns().Empty() {
+	c.reads(nil)
+	c.s.Room().All(nil) // the reading goroutine goes on
+	if c.s.Sending().Held() != nil || !c.s.Sending().Confirms().Empty() || !c.s.Ready().Empty() || !c.s.Drained().Empty() || !c.s.Sending().Turns().Empty() {
 		c.ensureReader() // it is in the StreamHandler, and others wait already
 	}
 }

@@ -32,13 +32,13 @@ func TestStructure(t *testing.T) {
 		bound, goal int
 		detail      []string
 	}{
-		{"functions that take a *Conn, as receiver or parameter", len(h.withConn()), 229, 110, nil},
-		{"methods of Conn", len(h.methods()), 213, 90, nil},
+		{"functions that take a *Conn, as receiver or parameter", len(h.withConn()), 196, 110, nil},
+		{"methods of Conn", len(h.methods()), 180, 90, nil},
 		{"fields of Conn, and of what it holds, that are a bool or flags", len(flags), 8, 8, flags},
-		{"files that call each other in a circle", len(h.circle()), 27, 8, h.circle()},
+		{"files that call each other in a circle", len(h.circle()), 24, 8, h.circle()},
 		{"lines of the longest file", h.longest(), 400, 400, nil},
 		{"places outside lock.go that touch a connection's lock", len(h.backDoors()), 0, 0, h.backDoors()},
-		{"fields of a part that are written outside its file", len(foreign), 27, 0, foreign},
+		{"fields of a part that are written outside its file", len(foreign), 0, 0, foreign},
 	} {
 		t.Logf("%4d  %s (at most %d; goal %d)", m.value, m.what, m.bound, m.goal)
 		for _, d := range m.detail {
@@ -192,11 +192,11 @@ func (h *house) held() map[string]*types.Struct {
 	return all
 }
 
-// structs returns all struct types of the package.
+// structs returns all struct types of the package, but for what does not change.
 func (h *house) structs() map[string]*types.Struct {
 	all := make(map[string]*types.Struct)
 	for _, name := range h.pkg.Scope().Names() {
-		if s, ok := h.pkg.Scope().Lookup(name).Type().Underlying().(*types.Struct); ok {
+		if s, ok := h.pkg.Scope().Lookup(name).Type().Underlying().(*types.Struct); ok && name != "Rules" {
 			all[name] = s
 		}
 	}

@@ -46,11 +46,11 @@ func isCallers(err error) bool {
 // unsentSince returns err, why the connection can't send any more, as that of a
 // message that begins behind the given number of bytes of output.
 func (c *Conn) unsentSince(from uint64, err error) error {
-	gone := c.out.Gone()
-	if c.out.Writer() == session.WriterBusy { // of what is being written nobody knows yet
-		gone += uint64(len(c.out.Current().B))
+	gone := c.s.Out().Gone()
+	if c.s.Out().Writer() == session.WriterBusy { // of what is being written nobody knows yet
+		gone += uint64(len(c.s.Out().Current().B))
 	}
-	if err == nil || gone > from || c.life.Failure() == nil {
+	if err == nil || gone > from || c.s.Life().Failure() == nil {
 		return err
 	}
 	return &notSentError{err, true}

@@ -12,9 +12,7 @@ import (
 // One is kept for reuse, so that a client that waits for each answer does not
 // allocate.
 func (c *Conn) newWaiter() *session.Waiter {
-	w := c.spare
-	c.spare = nil
-	return session.NewWaiter(w)
+	return session.NewWaiter(c.unwaited())
 }
 
 // wait enlists w in l and blocks until it is signalled or ctx ends. It is
@@ -42,7 +40,7 @@ func (c *Conn) await(ctx context.Context, l *session.WaitList, w *session.Waiter
 		}
 		<-w.Ch()
 	}
-	c.spare = w
+	c.waited(w)
 	return w.Err()
 }
 
@@ -66,7 +64,7 @@ func (c *Conn) ctxErr(ctx context.Context) error {
 		wait := "the context's deadline has passed"
 		if !c.talked.Opened() {
 			wait += "; " + c.hint()
-		} else if n := c.machine().Awaiting(); c.stalled() != "" {
+		} else if n := c.s.Machine().Awaiting(); c.stalled() != "" {
 			wait += fmt.Sprintf(", and the peer owes %d answers by the rules of %s%s", n, c.cfg.protocol.Name(), c.stalled())
 		}
 		return &TimeoutError{Peer: c.peer(), Wait: wait}
@@ -95,7 +93,7 @@ func (c *Conn) awaitSegment(ctx context.Context, w *session.Waiter) error {
 			c.unlock()
 			<-w.Ch()
 			c.lock()
-			return c.life.Err() // as it is, as Err says
+			return c.s.Life().Err() // as it is, as Err says
 		}
 		c.unlock()
 		<-w.Ch()

@@ -20,10 +20,8 @@ type watch struct {
 	state    watchState
 	tick     time.Duration
 	progress session.Tracker
-	answer   session.Tracker
 	idle     session.Tracker
 	arrived  uint64 // BytesIn when progress began to be watched
-	answers  uint64 // counted while answer is on
 	stall    session.Tracker
 	silence  time.Time // since when the peer's kernel has answered nothing, or zero
 }
@@ -50,6 +48,15 @@ func (w *watch) silent(now time.Time, asked bool, last, span time.Duration) bool
 	}
 	return false
 }
+
+// queue begins to watch a handshake in the queue of a server.
+func (w *watch) queue(began time.Time, tick time.Duration) {
+	w.state, w.tick = watchQueue, tick
+	w.idle = session.TrackerSince(began) // the whole wait
+}
+
+// keep keeps the alarm of another watch, which was stopped.
+func (w *watch) keep(a alarm) { w.alarm = a }
 
 // off stops the watch. It returns false if its alarm has run off and waits for the
 // lock.
@@ -87,11 +94,11 @@ func (a *activity) onWatch() {
 // watchHandshake bounds the wait for EventOpen. The handshake, with that of TLS
 // before it, has begun at the given time.
 func (c *Conn) watchHandshake(began time.Time) {
-	if c.cfg.queue.known && c.life.Err() == nil {
+	if c.cfg.queue.known && c.s.Life().Err() == nil {
 		c.watchQueue(began)
 		return
 	}
-	if limit := c.cfg.timeouts.Handshake; limit > 0 && c.life.Err() == nil {
+	if limit := c.cfg.timeouts.Handshake; limit > 0 && c.s.Life().Err() == nil {
 		c.watch.state = watchHandshake
 		c.arm(limit - time.Since(began))
 	}
@@ -99,8 +106,8 @@ func (c *Conn) watchHandshake(began time.Time) {
 
 // strange ends a connection whose handshake was not done in time.
 func (c *Conn) strange() {
-	if c.life.Ending() { // the peer has not spoken the wire, nor taken our last words
-		c.cut(c.life.Reason())
+	if c.s.Life().Ending() { // the peer has not spoken the wire, nor taken our last words
+		c.cut(c.s.Life().Reason())
 		return
 	}
 	c.forsake(&TimeoutError{Peer: c.peer(), Wait: fmt.Sprintf("the handshake of %s was not done within %v; %s", c.cfg.protocol.Name(), c.cfg.timeouts.Handshake, c.hint())})
@@ -109,10 +116,11 @@ func (c *Conn) strange() {
 // watchSome starts the watch if somebody is about to wait for something that must
 // not take for ever.
 func (c *Conn) watchSome() {
-	if c.watch.state != watchOff || !c.talked.Opened() || c.life.Err() != nil || !c.worthWatching() {
+	if c.watch.state != watchOff || !c.talked.Opened() || c.s.Life().Err() != nil || !c.worthWatching() {
 		return
 	}
 	t, w := &c.cfg.timeouts, &c.watch
+	c.s.WatchAnswers()
 	*w = watch{alarm: w.alarm, state: watchOpen, tick: shortest(t.Progress, t.Answer, t.Idle, t.Stall, 4*t.KeepAlive) / 16}
 	c.arm(w.tick)
 	c.look(time.Now())
@@ -121,32 +129,32 @@ func (c *Conn) watchSome() {
 // worthWatching: there is something that must not take for ever.
 func (c *Conn) worthWatching() bool {
 	t := &c.cfg.timeouts
-	if t.Idle > 0 || t.Answer > 0 && c.machine().Awaiting() > 0 {
+	if t.Idle > 0 || t.Answer > 0 && c.s.Machine().Awaiting() > 0 {
 		return true
 	}
-	waiting := c.out.Waiting()
-	return c.partial && (t.Stall > 0 || t.Progress > 0 && !c.cfg.patient(c.vital, waiting).progress) || waiting && (t.Stall > 0 || c.vital == vitalAlways)
+	waiting := c.s.Out().Waiting()
+	return c.s.Partial() && (t.Stall > 0 || t.Progress > 0 && !c.cfg.patient(c.vital, waiting).progress) || waiting && (t.Stall > 0 || c.vital == vitalAlways)
 }
 
 // look compares the connection with what it was, cuts it if a limit has been
 // passed, and reports whether there is still something to watch.
 func (c *Conn) look(now time.Time) bool {
-	w, t, patient := &c.watch, &c.cfg.timeouts, c.cfg.patient(c.vital, c.out.Waiting())
-	partial := (c.partial || c.stream != nil) && t.Progress > 0 && !patient.progress
+	w, t, patient := &c.watch, &c.cfg.timeouts, c.cfg.patient(c.vital, c.s.Out().Waiting())
+	partial := (c.s.Partial() || c.stream != nil) && t.Progress > 0 && !patient.progress
 	if got, ok := c.progress(now, partial); !ok {
 		c.tooSlow(fieldProgress, fmt.Sprintf("a message that had begun brought only %d bytes in %v", got, t.Progress))
 		return false
 	}
-	awaiting := c.machine().Awaiting()
+	awaiting := c.s.Machine().Awaiting()
 	owing := awaiting > 0 && t.Answer > 0
 	if owing && patient.answer { // what waits for the peer's program may take its time
-		owing = awaiting > c.machine().AwaitingProgram()
+		owing = awaiting > c.s.Machine().AwaitingProgram()
 	}
-	moved := w.answers
-	if patient.progress && c.partial {
+	moved := c.s.Answers()
+	if patient.progress && c.s.Partial() {
 		moved += c.stats.BytesIn // of what comes before the answer
 	}
-	if w.answer.Stuck(now, owing && c.canAnswer(patient), moved, t.Answer) {
+	if c.s.Answer().Stuck(now, owing && c.canAnswer(patient), moved, t.Answer) {
 		why := fmt.Sprintf("%d answers the peer owes by the rules of %s, the oldest for %v", awaiting, c.cfg.protocol.Name(), t.Answer)
 		if c.reader != readerBusy && c.reader != readerAttached {
 			why += "; they may have come, but nothing is read while received messages wait for the program"
@@ -160,21 +168,21 @@ func (c *Conn) look(now time.Time) bool {
 		c.cut(&TimeoutError{Peer: c.peer(), Wait: fmt.Sprintf("no traffic for %v", t.Idle)})
 		return false
 	}
-	stalling := (c.partial || c.out.Waiting()) && t.Stall > 0
+	stalling := (c.s.Partial() || c.s.Out().Waiting()) && t.Stall > 0
 	what := "output waits"
-	if c.partial {
+	if c.s.Partial() {
 		what = "a message has begun"
 	}
 	if w.stall.Stuck(now, stalling, c.stats.BytesIn+uint64(c.taken()), t.Stall) {
 		c.cut(&TimeoutError{Peer: c.peer(), Wait: fmt.Sprintf("%s, and nothing has moved for %v (Timeouts.Stall)", what, t.Stall)})
 		return false
 	}
-	return c.lives(now) && (partial || awaiting > 0 && t.Answer > 0 || stalling || t.Idle > 0 || c.vital == vitalAlways && c.out.Waiting())
+	return c.lives(now) && (partial || awaiting > 0 && t.Answer > 0 || stalling || t.Idle > 0 || c.vital == vitalAlways && c.s.Out().Waiting())
 }
 
 // stalled says what it may mean that the peer does not answer, behind what is known.
 func (c *Conn) stalled() string {
-	if hint := wire.ExplainSilence(c.cfg.protocol); hint != "" && c.talked.Opened() && c.machine().Awaiting() > 0 {
+	if hint := wire.ExplainSilence(c.cfg.protocol); hint != "" && c.talked.Opened() && c.s.Machine().Awaiting() > 0 {
 		return "; " + hint
 	}
 	return ""
@@ -184,7 +192,7 @@ func (c *Conn) stalled() string {
 // how many it has brought.
 func (c *Conn) progress(now time.Time, on bool) (got uint64, ok bool) {
 	w, limit := &c.watch, c.cfg.timeouts.Progress
-	if c.stream != nil && !c.partial {
+	if c.stream != nil && !c.s.Partial() {
 		return 0, true // the program does not read its stream: the clock stands still
 	}
 	if !w.progress.On() || w.progress.Mark() != c.stats.MessagesIn {
@@ -204,14 +212,14 @@ func (c *Conn) progress(now time.Time, on bool) (got uint64, ok bool) {
 // read while the program is busy; if somebody waits for it all the same, that
 // must end some day.
 func (c *Conn) canAnswer(patient patience) bool {
-	reading := c.reader == readerBusy || c.reader == readerAttached || !c.sending.Confirms().Empty() || c.sending.Held() != nil
+	reading := c.reader == readerBusy || c.reader == readerAttached || !c.s.Sending().Confirms().Empty() || c.s.Sending().Held() != nil
 	if patient.progress { // nobody else watches that message
-		return reading && (c.stream == nil || c.partial)
+		return reading && (c.stream == nil || c.s.Partial())
 	}
-	if c.partial && c.cfg.timeouts.Progress > 0 { // nor of one without a size, as serpy's
+	if c.s.Partial() && c.cfg.timeouts.Progress > 0 { // nor of one without a size, as serpy's
 		return false
 	}
-	return reading && c.asm.Idle() && c.stream == nil
+	return reading && c.s.Asm().Idle() && c.stream == nil
 }
 
 // shortest returns the shortest of the positive durations, at least 16 ms.
@@ -235,13 +243,13 @@ func shortageOf(what string, missing func() int64, who func() []candidate[*Conn]
 			if c.activity == nil {
 				return p, b // at rest
 			}
-			p.ended = c.life.Closed()
+			p.ended = c.s.Life().Closed()
 			if p.ended || !c.talked.Opened() {
 				return p, b
 			}
-			patient := c.cfg.patient(c.vital, c.out.Waiting())
-			p.arriving, p.messages, p.in = c.partial && patient.progress, c.stats.MessagesIn, c.stats.BytesIn
-			if p.waiting = c.out.Waiting() && patient.write; p.waiting {
+			patient := c.cfg.patient(c.vital, c.s.Out().Waiting())
+			p.arriving, p.messages, p.in = c.s.Partial() && patient.progress, c.stats.MessagesIn, c.stats.BytesIn
+			if p.waiting = c.s.Out().Waiting() && patient.write; p.waiting {
 				p.taken = c.taken()
 			}
 			return p, bounds{c.cfg.timeouts.Write, c.cfg.timeouts.Progress, c.cfg.limits.MinRate}
@@ -269,7 +277,7 @@ func (c *Conn) tooSlow(f field, how string) {
 // the connection has ended.
 func (c *Conn) lives(now time.Time) bool {
 	var peer poller.Vitals
-	if c.vital == vitalAlways && c.out.Waiting() {
+	if c.vital == vitalAlways && c.s.Out().Waiting() {
 		peer, _ = poller.VitalsOf(c.nc)
 	}
 	span := 5 * c.cfg.timeouts.KeepAlive // until keep-alive gives up

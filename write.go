@@ -23,55 +23,6 @@ const (
 	lateFlush = 2 * time.Millisecond
 )
 
-// owed appends what the machine owes the peer: nothing more once a message has
-// been dropped, as its confirmation could not be told from others.
-func (c *Conn) owed() {
-	if c.out.Control() == session.ControlOwed {
-		c.appendOwed()
-	}
-}
-
-func (c *Conn) appendOwed() {
-	b := c.out.AppendControl(c.machine())
-	c.stats.put(len(b))
-	if c.cfg.trace != nil && len(b) > 0 {
-		c.traceOut("answer", b, Message{})
-	}
-}
-
-// queueBody puts b behind all output; w is told when it has left. whole, if
-// not nil, is given back to bufpool then.
-func (c *Conn) queueBody(b, whole []byte, w *session.Waiter) {
-	c.queueShared(session.Segment{B: b, Whole: whole, W: w})
-}
-
-// queueShared is queueBody for bytes that may be in a pool.
-func (c *Conn) queueShared(s session.Segment) {
-	b := s.B
-	c.out.Push(s)
-	if cap(s.Whole) >= budgetStep || s.Pool != nil {
-		c.holds()
-	}
-	c.stats.put(len(b))
-	if c.cfg.trace != nil {
-		c.traceOut("body", b, Message{})
-	}
-}
-
-// next makes the next segment of the output current. It returns false when there is
-// none.
-func (c *Conn) next() bool {
-	for !c.out.Next() {
-		// Last, what the machine owes by now: the reader may have come to owe it
-		// while we wrote.
-		if c.owed(); len(c.out.Tail()) == 0 {
-			c.out.Release()
-			return false
-		}
-	}
-	return true
-}
-
 // flushMode says when the output is to be written.
 type flushMode uint8
 
@@ -95,21 +46,21 @@ func (c *Conn) flush(mode flushMode) {
 		}
 		return
 	}
-	if c.out.Writer() == session.WriterBusy || !c.life.Writable() {
+	if c.s.Out().Writer() == session.WriterBusy || !c.s.Life().Writable() {
 		return
 	}
-	c.owed()
+	c.s.Owed()
 	wrote := false
-	for c.next() {
+	for c.s.Next() {
 		wrote = true
-		c.out.Begin()
-		b := c.out.Current().B
+		c.s.Out().Begin()
+		b := c.s.Out().Current().B
 		c.unlock()
 		n, err := c.try(b)
 		c.lock()
-		if c.wrote(n, err); c.life.Closed() || c.life.Reset() {
-			c.out.End()
-			c.out.Finish(c.life.Failure())
+		if c.wrote(n, err); c.s.Life().Closed() || c.s.Life().Reset() {
+			c.s.Out().End()
+			c.s.Out().Finish(c.s.Life().Failure())
 			return
 		}
 		if n < len(b) {
@@ -121,7 +72,7 @@ func (c *Conn) flush(mode flushMode) {
 		}
 	}
 	if wrote {
-		c.out.End()
+		c.s.Out().End()
 		c.holdsLess()
 	}
 	c.watchSome()
@@ -134,7 +85,7 @@ func (c *Conn) flushRest() {
 	if c.cfg.traits.TakesTurns {
 		c.passTurn()
 	}
-	if c.out.Waits() {
+	if c.s.Out().Waits() {
 		c.flush(flushNow)
 		return
 	}
@@ -152,7 +103,7 @@ func (c *Conn) try(p []byte) (int, error) {
 // flushesAside reports whether the caller must see to it that flusher is called,
 // by another goroutine.
 func (c *Conn) flushesAside() bool {
-	if !c.life.Writable() || !c.out.Expect() {
+	if !c.s.Life().Writable() || !c.s.Out().Expect() {
 		return false
 	}
 	c.goroutines++
@@ -163,9 +114,9 @@ func (c *Conn) flushesAside() bool {
 func (c *Conn) flusher() {
 	c.counted(noRole, nil, func() {
 		c.lock()
-		c.out.Comes()
+		c.s.Out().Comes()
 		c.flush(flushNow)
-		c.out.Flushed(time.Since(c.cfg.epoch))
+		c.s.Out().Flushed(time.Since(c.cfg.epoch))
 		c.exit()
 	})
 }
@@ -199,8 +150,8 @@ func (c *Conn) write() {
 	stuck := 0 // looks since the peer took something
 	c.lock()
 	taken := c.taken()
-	for c.life.Err() == nil && !c.life.Reset() && c.next() {
-		b := c.out.Current().B[:min(len(c.out.Current().B), size)]
+	for c.s.Life().Err() == nil && !c.s.Life().Reset() && c.s.Next() {
+		b := c.s.Out().Current().B[:min(len(c.s.Out().Current().B), size)]
 		c.unlock()
 		if wait > 0 {
 			c.nc.SetWriteDeadline(time.Now().Add(wait))
@@ -218,10 +169,10 @@ func (c *Conn) write() {
 		c.wrote(n, err)
 		c.holdsLess()
 	}
-	c.out.End()
+	c.s.Out().End()
 	c.holdsLess()
-	if err := c.life.Failure(); err != nil {
-		c.out.Finish(err)
+	if err := c.s.Life().Failure(); err != nil {
+		c.s.Out().Finish(err)
 	} else {
 		c.nc.SetWriteDeadline(time.Time{})
 		c.watchSome()
@@ -232,11 +183,11 @@ func (c *Conn) write() {
 
 // wrote accounts for n bytes that have left, or for why they did not.
 func (c *Conn) wrote(n int, err error) {
-	c.out.Left(n)
-	if c.life.Err() != nil {
+	c.s.Out().Left(n)
+	if c.s.Life().Err() != nil {
 		return
 	}
-	c.out.Wrote(n)
+	c.s.Out().Wrote(n)
 	if err != nil {
 		c.writeFailed(err)
 		return
@@ -247,13 +198,13 @@ func (c *Conn) wrote(n int, err error) {
 // writeFailed ends the connection because nothing can be written to it.
 func (c *Conn) writeFailed(err error) {
 	switch {
-	case c.life.Phase() >= session.PhaseFlushed:
-		c.cut(c.life.Reason()) // a peer that has gone does not need our last words
+	case c.s.Life().Phase() >= session.PhaseFlushed:
+		c.cut(c.s.Life().Reason()) // a peer that has gone does not need our last words
 		return
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		c.tooSlow(fieldWrite, fmt.Sprintf("it took nothing for %v", c.cfg.timeouts.Write))
 		return
-	case isReset(err) && c.life.Phase() == session.PhaseOpen && !c.handling && c.reader != readerGone:
+	case isReset(err) && c.s.Life().Phase() == session.PhaseOpen && !c.s.Handling() && c.reader != readerGone:
 		c.sever(err)
 		return
 	}
@@ -269,8 +220,8 @@ func isReset(err error) bool {
 // sever gives up the output, but reads on: behind what the peer had sent the
 // reader finds the end.
 func (c *Conn) sever(err error) {
-	c.life.Resets(&ConnError{Peer: c.peer(), Offset: int64(c.stats.BytesIn), Err: err})
-	c.out.Mute()
-	c.out.Drop(c.life.EofErr())
-	c.sending.Drop(&c.out, &notSentError{c.life.EofErr(), true}, notSent(c.life.EofErr()))
+	c.s.Life().Resets(&ConnError{Peer: c.peer(), Offset: int64(c.stats.BytesIn), Err: err})
+	c.s.Out().Mute()
+	c.s.Out().Drop(c.s.Life().EofErr())
+	c.s.Sending().Drop(c.s.Out(), &notSentError{c.s.Life().EofErr(), true}, notSent(c.s.Life().EofErr()))
 }

@@ -2,6 +2,12 @@
 // that remember and decide, and do nothing themselves. They know no socket, goroutine,
 // lock or clock; where time matters the driver says what time it is.
 //
+// A [Session] holds the machine, which it guards (machine.go), and the parts, and decides
+// what concerns several of them: its driver gives it bytes with Receive and a message with
+// Hand, asks it whether to read on (MustPark), who gets a message (ForHandler, Enqueue),
+// what to write (Next) and whether all has left (IsDrained). What can't wait to be asked
+// for it tells its [Host].
+//
 // Each part is a type in a file of its own, which alone can write its fields:
 //
 //   - [Life], in it [State]: how far the connection has come, what its peer does, and why
@@ -14,6 +20,7 @@
 //     peer consents, who waits for a confirmation.
 //   - [Output]: what waits to be written, in order, and what the machine owes.
 //   - [Waiter], [WaitList]: who waits, and in what order.
+//   - [Talk]: whose turn it is to speak, on a wire that takes turns.
 //   - [Tracker]: how long something has not moved.
 //
 // The zero value of a part is that of a connection at rest, which its Idle reports. A part

@@ -132,7 +132,7 @@ func (l *Life) WhyEnded(properly error) error {
 // Rested begins anew, for a connection whose handshake is done or not.
 func (l *Life) Rested(opened bool) {
 	if opened {
-		l.phase = PhaseOpen
+		l.State = State{PhaseOpen, PeerSending}
 	}
 }
 

@@ -1,0 +1,102 @@
+package parley
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/parley-net/parley/internal/session"
+
+	"github.com/parley-net/parley/wire"
+)
+
+// config is what a Server or Dialer gives to each of its connections.
+type config struct {
+	protocol Protocol
+	traits   wire.Traits
+	role     wire.Role
+	handler  Handler     // nil: messages wait for Receive
+	serve    HandlerFunc // what handler does
+	streams  StreamHandler
+	stepwise bool // the program pulls messages and answers in their order
+	hooks    Hooks
+	plugins  []Plugin
+	limits   Limits
+	timeouts Timeouts
+	patience patience
+	queue    queue        // that of the server, for who dials
+	logger   *slog.Logger // nil: silent
+	trace    func(Trace)
+	budget   *Budget       // nil: none
+	rules    session.Rules // for sessions: what follows from the others, see decide
+	faults   *faults
+	asked    func(*Conn) error // Server.OnShutdownRequest
+	shutdown func(*Conn)       // honours a peer's request to end the server
+	opened   func(*Conn)       // tells the server that OnOpen has agreed
+	closed   func(*Conn)       // tells the server that the connection has ended
+	tells    func(net.Conn) vital
+
+	epoch      time.Time // what times of connections count from
+	activities sync.Pool // of connections at rest
+}
+
+// patient returns which clocks count only in a shortage, for a connection of whose peer
+// the kernel tells v and for which output waits or does not.
+func (cfg *config) patient(v vital, waiting bool) patience { return cfg.patience.with(v, waiting) }
+
+// writeLimit is Timeouts.Write where that counts always, else 0.
+func (cfg *config) writeLimit(v vital) time.Duration {
+	if cfg.patient(v, true).write {
+		return 0
+	}
+	return cfg.timeouts.Write
+}
+
+// decide makes the rules of what else is set.
+func (cfg *config) decide() {
+	cfg.rules = session.Rules{
+		Name: cfg.protocol.Name(), Role: cfg.role, Traits: cfg.traits,
+		MaxMessage: cfg.limits.MaxMessage, MaxOutput: cfg.limits.MaxOutput, MaxInput: cfg.limits.MaxInput, MaxQueue: cfg.limits.MaxQueue,
+		Handles: cfg.handler != nil, Stepwise: cfg.stepwise, Queues: cfg.queue.known, Traced: cfg.trace != nil,
+	}
+}
+
+// setHandler takes h, nil if there is none.
+func (cfg *config) setHandler(h Handler) {
+	cfg.handler = h
+	cfg.streams, _ = h.(StreamHandler)
+	if f, ok := h.(HandlerFunc); ok {
+		cfg.serve = f // without the method around it
+	} else if h != nil {
+		cfg.serve = h.ServeMessage
+	}
+}
+
+// overwriteBorrowed gives the program copies of what it borrows, and overwrites them
+// when it should have let go of them.
+func (cfg *config) overwriteBorrowed() {
+	if serve := cfg.serve; serve != nil {
+		cfg.serve = func(ctx context.Context, c *Conn, m Message) error {
+			lent := m.Clone()
+			defer overwrite(lent.Bytes())
+			return serve(ctx, c, lent)
+		}
+	}
+	if hook := cfg.hooks.OnBanner; hook != nil {
+		cfg.hooks.OnBanner = func(c *Conn, line []byte) {
+			lent := bytes.Clone(line)
+			defer overwrite(lent)
+			hook(c, lent)
+		}
+	}
+}
+
+// overwrite makes it visible that b was kept without a copy.
+func overwrite(b []byte) {
+	for i := range b {
+		b[i] = 0xdb
+	}
+}

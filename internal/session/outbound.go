@@ -1,0 +1,168 @@
+package session
+
+import (
+	"github.com/parley-net/parley/wire"
+)
+
+const (
+	// weighty is from which size on a buffer counts: see Host.Weighed.
+	Weighty = 8 << 10
+	// tightOutput is how much output may wait while memory is short.
+	tightOutput = 64 << 10
+)
+
+// Plain reports whether nothing goes on that must be asked about for each message.
+// It is called between handing and the handler.
+func (s *Session) Plain() bool {
+	return !s.life.Draining() && !s.life.Ending() && !s.life.Reset() && s.out.Simple() &&
+		s.sending.Turn() == TurnFree && s.sending.Turns().Empty() &&
+		s.inbox.Len() == 0 && len(s.transform) == 0 && !s.rules.Traced && !s.rules.Stepwise && !s.rules.Traits.TakesTurns
+}
+
+// waitsForTurn reports whether somebody waits until the peer has had its turn.
+func (s *Session) waitsForTurn() bool { return s.rules.Traits.TakesTurns && !s.sending.Turns().Empty() }
+
+// Account counts a message that has just been handed to the machine, which made
+// n bytes of it.
+func (s *Session) Account(sent wire.Sent, n int) {
+	s.stats.sentMessage()
+	s.talked.Spoke()
+	s.stats.Put(n)
+	s.sending.Accepted(sent)
+	if s.talk != nil {
+		s.talk.spoken()
+	}
+	if cap(s.out.Tail()) > ReadSize {
+		s.host.Weighed()
+	}
+}
+
+// FormSize is how much room the wire form of n bytes may need in the output, more or less:
+// a wire that announces sizes leaves a large payload out of it.
+func (s *Session) FormSize(n int) int {
+	if s.rules.Traits.Sized {
+		n = min(n, 16<<10)
+	}
+	return n + n>>2 + 64
+}
+
+// Hand gives m to the machine; what that owes leaves first.
+func (s *Session) Hand(m wire.Message) (wire.Sent, error) {
+	s.out.Grow(s.FormSize(m.Len()))
+	s.Owed()
+	before := len(s.out.Tail())
+	out, sent, err := s.Machine().Send(s.out.Tail(), m)
+	s.out.Appended(out)
+	s.Took(before, m, sent, err)
+	return sent, err
+}
+
+// Took accounts for what the machine has made of m: what stands behind before in
+// the output, or an error.
+func (s *Session) Took(before int, m wire.Message, sent wire.Sent, err error) {
+	if sent.Owes {
+		s.out.Owe()
+	}
+	if err != nil {
+		s.host.Unsent(err)
+		return
+	}
+	s.Account(sent, len(s.out.Tail())-before)
+	if s.rules.Traced {
+		s.host.Traced("message", m, s.out.Tail()[before:])
+	}
+}
+
+// BodySent tells the machine that the open body has been queued: what it owes
+// since the body began may leave behind it.
+func (s *Session) BodySent() {
+	s.Machine().BodySent()
+	s.out.Owe()
+}
+
+// Owed appends what the machine owes the peer: nothing more once a message has
+// been dropped, as its confirmation could not be told from others.
+func (s *Session) Owed() {
+	if s.out.Control() == ControlOwed {
+		s.appendOwed()
+	}
+}
+
+func (s *Session) appendOwed() {
+	b := s.out.AppendControl(s.Machine())
+	s.stats.Put(len(b))
+	if s.rules.Traced && len(b) > 0 {
+		s.host.Traced("answer", wire.Message{}, b)
+	}
+}
+
+// QueueBody puts b behind all output; w is told when it has left. whole, if
+// not nil, is given back to bufpool then.
+func (s *Session) QueueBody(b, whole []byte, w *Waiter) {
+	s.QueueShared(Segment{B: b, Whole: whole, W: w})
+}
+
+// QueueShared is queueBody for bytes that may be in a pool.
+func (s *Session) QueueShared(seg Segment) {
+	b := seg.B
+	s.out.Push(seg)
+	if cap(seg.Whole) >= Weighty || seg.Pool != nil {
+		s.host.Weighed()
+	}
+	s.stats.Put(len(b))
+	if s.rules.Traced {
+		s.host.Traced("body", wire.Message{}, b)
+	}
+}
+
+// Next makes the next segment of the output current. It returns false when there is
+// none.
+func (s *Session) Next() bool {
+	for !s.out.Next() {
+		// Last, what the machine owes by now: the reader may have come to owe it
+		// while we wrote.
+		if s.Owed(); len(s.out.Tail()) == 0 {
+			s.out.Release()
+			return false
+		}
+	}
+	return true
+}
+
+// overfull is Filled for much output.
+func (s *Session) overfull() bool {
+	n := s.out.Pending()
+	return n > s.rules.MaxOutput || n > tightOutput && s.host.Short()
+}
+
+// Filled: so much output waits for the peer that no more is taken.
+func (s *Session) Filled() bool {
+	return s.out.Pending() > s.crowded && s.overfull()
+}
+
+// Alone is hand for a message in a batch in which nothing is in the way. It leaves a
+// panic of the machine to its caller, whom it tells in asking when that runs.
+func (s *Session) Alone(m *wire.Message, asking *bool) (wire.Sent, error) {
+	s.out.Grow(s.FormSize(m.Len()))
+	tail := s.out.Tail()
+	before := len(tail)
+	*asking = true
+	if s.out.Control() == ControlOwed {
+		s.out.AppendControl(s.Machine())
+		tail = s.out.Tail()
+	}
+	out, sent, err := s.m.Send(tail, *m)
+	*asking = false
+	s.moved() // see checked
+	if err != nil || len(out) < len(tail) || sent.Body > wire.BodyHeld {
+		_, _, err = s.Machine().checked("Send", tail, out, sent, err)
+		s.stats.Put(len(s.out.Tail()) - before)
+		return sent, err
+	}
+	s.out.Appended(out)
+	if sent.Owes {
+		s.out.Owe()
+	}
+	s.Account(sent, len(out)-before)
+	return sent, nil
+}

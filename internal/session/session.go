@@ -1,0 +1,198 @@
+package session
+
+import (
+	"time"
+
+	"github.com/parley-net/parley/wire"
+)
+
+// Session is a connection as its machine and its parts see it. It exists while something
+// is under way; what outlives that, the counters and how far the conversation has come,
+// is its driver's.
+type Session struct {
+	m      wire.Machine
+	host   Host
+	rules  *Rules
+	stats  *Counters
+	talked *Talked
+
+	inbound
+	asm       Assembly         // a message that arrives in pieces
+	inbox     Inbox            // messages that wait for Receive or for the handler
+	ready     WaitList         // receivers; none waits while the inbox has something
+	room      WaitList         // the reader, while the inbox is full or a stream is open
+	still     int              // events that the machine has told without consuming a byte
+	answer    Tracker          // of what the peer owes
+	answers   uint64           // that the peer has given while answer is on
+	transform []wire.Transform // of the plugins
+
+	out     Output
+	crowded int      // more than so much output need be asked about
+	drained WaitList // those who wait until the output is empty
+	sending Sending
+	talk    *Talk // where the wire takes turns
+
+	life Life
+	underWay
+}
+
+// Rules are what does not change, and is the same for all connections of a driver.
+type Rules struct {
+	Name       string // of the protocol
+	Role       wire.Role
+	Traits     wire.Traits
+	MaxMessage int64
+	MaxOutput  int
+	MaxInput   int
+	MaxQueue   int
+	Handles    bool // messages go to a handler
+	Stepwise   bool // the program takes them one by one, and answers in their order
+	Queues     bool // the peer may be serving others first
+	Traced     bool // Host is told of all that goes either way
+}
+
+// Host is the driver of a Session, as the Session needs it. Its methods are called with
+// the connection's lock held.
+type Host interface {
+	// Peer names the peer, for errors.
+	Peer() string
+	// Now returns what time it is.
+	Now() time.Time
+	// Short reports whether memory is short.
+	Short() bool
+	// Weighed is told that the Session may hold much more, or less.
+	Weighed()
+	// Faulted is told that the machine can't be used any more: the connection ends at once.
+	Faulted(err error, how Fault)
+	// Unsent is told that the machine has refused a message.
+	Unsent(err error)
+	// Traced is told what goes to the peer, if Rules.Traced: p is borrowed.
+	Traced(what string, m wire.Message, p []byte)
+	// Heard is told what the machine has found in p, likewise.
+	Heard(p []byte, ev *wire.Event)
+}
+
+// Begin begins what is under way. stats and talked are the driver's, and known to no
+// other Session meanwhile; so is turns, which is nil where the wire takes none.
+func (s *Session) Begin(m wire.Machine, host Host, rules *Rules, stats *Counters, talked *Talked, turns *Talk) {
+	s.m, s.host, s.rules, s.stats, s.talked, s.talk = m, host, rules, stats, talked, turns
+	s.crowded = min(rules.MaxOutput, tightOutput)
+	s.inbound.rested(int64(stats.BytesIn))
+	s.life.Rested(talked.Opened())
+	s.out.Rested(stats.BytesOut, s.out.Hint())
+	s.sending.Rested(stats.Confirmed)
+}
+
+// Idle reports whether nothing is under way.
+func (s *Session) Idle() bool {
+	return s.underWay == (underWay{}) && s.life.Idle() && s.inbound.idle() && s.asm.Idle() && s.inbox.Len() == 0 &&
+		s.ready.Empty() && s.room.Empty() && s.drained.Empty() && s.sending.Idle() && s.out.Idle() && s.transform == nil &&
+		s.consumed == int64(s.stats.BytesIn) && s.out.Gone() == s.stats.BytesOut && s.sending.Sent() == s.stats.Confirmed
+}
+
+// spares is what makes a Session cheaper to use again.
+type spares struct {
+	inbox []Received
+	hint  int32
+}
+
+// Spares returns what the next Session can use.
+func (s *Session) Spares() spares { return spares{s.inbox.Space(), s.out.Hint()} }
+
+// Reuse is given what spares has returned.
+func (s *Session) Reuse(of spares) {
+	s.inbox.Reuse(of.inbox)
+	s.out.Rested(0, of.hint)
+}
+
+// Transforms says through what messages go.
+func (s *Session) Transforms(by []wire.Transform) { s.transform = by }
+
+// overrun reports whether slack times what may wait for the program does.
+func (s *Session) overrun(slack int) bool {
+	return s.inbox.Full(slack*s.rules.MaxQueue, slack*s.rules.MaxInput)
+}
+
+// Queueing reports whether the handshake waits for a server that may be serving others
+// first.
+func (s *Session) Queueing() bool { return s.rules.Queues && !s.talked.Opened() }
+
+// WatchAnswers begins anew to watch what the peer owes.
+func (s *Session) WatchAnswers() { s.answer, s.answers = Tracker{}, 0 }
+
+// answered counts an answer of the peer.
+func (s *Session) answered() { s.answers++ }
+
+// moved notes that the machine has made progress, or may.
+func (s *Session) moved() { s.still = 0 }
+
+// stands counts an event that came of no input, and returns how many there were one
+// after the other.
+func (s *Session) stands() int { s.still++; return s.still }
+
+// wreck puts something in the machine's place that does nothing but return err.
+func (s *Session) wreck(err error) { s.m = wreck{err} }
+
+// Repeater returns the machine if it can repeat what another one has sent, or nil.
+func (s *Session) Repeater() wire.Repeater {
+	r, _ := s.m.(wire.Repeater)
+	return r
+}
+
+// underWay is what is true while the program's code runs, or the peer is in the middle
+// of something.
+type underWay struct {
+	handling bool // a handler runs
+	partial  bool // a message has begun and the reader waits for its rest
+}
+
+// BeginHandler notes that a handler runs.
+func (u *underWay) BeginHandler() { u.handling = true }
+
+// EndHandler notes that it has returned.
+func (u *underWay) EndHandler() { u.handling = false }
+
+// AwaitRest notes whether the reader waits for the rest of a message.
+func (u *underWay) AwaitRest(partial bool) { u.partial = partial }
+
+// Asm returns a message that arrives in pieces.
+func (s *Session) Asm() *Assembly { return &s.asm }
+
+// Inbox returns messages that wait for Receive or for the handler.
+func (s *Session) Inbox() *Inbox { return &s.inbox }
+
+// Ready returns receivers; none waits while the inbox has something.
+func (s *Session) Ready() *WaitList { return &s.ready }
+
+// Room returns the reader, while the inbox is full or a stream is open.
+func (s *Session) Room() *WaitList { return &s.room }
+
+// Answer returns of what the peer owes.
+func (s *Session) Answer() *Tracker { return &s.answer }
+
+// Answers is that the peer has given while answer is on.
+func (s *Session) Answers() uint64 { return s.answers }
+
+// Transform is of the plugins.
+func (s *Session) Transform() []wire.Transform { return s.transform }
+
+// Out returns what waits to be written.
+func (s *Session) Out() *Output { return &s.out }
+
+// Drained returns those who wait until the output is empty.
+func (s *Session) Drained() *WaitList { return &s.drained }
+
+// Sending returns whose turn it is to send.
+func (s *Session) Sending() *Sending { return &s.sending }
+
+// Talk is where the wire takes turns.
+func (s *Session) Talk() *Talk { return s.talk }
+
+// Life returns where the connection stands.
+func (s *Session) Life() *Life { return &s.life }
+
+// Handling is a handler runs.
+func (u *underWay) Handling() bool { return u.handling }
+
+// Partial is a message has begun and the reader waits for its rest.
+func (u *underWay) Partial() bool { return u.partial }
