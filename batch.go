@@ -99,7 +99,7 @@ func (c *Conn) process(gen int32) (more bool) {
 			return false
 		case b.ev.Kind == wire.EventNone:
 			return true
-		case b.ev.Kind != wire.EventMessage || !c.s.Asm().Idle() || !c.talked.Opened():
+		case b.ev.Kind != wire.EventMessage || !c.s.Assembly().Idle() || !c.talked.Opened():
 			if c.s.Machine().Told(b.ev) != nil || !b.event() {
 				return false
 			}

@@ -241,7 +241,7 @@ func (c *Conn) nudge() {
 // served. A message that has begun is waited for if we have accepted it.
 // Reading goes on until the peer has closed.
 func (c *Conn) endDraining() {
-	served := c.s.Asm().Idle() && !c.s.Handling() && !c.s.Inbox().Missed() && (c.cfg.handler != nil || !c.s.Answerable())
+	served := c.s.Assembly().Idle() && !c.s.Handling() && !c.s.Inbox().Missed() && (c.cfg.handler != nil || !c.s.Answerable())
 	if c.s.Life().Drains() && served {
 		c.nc.SetReadDeadline(time.Time{})
 		c.end(ErrServerClosed)

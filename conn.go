@@ -224,7 +224,7 @@ func (c *Conn) exit() {
 	if last {
 		c.s.In().Release()
 		c.emptied()
-		c.s.Asm().Drop()
+		c.s.Assembly().Drop()
 		c.holds()
 	}
 	c.unlock()

@@ -16,7 +16,7 @@ func (c *Conn) offered(gen int32, ev *wire.Event) bool {
 	case c.s.Life().Ending():
 		return c.refuse(ErrClosed)
 	case ev.N <= l.MaxMessage:
-		c.s.Asm().Begin(ev.N)
+		c.s.Assembly().Begin(ev.N)
 		c.s.Machine().Accept()
 		c.s.Out().Owe()
 		return true
@@ -42,18 +42,18 @@ func (c *Conn) offered(gen int32, ev *wire.Event) bool {
 func (c *Conn) piece(gen int32, ev *wire.Event) bool {
 	switch ev.Kind {
 	case wire.EventData:
-		c.s.Asm().Add(ev.Data)
+		c.s.Assembly().Add(ev.Data)
 		most := c.cfg.limits.MaxMessage
-		return !c.s.Asm().Over(most) || c.refuse(fmt.Errorf("%w: more than %d bytes, which is Limits.MaxMessage", ErrTooLarge, most))
+		return !c.s.Assembly().Over(most) || c.refuse(fmt.Errorf("%w: more than %d bytes, which is Limits.MaxMessage", ErrTooLarge, most))
 	case wire.EventEnd:
-		buf := c.s.Asm().Take()
+		buf := c.s.Assembly().Take()
 		m := ev.Message.WithBytes(buf)
 		if c.cfg.trace != nil {
 			c.traceMessage(m)
 		}
 		return c.deliver(gen, m, buf)
 	default:
-		err := c.s.Asm().Fail(ev.Err)
+		err := c.s.Assembly().Fail(ev.Err)
 		return err == nil || c.lost(gen, withPeer(err, c.peer()))
 	}
 }
@@ -62,13 +62,13 @@ func (c *Conn) piece(gen int32, ev *wire.Event) bool {
 // the wire can only do that by ending the connection.
 func (c *Conn) refuse(reason error) bool {
 	c.more().refuse()
-	c.s.Asm().Drop()
+	c.s.Assembly().Drop()
 	c.s.Out().Owe()
 	if err := c.s.Machine().Refuse(reason); err != nil {
 		c.end(withPeer(err, c.peer()))
 		return false
 	}
-	c.s.Asm().Skip(c.s.MessageError("refused", reason))
+	c.s.Assembly().Skip(c.s.MessageError("refused", reason))
 	return true
 }
 

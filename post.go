@@ -91,7 +91,7 @@ func (c *Conn) post(b *broadcast) error {
 		c.join(body)
 		return nil
 	}
-	c.s.QueueShared(session.Segment{B: m.Bytes(), Whole: buf, Pool: body})
+	c.s.QueueShared(session.Segment{Bytes: m.Bytes(), Whole: buf, Pool: body})
 	c.s.BodySent()
 	c.s.Sending().Give()
 	return nil
@@ -135,7 +135,7 @@ func (c *Conn) handForm(b *broadcast) (wire.Sent, error) {
 	c.s.Out().Appended(out)
 	c.s.Took(before, b.m, sent, err)
 	if shared {
-		c.s.QueueShared(session.Segment{B: same, Pool: b.form})
+		c.s.QueueShared(session.Segment{Bytes: same, Pool: b.form})
 	}
 	return sent, err
 }

@@ -41,7 +41,7 @@ func (c *Conn) readOn(gen int32, more bool) {
 			c.park()
 			continue
 		}
-		c.s.AwaitRest(!c.s.Asm().Idle() || c.s.In().Len() > 0)
+		c.s.AwaitRest(!c.s.Assembly().Idle() || c.s.In().Len() > 0)
 		c.watchSome()
 		t, in, direct := c.io, c.s.In(), c.s.Direct()
 		*c.event = wire.Event{} // it refers to buffers that others may get now

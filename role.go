@@ -141,7 +141,7 @@ func (c *Conn) arriving() bool {
 	if c.s.Life().Draining() || c.reader == readerInStream || c.reader == readerGone {
 		return false // the program decides when that goes on, if ever
 	}
-	return !c.s.Asm().Idle() || c.s.Talk().Unread()
+	return !c.s.Assembly().Idle() || c.s.Talk().Unread()
 }
 
 // passTurnAfter calls passTurn after d, if somebody waits then.

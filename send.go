@@ -174,7 +174,7 @@ func (c *Conn) handed(ctx context.Context, m Message, sent wire.Sent, from uint6
 		return c.unsentSince(from, c.awaitSegment(ctx, w))
 	default:
 		w := session.SegmentWaiter()
-		c.s.Sending().Hold(&session.Held{Body: m.Bytes(), W: w})
+		c.s.Sending().Hold(&session.Held{Body: m.Bytes(), Sender: w})
 		return c.awaitSegment(ctx, w)
 	}
 }
@@ -296,10 +296,10 @@ func (c *Conn) granted() {
 	}
 	c.s.Owed() // what is owed leaves before the body
 	if stream {
-		h.W.Signal(nil)
+		h.Sender.Signal(nil)
 		return
 	}
-	c.s.QueueShared(session.Segment{B: h.Body, Whole: h.Whole, W: h.W, Pool: h.Pool})
+	c.s.QueueShared(session.Segment{Bytes: h.Body, Whole: h.Whole, Done: h.Sender, Pool: h.Pool})
 	c.s.Out().Part(h.Pool)
 	c.s.BodySent()
 	c.releaseTurn()

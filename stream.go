@@ -169,7 +169,7 @@ func (s *Stream) refuse() error {
 	if !c.refuse(c.s.TooLarge(s.size, "raise it, or use ReceiveStream")) {
 		return c.s.Life().Reason()
 	}
-	return c.s.Asm().Tell()
+	return c.s.Assembly().Tell()
 }
 
 // Read reads the next bytes of the message. At its end it returns io.EOF; if

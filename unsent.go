@@ -48,7 +48,7 @@ func isCallers(err error) bool {
 func (c *Conn) unsentSince(from uint64, err error) error {
 	gone := c.s.Out().Gone()
 	if c.s.Out().Writer() == session.WriterBusy { // of what is being written nobody knows yet
-		gone += uint64(len(c.s.Out().Current().B))
+		gone += uint64(len(c.s.Out().Current().Bytes))
 	}
 	if err == nil || gone > from || c.s.Life().Failure() == nil {
 		return err

@@ -219,7 +219,7 @@ func (c *Conn) canAnswer(patient patience) bool {
 	if c.s.Partial() && c.cfg.timeouts.Progress > 0 { // nor of one without a size, as serpy's
 		return false
 	}
-	return reading && c.s.Asm().Idle() && c.stream == nil
+	return reading && c.s.Assembly().Idle() && c.stream == nil
 }
 
 // shortest returns the shortest of the positive durations, at least 16 ms.

@@ -54,7 +54,7 @@ func (c *Conn) flush(mode flushMode) {
 	for c.s.Next() {
 		wrote = true
 		c.s.Out().Begin()
-		b := c.s.Out().Current().B
+		b := c.s.Out().Current().Bytes
 		c.unlock()
 		n, err := c.try(b)
 		c.lock()
@@ -151,7 +151,7 @@ func (c *Conn) write() {
 	c.lock()
 	taken := c.taken()
 	for c.s.Life().Err() == nil && !c.s.Life().Reset() && c.s.Next() {
-		b := c.s.Out().Current().B[:min(len(c.s.Out().Current().B), size)]
+		b := c.s.Out().Current().Bytes[:min(len(c.s.Out().Current().Bytes), size)]
 		c.unlock()
 		if wait > 0 {
 			c.nc.SetWriteDeadline(time.Now().Add(wait))

@@ -52,6 +52,7 @@ func (a *Assembly) Room() []byte {
 	return free[:min(int64(len(free)), rest)]
 }
 
+// Add puts p behind what has arrived; it may lie where Room has said.
 func (a *Assembly) Add(p []byte) {
 	if a.lost != nil {
 		return

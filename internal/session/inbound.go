@@ -31,8 +31,7 @@ func (r *inbound) ReadFrom(in *Input) (was *Input) {
 	return was
 }
 
-// Fork makes a copy of the input what the machine consumes, and returns what was
-// before, from which the program's code may borrow.
+// Fork has the machine consume a copy of the input, and returns what it was before, from which the program's code may borrow.
 func (r *inbound) Fork() (was *Input) {
 	rest := r.in.Fork()
 	return r.ReadFrom(&rest)
@@ -47,8 +46,8 @@ func (r *inbound) Consume(n int) { r.consumed += int64(n) }
 // Known forgets how the peer's stream begins.
 func (r *inbound) Known() { r.first = nil }
 
-// Dropping: the connection is ending, so what arrives is dropped, and must not be
-// confirmed. What crosses a message that waits for the peer's consent must be, as
+// Dropping reports whether what arrives is dropped, and must not be confirmed, as the
+// connection is ending. What crosses a message that waits for the peer's consent must be, as
 // the wire wants it so: that is delivered.
 func (s *Session) Dropping() bool { return s.life.Ending() && s.sending.Held() == nil }
 
@@ -115,18 +114,19 @@ func (s *Session) MessageError(rule string, err error) error {
 	return &wire.MessageError{Protocol: s.rules.Name, Peer: s.host.Peer(), Offset: s.began, Rule: rule, Err: err}
 }
 
+// TooLarge returns why an announced message of size bytes is refused, with what to do.
 func (s *Session) TooLarge(size int64, advice string) error {
 	return fmt.Errorf("%w: %d bytes announced, Limits.MaxMessage is %d; %s", wire.ErrTooLarge, size, s.rules.MaxMessage, advice)
 }
 
-// Answerable: the peer has closed its direction, but a program that receives
-// may still have to answer what it has just received; its next Receive ends
-// the connection.
+// Answerable reports whether a program that receives may still have to answer what it
+// has just received, though the peer has closed its direction; its next Receive ends the
+// connection.
 func (s *Session) Answerable() bool {
 	return s.rules.Role == wire.Accepting && s.stats.MessagesIn > 0 && !s.Awaited() && !s.life.EndTold()
 }
 
-// MustPark: the inbox is full, or the server's budget nearly used up, and nobody
+// MustPark reports whether nothing more may be read: the inbox is full, or the server's budget nearly used up, and nobody
 // has come for what is in it; or, where
 // answers stay in the order of messages, the last one may not be answered yet,
 // and the machine would answer what follows (a ping) before it; or it came too
@@ -137,7 +137,7 @@ func (s *Session) MustPark() bool {
 		slack, tight = InboxSlack, false
 	}
 	if s.sending.Held() != nil && s.rules.Traits.TakesTurns {
-		slack *= 2 // it was sent in spite of a full inbox, see ourTurn, and the peer's next message lets it go
+		slack *= 2 // it was sent in spite of a full inbox, as the driver does, and the peer's next message lets it go
 	}
 	ahead := s.rules.Stepwise && s.stats.MessagesIn > 0
 	return (ahead || tight || s.overrun(slack) || s.TooLate() && s.Deaf()) && !s.Awaited() && !s.life.Ending()

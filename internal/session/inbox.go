@@ -32,6 +32,7 @@ const (
 	ReceivedLate                // in the place of a Call that has given up
 )
 
+// Len returns how many messages wait.
 func (b *Inbox) Len() int { return len(b.q) - b.first }
 
 // Missed reports whether there is something in it that should not be lost. Late
@@ -45,6 +46,7 @@ func (b *Inbox) Missed() bool {
 	return false
 }
 
+// Push puts r behind the others.
 func (b *Inbox) Push(r Received) {
 	r.Len = max(r.Len, r.Msg.Len())
 	r.Held = max(r.Held, int64(r.Len))
@@ -58,6 +60,7 @@ func (b *Inbox) Push(r Received) {
 	b.held += r.Held
 }
 
+// Pop takes the first message, of an inbox that is not empty.
 func (b *Inbox) Pop() Received {
 	r := b.q[b.first]
 	b.q[b.first] = Received{}

@@ -12,6 +12,7 @@ type Input struct {
 	kind InputKind
 }
 
+// InputKind says whose the buffer of an Input is.
 type InputKind uint8
 
 const (

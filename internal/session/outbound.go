@@ -99,12 +99,12 @@ func (s *Session) appendOwed() {
 // QueueBody puts b behind all output; w is told when it has left. whole, if
 // not nil, is given back to bufpool then.
 func (s *Session) QueueBody(b, whole []byte, w *Waiter) {
-	s.QueueShared(Segment{B: b, Whole: whole, W: w})
+	s.QueueShared(Segment{Bytes: b, Whole: whole, Done: w})
 }
 
 // QueueShared is queueBody for bytes that may be in a pool.
 func (s *Session) QueueShared(seg Segment) {
-	b := seg.B
+	b := seg.Bytes
 	s.out.Push(seg)
 	if cap(seg.Whole) >= Weighty || seg.Pool != nil {
 		s.host.Weighed()
@@ -140,7 +140,7 @@ func (s *Session) Filled() bool {
 	return s.out.Pending() > s.crowded && s.overfull()
 }
 
-// Alone is hand for a message in a batch in which nothing is in the way. It leaves a
+// Alone is Hand for a message in a batch in which nothing is in the way. It leaves a
 // panic of the machine to its caller, whom it tells in asking when that runs.
 func (s *Session) Alone(m *wire.Message, asking *bool) (wire.Sent, error) {
 	s.out.Grow(s.FormSize(m.Len()))

@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	// writeSize is the most one write takes.
+	// WriteSize is the most one write takes.
 	WriteSize = 256 << 10
 	// burstGap is how soon after the last one a message is part of a burst.
 	burstGap = 50 * time.Microsecond
@@ -34,10 +34,10 @@ type Output struct {
 
 // Segment is a part of the output.
 type Segment struct {
-	B     []byte          // what is left of it
+	Bytes []byte          // what is left of it
 	Whole []byte          // to give back to bufpool, or nil
-	W     *Waiter         // to be told when it has left, or nil
-	Pool  *bufpool.Shared // of which b is a part, or nil
+	Done  *Waiter         // to be told when it has left, or nil
+	Pool  *bufpool.Shared // of which Bytes are a part, or nil
 }
 
 // Control tells whether the machine's Output may have something to append: answers
@@ -60,7 +60,7 @@ const (
 )
 
 // Pending returns how many bytes the kernel has not yet taken.
-func (o *Output) Pending() int { return len(o.current.B) + o.queued + len(o.tail) }
+func (o *Output) Pending() int { return len(o.current.Bytes) + o.queued + len(o.tail) }
 
 // Waiting reports whether something waits for the peer, or is being written.
 func (o *Output) Waiting() bool { return o.Pending() > 0 || o.writer == WriterBusy }
@@ -77,7 +77,7 @@ func (o *Output) Waits() bool {
 
 // Simple reports whether what waits is the tail alone, and nobody is writing it.
 func (o *Output) Simple() bool {
-	return len(o.current.B)+o.queued == 0 && o.writer != WriterBusy && o.control != ControlMuted
+	return len(o.current.Bytes)+o.queued == 0 && o.writer != WriterBusy && o.control != ControlMuted
 }
 
 // Grow makes room for n more bytes in the tail.
@@ -154,30 +154,30 @@ func (o *Output) Push(s Segment) {
 // pushTail makes a segment of the tail.
 func (o *Output) pushTail() {
 	if len(o.tail) > 0 {
-		o.enqueue(Segment{B: o.tail, Whole: o.tail})
+		o.enqueue(Segment{Bytes: o.tail, Whole: o.tail})
 		o.tail = nil
 	}
 }
 
 func (o *Output) enqueue(s Segment) {
 	o.queue = append(o.queue, s)
-	o.queued += len(s.B)
+	o.queued += len(s.Bytes)
 	o.owned += cap(s.Whole)
 }
 
 // Next makes current the next segment. It returns false when there is none.
 func (o *Output) Next() bool {
-	for len(o.current.B) == 0 {
+	for len(o.current.Bytes) == 0 {
 		o.Finish(nil)
 		switch {
 		case len(o.queue) > 0:
 			o.current = o.queue[0]
 			o.queue[0] = Segment{}
 			o.queue = o.queue[1:]
-			o.queued -= len(o.current.B)
+			o.queued -= len(o.current.Bytes)
 			o.owned -= cap(o.current.Whole)
 		case len(o.tail) > 0:
-			o.current = Segment{B: o.tail, Whole: o.tail}
+			o.current = Segment{Bytes: o.tail, Whole: o.tail}
 			o.hint = int32(min(len(o.tail), ReadSize))
 			o.tail = nil
 		default:
@@ -188,7 +188,7 @@ func (o *Output) Next() bool {
 }
 
 // Wrote takes n bytes off the current segment.
-func (o *Output) Wrote(n int) { o.current.B = o.current.B[n:] }
+func (o *Output) Wrote(n int) { o.current.Bytes = o.current.Bytes[n:] }
 
 // Rested begins anew, when the kernel has taken gone bytes. The tail was at most hint
 // bytes large last time.
@@ -199,7 +199,7 @@ func (o *Output) Left(n int) { o.gone += uint64(n) }
 
 // Finish lets go of the current segment.
 func (o *Output) Finish(err error) {
-	whole, w := o.current.Whole, o.current.W
+	whole, w := o.current.Whole, o.current.Done
 	o.Part(o.current.Pool)
 	o.current = Segment{}
 	if whole != nil {
@@ -224,8 +224,8 @@ func (o *Output) Drop(err error) {
 	}
 	for _, s := range o.queue {
 		o.Part(s.Pool)
-		if s.W != nil {
-			s.W.Signal(err)
+		if s.Done != nil {
+			s.Done.Signal(err)
 		}
 	}
 	o.queue, o.queued, o.owned, o.tail = nil, 0, 0, nil

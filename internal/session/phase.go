@@ -44,7 +44,7 @@ const (
 	PeerViolated                // it has broken the rules: what it sends is discarded
 	PeerReset                   // it has closed, and takes nothing more; what it had sent is read
 	PeerEnded                   // its stream has ended; from here on nothing comes
-	PeerViolatedEnded           // likewise, after peerViolated
+	PeerViolatedEnded           // likewise, after PeerViolated
 	PeerResetEnded              // likewise, after PeerReset
 )
 

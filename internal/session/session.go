@@ -99,7 +99,7 @@ type spares struct {
 // Spares returns what the next Session can use.
 func (s *Session) Spares() spares { return spares{s.inbox.Space(), s.out.Hint()} }
 
-// Reuse is given what spares has returned.
+// Reuse is given what Spares has returned.
 func (s *Session) Reuse(of spares) {
 	s.inbox.Reuse(of.inbox)
 	s.out.Rested(0, of.hint)
@@ -155,25 +155,26 @@ func (u *underWay) EndHandler() { u.handling = false }
 // AwaitRest notes whether the reader waits for the rest of a message.
 func (u *underWay) AwaitRest(partial bool) { u.partial = partial }
 
-// Asm returns a message that arrives in pieces.
-func (s *Session) Asm() *Assembly { return &s.asm }
+// Assembly returns the message that arrives in pieces, if there is one.
+func (s *Session) Assembly() *Assembly { return &s.asm }
 
-// Inbox returns messages that wait for Receive or for the handler.
+// Inbox returns the messages that wait for Receive or for the handler.
 func (s *Session) Inbox() *Inbox { return &s.inbox }
 
-// Ready returns receivers; none waits while the inbox has something.
+// Ready returns the receivers; none waits while the inbox has something.
 func (s *Session) Ready() *WaitList { return &s.ready }
 
-// Room returns the reader, while the inbox is full or a stream is open.
+// Room returns the list on which the reader waits, while the inbox is full or a stream is
+// open.
 func (s *Session) Room() *WaitList { return &s.room }
 
-// Answer returns of what the peer owes.
+// Answer returns what tells how long the peer has owed an answer.
 func (s *Session) Answer() *Tracker { return &s.answer }
 
-// Answers is that the peer has given while answer is on.
+// Answers returns how many answers the peer has given while Answer is on.
 func (s *Session) Answers() uint64 { return s.answers }
 
-// Transform is of the plugins.
+// Transform returns what the plugins do to each message.
 func (s *Session) Transform() []wire.Transform { return s.transform }
 
 // Out returns what waits to be written.
@@ -185,14 +186,14 @@ func (s *Session) Drained() *WaitList { return &s.drained }
 // Sending returns whose turn it is to send.
 func (s *Session) Sending() *Sending { return &s.sending }
 
-// Talk is where the wire takes turns.
+// Talk returns whose turn it is to speak, nil where the wire takes no turns.
 func (s *Session) Talk() *Talk { return s.talk }
 
 // Life returns where the connection stands.
 func (s *Session) Life() *Life { return &s.life }
 
-// Handling is a handler runs.
+// Handling reports whether a handler runs.
 func (u *underWay) Handling() bool { return u.handling }
 
-// Partial is a message has begun and the reader waits for its rest.
+// Partial reports whether a message has begun and the reader waits for its rest.
 func (u *underWay) Partial() bool { return u.partial }

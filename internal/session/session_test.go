@@ -126,7 +126,7 @@ func (e *end) write(some int) {
 	if !e.s.Next() {
 		return
 	}
-	b := e.s.out.current.B
+	b := e.s.out.current.Bytes
 	b = b[:min(some, len(b))]
 	if e.peer.gone {
 		err := errors.New("reset")

@@ -8,6 +8,7 @@ type Tracker struct {
 	mark  uint64
 }
 
+// On reports whether anything is tracked.
 func (t *Tracker) On() bool { return !t.since.IsZero() }
 
 // TrackerSince returns a tracker that has begun at that time.

@@ -11,7 +11,7 @@ type Sending struct {
 	turn     Turn
 	held     *Held    // the message that has the turn until the peer grants its body
 	turns    WaitList // senders that wait for their turn
-	posted   int      // what messages of Broadcast among them cost, see offer
+	posted   int      // what messages of Broadcast among them cost; see PostCost
 	sent     uint64   // messages that will be confirmed
 	confirms WaitList // those who wait for that, in the order of sending
 }
@@ -19,10 +19,10 @@ type Sending struct {
 // Held is a message whose head has left and whose body waits for the peer's
 // consent. Until then it has the turn: no other message can be sent.
 type Held struct {
-	Body  []byte          // nil: the sender writes it itself
-	Whole []byte          // to give back to bufpool, or nil
-	Pool  *bufpool.Shared // where body is, or nil
-	W     *Waiter         // the sender, or nil
+	Body   []byte          // nil: the sender writes it itself
+	Whole  []byte          // to give back to bufpool, or nil
+	Pool   *bufpool.Shared // where body is, or nil
+	Sender *Waiter         // who waits for it, or nil
 }
 
 // Turn tells who may hand a message to the machine.
@@ -53,7 +53,7 @@ func (s *Sending) Give() { s.turn = TurnFree }
 func (s *Sending) Hold(h *Held) { s.held, s.turn = h, TurnHeld }
 
 // HoldStream is hold for a message whose body its sender, who waits with w, writes.
-func (s *Sending) HoldStream(w *Waiter) { s.held, s.turn = &Held{W: w}, TurnStream }
+func (s *Sending) HoldStream(w *Waiter) { s.held, s.turn = &Held{Sender: w}, TurnStream }
 
 // Unhold returns the message that was held, or nil, and whether its sender writes the
 // body. The turn is still taken.
@@ -118,8 +118,8 @@ func (s *Sending) Drop(out *Output, early, late error) {
 	s.posted = 0
 	if h, _ := s.Unhold(); h != nil {
 		out.Part(h.Pool)
-		if h.W != nil {
-			h.W.Signal(late)
+		if h.Sender != nil {
+			h.Sender.Signal(late)
 		}
 	}
 }
@@ -137,7 +137,7 @@ func (s *Sending) Held() *Held { return s.held }
 // Turns returns senders that wait for their turn.
 func (s *Sending) Turns() *WaitList { return &s.turns }
 
-// Posted is what messages of Broadcast among them cost, see offer.
+// Posted is what messages of Broadcast among them cost; see PostCost.
 func (s *Sending) Posted() int { return s.posted }
 
 // Sent is messages that will be confirmed.

@@ -61,11 +61,13 @@ func (w *Waiter) Post() bool { return w.ch == nil }
 // is known. The connection's lock guards it.
 type WaitList struct{ last *Waiter }
 
+// Empty reports whether nobody waits.
 func (l *WaitList) Empty() bool { return l.last == nil }
 
 // First returns the first waiter of a list that is not empty.
 func (l *WaitList) First() *Waiter { return l.last.next }
 
+// Push puts w, which is in no list, behind all others.
 func (l *WaitList) Push(w *Waiter) {
 	if l.last == nil {
 		l.last = w
@@ -75,7 +77,7 @@ func (l *WaitList) Push(w *Waiter) {
 	l.last = w
 }
 
-// Insert is push, but w goes before those that want more.
+// Insert is Push, but w goes before those that want more.
 func (l *WaitList) Insert(w *Waiter) {
 	if l.Empty() || l.last.want <= w.want {
 		l.Push(w)
@@ -171,26 +173,27 @@ func SegmentWaiter() *Waiter {
 	return w
 }
 
-// Ch is capacity 1; nil: nobody waits, msg is to be sent.
+// Ch returns the channel that brings one value when the wait is over.
 func (w *Waiter) Ch() chan struct{} { return w.ch }
 
-// Msg is for a receiver: the message handed over.
+// Msg returns the message that a receiver was handed, the question of a Call that has
+// given up, or what is to be sent where nobody waits.
 func (w *Waiter) Msg() wire.Message { return w.msg }
 
-// Stream is likewise, what the driver hands over if it is to be streamed.
+// Stream returns what GetStream has handed over, or nil.
 func (w *Waiter) Stream() any { return w.stream }
 
-// Err is why the wait ended without success.
+// Err returns why the wait ended without success.
 func (w *Waiter) Err() error { return w.err }
 
-// Want is for Confirm: the message that must be confirmed.
+// Want returns how many messages must be confirmed.
 func (w *Waiter) Want() uint64 { return w.want }
 
-// Pool is of a message that nobody waits for: where its bytes are, or nil.
+// Pool returns where the bytes are of a message that nobody waits for, or nil.
 func (w *Waiter) Pool() *bufpool.Shared { return w.pool }
 
-// Claim is for a receiver; a Call's msg is its question until the answer comes.
+// Claim returns what a receiver's place in the queue is for.
 func (w *Waiter) Claim() Claim { return w.claim }
 
 // Last returns the last waiter, nil if there is none.
-func (w *WaitList) Last() *Waiter { return w.last }
+func (l *WaitList) Last() *Waiter { return l.last }
