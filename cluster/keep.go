@@ -1,8 +1,12 @@
 package cluster
 
 import (
+	"context"
 	"time"
 )
+
+// keepLook is how often it is looked whether all nodes keep what is said.
+const keepLook = 10 * time.Millisecond
 
 // keeping is whether what is said in a room is kept in its log, which all its nodes do or
 // none. The last word counts; each node repeats it in its entry in the registry, so that it is
@@ -101,6 +105,31 @@ func (r *Room) wantedElsewhere() bool {
 		}
 	}
 	return false
+}
+
+// Unkept waits until every node of the room keeps what is said there, which takes a moment
+// after Keep or Take, and returns the names of those that do not when ctx ends.
+func (r *Room) Unkept(ctx context.Context) (nodes []string) {
+	select {
+	case <-r.node.current: // all nodes are known
+	case <-ctx.Done():
+	}
+	for {
+		nodes = nodes[:0]
+		r.mu.Lock()
+		if !r.keep.on {
+			nodes = append(nodes, r.node.o.Name)
+		}
+		r.mu.Unlock()
+		for _, n := range r.node.Nodes() {
+			if in, ok := n.Rooms[r.name]; ok && !in.Keep && n.Name != r.node.o.Name {
+				nodes = append(nodes, n.Name)
+			}
+		}
+		if len(nodes) == 0 || !sleep(ctx, keepLook) {
+			return nodes
+		}
+	}
 }
 
 // KeepError returns why what is said here is not kept now; nil if it is, or is not to be.

@@ -35,7 +35,7 @@ func (a *app) own(ctx context.Context, srv *parley.Server, from, to endpoint.End
 	if o.room != "" {
 		rooms = []string{o.room}
 	}
-	m, err := a.join(ctx, rooms)
+	m, err := a.join(ctx, rooms, false)
 	if err != nil {
 		return nil, err
 	}

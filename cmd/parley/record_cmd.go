@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/parley-net/parley"
-	"github.com/parley-net/parley/cluster"
 	"github.com/parley-net/parley/cmd/parley/internal/archive"
 	"github.com/parley-net/parley/cmd/parley/internal/endpoint"
 	"github.com/parley-net/parley/cmd/parley/internal/metrics"
@@ -32,7 +31,11 @@ its own, until Ctrl-C, --count messages, or the peer's end. A connection that is
 lost is made again; each is a connection of its own in the session.
 
 room:NAME keeps what is said in a room of other processes, which --join or --bus
-reaches; each who speaks there is a connection of the session.
+reaches; each who speaks there is a connection of the session. From then on the
+room's servers keep what is said in a log, until it is in the store: when record
+dies, or is started on two machines, the next one goes on where the last one has
+ended, and nothing is missing or there twice. When the last one ends with Ctrl-C
+or --count nothing more is kept in the log, unless a server has --keep.
 
 --monitor shows by HTTP at /readyz whether what came is kept, and at /metrics how
 much.
@@ -90,7 +93,10 @@ type keeper struct {
 }
 
 // keep keeps an entry. The first error is kept too, and nothing is kept after it.
-func (k *keeper) keep(at time.Time, e *recording.Entry, peer string) {
+func (k *keeper) keep(at time.Time, e *recording.Entry, peer string) { k.keepFrom(at, e, peer, "", 0) }
+
+// keepFrom is keep for an entry that has the number seq in log.
+func (k *keeper) keepFrom(at time.Time, e *recording.Entry, peer, log string, seq uint64) {
 	e.At = max(at.Sub(k.began), 0)
 	e.B64, e.Pickle = slices.Clone(e.B64), slices.Clone(e.Pickle) // the recorder keeps them for a while
 	s, err := archive.ToStore(e, peer)
@@ -100,6 +106,7 @@ func (k *keeper) keep(at time.Time, e *recording.Entry, peer string) {
 		return
 	}
 	if err == nil {
+		s.Log, s.LogSeq = log, seq
 		err = k.rec.Append(s)
 	}
 	if k.err = err; err == nil {
@@ -170,6 +177,15 @@ func (a *app) record(ctx context.Context, e endpoint.Endpoint, path string, coun
 	}
 }
 
+// fail notes an error, after which nothing is kept.
+func (k *keeper) fail(err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.err == nil {
+		k.err = err
+	}
+}
+
 func (k *keeper) failed() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -201,64 +217,6 @@ func (k *keeper) metrics(w *metrics.Writer) {
 	k.mu.Unlock()
 	w.One("parley_store_entries_total", "counter", "Entries that the store has taken.", n)
 	w.One("parley_store_failed", "gauge", "Whether the store takes no more.", failed)
-}
-
-// recordRoom keeps what is said in a room, until ctx ends or there were count messages.
-func (a *app) recordRoom(ctx context.Context, name, path string, count int) (err error) {
-	if !a.bus.any() {
-		return usagef("room:%s is a room of other processes: say how to reach them, with --join or --bus", name)
-	}
-	m, err := a.join(ctx, []string{name})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, m.close()) }()
-	k, end, err := newKeeper(ctx, path, "record", "room:"+name)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, end()) }()
-	stop, err := a.showStore(k)
-	if err != nil {
-		return err
-	}
-	defer stop()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	conns := make(map[string]int)
-	rec, err := m.rooms[0].Receive(cluster.ReceiveOptions{ID: "record"}, func(d cluster.Delivery) {
-		if ctx.Err() != nil {
-			return
-		}
-		from := d.Node
-		if d.Conn != "" {
-			from += "/" + d.Conn
-		}
-		conn := conns[from]
-		if conn == 0 {
-			conn = len(conns) + 1
-			conns[from] = conn
-		}
-		e := recording.Entry{Conn: conn, Dir: recording.ToClient, Value: recording.Recorded(d.Message)}
-		if d.Err != nil {
-			e = recording.Entry{Conn: conn, Dir: recording.ToClient, Event: recording.Lost, Error: d.Err.Error()}
-		}
-		k.keep(d.At, &e, from)
-		if d.Err == nil {
-			count--
-		}
-		if count == 0 || k.failed() != nil {
-			cancel()
-		}
-	})
-	if err != nil {
-		return err
-	}
-	defer rec.Close()
-	fmt.Fprintf(a.stderr, "session %d of %s\n", k.rec.Session(), path)
-	m.tell(a, nil)
-	<-ctx.Done()
-	return k.failed()
 }
 
 // recordConn keeps the messages of one connection until its end, at most left if that is

@@ -19,8 +19,8 @@ type member struct {
 	rooms []*cluster.Room
 }
 
-// join enters rooms.
-func (a *app) join(ctx context.Context, names []string) (*member, error) {
+// join enters rooms; with keep what is said in them is kept.
+func (a *app) join(ctx context.Context, names []string, keep bool) (*member, error) {
 	for i, name := range names {
 		for _, other := range names[:i] {
 			if name == other {
@@ -41,7 +41,7 @@ func (a *app) join(ctx context.Context, names []string) (*member, error) {
 		return nil, err
 	}
 	for _, name := range names {
-		r, err := m.node.Room(name, cluster.RoomOptions{})
+		r, err := m.node.Room(name, cluster.RoomOptions{Keep: keep})
 		if err != nil {
 			m.close()
 			return nil, usageError{err}

@@ -17,6 +17,7 @@ import (
 type serveOptions struct {
 	echo, relay   bool
 	room          string
+	keep          bool
 	closeSlow     bool
 	exec          execOptions
 	replies       repliesOptions
@@ -112,6 +113,7 @@ only this machine can connect, on loopback and Unix sockets, elsewhere only with
 	f.BoolVar(&o.echo, "echo", false, "send every message back")
 	f.BoolVar(&o.relay, "relay", false, "send every message to all other connections, of all URLs")
 	f.StringVar(&o.room, "room", "", "with --relay: they are in the room `NAME`, which pages of --monitor and other nodes can enter")
+	f.BoolVar(&o.keep, "keep", false, "with --room: keep what is said until \"parley record room:NAME\" has it")
 	f.StringVar(&o.exec.command, "exec", "", "run `'CMD ARGS'` for each connection")
 	o.replies.add(cmd)
 	f.StringVar(&o.files.dir, "files", "", "serve the files of `DIR`")
@@ -151,15 +153,17 @@ func (a *app) serveMode(ctx context.Context, o serveOptions, places []endpoint.E
 	switch {
 	case o.room != "" && !o.relay:
 		return serveMode{}, usagef("--room is for --relay")
+	case o.keep && (o.room == "" || !a.bus.any()):
+		return serveMode{}, usagef("--keep is for a --room of several machines: --hub, --join, --cluster or --bus says how they are joined")
 	case o.room != "":
-		m, err := a.join(ctx, []string{o.room})
+		m, err := a.join(ctx, []string{o.room}, o.keep)
 		if err != nil {
 			return serveMode{}, err
 		}
 		a.member = m
 		return a.roomMode(m, o.closeSlow), nil
 	case a.bus.any():
-		m, err := a.join(ctx, nil)
+		m, err := a.join(ctx, nil, false)
 		if err != nil {
 			return serveMode{}, err
 		}

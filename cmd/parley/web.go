@@ -149,7 +149,7 @@ func (a *app) web(ctx context.Context, o webOptions) (err error) {
 		return err
 	}
 	defer closeTargets()
-	m, err := a.join(ctx, o.rooms)
+	m, err := a.join(ctx, o.rooms, false)
 	if err != nil {
 		return err
 	}

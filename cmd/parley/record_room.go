@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/parley-net/parley/cluster"
+	"github.com/parley-net/parley/recording"
+)
+
+// roomKeeper keeps what is said in a room.
+type roomKeeper struct {
+	*keeper
+	conns map[string]int // who speaks is a connection of the session
+	left  int            // messages to come; 0: no bound
+	end   context.CancelFunc
+}
+
+// recordRoom keeps what is said in a room, until ctx ends or there were count messages. The
+// room's nodes keep it in a log until it is in the store, so that nothing is missing when this
+// process dies, and another one goes on.
+func (a *app) recordRoom(ctx context.Context, name, path string, count int) (err error) {
+	if !a.bus.any() {
+		return usagef("room:%s is a room of other processes: say how to reach them, with --join or --bus", name)
+	}
+	m, err := a.join(ctx, []string{name}, false)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, m.close()) }()
+	k, end, err := newKeeper(ctx, path, "record", "room:"+name)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, end()) }()
+	stop, err := a.showStore(k)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	look, cancel := context.WithTimeout(ctx, time.Second)
+	if node, err := m.rooms[0].Taker(look); err == nil && node != "" {
+		fmt.Fprintf(a.stderr, "node %s records the room already: this one goes on where that one ends\n", visible(node))
+	}
+	cancel()
+	ctx, cancel = context.WithCancel(ctx)
+	defer cancel()
+	r := &roomKeeper{keeper: k, conns: make(map[string]int), left: count, end: cancel}
+	taken := make(chan error, 1)
+	go func() { taken <- m.rooms[0].Take(ctx, r.take) }()
+	a.tellKept(ctx, m.rooms[0])
+	fmt.Fprintf(a.stderr, "session %d of %s\n", k.rec.Session(), path)
+	m.tell(a, nil)
+	if err := <-taken; ctx.Err() == nil {
+		return err
+	}
+	return k.failed()
+}
+
+// tellKept waits until all nodes of a room keep what is said, and names those who don't.
+func (a *app) tellKept(ctx context.Context, r *cluster.Room) {
+	wait, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	if nodes := r.Unkept(wait); len(nodes) > 0 && ctx.Err() == nil {
+		a.log.Warn("these nodes do not keep what is said there until it is in the store", "room", r.Name(), "nodes", visible(strings.Join(nodes, " ")))
+	}
+}
+
+// take keeps entries of the room's log, and returns how many are safe.
+func (r *roomKeeper) take(all []cluster.Kept) (kept int) {
+	if err := r.begin(all[0].At); err != nil {
+		r.fail(err)
+	}
+	ended := false
+	for ; kept < len(all) && !ended; kept++ {
+		r.entry(&all[kept])
+		if all[kept].Err == nil && r.left > 0 {
+			r.left--
+			ended = r.left == 0
+		}
+	}
+	if err := r.rec.Flush(context.Background()); err != nil {
+		r.fail(err)
+	}
+	if r.failed() != nil {
+		kept, ended = 0, true
+	}
+	if ended {
+		r.end()
+	}
+	return kept
+}
+
+// begin has the session begin with its first entry, which may have waited in the log.
+func (r *roomKeeper) begin(first time.Time) error {
+	if len(r.conns) > 0 || !first.Before(r.began) {
+		return nil
+	}
+	if err := r.rec.Since(context.Background(), first); err != nil {
+		return err
+	}
+	r.began = first
+	return nil
+}
+
+// entry keeps one.
+func (r *roomKeeper) entry(k *cluster.Kept) {
+	from := k.Node
+	if k.Conn != "" {
+		from += "/" + k.Conn
+	}
+	conn := r.conns[from]
+	if conn == 0 {
+		conn = len(r.conns) + 1
+		r.conns[from] = conn
+	}
+	e := recording.Entry{Conn: conn, Dir: recording.ToClient}
+	if k.Err != nil {
+		e.Event, e.Error = recording.Lost, k.Err.Error()
+	} else {
+		e.Value = recording.Recorded(k.Message)
+	}
+	r.keepFrom(k.At, &e, from, k.Log, k.Seq)
+}
