@@ -19,7 +19,7 @@ const (
 	lookFor = time.Second
 )
 
-// A call is the form, the time that is left in milliseconds and the message's envelope. Its
+// A call is the form alone, which only asks whether the owner is there, or the form, the time that is left in milliseconds and the message's envelope. Its
 // answer is the form, an outcome, and the text of an error or the messages, each its
 // envelope behind its length.
 const callHead = 1 + 4
@@ -140,6 +140,10 @@ func (o *Owner) asked(msg bus.Message) {
 // serve answers a call of another node.
 func (o *Owner) serve(msg bus.Message) {
 	p := msg.Data
+	if len(p) == 1 && p[0] == form { // one that leaves asks whether this one has the device now
+		o.answerAll(msg, nil)
+		return
+	}
 	if len(p) < callHead || p[0] != form {
 		o.answer(msg, failed, errForm)
 		return

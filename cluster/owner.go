@@ -18,6 +18,8 @@ const (
 	ownerFor = 30 * time.Second
 	// handover is how long a device may take from one owner to the next.
 	handover = time.Second
+	// handoverMost is how long one that leaves waits for a next one that is slow.
+	handoverMost = 10 * time.Second
 	// ownAgain is when one that could not try to become the owner tries again.
 	ownAgain = time.Second
 )
@@ -49,6 +51,7 @@ type Owner struct {
 	lease   *bus.Lease // nil: another one has it, or nobody
 	held    context.Context
 	leaving bool
+	had     bool // this node has had the device
 	calls   sync.WaitGroup
 }
 
@@ -82,13 +85,22 @@ func (o *Owner) hold(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	next, err := o.node.bus.Subscribe(o.nextSubject(), bus.SubscribeOptions{}, func(m bus.Message) {
+		if m.Respond != nil {
+			m.Respond([]byte{form})
+		}
+	})
+	if err != nil {
+		return err
+	}
 	lease, err := bus.Acquire(ctx, bucket, bus.Token(o.device), o.node.o.Name)
+	next.Close()
 	if err != nil {
 		return err
 	}
 	held, lost := context.WithCancelCause(context.Background())
 	o.mu.Lock()
-	o.lease, o.held = lease, held
+	o.lease, o.held, o.had = lease, held, true
 	o.mu.Unlock()
 	sub, err := o.node.bus.Subscribe(o.node.subject("own", o.device, "req"), bus.SubscribeOptions{}, o.asked)
 	if err == nil {
@@ -183,7 +195,35 @@ func (o *Owner) once(ctx context.Context, m parley.Message) ([]parley.Message, e
 	return o.node.forward(ctx, o.device, m)
 }
 
-// Close gives the device to the next one, when what is under way has ended or ctx has.
+// nextSubject is where those answer who wait for the device.
+func (o *Owner) nextSubject() string { return o.node.subject("own", o.device, "next") }
+
+// handOver waits until one of those has the device who wait for it, if there are any. They
+// need the bus for it, which may end with this node.
+func (o *Owner) handOver(ctx context.Context) error {
+	ctx, end := context.WithTimeout(ctx, handoverMost)
+	defer end()
+	ask, cancel := context.WithTimeout(ctx, handover)
+	defer cancel()
+	_, err := o.node.bus.Request(ask, o.nextSubject(), []byte{form})
+	for ; err == nil || errors.Is(err, context.DeadlineExceeded); sleep(ctx, handover/50) { // or who waits is slow
+		look, cancel := context.WithTimeout(ctx, handover)
+		_, err = o.node.bus.Request(look, o.node.subject("own", o.device, "req"), []byte{form})
+		cancel()
+		switch {
+		case ctx.Err() != nil:
+			return fmt.Errorf("cluster: device %s: it is free, and the next one has not taken it yet: %w", o.device, ctx.Err())
+		case err == nil:
+			return nil // it knows that it has it
+		case errors.Is(err, bus.ErrNoResponder):
+			err = nil
+		}
+	}
+	return nil // nobody waits for it, or can be reached
+}
+
+// Close gives the device to the next one, when what is under way has ended, and waits until
+// that one has it. An error says that ctx has ended before.
 func (o *Owner) Close(ctx context.Context) error {
 	o.mu.Lock()
 	o.leaving = true
@@ -191,10 +231,16 @@ func (o *Owner) Close(ctx context.Context) error {
 	o.stop()
 	select {
 	case <-o.ended:
-		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+	o.mu.Lock()
+	had := o.had
+	o.mu.Unlock()
+	if !had {
+		return nil
+	}
+	return o.handOver(ctx)
 }
 
 // owners opens the leases of all devices.

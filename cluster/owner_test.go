@@ -269,3 +269,74 @@ func FuzzForward(f *testing.F) {
 		n.Forward(ctx, "e", parley.Text("x"))
 	})
 }
+
+// slowBus is the way to the others of a machine that is slow.
+type slowBus struct {
+	bus.Bus
+	slow time.Duration
+}
+
+// Bucket is slow to create what it has.
+func (s slowBus) Bucket(ctx context.Context, name string, o bus.BucketOptions) (bus.Bucket, error) {
+	k, err := s.Bus.Bucket(ctx, name, o)
+	return slowBucket{k, s.slow}, err
+}
+
+type slowBucket struct {
+	bus.Bucket
+	slow time.Duration
+}
+
+func (k slowBucket) Create(ctx context.Context, key string, v []byte) (uint64, error) {
+	select {
+	case <-time.After(k.slow):
+		return k.Bucket.Create(context.WithoutCancel(ctx), key, v)
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+}
+
+// One that leaves waits until the next one has the device, as what both need may end with
+// it; where nobody waits for the device it leaves at once, and at the latest after ten
+// seconds.
+//
+// Verifies: CLUSTER-15
+func TestHandedOver(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		slow  time.Duration // of the next one; below 0: there is none
+		least time.Duration
+		most  time.Duration
+		taken bool
+	}{
+		{"a quick one", 0, 0, 100 * time.Millisecond, true},
+		{"a slow one", 900 * time.Millisecond, 900 * time.Millisecond, 4 * time.Second, true},
+		{"one that can't", time.Hour, 10 * time.Second, 11 * time.Second, false},
+		{"nobody", -1, 0, 100 * time.Millisecond, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				m, d := new(bus.Memory), new(instrument)
+				first := own(t, start(t, connect(t, m), "a"), d)
+				var second *cluster.Owner
+				if tt.slow >= 0 {
+					second = own(t, start(t, slowBus{connect(t, m), tt.slow}, "b"), d)
+				}
+				begun := time.Now()
+				err := first.Close(t.Context())
+				if took := time.Since(begun); took < tt.least || took > tt.most {
+					t.Errorf("it has left after %v", took)
+				}
+				if failed := tt.slow == time.Hour; (err != nil) != failed {
+					t.Error(err)
+				}
+				if second == nil {
+					return
+				}
+				if _, holds := second.Holds(); holds != tt.taken {
+					t.Errorf("the next one has it: %v", holds)
+				}
+			})
+		})
+	}
+}

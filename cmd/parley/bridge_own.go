@@ -71,7 +71,7 @@ func (a *app) own(ctx context.Context, srv *parley.Server, from, to endpoint.End
 	}
 	srv.Handler = parley.HandlerFunc(d.serve)
 	return func() error {
-		leave, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		leave, cancel := context.WithTimeout(context.Background(), 15*time.Second) // the next one may be slow
 		defer cancel()
 		return errors.Join(d.owner.Close(leave), m.close())
 	}, nil

@@ -90,6 +90,7 @@ type link struct {
 	bus.Bus
 	notes []string // for the log, when it is ready
 	end   func() error
+	fault func() error // why nothing is kept any more here; nil: others keep it
 }
 
 // close ends it.

@@ -64,7 +64,7 @@ func (a *app) openNATS(ctx context.Context, looker bool) (*link, error) {
 		s.Close()
 		return nil, busFault(err)
 	}
-	l := &link{Bus: b, end: s.Close}
+	l := &link{Bus: b, end: s.Close, fault: s.Fault}
 	if a.bus.hub != "" {
 		l.notes = append(l.notes, fmt.Sprintf("hub on tls://%s (others --join it with --secret-file %s)", endpoint.Dialable(strings.TrimPrefix(s.HubURL(), "tls://")), a.secretPlace()))
 	}

@@ -37,6 +37,9 @@ func (a *app) newMonitoring(ls []listening) (*monitoring, error) {
 		return nil, usagef("--monitor %s: %w", a.monitor, err)
 	}
 	m := &monitoring{a: a, m: monitor.New(version())}
+	if a.member != nil {
+		m.m.Check(a.member.ready)
+	}
 	for _, l := range ls {
 		w := m.m.Watch(l.srv)
 		m.watched = append(m.watched, w)

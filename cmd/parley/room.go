@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/bus"
 	"github.com/parley-net/parley/cluster"
 	"github.com/parley-net/parley/cmd/parley/internal/bridge"
 	"github.com/parley-net/parley/cmd/parley/internal/endpoint"
@@ -57,6 +58,22 @@ func (m *member) tell(a *app, places []string) {
 		fmt.Fprintln(a.stderr, note)
 	}
 	m.node.Serves(places...)
+}
+
+// ready returns an error if what is to be kept is not. A bus that is away is none: what is said
+// here waits for it.
+func (m *member) ready() error {
+	if m.link.fault != nil {
+		if err := m.link.fault(); err != nil {
+			return err
+		}
+	}
+	for _, r := range m.rooms {
+		if err := r.KeepError(); err != nil && !errors.Is(err, bus.ErrNoBus) {
+			return fmt.Errorf("room %s: what is said is not kept: %w", r.Name(), err)
+		}
+	}
+	return nil
 }
 
 // close leaves the rooms.

@@ -173,6 +173,7 @@ func (a *app) web(ctx context.Context, o webOptions) (err error) {
 	}
 	d := dashboard{door: door, monitor: monitor.New(version()), guarded: true, info: dash.Info{Version: version(), Door: true,
 		Pages: []dash.Page{dash.Overview, dash.Connections, dash.Messages, dash.Plot, dash.Camera, dash.Console}}}
+	d.monitor.Check(m.ready)
 	d.monitor.Metrics(func(w *metrics.Writer) { writeDoor(w, door, calls) })
 	if o.store != "" {
 		db, err := openStore(ctx, o.store)

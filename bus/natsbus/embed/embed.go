@@ -364,7 +364,7 @@ func (s *Server) Linked() bool {
 func (s *Server) Connect(ctx context.Context) (bus.Bus, error) {
 	o := natsbus.Options{
 		URL: s.describe(), Name: "parley", Server: s, Domain: hubDomain, HereDomain: s.domain, Replicas: s.o.Replicas, Logger: s.log,
-		User: s.user, Password: s.pass, Fault: s.fault,
+		User: s.user, Password: s.pass, Fault: s.Fault,
 	}
 	if s.o.Join != "" || len(s.o.Cluster) > 1 {
 		o.Linked = s.Linked
@@ -380,8 +380,8 @@ func (s *Server) Connect(ctx context.Context) (bus.Bus, error) {
 	return natsbus.Connect(context.WithoutCancel(ctx), o)
 }
 
-// fault returns why nothing is kept any more.
-func (s *Server) fault() error {
+// Fault returns why nothing is kept any more, or nil.
+func (s *Server) Fault() error {
 	if s.told.isFull() {
 		return fmt.Errorf("%w: the disk of %s: make room and start again", bus.ErrFull, s.dir.path)
 	}
