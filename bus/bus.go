@@ -163,9 +163,6 @@ type Log interface {
 	// Read calls fn for each entry from seq on that is there now, in order, until fn
 	// returns an error, which Read returns.
 	Read(ctx context.Context, seq uint64, fn func(LogEntry) error) error
-	// Identity tells this log from another one that had its name before it, in which the
-	// same numbers meant other entries.
-	Identity() string
 }
 
 // LogEntry is one entry of a Log.

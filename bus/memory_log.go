@@ -2,7 +2,6 @@ package bus
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
 	"slices"
 	"sync"
@@ -15,8 +14,7 @@ const retryAfter = 250 * time.Millisecond
 
 // memoryLog is a log of a Memory: it keeps its entries as long as the process.
 type memoryLog struct {
-	o        LogOptions
-	identity string
+	o LogOptions
 
 	mu      sync.Mutex
 	entries []LogEntry // the oldest first, without a gap in Seq
@@ -48,7 +46,7 @@ func (b *memoryBus) Log(ctx context.Context, name string, o LogOptions) (Log, er
 	defer b.m.mu.Unlock()
 	l := b.m.logs[name]
 	if l == nil {
-		l = &memoryLog{o: o, identity: rand.Text(), next: 1, ids: make(map[string]uint64), acked: make(map[string]uint64), more: make(chan struct{})}
+		l = &memoryLog{o: o, next: 1, ids: make(map[string]uint64), acked: make(map[string]uint64), more: make(chan struct{})}
 		if b.m.logs == nil {
 			b.m.logs = make(map[string]*memoryLog)
 		}
@@ -151,9 +149,6 @@ func (h memoryLogHandle) Read(ctx context.Context, seq uint64, fn func(LogEntry)
 		seq = e.Seq + 1
 	}
 }
-
-// Identity is one by chance.
-func (l *memoryLog) Identity() string { return l.identity }
 
 // acknowledge notes that a consumer has all up to seq.
 func (l *memoryLog) acknowledge(consumer string, seq uint64) {

@@ -241,7 +241,7 @@ func TestTakerDies(t *testing.T) {
 		}
 		second.mu.Lock()
 		defer second.mu.Unlock()
-		if second.all[0].Seq != 2 || second.all[0].Log != first.all[0].Log {
+		if second.all[0].Seq != 2 || second.all[0].Process != first.all[0].Process || second.all[0].Process == "" {
 			t.Errorf("%+v", second.all[0])
 		}
 	})

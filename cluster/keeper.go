@@ -187,7 +187,7 @@ func (k *keeper) append(ctx context.Context, s said) error {
 	n := k.room.node
 	id, data := fmt.Sprintf("%016x-%d", n.incarnation, s.seq), s.data
 	if s.lost > 0 {
-		id, data = id+"-lost", appendGap(nil, n.o.Name, s)
+		id, data = id+"-lost", appendGap(nil, n, s)
 	}
 	err := appendAndWait(ctx, k.log, "cap."+bus.Token(n.o.Name), id, data)
 	if errors.Is(err, bus.ErrNoBus) || errors.Is(err, bus.ErrNotFound) {
@@ -260,19 +260,26 @@ func (k *keeper) close() {
 // gapForm is the first byte of an entry that says how many messages of a node are missing.
 const gapForm = 2
 
-func appendGap(dst []byte, node string, s said) []byte {
-	dst = binary.BigEndian.AppendUint64(append(dst, gapForm), s.lost)
-	dst = binary.BigEndian.AppendUint64(dst, uint64(s.at.UnixNano()))
-	return append(dst, node...)
+func appendGap(dst []byte, n *Node, s said) []byte {
+	dst = append(dst, gapForm)
+	for _, v := range []uint64{n.incarnation, s.seq, s.lost, uint64(s.at.UnixNano())} {
+		dst = binary.BigEndian.AppendUint64(dst, v)
+	}
+	return append(dst, n.o.Name...)
 }
 
 // parseKept reads an entry of a room's log.
-func parseKept(p []byte) (d Delivery, err error) {
-	if len(p) > 17 && p[0] == gapForm {
-		node := string(p[17:])
-		at := time.Unix(0, int64(binary.BigEndian.Uint64(p[9:])))
-		return Delivery{Err: &MissedError{Node: node, Count: binary.BigEndian.Uint64(p[1:])}, Node: node, At: at}, nil
+func parseKept(p []byte) (k Kept, err error) {
+	const head = 1 + 4*8
+	if len(p) >= head && p[0] == gapForm {
+		field := func(i int) uint64 { return binary.BigEndian.Uint64(p[1+8*i:]) }
+		node := string(p[head:])
+		k.Delivery = Delivery{Err: &MissedError{Node: node, Count: field(2)}, Node: node, At: time.Unix(0, int64(field(3)))}
+		k.Process, k.Seq = fmt.Sprintf("%016x", field(0)), field(1)
+		return k, nil
 	}
 	e, err := parse(p)
-	return Delivery{Message: e.m, At: e.at, Node: e.node, Conn: e.conn, Proto: e.proto}, err
+	k.Delivery = Delivery{Message: e.m, At: e.at, Node: e.node, Conn: e.conn, Proto: e.proto}
+	k.Process, k.Seq = fmt.Sprintf("%016x", e.incarnation), e.seq
+	return k, err
 }

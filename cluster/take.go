@@ -46,8 +46,10 @@ func (k *keeper) forward(local bus.Log) {
 // Kept is something that was said in a room and kept, or a gap.
 type Kept struct {
 	Delivery
-	Log string // the log from which it comes
-	Seq uint64 // its number there, which grows; the same again is the same entry
+	// Process is that of Node, by its incarnation; "" for an entry that is not understood. Its
+	// entries come with a Seq that grows, so one that is no larger is there already.
+	Process string
+	Seq     uint64
 }
 
 // Take calls fn with what is said in the room, in one order for all its nodes, from where the
@@ -127,11 +129,10 @@ func (r *Room) takeOnce(ctx context.Context, fn func([]Kept) int) error {
 		}
 		all := make([]Kept, len(entries))
 		for i, e := range entries {
-			d, err := parseKept(e.Data)
-			if err != nil {
-				d = Delivery{Err: fmt.Errorf("entry %d of the room's log: %w", e.Seq, err), At: e.Time}
+			k, err := parseKept(e.Data)
+			if all[i] = k; err != nil {
+				all[i] = Kept{Delivery: Delivery{Err: fmt.Errorf("entry %d of the room's log: %w", e.Seq, err), At: e.Time}}
 			}
-			all[i] = Kept{Delivery: d, Log: "room:" + r.name + " " + l.Identity(), Seq: e.Seq}
 		}
 		return fn(all)
 	})

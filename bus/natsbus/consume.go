@@ -47,13 +47,20 @@ func (l *log) round(ctx context.Context, name string, begin bool, fn func([]bus.
 	if err != nil {
 		return true, err
 	}
+	next := c.CachedInfo().Delivered.Consumer + 1
 	for {
 		batch, err := c.FetchBytes(fetchBytes, jetstream.FetchMaxWait(time.Second))
 		if err != nil {
 			return true, err
 		}
-		if !l.giveAll(ctx, batch.Messages(), fn) {
-			return true, ctx.Err()
+		begun := next
+		if next, err = l.giveAll(ctx, batch.Messages(), next, fn); err != nil {
+			return true, err
+		}
+		if next == begun {
+			if err := l.nothingUnderWay(ctx, c); err != nil {
+				return true, err
+			}
 		}
 		if err := batch.Error(); err != nil && !errors.Is(err, jetstream.ErrNoMessages) && !unanswered(err) {
 			return true, err
@@ -94,8 +101,27 @@ func (l *log) consumer(ctx context.Context, name string, begin bool) (jetstream.
 	return c, err
 }
 
-// giveAll shows the entries of a batch as they come, as many together as are there.
-func (l *log) giveAll(ctx context.Context, batch <-chan jetstream.Msg, fn func([]bus.LogEntry) int) bool {
+// errOutOfStep: entries were given to the consumer that have not come here, as they were on
+// their way when a fetch had ended. They would come later, behind others.
+var errOutOfStep = errors.New("natsbus: entries were lost on their way, and come again")
+
+// nothingUnderWay returns an error if the consumer was given entries that have not come here.
+func (l *log) nothingUnderWay(ctx context.Context, c jetstream.Consumer) error {
+	look, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	info, err := c.Info(look)
+	switch {
+	case errors.Is(err, jetstream.ErrConsumerNotFound):
+		return err
+	case err == nil && info.NumAckPending > 0:
+		return errOutOfStep
+	}
+	return nil
+}
+
+// giveAll shows the entries of a batch as they come, as many together as are there. next is the
+// number that the consumer gives to the first one, and is returned for the one behind them.
+func (l *log) giveAll(ctx context.Context, batch <-chan jetstream.Msg, next uint64, fn func([]bus.LogEntry) int) (uint64, error) {
 	for m := range batch {
 		together := []jetstream.Msg{m}
 		for more := true; more; {
@@ -108,11 +134,18 @@ func (l *log) giveAll(ctx context.Context, batch <-chan jetstream.Msg, fn func([
 				more = false
 			}
 		}
+		for i, m := range together {
+			if meta, err := m.Metadata(); err != nil || meta.Sequence.Consumer != next {
+				l.give(ctx, together[:i], fn)
+				return next, errOutOfStep
+			}
+			next++
+		}
 		if !l.give(ctx, together, fn) {
-			return false
+			return next, context.Canceled
 		}
 	}
-	return true
+	return next, nil
 }
 
 // give shows entries until all are taken, or ctx ends. A damaged one is told in the log and

@@ -145,11 +145,6 @@ func (l *log) Append(ctx context.Context, subject, id string, data []byte, done 
 	return l.writer.add(ctx, at, id, data, done)
 }
 
-// Identity is when the stream was made.
-func (l *log) Identity() string {
-	return strconv.FormatInt(l.stream.CachedInfo().Created.UnixNano(), 36)
-}
-
 // entry returns what a message of the stream is, or that it is damaged.
 func (l *log) entry(m jetstream.Msg) (bus.LogEntry, error) {
 	meta, err := m.Metadata()

@@ -14,6 +14,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/parley-net/parley/bus"
 	"github.com/parley-net/parley/bus/bustest"
 	"github.com/parley-net/parley/bus/natsbus"
@@ -391,4 +394,72 @@ func TestSlowSubscriber(t *testing.T) {
 	if d := s.Dropped(); d < n-11 || d > n-10 {
 		t.Errorf("%d of %d dropped, with room for 10", d, n)
 	}
+}
+
+// Entries that were given to a consumer and have not come to it, as when they are on their
+// way while a fetch ends, are not shown behind others: all come, in order, and soon.
+//
+// Verifies: CLUSTER-28
+func TestConsumeStaysInOrder(t *testing.T) {
+	e := startExternal(t, "-js", "-sd", t.TempDir())
+	l, err := connect(t, natsbus.Options{URL: e.url()}).Log(t.Context(), "x", bus.LogOptions{Queue: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	seen := make(chan uint64, 10_000)
+	go l.Consume(ctx, "store", func(all []bus.LogEntry) int {
+		for _, e := range all {
+			seen <- e.Seq
+		}
+		return len(all)
+	})
+	nc, err := nats.Connect(e.url())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	appended, stolen := uint64(0), 0
+	for end := time.Now().Add(30 * time.Second); stolen < 3; {
+		if time.Now().After(end) {
+			t.Fatalf("only %d of %d entries were taken away", stolen, appended)
+		}
+		done := make(chan error, 1)
+		if err := l.Append(t.Context(), "s", "", nil, func(_ uint64, err error) { done <- err }); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		appended++
+		thief, err := js.Consumer(t.Context(), "LOG_x", "store")
+		if err != nil {
+			continue // it is made anew
+		}
+		batch, err := thief.Fetch(1, jetstream.FetchMaxWait(5*time.Millisecond))
+		if err != nil {
+			continue
+		}
+		for range batch.Messages() {
+			stolen++ // and never acknowledged
+		}
+	}
+	begun := time.Now()
+	for want := uint64(1); want <= appended; {
+		select {
+		case seq := <-seen:
+			if seq > want {
+				t.Fatalf("entry %d is shown, %d was not", seq, want)
+			}
+			want = max(want, seq+1) // an entry may come twice
+		case <-time.After(40 * time.Second):
+			t.Fatalf("entry %d of %d does not come", want, appended)
+		}
+	}
+	t.Logf("%d entries, %d of them taken away: all have come after %v", appended, stolen, time.Since(begun).Round(time.Millisecond))
 }

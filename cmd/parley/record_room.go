@@ -14,6 +14,7 @@ import (
 // roomKeeper keeps what is said in a room.
 type roomKeeper struct {
 	*keeper
+	room  string
 	conns map[string]int // who speaks is a connection of the session
 	left  int            // messages to come; 0: no bound
 	end   context.CancelFunc
@@ -48,7 +49,7 @@ func (a *app) recordRoom(ctx context.Context, name, path string, count int) (err
 	cancel()
 	ctx, cancel = context.WithCancel(ctx)
 	defer cancel()
-	r := &roomKeeper{keeper: k, conns: make(map[string]int), left: count, end: cancel}
+	r := &roomKeeper{keeper: k, room: "room:" + name, conns: make(map[string]int), left: count, end: cancel}
 	taken := make(chan error, 1)
 	go func() { taken <- m.rooms[0].Take(ctx, r.take) }()
 	a.tellKept(ctx, m.rooms[0])
@@ -123,5 +124,9 @@ func (r *roomKeeper) entry(k *cluster.Kept) {
 	} else {
 		e.Value = recording.Recorded(k.Message)
 	}
-	r.keepFrom(k.At, &e, from, k.Log, k.Seq)
+	log := ""
+	if k.Process != "" {
+		log = r.room + " " + k.Process
+	}
+	r.keepFrom(k.At, &e, from, log, k.Seq)
 }
