@@ -70,8 +70,8 @@ func say(t *testing.T, r *cluster.Room, texts ...string) {
 	t.Helper()
 	for _, s := range texts {
 		r.Publish(t.Context(), parley.Text(s))
+		synctest.Wait() // what is said together is one entry of the log
 	}
-	synctest.Wait()
 }
 
 // What is said in a room is kept as soon as somebody takes, on all nodes, those that come
@@ -175,7 +175,7 @@ func TestKeptWhileAway(t *testing.T) {
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		var want []string
-		for i := range 4096 + 2 { // one was on its way when the others came
+		for i := range 4096 + 257 { // some were on their way when the others came
 			want = append(want, fmt.Sprint("a:", i))
 		}
 		got := k.String()
@@ -243,6 +243,38 @@ func TestTakerDies(t *testing.T) {
 		defer second.mu.Unlock()
 		if second.all[0].Seq != 2 || second.all[0].Process != first.all[0].Process || second.all[0].Process == "" {
 			t.Errorf("%+v", second.all[0])
+		}
+	})
+}
+
+// What is said at once goes together, and who takes half of it gets the rest, once.
+//
+// Verifies: CLUSTER-24
+func TestKeptTogether(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		m := new(bus.Memory)
+		a := enter(t, start(t, connect(t, m), "a"), "r")
+		k := &kept{}
+		taking(t, a, k)
+		k.mu.Lock()
+		k.most = 7
+		k.mu.Unlock()
+		var want []string
+		for i := range 1000 {
+			want = append(want, fmt.Sprint("a:", i))
+			a.Publish(t.Context(), parley.Text(fmt.Sprint(i)))
+		}
+		time.Sleep(time.Second)
+		if s := k.String(); s != strings.Join(want[:7], " ") {
+			t.Error(s)
+		}
+		k.mu.Lock()
+		k.most = 0
+		k.mu.Unlock()
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if s := k.String(); s != strings.Join(want, " ") {
+			t.Error(s)
 		}
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,6 +17,9 @@ const (
 	// What waits for the log is bounded; what is beyond is not kept, and the log is told.
 	keepMessages = 4096
 	keepBytes    = 64 << 20
+	// What has gathered goes together: one entry of the log, which is on the disk at once.
+	groupMessages = 256
+	groupBytes    = 512 << 10
 	// keepAgain is when something is tried again that the log did not take.
 	keepAgain = 250 * time.Millisecond
 	// keepTry bounds one try.
@@ -40,7 +44,7 @@ type keeper struct {
 	more    chan struct{} // something waits, or it is to end
 	waiting []said
 	held    int   // bytes of those
-	busy    bool  // one is on its way
+	busy    int   // so many are on their way
 	err     error // why the last try has failed
 	ending  bool
 	idle    chan struct{} // closed when nothing waits any more and it is to end
@@ -97,49 +101,58 @@ func (k *keeper) wake() {
 	}
 }
 
-// next waits for something to append.
-func (k *keeper) next(ctx context.Context) (s said, ok bool) {
+// next waits for something to append; none is the end.
+func (k *keeper) next(ctx context.Context) []said {
 	for {
 		k.mu.Lock()
 		if len(k.waiting) > 0 {
-			s = k.waiting[0]
-			k.waiting[0] = said{}
-			k.waiting = k.waiting[1:]
-			k.held -= len(s.data)
-			k.busy = true
-			k.mu.Unlock()
-			return s, true
+			defer k.mu.Unlock()
+			return k.gather()
 		}
-		if k.busy = false; k.ending {
+		if k.busy = 0; k.ending {
 			k.mu.Unlock()
 			close(k.idle)
-			return s, false
+			return nil
 		}
 		k.mu.Unlock()
 		select {
 		case <-k.more:
 		case <-ctx.Done():
-			return s, false
+			return nil
 		}
 	}
+}
+
+// gather takes what goes together.
+func (k *keeper) gather() []said {
+	n, size := 0, 0
+	for n < min(len(k.waiting), groupMessages) && (n == 0 || size+len(k.waiting[n].data) <= groupBytes) {
+		size += len(k.waiting[n].data)
+		n++
+	}
+	group := slices.Clone(k.waiting[:n])
+	k.waiting = slices.Delete(k.waiting, 0, n)
+	k.held -= size
+	k.busy = n
+	return group
 }
 
 // run appends what is said until the end.
 func (k *keeper) run(ctx context.Context) {
 	told := limit{every: 10 * time.Second}
 	for {
-		s, ok := k.next(ctx)
-		if !ok {
+		group := k.next(ctx)
+		if group == nil {
 			return
 		}
 		for {
-			err := k.append(ctx, s)
-			k.note(s, err)
+			err := k.append(ctx, group)
+			k.note(group, err)
 			if err == nil {
 				break
 			}
-			if errors.Is(err, bus.ErrTooLarge) && s.lost == 0 {
-				s = said{seq: s.seq, lost: 1, at: time.Now()}
+			if errors.Is(err, bus.ErrTooLarge) && len(group) == 1 && group[0].lost == 0 {
+				group[0] = said{seq: group[0].seq, lost: 1, at: time.Now()}
 				continue
 			}
 			if !errors.Is(err, bus.ErrNoBus) && told.ok() {
@@ -153,7 +166,7 @@ func (k *keeper) run(ctx context.Context) {
 }
 
 // note counts, and remembers why something was not kept.
-func (k *keeper) note(s said, err error) {
+func (k *keeper) note(group []said, err error) {
 	k.mu.Lock()
 	k.err = err
 	k.mu.Unlock()
@@ -162,10 +175,12 @@ func (k *keeper) note(s said, err error) {
 	}
 	k.room.mu.Lock()
 	defer k.room.mu.Unlock()
-	if s.lost > 0 {
-		k.room.stats.Unkept += s.lost
-	} else {
-		k.room.stats.Kept++
+	for _, s := range group {
+		if s.lost > 0 {
+			k.room.stats.Unkept += s.lost
+		} else {
+			k.room.stats.Kept++
+		}
 	}
 }
 
@@ -176,7 +191,7 @@ func (k *keeper) problem() error {
 }
 
 // append gives the log one entry and waits until it is safe.
-func (k *keeper) append(ctx context.Context, s said) error {
+func (k *keeper) append(ctx context.Context, group []said) error {
 	ctx, cancel := context.WithTimeout(ctx, keepTry)
 	defer cancel()
 	if k.log == nil {
@@ -185,9 +200,16 @@ func (k *keeper) append(ctx context.Context, s said) error {
 		}
 	}
 	n := k.room.node
-	id, data := fmt.Sprintf("%016x-%d", n.incarnation, s.seq), s.data
-	if s.lost > 0 {
-		id, data = id+"-lost", appendGap(nil, n, s)
+	id := fmt.Sprintf("%016x-%d-%d", n.incarnation, group[0].seq, group[len(group)-1].seq)
+	if group[0].lost > 0 {
+		id += "-lost" // what was too large had the same number
+	}
+	data := []byte{entryForm}
+	for _, s := range group {
+		if s.lost > 0 {
+			s.data = appendGap(nil, n, s)
+		}
+		data = append(binary.BigEndian.AppendUint32(data, uint32(len(s.data))), s.data...)
 	}
 	err := appendAndWait(ctx, k.log, "cap."+bus.Token(n.o.Name), id, data)
 	if errors.Is(err, bus.ErrNoBus) || errors.Is(err, bus.ErrNotFound) {
@@ -247,18 +269,20 @@ func (k *keeper) close() {
 	k.stop()
 	k.done.Wait()
 	k.mu.Lock()
-	left := len(k.waiting)
-	if k.busy {
-		left++
-	}
+	left := len(k.waiting) + k.busy
 	k.mu.Unlock()
 	if left > 0 {
 		k.room.node.log.Error("what was said last in the room is not kept", "room", k.room.name, "messages", left, "err", k.problem())
 	}
 }
 
-// gapForm is the first byte of an entry that says how many messages of a node are missing.
-const gapForm = 2
+const (
+	// entryForm is the first byte of an entry. Behind it come messages, and gaps, each behind its
+	// length.
+	entryForm = 1
+	// gapForm is the first byte of what says how many messages of a node are missing.
+	gapForm = 2
+)
 
 func appendGap(dst []byte, n *Node, s said) []byte {
 	dst = append(dst, gapForm)
@@ -268,7 +292,27 @@ func appendGap(dst []byte, n *Node, s said) []byte {
 	return append(dst, n.o.Name...)
 }
 
-// parseKept reads an entry of a room's log.
+// parseEntry reads an entry of a room's log.
+func parseEntry(p []byte) (all []Kept, err error) {
+	if len(p) == 0 || p[0] != entryForm {
+		return nil, errForm
+	}
+	for p = p[1:]; len(p) > 0; {
+		if len(p) < 4 || len(p)-4 < int(binary.BigEndian.Uint32(p)) {
+			return all, errForm
+		}
+		size := int(binary.BigEndian.Uint32(p))
+		k, err := parseKept(p[4 : 4+size])
+		if err != nil {
+			return all, err
+		}
+		all = append(all, k)
+		p = p[4+size:]
+	}
+	return all, nil
+}
+
+// parseKept reads a message, or a gap.
 func parseKept(p []byte) (k Kept, err error) {
 	const head = 1 + 4*8
 	if len(p) >= head && p[0] == gapForm {

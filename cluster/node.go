@@ -71,6 +71,8 @@ type Node struct {
 	sends  map[uint64]*sending // big messages under way, by number
 	bans   map[netip.Addr]time.Time
 	last   uint64 // number of the last Attach
+
+	strange limit // how often an entry that is not understood is logged
 }
 
 // NodeInfo is what a node tells of itself.
@@ -117,7 +119,7 @@ func Start(ctx context.Context, b bus.Bus, o Options) (*Node, error) {
 	n := &Node{
 		bus: b, o: o, log: o.Logger, host: host, current: make(chan struct{}), incarnation: binary.BigEndian.Uint64(random[:]), started: time.Now(),
 		changed: make(chan struct{}, 1), rooms: make(map[string]*Room), calls: make(map[string]struct{}), nodes: make(map[string]*known),
-		sends: make(map[uint64]*sending), bans: make(map[netip.Addr]time.Time),
+		sends: make(map[uint64]*sending), bans: make(map[netip.Addr]time.Time), strange: limit{every: 10 * time.Second},
 	}
 	if n.log == nil {
 		n.log = slog.New(slog.DiscardHandler)

@@ -203,7 +203,7 @@ func (o *Owner) nextSubject() string { return o.node.subject("own", o.device, "n
 func (o *Owner) handOver(ctx context.Context) error {
 	ctx, end := context.WithTimeout(ctx, handoverMost)
 	defer end()
-	ask, cancel := context.WithTimeout(ctx, handover)
+	ask, cancel := context.WithTimeout(ctx, handover/5) // one that takes it this moment may not answer
 	defer cancel()
 	_, err := o.node.bus.Request(ask, o.nextSubject(), []byte{form})
 	for ; err == nil || errors.Is(err, context.DeadlineExceeded); sleep(ctx, handover/50) { // or who waits is slow

@@ -309,7 +309,7 @@ func TestHandedOver(t *testing.T) {
 		most  time.Duration
 		taken bool
 	}{
-		{"a quick one", 0, 0, 100 * time.Millisecond, true},
+		{"a quick one", 0, 0, 500 * time.Millisecond, true},
 		{"a slow one", 900 * time.Millisecond, 900 * time.Millisecond, 4 * time.Second, true},
 		{"one that can't", time.Hour, 10 * time.Second, 11 * time.Second, false},
 		{"nobody", -1, 0, 100 * time.Millisecond, false},

@@ -64,7 +64,12 @@ func (n *Node) told(e bus.Entry) {
 	now := &known{heard: time.Now()}
 	if e.Op == bus.OpPut {
 		if err := json.Unmarshal(e.Value, &now.entry); err != nil {
-			n.log.Warn("an entry of the registry is not of a version that is known here", "key", e.Key, "err", err)
+			n.mu.Lock()
+			tell := n.strange.ok()
+			n.mu.Unlock()
+			if tell {
+				n.log.Warn("an entry of the registry is not of a version that is known here", "key", e.Key, "err", err)
+			}
 			return
 		}
 	}

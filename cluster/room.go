@@ -46,6 +46,7 @@ type Room struct {
 	origins   map[uint64]*origin // by incarnation
 	dropped   uint64             // of sub, as far as told
 	stats     RoomStats
+	strange   limit // how often what is not understood is logged
 	keep      keeping
 }
 
@@ -88,7 +89,7 @@ func (n *Node) Room(name string, o RoomOptions) (*Room, error) {
 	if r := n.rooms[name]; r != nil {
 		return r, nil
 	}
-	r := &Room{node: n, name: name, o: o, visitors: make(map[*visitor]struct{}), origins: make(map[uint64]*origin)}
+	r := &Room{node: n, name: name, o: o, visitors: make(map[*visitor]struct{}), origins: make(map[uint64]*origin), strange: limit{every: 10 * time.Second}}
 	var err error
 	if r.sub, err = n.bus.Subscribe(n.subject("room", name, "*"), bus.SubscribeOptions{Latest: o.Latest}, r.arrive); err != nil {
 		return nil, fmt.Errorf("cluster: room %s: %w", name, err)
@@ -232,7 +233,12 @@ func (r *Room) arrive(msg bus.Message) {
 	}
 	e, err := parse(msg.Data)
 	if err != nil {
-		r.node.log.Warn("a message of the room is not understood: is a node of another version there?", "room", r.name, "err", err)
+		r.mu.Lock()
+		tell := r.strange.ok()
+		r.mu.Unlock()
+		if tell {
+			r.node.log.Warn("a message of the room is not understood: is a node of another version there?", "room", r.name, "err", err)
+		}
 		return
 	}
 	r.take(&e)

@@ -55,7 +55,8 @@ type Kept struct {
 // Take calls fn with what is said in the room, in one order for all its nodes, from where the
 // last Take on any node has ended; what was said meanwhile comes first. It has the room keep it.
 // The first kept of them leave the log, the others come again, within a second: so fn returns
-// when they are safe. An entry may come twice, also to a Take on another node if this one dies.
+// when they are safe. They may come twice, also to a Take on another node if this one dies;
+// what was said together leaves the log together. Process and Seq know them again.
 //
 // One node at a time takes; the others wait until it ends, for 20 s if it dies. When ctx ends
 // and nobody else takes, the room keeps nothing more.
@@ -123,17 +124,46 @@ func (r *Room) takeOnce(ctx context.Context, fn func([]Kept) int) error {
 		return err
 	}
 	r.node.log.Info("this node takes what the room has kept", "room", r.name)
+	t := taking{fn: fn, seen: make(map[string]uint64)}
 	return l.Consume(held, taker, func(entries []bus.LogEntry) int {
 		if !lease.Valid() || held.Err() != nil { // this process was stopped for a while
 			return 0
 		}
-		all := make([]Kept, len(entries))
-		for i, e := range entries {
-			k, err := parseKept(e.Data)
-			if all[i] = k; err != nil {
-				all[i] = Kept{Delivery: Delivery{Err: fmt.Errorf("entry %d of the room's log: %w", e.Seq, err), At: e.Time}}
+		return t.take(entries)
+	})
+}
+
+// taking shows entries to who takes, message by message.
+type taking struct {
+	fn   func([]Kept) int
+	seen map[string]uint64 // the last number of each process that was kept
+}
+
+// take returns how many entries were kept whole.
+func (t *taking) take(entries []bus.LogEntry) (kept int) {
+	var all []Kept
+	var ends []int // of each entry, in all
+	for _, e := range entries {
+		inside, err := parseEntry(e.Data)
+		if err != nil {
+			inside = append(inside, Kept{Delivery: Delivery{Err: fmt.Errorf("entry %d of the room's log: %w", e.Seq, err), At: e.Time}})
+		}
+		for _, k := range inside {
+			if k.Process == "" || k.Seq > t.seen[k.Process] {
+				all = append(all, k)
 			}
 		}
-		return fn(all)
-	})
+		ends = append(ends, len(all))
+	}
+	n := 0
+	if len(all) > 0 {
+		n = t.fn(all)
+	}
+	for _, k := range all[:n] {
+		t.seen[k.Process] = k.Seq
+	}
+	for kept < len(ends) && ends[kept] <= n {
+		kept++
+	}
+	return kept
 }

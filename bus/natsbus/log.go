@@ -53,8 +53,14 @@ func (b *Bus) Log(ctx context.Context, name string, o bus.LogOptions) (bus.Log, 
 	}
 	l := &log{b: b, js: b.js, local: o.Here, name: streamName(name)}
 	config := b.logConfig(l.name, o)
+	if o.Here && len(o.Subjects) > 0 {
+		return nil, fmt.Errorf("log %s: %w: a log of this machine alone has subjects of its own, as the others hear what is published", name, bus.ErrBadSubject)
+	}
 	if len(o.Subjects) == 0 {
 		l.prefix = "parley.log." + bus.Token(name) + "."
+		if o.Here { // the others' streams would take it too, and acknowledge it
+			l.prefix = "parley.here." + bus.Token(b.o.HereDomain) + "." + bus.Token(name) + "."
+		}
 		config.Subjects = []string{l.prefix + ">"}
 	}
 	open := b.open

@@ -399,7 +399,7 @@ func TestSlowSubscriber(t *testing.T) {
 // Entries that were given to a consumer and have not come to it, as when they are on their
 // way while a fetch ends, are not shown behind others: all come, in order, and soon.
 //
-// Verifies: CLUSTER-28
+// Verifies: CLUSTER-31
 func TestConsumeStaysInOrder(t *testing.T) {
 	e := startExternal(t, "-js", "-sd", t.TempDir())
 	l, err := connect(t, natsbus.Options{URL: e.url()}).Log(t.Context(), "x", bus.LogOptions{Queue: true})

@@ -34,7 +34,7 @@ func httpPage(t *testing.T, url string) (int, string) {
 // the room go on hearing each other, and with room and a new start a recorder gets everything
 // that the log had acknowledged, once and in order.
 //
-// Verifies: CLUSTER-21, CLUSTER-27
+// Verifies: CLUSTER-21, CLUSTER-30
 func TestBusOnAFullDisk(t *testing.T) {
 	dir := smallDisk(t, 24<<20)
 	data := filepath.Join(dir, "data")

@@ -15,8 +15,9 @@ import (
 type roomKeeper struct {
 	*keeper
 	room  string
-	conns map[string]int // who speaks is a connection of the session
-	left  int            // messages to come; 0: no bound
+	conns map[string]int    // who speaks is a connection of the session
+	have  map[string]uint64 // by log, up to where the store had it when this one met it
+	left  int               // messages to come; 0: no bound
 	end   context.CancelFunc
 }
 
@@ -49,7 +50,7 @@ func (a *app) recordRoom(ctx context.Context, name, path string, count int) (err
 	cancel()
 	ctx, cancel = context.WithCancel(ctx)
 	defer cancel()
-	r := &roomKeeper{keeper: k, room: "room:" + name, conns: make(map[string]int), left: count, end: cancel}
+	r := &roomKeeper{keeper: k, room: "room:" + name, conns: make(map[string]int), have: make(map[string]uint64), left: count, end: cancel}
 	taken := make(chan error, 1)
 	go func() { taken <- m.rooms[0].Take(ctx, r.take) }()
 	a.tellKept(ctx, m.rooms[0])
@@ -77,7 +78,9 @@ func (r *roomKeeper) take(all []cluster.Kept) (kept int) {
 	}
 	ended := false
 	for ; kept < len(all) && !ended; kept++ {
-		r.entry(&all[kept])
+		if !r.entry(&all[kept]) {
+			continue
+		}
 		if all[kept].Err == nil && r.left > 0 {
 			r.left--
 			ended = r.left == 0
@@ -107,8 +110,18 @@ func (r *roomKeeper) begin(first time.Time) error {
 	return nil
 }
 
-// entry keeps one.
-func (r *roomKeeper) entry(k *cluster.Kept) {
+// entry keeps one, unless the store has it.
+func (r *roomKeeper) entry(k *cluster.Kept) (fresh bool) {
+	log := ""
+	if k.Process != "" {
+		log = r.room + " " + k.Process
+	}
+	if have, err := r.upTo(log); err != nil {
+		r.fail(err)
+		return false
+	} else if k.Seq > 0 && k.Seq <= have {
+		return false
+	}
 	from := k.Node
 	if k.Conn != "" {
 		from += "/" + k.Conn
@@ -124,9 +137,17 @@ func (r *roomKeeper) entry(k *cluster.Kept) {
 	} else {
 		e.Value = recording.Recorded(k.Message)
 	}
-	log := ""
-	if k.Process != "" {
-		log = r.room + " " + k.Process
-	}
 	r.keepFrom(k.At, &e, from, log, k.Seq)
+	return true
+}
+
+// upTo returns up to where the store had a log.
+func (r *roomKeeper) upTo(log string) (seq uint64, err error) {
+	seq, known := r.have[log]
+	if log == "" || known {
+		return seq, nil
+	}
+	seq, err = r.rec.Position(context.Background(), log)
+	r.have[log] = seq
+	return seq, err
 }

@@ -54,10 +54,28 @@ func (p positions) write(tx *sql.Tx) error {
 	return nil
 }
 
+// Position returns the number up to which the store has a log; 0 if it has nothing of it.
+func (r *Recorder) Position(ctx context.Context, log string) (seq uint64, err error) {
+	there, err := r.db.hasPositions(ctx)
+	if err == nil && there {
+		err = r.db.sql.QueryRowContext(ctx, "SELECT seq FROM position WHERE log = ?", log).Scan(&seq)
+	}
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return 0, fmt.Errorf("store %s: %w", r.db.path, known(err))
+	}
+	return seq, nil
+}
+
+// hasPositions reports whether the store has had a recorder of a log.
+func (db *DB) hasPositions(ctx context.Context) (bool, error) {
+	var there int
+	err := db.sql.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'position'").Scan(&there)
+	return there > 0, err
+}
+
 // verifyPositions looks whether what says which entries are there is as it was written.
 func (db *DB) verifyPositions(ctx context.Context, fn func(store.Damage)) error {
-	var there int
-	if err := db.sql.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'position'").Scan(&there); err != nil || there == 0 {
+	if there, err := db.hasPositions(ctx); err != nil || !there {
 		return err
 	}
 	rows, err := db.sql.QueryContext(ctx, "SELECT log, seq, sum FROM position ORDER BY log")

@@ -18,13 +18,18 @@ import (
 func TestLogIsKeptOnce(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "lab.db")
 	db := create(t, path)
+	has := make(map[string]uint64)
 	take := func(log string, numbers ...uint64) {
 		t.Helper()
 		r, err := db.Begin(t.Context(), store.Session{Began: time.Now(), Source: "record"})
 		if err != nil {
 			t.Fatal(err)
 		}
+		if last, err := r.Position(t.Context(), log); err != nil || last != has[log] {
+			t.Errorf("it has %s up to %d, %v, want %d", log, last, err, has[log])
+		}
 		for _, n := range numbers {
+			has[log] = max(has[log], n)
 			e := text(0, 1, "s2c", fmt.Sprint(log, n))
 			if n > 0 {
 				e.Log, e.LogSeq = log, n

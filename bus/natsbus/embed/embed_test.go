@@ -296,7 +296,7 @@ func TestColdStart(t *testing.T) {
 	}
 	d := time.Since(begun)
 	t.Logf("the first owner after %v", d.Round(time.Millisecond))
-	if d > 5*time.Second && !raceDetector {
+	if d > 20*time.Second { // an election whose first vote is lost takes 4 to 9 s
 		t.Errorf("the first owner after %v", d)
 	}
 	if err := l.Release(t.Context()); err != nil {
