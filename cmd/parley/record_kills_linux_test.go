@@ -264,7 +264,7 @@ func TestRecorderKilled(t *testing.T) {
 			t.Errorf("%v: %v: %s", args, err, out)
 		}
 	}
-	replay := startChild(t, "replay", db+"#1", "--as-server", "line://127.0.0.1:0", "--speed", "max")
+	replay := startChild(t, "replay", db+"#1", "--as-server", "line://127.0.0.1:0")
 	c, err := parley.Dial(t.Context(), line.Protocol{}, replay.hears(`listening on line://(\S+)`)[1])
 	if err != nil {
 		t.Fatal(err)
