@@ -30,7 +30,6 @@ var realTime = map[string]struct {
 	"cmd/parley/memory_linux_test.go":     {1, "a process gives memory back in its own time"},
 	"cmd/parley/namespaces_linux_test.go": {1, "machines in network namespaces are looked at, with a bound"},
 	"cmd/parley/slow_link_linux_test.go":  {2, "peers of the command on a slow link"},
-	"cmd/parley/web_nodes_test.go":        {1, "a process tells the registry in its own time"},
 	"halfclose_test.go":                   {3, "nothing tells that a peer still reads, or that the kernel has said that it has closed"},
 	"latency_bench_test.go":               {1, "it measures how late a sleeper wakes up"},
 	"patience_internal_test.go":           {1, "a bubble calls it through a variable"},
