@@ -86,7 +86,7 @@ func (c *Conn) process(gen int32) (more bool) {
 		if c.s.TooLate() { // a peer that never stops sending must not hold up the end
 			c.endDraining()
 		}
-		if (c.s.Inbox().Len() > 0 || c.cfg.stepwise || c.s.Life().Draining()) && c.s.In().Kind() != session.InputPlaced && c.s.MustPark() {
+		if (c.s.Inbox().Len() > 0 || c.cfg.stepwise || c.s.Life().Draining() || c.s.Handling()) && c.s.In().Kind() != session.InputPlaced && c.s.MustPark() {
 			if !c.holdBack() {
 				return false
 			}

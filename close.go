@@ -90,7 +90,7 @@ func (c *Conn) leave() {
 	if late == nil {
 		c.s.Life().Advance(session.PhaseFlushed)
 	}
-	if c.s.Life().Err() == nil && late == nil && !c.s.Life().Ended() && !c.s.Life().Reset() {
+	if c.s.Life().Err() == nil && late == nil && !c.s.Life().Ended() && !c.s.Life().Reset() && c.s.Sending().Ours() == session.DirectionOpen {
 		c.s.Owed()
 		before := len(c.s.Out().Tail())
 		c.s.Out().Appended(c.s.Machine().Close(c.s.Out().Tail()))
@@ -149,7 +149,7 @@ func (c *Conn) taken() int64 {
 // own: closing with unread input would reset the connection and could destroy
 // what the peer has not read yet.
 func (c *Conn) linger() {
-	w, ok := c.nc.(interface{ CloseWrite() error })
+	w, ok := c.nc.(closeWriter)
 	if !ok {
 		return
 	}
@@ -205,8 +205,20 @@ func (c *Conn) waitDrained(ctx context.Context, n uint64) error {
 	return c.wait(ctx, c.s.Drained(), w, !c.cfg.traits.Lockstep)
 }
 
-// checkDrained wakes those who wait for the output to be empty.
+// checkDrained wakes those who wait for the output to be empty, and ends our
+// direction behind it if that is wanted.
 func (c *Conn) checkDrained() {
+	if c.s.Life().Err() == nil && c.s.Sending().OursEnds(c.s.Out()) {
+		if c.cfg.trace != nil {
+			c.traceNote("end of our stream")
+		}
+		c.goroutines++
+		go c.counted(noRole, nil, func() {
+			c.nc.(closeWriter).CloseWrite() // TLS may have to wait; who reads finds what is wrong with the connection
+			c.lock()
+			c.exit()
+		})
+	}
 	for !c.s.Drained().Empty() && c.s.IsDrained(c.s.Drained().First().Want(), c.reader == readerGone) {
 		c.s.Drained().Pop().Signal(nil)
 	}
@@ -303,6 +315,9 @@ func (c *Conn) lastMessage(gen int32) bool {
 		c.s.Out().Owe()
 	}
 	if c.s.Life().EofErr() != nil || ev.Kind != wire.EventMessage {
+		if ev.Kind == wire.EventGranted {
+			c.granted()
+		}
 		return true
 	}
 	in.Consume(len(rest))

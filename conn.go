@@ -124,7 +124,9 @@ func (c *Conn) context() context.Context {
 func (c *Conn) PeerClosed() <-chan struct{} {
 	c.lock()
 	defer c.unlock()
-	return c.s.Life().WhenLeft()
+	left := c.s.Life().WhenLeft()
+	c.lookAhead()
+	return left
 }
 
 // Done returns a channel that is closed when the connection has ended, its
@@ -173,6 +175,9 @@ func (c *Conn) cut(err error) {
 	c.cfg.faults.ended(err, c.s.Life().Reason(), c.talked.Opened())
 	c.over.Store(true) // before Done is closed: who has seen that asks for Err
 	c.s.Life().Close(err)
+	for _, f := range c.s.Life().TakeAfters() {
+		go (*f)()
+	}
 	hangUp(c.nc)
 	c.watch.off()
 	c.late.stop()
@@ -243,49 +248,4 @@ func (c *Conn) exit() {
 	if c.cfg.closed != nil {
 		c.cfg.closed(c)
 	}
-}
-
-// connContext is the context of a connection.
-type connContext struct{ c *Conn }
-
-func (x connContext) Deadline() (time.Time, bool) { return time.Time{}, false }
-
-// Done is called by whoever is going to wait. Where answers keep the order of the
-// messages nothing can be read ahead of the handler's.
-func (x connContext) Done() <-chan struct{} {
-	c := x.c
-	c.lock()
-	defer c.unlock()
-	if c.reader == readerInHandler && !c.cfg.traits.Lockstep {
-		c.ensureReader()
-	}
-	return c.s.Life().WhenClosed()
-}
-
-func (x connContext) Value(key any) any {
-	if key == (handlerOf{}) {
-		return x.c
-	}
-	if x.c.over.Load() {
-		return causeOf(x.c.s.Life().Err()).Value(key)
-	}
-	return nil
-}
-
-// causeOf returns a context that has ended with err. Its values have the one by
-// which context.Cause finds that.
-func causeOf(err error) context.Context {
-	ctx, cancel := context.WithCancelCause(context.Background())
-	cancel(err)
-	return ctx
-}
-
-// handlerOf is the context key of the connection whose handler runs.
-type handlerOf struct{}
-
-func (x connContext) Err() error {
-	if x.c.over.Load() { // not c.err: this is asked with the lock held, and without
-		return context.Canceled
-	}
-	return nil
 }

@@ -14,8 +14,8 @@ func (c *Conn) handing() {
 	c.stats.Message()
 	c.talked.Heard()
 	c.runs.begin(c.s.In().Len() > 0)
-	if c.runs.defers() || c.cfg.traits.Confirms {
-		c.armFlush() // neither answers nor confirmations should wait for a slow handler
+	if c.runs.defers() || c.cfg.traits.Confirms || c.s.Life().Watched() {
+		c.armFlush() // neither answers nor confirmations should wait for a slow handler, nor it for the end
 	}
 	c.s.BeginHandler()
 	c.reader = readerInHandler
@@ -92,6 +92,9 @@ func (c *Conn) call(gen int32, f func() error) bool {
 	in := c.s.In()
 	c.s.BeginHandler()
 	c.reader = readerInHandler
+	if c.s.Life().Watched() {
+		c.armFlush()
+	}
 	c.unlock()
 	err := c.hook(f)
 	c.lock()

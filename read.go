@@ -20,7 +20,8 @@ func (c *Conn) read() {
 	gen := c.gen
 	c.counted(gen, c.s.In(), func() {
 		c.equip(c.nc)
-		c.readOn(gen, c.resume(gen) && c.process(gen))
+		offered := c.event.Kind == wire.EventOffer // a loop has left it to us
+		c.readOn(gen, (!offered || c.offered(gen, c.event)) && c.process(gen))
 	})
 }
 
@@ -37,7 +38,7 @@ func (c *Conn) readOn(gen int32, more bool) {
 		if c.s.Life().Err() != nil {
 			break
 		}
-		if c.s.Deaf() {
+		if c.s.Deaf() && c.s.Broken() == nil {
 			c.park()
 			continue
 		}
@@ -48,9 +49,12 @@ func (c *Conn) readOn(gen int32, more bool) {
 		if c.attach() {
 			return
 		}
-		c.unlock()
-		n, err := t.read(in, direct)
-		c.lock()
+		n, err := 0, c.s.Broken()
+		if err == nil {
+			c.unlock()
+			n, err = t.read(in, direct)
+			c.lock()
+		}
 		c.s.AwaitRest(false)
 		c.stats.Got(n)
 		if !c.talked.Opened() {

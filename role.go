@@ -109,11 +109,6 @@ func (c *Conn) promoted() bool {
 	return true
 }
 
-// resume goes on with an offer that a loop has left to this goroutine.
-func (c *Conn) resume(gen int32) bool {
-	return c.event.Kind != wire.EventOffer || c.offered(gen, c.event)
-}
-
 // leaveLoop: the handler that a loop runs for c is going to wait, so the loop
 // needs another goroutine. It is called with the lock held.
 func (c *Conn) leaveLoop() {
@@ -130,18 +125,14 @@ func (c *Conn) park() {
 		c.reader = readerParked
 	}
 	c.s.Room().Push(w)
-	c.unlock()
-	<-w.Ch()
-	c.lock()
-	c.reader = was
-}
-
-// arriving reports whether a message of the peer has begun and is being read.
-func (c *Conn) arriving() bool {
-	if c.s.Life().Draining() || c.reader == readerInStream || c.reader == readerGone {
-		return false // the program decides when that goes on, if ever
+	if was == readerBusy && c.s.Life().Watched() && c.s.Broken() == nil {
+		c.lookOut(w)
+	} else {
+		c.unlock()
+		<-w.Ch()
+		c.lock()
 	}
-	return !c.s.Assembly().Idle() || c.s.Talk().Unread()
+	c.reader = was
 }
 
 // passTurnAfter calls passTurn after d, if somebody waits then.

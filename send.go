@@ -222,7 +222,7 @@ func (c *Conn) takeTurn(ctx context.Context) error {
 
 // free: neither the connection nor ctx has ended, and the output is not full.
 func (c *Conn) free(ctx context.Context) bool {
-	if c.s.Life().Ending() || c.s.Life().Reset() || c.s.Filled() {
+	if c.s.Life().Ending() || c.s.Life().Reset() || c.s.Sending().Ours() != session.DirectionOpen || c.s.Filled() {
 		return false
 	}
 	return c.outlives(ctx)
@@ -242,6 +242,9 @@ func (c *Conn) sendable() error {
 	if c.s.Life().Ending() {
 		return &notSentError{c.s.Life().Reason(), true}
 	}
+	if c.s.Sending().Ours() != session.DirectionOpen {
+		return &notSentError{errOursEnded, true}
+	}
 	return nil
 }
 
@@ -255,7 +258,9 @@ func (c *Conn) mayTurn() bool {
 	switch {
 	case c.cfg.limits.overrun(c.s.Inbox(), session.InboxSlack):
 		return true // nothing more is read, and a peer that sends so much ahead is no original
-	case c.arriving():
+	case c.s.Life().Draining(), c.reader == readerInStream, c.reader == readerGone:
+		// a message of the peer may have begun; the program decides when that goes on, if ever
+	case !c.s.Assembly().Idle(), c.s.Talk().Unread():
 		return false // the reader passes the turn when it has read that
 	}
 	ours, again := c.s.OurTurn(time.Now(), poller.Unsent(c.nc) > 0, c.cfg.timeouts.Turn)

@@ -109,7 +109,10 @@ func (c *Conn) openStream(gen int32, ev *wire.Event) bool {
 			}
 			// Who waits for a confirmation may be another goroutine; if it is
 			// the handler, Timeouts.Answer ends it.
-			c.park()
+			if c.park(); c.s.Broken() != nil {
+				c.netFailed(c.s.Broken())
+				return false
+			}
 		}
 		if c.s.Life().Ending() {
 			return c.s.Life().Err() == nil && c.refuse(ErrClosed)

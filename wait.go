@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/parley-net/parley/internal/session"
 )
@@ -106,4 +107,67 @@ func (c *Conn) awaitSegment(ctx context.Context, w *session.Waiter) error {
 // It is called with the lock held.
 func (c *Conn) givenUp(ctx context.Context) {
 	c.cut(fmt.Errorf("parley: sending was cancelled in the middle of a message: %w", c.ctxErr(ctx)))
+}
+
+// connContext is the context of a connection.
+type connContext struct{ c *Conn }
+
+func (x connContext) Deadline() (time.Time, bool) { return time.Time{}, false }
+
+// Done is called by whoever is going to wait, or makes a context of x.
+func (x connContext) Done() <-chan struct{} {
+	c := x.c
+	c.lock()
+	defer c.unlock()
+	ended := c.s.Life().WhenClosed()
+	c.lookAhead()
+	return ended
+}
+
+// AfterFunc calls f, on a goroutine of its own, when the connection has ended, unless
+// stop, which reports whether it did, is called before. Package context asks for it:
+// so a context that is made of x needs no goroutine.
+func (x connContext) AfterFunc(f func()) (stop func() bool) {
+	c := x.c
+	c.lock()
+	defer c.unlock()
+	if c.s.Life().Closed() {
+		go f()
+		return func() bool { return false }
+	}
+	after := c.s.Life().After(f)
+	c.lookAhead()
+	return func() bool {
+		c.lock()
+		defer c.unlock()
+		return c.s.Life().Forget(after)
+	}
+}
+
+func (x connContext) Value(key any) any {
+	if key == (handlerOf{}) {
+		return x.c
+	}
+	if x.c.over.Load() {
+		return causeOf(x.c.s.Life().Err()).Value(key)
+	}
+	return nil
+}
+
+// causeOf returns a context that has ended with err. Its values have the one by
+// which context.Cause finds that.
+func causeOf(err error) context.Context {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	cancel(err)
+	return ctx
+}
+
+// handlerOf is the context key of the connection whose handler runs.
+type handlerOf struct{}
+
+func (x connContext) Err() error {
+	if x.c.over.Load() { // not c.err: this is asked with the lock held, and without
+		return context.Canceled
+	}
+	return nil
 }

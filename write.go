@@ -49,6 +49,11 @@ func (c *Conn) flush(mode flushMode) {
 	if c.s.Out().Writer() == session.WriterBusy || !c.s.Life().Writable() {
 		return
 	}
+	if c.s.Sending().Ours() == session.DirectionEnded {
+		c.s.Out().Discard(c.s.Machine())
+		c.checkDrained()
+		return
+	}
 	c.s.Owed()
 	wrote := false
 	for c.s.Next() {
@@ -136,6 +141,9 @@ func (a *activity) onLate() {
 	c.late.rang()
 	c.runs.over() // the handler takes long: what is sent from now on leaves at once
 	c.flush(flushNow)
+	if c.reader == readerInHandler && c.s.Life().Watched() {
+		c.ensureReader()
+	}
 }
 
 // write is the writing goroutine.
@@ -205,7 +213,13 @@ func (c *Conn) writeFailed(err error) {
 		c.tooSlow(fieldWrite, fmt.Sprintf("it took nothing for %v", c.cfg.timeouts.Write))
 		return
 	case isReset(err) && c.s.Life().Phase() == session.PhaseOpen && !c.s.Handling() && c.reader != readerGone:
-		c.sever(err)
+		// The output is given up, but reading goes on: behind what the peer had sent the
+		// reader finds the end.
+		lost := &ConnError{Peer: c.peer(), Offset: int64(c.stats.BytesIn), Err: err}
+		c.s.Life().Resets(lost)
+		c.s.Out().Mute()
+		c.s.Out().Drop(lost)
+		c.s.Sending().Drop(c.s.Out(), &notSentError{lost, true}, notSent(lost))
 		return
 	}
 	c.netFailed(err)
@@ -215,13 +229,4 @@ func (c *Conn) writeFailed(err error) {
 // had sent before.
 func isReset(err error) bool {
 	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
-}
-
-// sever gives up the output, but reads on: behind what the peer had sent the
-// reader finds the end.
-func (c *Conn) sever(err error) {
-	c.s.Life().Resets(&ConnError{Peer: c.peer(), Offset: int64(c.stats.BytesIn), Err: err})
-	c.s.Out().Mute()
-	c.s.Out().Drop(c.s.Life().EofErr())
-	c.s.Sending().Drop(c.s.Out(), &notSentError{c.s.Life().EofErr(), true}, notSent(c.s.Life().EofErr()))
 }

@@ -425,9 +425,24 @@ func TestEndOfStreamInsteadOfOK(t *testing.T) {
 		m := opened(t, p)
 		send(t, m, 0)
 		send(t, m, tinyproto.EagerLimit+1)
-		err := m.ReceiveEOF(nil, new(wire.Event))
+		var ev wire.Event
+		err := m.ReceiveEOF(nil, &ev)
 		if !errors.Is(err, io.ErrUnexpectedEOF) || !strings.Contains(err.Error(), "2 of our messages unconfirmed") {
 			t.Error(err)
+		}
+		if ev.Kind != wire.EventGranted { // it may read on
+			t.Errorf("the payload that waits for the OK is told %v", ev.Kind)
+		}
+		m.BodySent()
+		if err := m.ReceiveEOF(nil, &ev); err == nil || ev.Kind != wire.EventNone {
+			t.Errorf("asked again: %v, %v", ev.Kind, err)
+		}
+		for _, n := range []int{0, 3, tinyproto.EagerLimit + 1} { // no OK can come any more
+			if _, sent, err := m.Send(nil, wire.Bytes(make([]byte, n))); err != nil || sent.Body == wire.BodyHeld {
+				t.Errorf("%d bytes behind the end: %v, %v", n, sent.Body, err)
+			} else if sent.Body == wire.BodyFollows {
+				m.BodySent()
+			}
 		}
 	}
 	// The peer may end its stream and still read a message it has granted.

@@ -185,21 +185,30 @@ func (m *machine) Refuse(reason error) error {
 	return m.err
 }
 
-// ReceiveEOF says what the end of the peer's stream means.
+// ReceiveEOF says what the end of the peer's stream means. It may be the end of its
+// own direction only: so a payload that waits for its OK leaves, unless it has refused
+// that.
 func (m *machine) ReceiveEOF(rest []byte, ev *wire.Event) error {
 	ev.Kind, ev.Owes = wire.EventNone, m.owed > 0
+	if m.state == over {
+		return m.err
+	}
+	refused := false
 	switch {
-	case m.state == over:
 	case m.state == start:
 		m.err = m.cutOff("closed before its hello (FF), as tinyproto 3.0 does at its connection limit; try again later")
 	case m.missing > 0:
 		m.err = m.cutOff("closed inside a message, %d of %d bytes came; the message is lost", m.size-m.missing, m.size)
 	case len(rest) == 1 && rest[0] == statusError && m.unanswered > 0:
+		refused = true
 		m.err = m.refusedBy(statusError, meaning(statusError))
 	case len(rest) > 0:
 		m.err = m.cutOff("closed inside the size of a message, %d of %d bytes came", len(rest), headerSize)
 	case m.unanswered > 0:
 		m.err = m.cutOff("closed with %d of our messages unconfirmed; the peer may not have read them", m.unanswered)
+	}
+	if m.held != nothing && !refused {
+		m.grant(ev)
 	}
 	m.state = over
 	return m.err

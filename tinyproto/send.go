@@ -27,8 +27,8 @@ func (m *machine) Send(dst []byte, msg wire.Message) ([]byte, wire.Sent, error) 
 }
 
 // mayLeave: a payload need not wait for the peer's OK. Where each should, it need not
-// when messages have crossed.
-func (m *machine) mayLeave() bool { return m.eager != Never || m.state == offered }
+// when messages have crossed, nor when no OK can come any more.
+func (m *machine) mayLeave() bool { return m.eager != Never || m.state == offered || m.state == over }
 
 // SendHead appends the header of a message of size bytes to dst.
 func (m *machine) SendHead(dst []byte, size int64) ([]byte, wire.Sent, error) {
@@ -43,7 +43,7 @@ func (m *machine) SendHead(dst []byte, size int64) ([]byte, wire.Sent, error) {
 	sent := wire.Sent{Confirm: true}
 	switch {
 	case size == 0:
-	case size > EagerLimit:
+	case size > EagerLimit && m.state != over:
 		m.held, sent.Body = onlyOK, wire.BodyHeld
 	case !m.mayLeave():
 		m.held, sent.Body = anyHeader, wire.BodyHeld

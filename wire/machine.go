@@ -31,8 +31,11 @@ type Machine interface {
 	// ended the conversation: a *ProtocolError that wraps io.ErrUnexpectedEOF, or
 	// a *RefusedError. On a wire where the end of the stream ends a message, ev is
 	// the last EventMessage, which aliases rest: then all of rest is consumed, and
-	// a further call with an empty rest returns nil and EventNone. There is no
-	// other event, and none before EventOpen.
+	// a further call with an empty rest returns nil and EventNone. On a wire whose
+	// payloads wait for the peer's consent ev may be EventGranted, also beside an
+	// error: the peer may have ended its own direction only, so what it can't grant
+	// any more leaves, and from then on no body is held. There is no other event,
+	// and none before EventOpen.
 	ReceiveEOF(rest []byte, ev *Event) error
 
 	// Accept takes the message announced by EventOffer; its payload follows

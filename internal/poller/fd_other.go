@@ -19,3 +19,6 @@ func Write(uintptr, []byte) (int, error) { return 0, syscall.EINVAL }
 
 // Broken would report a reset.
 func Broken(uintptr) bool { return false }
+
+// Left would report the end of the peer's stream.
+func Left(uintptr) bool { return false }

@@ -29,6 +29,14 @@ func Broken(fd uintptr) bool {
 	return err == nil && n > 0 && p[0].Revents&(unix.POLLERR|unix.POLLHUP|unix.POLLNVAL) != 0
 }
 
+// Left reports whether the peer has ended its stream, or Broken is true. It is told
+// before what has arrived has been read.
+func Left(fd uintptr) bool {
+	p := []unix.PollFd{{Fd: int32(fd), Events: leftEvents}}
+	n, err := unix.Poll(p, 0)
+	return err == nil && n > 0 && p[0].Revents&(leftEvents|unix.POLLERR|unix.POLLHUP|unix.POLLNVAL) != 0
+}
+
 // Read reads from a non-blocking descriptor; again says that there is
 // nothing yet.
 func Read(fd uintptr, p []byte) (n int, again bool, err error) {

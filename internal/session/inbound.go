@@ -17,6 +17,7 @@ type inbound struct {
 	began    int64  // of these, those before the last message
 	seen     []byte // for the trace: the input as it has arrived
 	first    []byte // until the handshake is done: how the peer's stream begins
+	broken   error  // reading has failed, behind what in holds
 }
 
 // idle reports whether nothing has arrived that is not consumed.
@@ -42,6 +43,12 @@ func (r *inbound) Begins() { r.began = r.consumed }
 
 // Consume counts n bytes that the machine has consumed.
 func (r *inbound) Consume(n int) { r.consumed += int64(n) }
+
+// Breaks notes that reading has failed, behind what has arrived.
+func (r *inbound) Breaks(err error) { r.broken = err }
+
+// Broken says how reading has failed, behind what has arrived; nil: it has not.
+func (r *inbound) Broken() error { return r.broken }
 
 // Known forgets how the peer's stream begins.
 func (r *inbound) Known() { r.first = nil }
@@ -123,14 +130,15 @@ func (s *Session) TooLarge(size int64, advice string) error {
 // has just received, though the peer has closed its direction; its next Receive ends the
 // connection.
 func (s *Session) Answerable() bool {
-	return s.rules.Role == wire.Accepting && s.stats.MessagesIn > 0 && !s.Awaited() && !s.life.EndTold()
+	return s.rules.Role == wire.Accepting && s.sending.Ours() == DirectionOpen && s.stats.MessagesIn > 0 && !s.Awaited() && !s.life.EndTold()
 }
 
 // MustPark reports whether nothing more may be read: the inbox is full, or the server's budget nearly used up, and nobody
 // has come for what is in it; or, where
 // answers stay in the order of messages, the last one may not be answered yet,
 // and the machine would answer what follows (a ping) before it; or it came too
-// late for a connection that is draining.
+// late for a connection that is draining. If the connection is broken nothing can be
+// answered, and what has arrived is all.
 func (s *Session) MustPark() bool {
 	slack, tight := 1, s.inbox.Len() > 0 && s.host.Short()
 	if s.sending.Held() != nil || !s.sending.Confirms().Empty() || s.waitsForTurn() {
@@ -139,8 +147,8 @@ func (s *Session) MustPark() bool {
 	if s.sending.Held() != nil && s.rules.Traits.TakesTurns {
 		slack *= 2 // it was sent in spite of a full inbox, as the driver does, and the peer's next message lets it go
 	}
-	ahead := s.rules.Stepwise && s.stats.MessagesIn > 0
-	return (ahead || tight || s.overrun(slack) || s.TooLate() && s.Deaf()) && !s.Awaited() && !s.life.Ending()
+	ahead := s.rules.Stepwise && s.stats.MessagesIn > 0 || s.handling && s.rules.Traits.Lockstep
+	return s.broken == nil && (ahead || tight || s.overrun(slack) || s.TooLate() && s.Deaf()) && !s.Awaited() && !s.life.Ending()
 }
 
 // Receive runs the machine over p, and accounts for what it has made of it. A caller

@@ -1,5 +1,7 @@
 package session
 
+import "slices"
+
 // Life is where a connection stands, and why.
 type Life struct {
 	State
@@ -10,6 +12,7 @@ type Life struct {
 	dead   chan struct{} // closed when err is set, if anybody asked
 	done   chan struct{} // closed in PhaseDone, if anybody asked
 	left   chan struct{} // closed when the peer's stream has ended, if anybody asked
+	afters []*func()     // to be called when err is set
 
 	draining bool  // the server shuts down
 	mark     int64 // of the peer's bytes, those that had been read when draining began
@@ -45,7 +48,33 @@ func (t *Talked) Spoke() {
 // and nobody waits for anything else.
 func (l *Life) Idle() bool {
 	return l.State == (State{PhaseOpen, PeerSending}) && !l.draining && !l.endTold &&
-		l.opens.Empty() && l.dead == nil && l.done == nil && l.left == nil
+		l.opens.Empty() && !l.Watched() && l.done == nil
+}
+
+// Watched reports whether somebody may wait for the end of the peer's stream, or of
+// the connection.
+func (l *Life) Watched() bool { return l.dead != nil || l.left != nil || len(l.afters) > 0 }
+
+// After notes that f is to be called when the connection is closed.
+func (l *Life) After(f func()) *func() {
+	l.afters = append(l.afters, &f)
+	return &f
+}
+
+// Forget takes back what After has returned, and reports whether it was not too late.
+func (l *Life) Forget(f *func()) bool {
+	i := slices.Index(l.afters, f)
+	if i >= 0 {
+		l.afters = slices.Delete(l.afters, i, i+1)
+	}
+	return i >= 0
+}
+
+// TakeAfters returns what is to be called now that the connection is closed.
+func (l *Life) TakeAfters() []*func() {
+	all := l.afters
+	l.afters = nil
+	return all
 }
 
 // BeginClose begins the end, and reports whether it had not begun.

@@ -140,10 +140,16 @@ func (g *machine) Told(ev *wire.Event) error {
 func (g *machine) ReceiveEOF(rest []byte, ev *wire.Event) (err error) {
 	err = ErrGoexit
 	defer g.caught(&err)
-	if err = g.m.ReceiveEOF(rest, ev); err != nil || ev.Kind == wire.EventNone {
+	err = g.m.ReceiveEOF(rest, ev)
+	switch {
+	case ev.Kind == wire.EventGranted:
 		return err
-	}
-	if ev.Kind != wire.EventMessage {
+	case err != nil:
+		ev.Kind = wire.EventNone
+		return err
+	case ev.Kind == wire.EventNone:
+		return nil
+	case ev.Kind != wire.EventMessage:
 		return g.Broke("ReceiveEOF tells event %v", ev.Kind)
 	}
 	return g.Told(ev)

@@ -15,7 +15,7 @@ const (
 // It is called between handing and the handler.
 func (s *Session) Plain() bool {
 	return !s.life.Draining() && !s.life.Ending() && !s.life.Reset() && s.out.Simple() &&
-		s.sending.Turn() == TurnFree && s.sending.Turns().Empty() &&
+		s.sending.Turn() == TurnFree && s.sending.Turns().Empty() && s.sending.Ours() == DirectionOpen &&
 		s.inbox.Len() == 0 && len(s.transform) == 0 && !s.rules.Traced && !s.rules.Stepwise && !s.rules.Traits.TakesTurns
 }
 

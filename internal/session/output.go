@@ -144,6 +144,14 @@ func (o *Output) AppendControl(m interface{ Output([]byte) []byte }) []byte {
 	return o.tail[before:]
 }
 
+// Discard drops what the machine owes, which can't leave any more.
+func (o *Output) Discard(m interface{ Output([]byte) []byte }) {
+	if o.control == ControlOwed {
+		o.AppendControl(m)
+	}
+	o.Release()
+}
+
 // Push puts s behind all.
 func (o *Output) Push(s Segment) {
 	o.pushTail()

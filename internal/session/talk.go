@@ -58,7 +58,7 @@ func (s *Session) OurTurn(now time.Time, unsent bool, limit time.Duration) (ours
 		limit *= 2 // nothing of ours acknowledges the confirmation, for which the answer may wait
 	}
 	switch {
-	case t.turn == turnOurs:
+	case t.turn == turnOurs, s.life.Ended():
 		return true, 0
 	case s.stats.Confirmed < s.sending.Sent(), limit < 0:
 		return false, 0

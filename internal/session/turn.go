@@ -9,6 +9,7 @@ import (
 // those that have been.
 type Sending struct {
 	turn     Turn
+	ours     Direction
 	held     *Held    // the message that has the turn until the peer grants its body
 	turns    WaitList // senders that wait for their turn
 	posted   int      // what messages of Broadcast among them cost; see PostCost
@@ -35,9 +36,33 @@ const (
 	TurnStream      // likewise, and the sender writes its body itself
 )
 
+// Direction is what becomes of ours.
+type Direction uint8
+
+const (
+	DirectionOpen   Direction = iota
+	DirectionEnding           // nothing more is sent; what has been leaves
+	DirectionEnded            // that has left, and so does nothing any more
+)
+
+// Ours returns what becomes of our direction.
+func (s *Sending) Ours() Direction { return s.ours }
+
+// EndOurs ends our direction, as soon as what has been sent has left.
+func (s *Sending) EndOurs() { s.ours = max(s.ours, DirectionEnding) }
+
+// OursEnds reports whether our direction is to end now, as out is empty.
+func (s *Sending) OursEnds(out *Output) bool {
+	if s.ours != DirectionEnding || s.turn != TurnFree || !s.turns.Empty() || !out.Idle() {
+		return false
+	}
+	s.ours = DirectionEnded
+	return true
+}
+
 // Idle reports whether nobody sends, nor waits until he may, or for a confirmation.
 func (s *Sending) Idle() bool {
-	return s.turn == TurnFree && s.turns.Empty() && s.confirms.Empty()
+	return s.ours == DirectionOpen && s.turn == TurnFree && s.turns.Empty() && s.confirms.Empty()
 }
 
 // Rested begins anew, when n messages are confirmed.

@@ -100,6 +100,14 @@ func (w *Waiter) Signal(err error) {
 	}
 }
 
+// Leave takes w out of l, and signals it, unless it has been.
+func (w *Waiter) Leave(l *WaitList) {
+	if w.Enlisted() {
+		l.Remove(w)
+		w.Signal(nil)
+	}
+}
+
 // Pop removes the first waiter, without signalling it.
 func (l *WaitList) Pop() *Waiter {
 	w := l.First()

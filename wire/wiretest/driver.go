@@ -101,6 +101,10 @@ func (d *Driver) EOF() error {
 	d.owes = d.owes || ev.Owes
 	var refused *wire.RefusedError
 	var broken *wire.ProtocolError
+	if ev.Kind == wire.EventGranted {
+		d.granted() // no event of the stream's
+		ev.Kind = wire.EventNone
+	}
 	switch {
 	case err == nil:
 		if d.offer != nil {

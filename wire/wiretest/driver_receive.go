@@ -145,13 +145,8 @@ func (d *Driver) handle(ev wire.Event) {
 		d.offer, d.data, d.refused = nil, d.data[:0], false
 		d.record(Event{Kind: ev.Kind, Err: ev.Err.Error()})
 	case wire.EventGranted:
-		if !d.isHeld {
-			d.tb.Fatal("wiretest: EventGranted, but no body is held")
-		}
-		d.isHeld = false
 		d.record(Event{Kind: ev.Kind})
-		d.body(d.held)
-		d.flush()
+		d.granted()
 	case wire.EventConfirmed:
 		if d.unconfirmed -= ev.N; ev.N < 1 || d.unconfirmed < 0 {
 			d.tb.Fatalf("wiretest: %d messages confirmed, %d were awaiting it", ev.N, d.unconfirmed+ev.N)
@@ -220,3 +215,14 @@ func (d *Driver) message(m wire.Message) {
 }
 
 func (d *Driver) record(e Event) { d.Events = append(d.Events, e) }
+
+// granted sends the body that was held.
+func (d *Driver) granted() {
+	d.tb.Helper()
+	if !d.isHeld {
+		d.tb.Fatal("wiretest: EventGranted, but no body is held")
+	}
+	d.isHeld = false
+	d.body(d.held)
+	d.flush()
+}

@@ -111,18 +111,7 @@ func (p *pair) passEnd() {
 	if t := p.b.target.Traits(); !ok || t.Confirms || t.Lockstep {
 		return
 	}
-	w, ok := c.NetConn().(interface{ CloseWrite() error })
-	if !ok {
-		return
-	}
-	for c.Stats().Pending > 0 {
-		select {
-		case <-c.Context().Done():
-			return
-		case <-time.After(10 * time.Millisecond):
-		}
-	}
-	w.CloseWrite()
+	c.CloseWrite()
 }
 
 // awaitAnswers waits until a client that has ended its stream, and may still read, has
