@@ -227,7 +227,7 @@ func (c *Conn) weigh() (victims []*Conn) {
 	if b == nil {
 		return nil
 	}
-	own := int64(cap(c.s.Assembly().Buf())+c.inHeld) + c.s.Out().Held() + c.s.Inbox().Held() + c.lent
+	own := c.s.Assembly().Holds() + int64(c.inHeld) + c.s.Out().Held() + c.s.Inbox().Held() + c.lent
 	shared := c.s.Out().Pooled()
 	if own < budgetStep || c.s.Life().Err() != nil && c.goroutines == 0 {
 		own = 0

@@ -230,6 +230,7 @@ func (c *Conn) exit() {
 		c.s.In().Release()
 		c.emptied()
 		c.s.Assembly().Drop()
+		c.unequip() // an event refers to buffers
 		c.holds()
 	}
 	c.unlock()

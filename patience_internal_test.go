@@ -205,6 +205,17 @@ func TestRelief(t *testing.T) {
 		c.missing.Store(-1) // and let the bubble end
 		pass(time.Minute)
 	})
+	bubble("ended", func(t *testing.T) { // what it had is free when nobody refers to it
+		c := begin(t)
+		c.missing.Store(1)
+		c.relief.begin()
+		pass(12 * time.Second)
+		after(t, c, "stuck", 10*time.Second)
+		if _, held := c.relief.clocks["stuck"]; held || len(c.relief.clocks) == 0 {
+			t.Errorf("two seconds after it was over these are held: %v", c.relief.clocks)
+		}
+		pass(time.Minute)
+	})
 	bubble("interrupted", func(t *testing.T) {
 		c := begin(t)
 		for range 3 {

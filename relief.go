@@ -78,7 +78,19 @@ func (r *relief[K]) look() {
 		return
 	}
 	r.last = now
+	if !r.calm.IsZero() {
+		r.forgetEnded()
+	}
 	time.AfterFunc(reliefLooks, r.look)
+}
+
+// forgetEnded lets go of those that have ended: what they had is free only then.
+func (r *relief[K]) forgetEnded() {
+	for who := range r.clocks {
+		if p, _ := r.short.pace(who); p.ended {
+			delete(r.clocks, who)
+		}
+	}
 }
 
 // relieve ends connections whose time is over, the slowest first, until nothing is

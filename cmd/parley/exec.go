@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,6 +21,7 @@ import (
 
 	"github.com/parley-net/parley"
 	"github.com/parley-net/parley/cmd/parley/internal/endpoint"
+	"github.com/parley-net/parley/cmd/parley/internal/moving"
 	"github.com/parley-net/parley/cmd/parley/internal/program"
 )
 
@@ -59,13 +61,14 @@ const execLine = 16 << 20
 
 // executor runs a program for each connection.
 type executor struct {
-	a     *app
-	o     execOptions
-	words []string
-	env   []string
-	slots *program.Slots
-	says  program.Stderr
-	quiet sync.Once // one warning is enough
+	a       *app
+	o       execOptions
+	words   []string
+	env     []string
+	slots   *program.Slots
+	in, out *program.LongLines
+	says    program.Stderr
+	quiet   sync.Once // one warning is enough
 	// ending is closed when the server begins to end.
 	ending <-chan struct{}
 }
@@ -91,7 +94,8 @@ func (a *app) execMode(ctx context.Context, o execOptions) (serveMode, error) {
 	case o.grace < 0:
 		return serveMode{}, usagef("--grace %v: want 0 or more", o.grace)
 	}
-	x := &executor{a: a, o: o, words: words, env: environment(o.env), slots: program.NewSlots(o.maxProcs, o.maxProcsOfAddr), ending: ctx.Done()}
+	x := &executor{a: a, o: o, words: words, env: environment(o.env), slots: program.NewSlots(o.maxProcs, o.maxProcsOfAddr),
+		in: a.memory.longLines(), out: a.memory.longLines(), ending: ctx.Done()}
 	if o.shared {
 		s := &sharedExecutor{executor: x}
 		return serveMode{serve: s.serve, end: s.end}, nil
@@ -137,7 +141,9 @@ func (x *executor) open(c *parley.Conn, url string) error {
 		fmt.Sprintf("PARLEY_CONN=%d", c.ID()))
 	p := x.program(env, x.a.log.With("conn", c.ID()))
 	p.Line = func(line []byte) { x.answer(c, p, line) }
-	p.Ended = func() { c.Close() }
+	p.Left = func() uint64 { return moving.Of(c) }
+	p.Stop = func(err error) { x.stop(c, err) }
+	p.Ended = func() { x.finish(c) }
 	if err := p.Start(); err != nil {
 		x.slots.Give(c.RemoteAddr())
 		return err
@@ -146,6 +152,30 @@ func (x *executor) open(c *parley.Conn, url string) error {
 	clients.Set(c, cl)
 	go x.follow(c, cl, c.PeerClosed())
 	return nil
+}
+
+const (
+	// takes is how often a client that has been sent all is asked whether it has taken
+	// it, and takesNothing how long it may take nothing, unless --timeout says otherwise.
+	takes        = 20 * time.Millisecond
+	takesNothing = 30 * time.Second
+)
+
+// finish closes the connection of a program that has ended: when its client has taken
+// what was printed, which may take it longer than Close would wait.
+func (x *executor) finish(c *parley.Conn) {
+	ctx, cancel := moving.While(c.Context(), cmp.Or(x.a.timeout, takesNothing), func() uint64 { return moving.Of(c) })
+	defer cancel()
+	for c.Stats().Pending > 0 {
+		select {
+		case <-time.After(takes):
+			continue
+		case <-ctx.Done():
+		case <-x.ending:
+		}
+		break
+	}
+	c.Close()
 }
 
 // program returns a program that is not yet started.
@@ -159,7 +189,7 @@ func (x *executor) program(env []string, log *slog.Logger) *program.Program {
 	}
 	p := &program.Program{
 		Cmd: exec.Command(x.words[0], x.words[1:]...), Family: x.a.family, Grace: x.o.grace, MaxLine: longest,
-		Log: log, Stderr: &x.says, Quiet: func() { x.mayBuffer(log) },
+		Long: x.out, Log: log, Stderr: &x.says, Quiet: func() { x.mayBuffer(log) },
 	}
 	p.Cmd.Env = env
 	return p
@@ -185,18 +215,42 @@ func (x *executor) close(c *parley.Conn) {
 
 // ServeMessage writes a message to the program.
 func (x *executor) ServeMessage(ctx context.Context, c *parley.Conn, m parley.Message) error {
-	line, err := x.lineOf(c, m)
-	if err != nil {
-		return err
-	}
 	p := clients.Get(c)
-	if err := p.source.Put(ctx, line, x.a.timeout); err != nil {
+	if err := x.put(ctx, c, p.source, m); err != nil {
 		return err
 	}
 	if p.feed.message() {
 		p.Input.CloseAfter()
 	}
 	return nil
+}
+
+// put writes a message to a program. A long one has its turn, as what is made of it
+// takes several times its size.
+func (x *executor) put(ctx context.Context, c *parley.Conn, s *program.Source, m parley.Message) error {
+	var share *program.Share
+	if n := m.Len(); n > program.LongLine {
+		times := 2
+		if x.o.format == "jsonl" {
+			times = 6
+		}
+		var err error
+		if share, err = x.in.Take(ctx, int64(times*n), nil, func(err error) { x.stop(c, err) }); err != nil {
+			return err
+		}
+	}
+	line, err := x.lineOf(c, m)
+	if err != nil {
+		share.Give()
+		return err
+	}
+	return s.Put(ctx, line, share, x.a.timeout)
+}
+
+// stop ends a connection whose long line does not move on.
+func (x *executor) stop(c *parley.Conn, err error) {
+	x.a.log.Warn("connection cut", "conn", c.ID(), "peer", c.RemoteAddr(), "reason", err)
+	c.CloseNow()
 }
 
 // lineOf returns the line that tells the program of m.
@@ -211,7 +265,7 @@ func (x *executor) lineOf(c *parley.Conn, m parley.Message) ([]byte, error) {
 	if bytes.IndexByte(text, '\n') >= 0 {
 		return nil, errors.New("--exec: a message has a line feed in it, so it is no line: use --format jsonl")
 	}
-	return append(bytes.Clone(text), '\n'), nil
+	return append(append(make([]byte, 0, len(text)+1), text...), '\n'), nil
 }
 
 // answer sends a line of the program.

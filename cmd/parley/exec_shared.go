@@ -45,13 +45,9 @@ func (s *sharedExecutor) serve(e *endpoint.Endpoint, srv *parley.Server) error {
 	}
 	s.srv, s.conns = srv, make(map[uint64]*parley.Conn)
 	srv.Handler = parley.HandlerFunc(func(ctx context.Context, c *parley.Conn, m parley.Message) error {
-		line, err := s.lineOf(c, m)
-		if err != nil {
-			return err
-		}
 		sh := sharers.Get(c)
 		sh.due.Asked()
-		if err := sh.source.Put(ctx, line, s.a.timeout); err != nil {
+		if err := s.put(ctx, c, sh.source, m); err != nil {
 			return err
 		}
 		if sh.feed.message() {
@@ -105,7 +101,7 @@ func (s *sharedExecutor) opened(ctx context.Context, c *parley.Conn) error {
 	s.mu.Lock()
 	s.conns[c.ID()] = c
 	s.mu.Unlock()
-	if err = sh.source.Put(ctx, line, s.a.timeout); err != nil {
+	if err = sh.source.Put(ctx, line, nil, s.a.timeout); err != nil {
 		s.forget(c)
 		sharers.Set(c, nil)
 		return err

@@ -4,9 +4,11 @@ import (
 	"os"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/cmd/parley/internal/program"
 )
 
 // memory is what all connections of the process may hold together, and how the
@@ -16,6 +18,8 @@ type memory struct {
 
 	once   sync.Once
 	shared *parley.Budget
+
+	released atomic.Bool // memory that is not the budget's
 }
 
 const (
@@ -44,6 +48,12 @@ func (m *memory) budget() *parley.Budget {
 	return m.shared
 }
 
+// longLines returns what bounds the long lines of programs in one direction, beside
+// the budget, in which their messages are.
+func (m *memory) longLines() *program.LongLines {
+	return program.NewLongLines(m.budget().Limit()/4, func() { m.released.Store(true) })
+}
+
 // watch gives memory back to the system when the budget has fallen below a quarter
 // of its highest, until the function that it returns is called.
 func (m *memory) watch() (stop func()) {
@@ -59,6 +69,9 @@ func (m *memory) watch() (stop func()) {
 				return
 			}
 			used := b.Used()
+			if m.released.Swap(false) {
+				again = memoryAgain
+			}
 			if peak = max(peak, b.High()); peak >= memoryWorth && used < peak/4 {
 				peak, again = used, memoryAgain
 				giveBack()

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 	"unicode"
 	"unicode/utf16"
@@ -57,6 +58,7 @@ func (r record) appendLine(dst []byte) ([]byte, error) {
 
 // appendHarmless appends JSON with what could act on a terminal as \u.
 func appendHarmless(dst []byte, text string) []byte {
+	dst = slices.Grow(dst, len(text))
 	for _, c := range text {
 		if c == '\n' || unicode.IsPrint(c) {
 			dst = utf8.AppendRune(dst, c)

@@ -30,6 +30,14 @@ func Get(n int) []byte {
 	return make([]byte, 0, 1<<class)
 }
 
+// Size returns the capacity of the buffer that Get returns for n bytes.
+func Size(n int) int {
+	if class := max(bits.Len(uint(max(n, 1)-1)), minBits); class <= maxBits {
+		return 1 << class
+	}
+	return n
+}
+
 // Put gives back a buffer that came from Get. The caller must hold no other
 // reference to it. A buffer of any other origin is left to the collector.
 func Put(b []byte) {

@@ -52,6 +52,19 @@ func (a *Assembly) Room() []byte {
 	return free[:min(int64(len(free)), rest)]
 }
 
+// Holds returns how much the buffer has, or will have when it has grown for what is read
+// next: large ones grow by much, and must not all at once.
+func (a *Assembly) Holds() int64 {
+	n, next := len(a.buf), len(a.buf)+ReadSize
+	if a.size >= 0 {
+		next = int(min(int64(next), a.size))
+	}
+	if a.state == assemblyFilling && n >= 8*ReadSize && next > cap(a.buf) {
+		return int64(bufpool.Size(next))
+	}
+	return int64(cap(a.buf))
+}
+
 // Add puts p behind what has arrived; it may lie where Room has said.
 func (a *Assembly) Add(p []byte) {
 	if a.lost != nil {

@@ -73,11 +73,13 @@ func (in *Input) Shrink() {
 	}
 }
 
-// Kept returns how much memory the unconsumed bytes hold while nothing is read: see
-// shrink.
+// Kept returns how much memory the unconsumed bytes hold while nothing is read, see
+// Shrink, or many of them when more is read: large buffers must not all grow at once.
 func (in *Input) Kept() int {
 	n := in.Len()
 	switch {
+	case n >= 8*ReadSize && n > cap(in.b)/2 && in.kind == InputPooled:
+		return bufpool.Size(2 * n)
 	case in.kind == InputPlaced: // they are part of something else
 		return 0
 	case n > 0 && in.kind == InputPooled && cap(in.b) <= max(4*n, 512):

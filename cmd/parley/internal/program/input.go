@@ -15,6 +15,8 @@ const (
 	// one line that is longer; together is how many of all of them do.
 	perSource = 64 << 10
 	together  = 16 << 20
+	// piece is what is written at a time of a line that has a share.
+	piece = 64 << 10
 )
 
 // ErrNotReading: the program has not taken anything for as long as a source
@@ -41,26 +43,33 @@ type Input struct {
 // Source is one that writes lines to an Input.
 type Source struct {
 	in    *Input
-	lines [][]byte
+	lines []line
 	held  int
+}
+
+// line is a line that waits, with the share that a long one has.
+type line struct {
+	text  []byte
+	share *Share
 }
 
 // wait is a line for which there is no room yet.
 type wait struct {
 	s     *Source
-	line  []byte
+	line  line
 	taken chan struct{} // closed when it is queued
 }
 
 // NewSource returns a source without lines.
 func (in *Input) NewSource() *Source { return &Source{in: in} }
 
-// Put queues line, which is the Input's from then on, and waits for room as long
+// Put queues text, a line that is the Input's from then on, as its share is (nil: it has
+// none), and waits for room as long
 // as ctx and, if it is not zero, limit: no longer than the program takes nothing.
 // That the program does not want any more is no error.
-func (s *Source) Put(ctx context.Context, line []byte, limit time.Duration) error {
+func (s *Source) Put(ctx context.Context, text []byte, share *Share, limit time.Duration) error {
 	in := s.in
-	w := &wait{s, line, make(chan struct{})}
+	w := &wait{s, line{text, share}, make(chan struct{})}
 	in.mu.Lock()
 	in.waiting = append(in.waiting, w)
 	in.admit()
@@ -100,19 +109,23 @@ func (in *Input) lastRead(began time.Time) time.Time {
 	return began
 }
 
-// PutAtOnce queues line whether or not there is room: for the few that must not
+// PutAtOnce queues a line whether or not there is room: for the few that must not
 // wait.
-func (s *Source) PutAtOnce(line []byte) {
+func (s *Source) PutAtOnce(text []byte) {
 	s.in.mu.Lock()
 	defer s.in.mu.Unlock()
-	s.in.queue(s, line)
+	s.in.queue(s, line{text: text})
 }
 
 // giveUp takes w out of the queue if it is still in it.
 func (in *Input) giveUp(w *wait) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
+	before := len(in.waiting)
 	in.waiting = slices.DeleteFunc(in.waiting, func(o *wait) bool { return o == w })
+	if len(in.waiting) < before {
+		w.line.share.Give()
+	}
 	in.admit() // it may have stood in others' way
 }
 
@@ -120,20 +133,21 @@ func (in *Input) giveUp(w *wait) {
 
 // fits reports whether there is room for a line. One that is longer than a bound
 // has room when nothing else waits that counts for it.
-func (in *Input) fits(s *Source, line []byte) bool {
-	return (s.held == 0 || s.held+len(line) <= perSource) && (in.held == 0 || in.held+len(line) <= together)
+func (in *Input) fits(s *Source, ln line) bool {
+	return (s.held == 0 || s.held+len(ln.text) <= perSource) && (in.held == 0 || in.held+len(ln.text) <= together)
 }
 
-func (in *Input) queue(s *Source, line []byte) {
+func (in *Input) queue(s *Source, ln line) {
 	if in.closed {
+		ln.share.Give()
 		return
 	}
 	if len(s.lines) == 0 {
 		in.turns = append(in.turns, s)
 	}
-	s.lines = append(s.lines, line)
-	s.held += len(line)
-	in.held += len(line)
+	s.lines = append(s.lines, ln)
+	s.held += len(ln.text)
+	in.held += len(ln.text)
 	if !in.writing {
 		in.writing = true
 		go in.write()
@@ -151,7 +165,7 @@ func (in *Input) admit() {
 		case in.closed:
 		case full || held[w.s]:
 			return false
-		case w.s.held > 0 && w.s.held+len(w.line) > perSource:
+		case w.s.held > 0 && w.s.held+len(w.line.text) > perSource:
 			held[w.s] = true
 			return false
 		case !in.fits(w.s, w.line):
@@ -170,9 +184,10 @@ func (in *Input) write() {
 	defer in.mu.Unlock()
 	for len(in.turns) > 0 && !in.closed {
 		s := in.turns[0]
-		line := s.lines[0]
+		ln := s.lines[0]
 		in.mu.Unlock()
-		_, err := in.w.Write(line)
+		err := in.writeLine(ln)
+		ln.share.Give()
 		in.mu.Lock()
 		if err != nil {
 			in.close() // it does not want any more
@@ -184,9 +199,10 @@ func (in *Input) write() {
 		if in.lines++; in.taken != nil {
 			in.taken(in.lines)
 		}
+		s.lines[0] = line{} // which is large
 		s.lines = s.lines[1:]
-		s.held -= len(line)
-		in.held -= len(line)
+		s.held -= len(ln.text)
+		in.held -= len(ln.text)
 		in.turns = in.turns[1:]
 		if len(s.lines) > 0 {
 			in.turns = append(in.turns, s)
@@ -199,12 +215,33 @@ func (in *Input) write() {
 	}
 }
 
+// writeLine writes a line, a long one piece by piece so that its share tells how it
+// moves on. It is called without the lock.
+func (in *Input) writeLine(ln line) error {
+	text := ln.text
+	for ln.share != nil && len(text) > piece {
+		if _, err := in.w.Write(text[:piece]); err != nil {
+			return err
+		}
+		ln.share.Moved()
+		text = text[piece:]
+	}
+	_, err := in.w.Write(text)
+	return err
+}
+
 // close closes the stream; what waits is dropped.
 func (in *Input) close() {
 	if in.closed {
 		return
 	}
 	in.closed = true
+	for _, s := range in.turns {
+		for _, ln := range s.lines {
+			ln.share.Give()
+		}
+		s.lines, s.held = nil, 0
+	}
 	in.turns = nil
 	in.w.Close()
 	in.admit()

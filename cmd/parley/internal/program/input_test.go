@@ -51,7 +51,7 @@ func TestTurns(t *testing.T) {
 		a, b, c := in.NewSource(), in.NewSource(), in.NewSource()
 		put := func(s *Source, name string, n int) {
 			for i := range n {
-				if err := s.Put(t.Context(), fmt.Appendf(nil, "%s%d\n", name, i), 0); err != nil {
+				if err := s.Put(t.Context(), fmt.Appendf(nil, "%s%d\n", name, i), nil, 0); err != nil {
 					t.Error(err)
 				}
 			}
@@ -79,7 +79,7 @@ func TestShare(t *testing.T) {
 		put := 0
 		go func() {
 			for range 100 {
-				if greedy.Put(t.Context(), line, 0) != nil {
+				if greedy.Put(t.Context(), line, nil, 0) != nil {
 					return
 				}
 				put++
@@ -89,7 +89,7 @@ func TestShare(t *testing.T) {
 		if want := perSource / len(line); put != want || in.held > perSource {
 			t.Errorf("%d lines wait, %d bytes, want %d", put, in.held, want)
 		}
-		if err := modest.Put(t.Context(), []byte("modest\n"), time.Second); err != nil {
+		if err := modest.Put(t.Context(), []byte("modest\n"), nil, time.Second); err != nil {
 			t.Error(err)
 		}
 		program.line()
@@ -115,19 +115,19 @@ func TestTogether(t *testing.T) {
 		const sources = together/perSource + 10
 		put := make(chan bool, sources)
 		for range sources {
-			go func() { put <- in.NewSource().Put(t.Context(), line, 0) == nil }()
+			go func() { put <- in.NewSource().Put(t.Context(), line, nil, 0) == nil }()
 		}
 		synctest.Wait()
 		if len(put) != together/perSource || in.held > together {
 			t.Errorf("%d sources have put a line, %d bytes", len(put), in.held)
 		}
 		long := make(chan error)
-		go func() { long <- in.NewSource().Put(t.Context(), append(make([]byte, together), '\n'), 0) }()
+		go func() { long <- in.NewSource().Put(t.Context(), append(make([]byte, together), '\n'), nil, 0) }()
 		synctest.Wait()
 		late := in.NewSource()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if err := late.Put(ctx, []byte("late\n"), 0); !errors.Is(err, context.DeadlineExceeded) {
+		if err := late.Put(ctx, []byte("late\n"), nil, 0); !errors.Is(err, context.DeadlineExceeded) {
 			t.Error(err)
 		}
 		for range sources {
@@ -139,7 +139,7 @@ func TestTogether(t *testing.T) {
 		if got := len(program.line()); got != together {
 			t.Errorf("a line of %d bytes", got)
 		}
-		if err := late.Put(t.Context(), []byte("late\n"), 0); err != nil {
+		if err := late.Put(t.Context(), []byte("late\n"), nil, 0); err != nil {
 			t.Error(err)
 		}
 		program.expect("late")
@@ -155,14 +155,14 @@ func TestNotReading(t *testing.T) {
 		s := in.NewSource()
 		line := []byte(strings.Repeat("x", perSource/4-1) + "\n")
 		for range 4 {
-			s.Put(t.Context(), line, time.Second)
+			s.Put(t.Context(), line, nil, time.Second)
 		}
 		began := time.Now()
-		if err := s.Put(t.Context(), line, time.Second); !errors.Is(err, ErrNotReading) || time.Since(began) != time.Second {
+		if err := s.Put(t.Context(), line, nil, time.Second); !errors.Is(err, ErrNotReading) || time.Since(began) != time.Second {
 			t.Errorf("%v after %v", err, time.Since(began))
 		}
 		done := make(chan error)
-		go func() { done <- s.Put(t.Context(), []byte(strings.Repeat("x", perSource-1)+"\n"), time.Second) }()
+		go func() { done <- s.Put(t.Context(), []byte(strings.Repeat("x", perSource-1)+"\n"), nil, time.Second) }()
 		for range 4 { // slowly, but it reads
 			time.Sleep(900 * time.Millisecond)
 			program.line()
@@ -191,7 +191,7 @@ func TestClosedWhileWriting(t *testing.T) {
 		in := &Input{w: w}
 		s := in.NewSource()
 		for range 2 {
-			if err := s.Put(t.Context(), []byte("line\n"), 0); err != nil {
+			if err := s.Put(t.Context(), []byte("line\n"), nil, 0); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -199,7 +199,7 @@ func TestClosedWhileWriting(t *testing.T) {
 		in.Close()
 		close(w.take)
 		synctest.Wait()
-		if err := s.Put(t.Context(), []byte("line\n"), 0); err != nil { // that nobody wants it is no error
+		if err := s.Put(t.Context(), []byte("line\n"), nil, 0); err != nil { // that nobody wants it is no error
 			t.Error(err)
 		}
 	})

@@ -3,11 +3,8 @@
 package program
 
 import (
-	"bufio"
-	"bytes"
-	"errors"
+	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -34,10 +31,13 @@ type Program struct {
 	MaxLine  int           // the longest line read, in bytes
 	SkipLong bool          // a longer one is lost; otherwise the program is ended
 	Log      *slog.Logger
-	Stderr   *Stderr      // takes what it says beside its lines
-	Line     func([]byte) // takes a line of its output, which it may not keep
-	Quiet    func()       // is told that it reads and prints nothing
-	Ended    func()       // is called when it is over
+	Stderr   *Stderr       // takes what it says beside its lines
+	Long     *LongLines    // has room for those of its output
+	Left     func() uint64 // tells whether what was printed moves on; or nil
+	Stop     func(error)   // ends whom a long line is for, if it does not
+	Line     func([]byte)  // takes a line of its output, which it may not keep
+	Quiet    func()        // is told that it reads and prints nothing
+	Ended    func()        // is called when it is over
 
 	Input *Input // from Start on
 
@@ -47,15 +47,21 @@ type Program struct {
 	quiet   *time.Timer
 	lost    lost
 
-	ending sync.Once      // End
-	output sync.WaitGroup // those who read what it prints
-	exited chan struct{}  // closed when it, not what it has started, has ended
-	over   chan struct{}  // closed when all it has printed is through too
-	status error          // how it has ended
+	ending  sync.Once       // End
+	ended   atomic.Bool     // End was called: nobody waits for what it still prints
+	reading atomic.Bool     // its output is waited for
+	reads   atomic.Uint64   // of its output
+	closed  context.Context // done when its streams are
+	close   func()          // ends closed
+	output  sync.WaitGroup  // those who read what it prints
+	exited  chan struct{}   // closed when it, not what it has started, has ended
+	over    chan struct{}   // closed when all it has printed is through too
+	status  error           // how it has ended
 }
 
 // Start starts the program.
 func (p *Program) Start() error {
+	p.closed, p.close = context.WithCancel(context.Background())
 	theirs, err := p.pipes()
 	if err != nil {
 		return fmt.Errorf("--exec: %w", err)
@@ -98,6 +104,7 @@ func (p *Program) pipes() (theirs []*os.File, err error) {
 }
 
 func (p *Program) closePipes() {
+	p.close()
 	if p.Input != nil {
 		p.Input.Close()
 	}
@@ -133,75 +140,6 @@ func (p *Program) isOver() bool {
 	}
 }
 
-// readOutput takes every line that the program prints.
-func (p *Program) readOutput() {
-	err := eachLine(p.stdout, p.MaxLine, func(line []byte, long int) error {
-		if p.printed.CompareAndSwap(false, true) {
-			p.quiet.Stop()
-		}
-		switch {
-		case long == 0:
-			p.Line(line)
-			return nil
-		case p.SkipLong:
-			p.NotSent(line, fmt.Errorf("it is longer than %.1f KiB: --max-message allows longer ones", float64(p.MaxLine)/1024))
-			return nil
-		}
-		return fmt.Errorf("a line is longer than %.1f KiB: --max-message allows longer ones", float64(p.MaxLine)/1024)
-	})
-	if err != nil && !errors.Is(err, os.ErrClosed) {
-		p.Log.Warn("the program's output can't be read, it is ended", "error", err)
-		killGroup(p.Cmd)
-	}
-}
-
-// eachLine calls f with each line of file, without its line feed. Of a line that
-// has more than longest bytes f gets the beginning, at its end, and how many it
-// was; then at once if it has no end yet.
-func eachLine(file *os.File, longest int, f func(line []byte, long int) error) error {
-	r := bufio.NewReaderSize(file, 64<<10)
-	var line []byte
-	long := 0
-	for {
-		part, err := r.ReadSlice('\n')
-		whole := err == nil
-		text := bytes.TrimSuffix(part, []byte("\n"))
-		switch {
-		case long > 0: // the rest of what is skipped
-			long += len(text)
-		case len(line)+len(text) > longest:
-			long = len(line) + len(text)
-			line = append(line[:min(len(line), shown)], text[:min(len(text), shown)]...)
-			if err := f(line, long); err != nil {
-				return err
-			}
-		case whole && len(line) == 0:
-			if err := f(text, 0); err != nil {
-				return err
-			}
-		default:
-			line = append(line, text...)
-			if whole || err != bufio.ErrBufferFull && len(line) > 0 {
-				if err := f(line, 0); err != nil {
-					return err
-				}
-			}
-		}
-		if whole {
-			if cap(line) > 1<<20 {
-				line = nil // an exception
-			}
-			line, long = line[:0], 0
-		}
-		if err != nil && err != bufio.ErrBufferFull {
-			if err == io.EOF {
-				return nil
-			}
-			return err
-		}
-	}
-}
-
 // wait waits for the program's end, and then for the end of its output.
 func (p *Program) wait() {
 	p.status = p.Cmd.Wait()
@@ -211,12 +149,7 @@ func (p *Program) wait() {
 		p.output.Wait()
 		close(printed)
 	}()
-	select {
-	case <-printed:
-	case <-time.After(p.Grace):
-		// Something that the program has started still holds its output.
-		killGroup(p.Cmd)
-	}
+	p.untilPrinted(printed)
 	p.closePipes()
 	<-printed
 	p.quiet.Stop()
@@ -231,6 +164,24 @@ func (p *Program) wait() {
 	p.Ended()
 }
 
+// untilPrinted waits until all that the program has printed is through. Something that
+// it has started may hold its output, and is ended; something that has left its group
+// may hold it still, and is not waited for.
+func (p *Program) untilPrinted(printed <-chan struct{}) {
+	for {
+		reads := p.reads.Load()
+		select {
+		case <-printed:
+			return
+		case <-time.After(max(p.Grace, 100*time.Millisecond)):
+			killGroup(p.Cmd)
+		}
+		if p.ended.Load() || p.reading.Load() && p.reads.Load() == reads {
+			return
+		}
+	}
+}
+
 // Over returns a channel that is closed when the program has ended and all it has
 // printed is through.
 func (p *Program) Over() <-chan struct{} { return p.over }
@@ -243,6 +194,7 @@ func (p *Program) Status() error { return p.status }
 func (p *Program) End() { p.ending.Do(p.end) }
 
 func (p *Program) end() {
+	p.ended.Store(true)
 	p.Input.CloseAfter()
 	if !p.exitsIn(p.Grace) {
 		terminateGroup(p.Cmd)
