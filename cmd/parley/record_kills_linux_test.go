@@ -189,7 +189,7 @@ func TestRecorderKilled(t *testing.T) {
 	hub.kill()
 	second.kill()
 	time.Sleep(2 * time.Second) // the leaf's clients go on speaking
-	hub = startHub()
+	startHub()
 	third := recorder(db)
 	n = grows(t, db, "l", n+1000)
 

@@ -1,5 +1,0 @@
-//go:build !race
-
-package embed_test
-
-const raceDetector = false
