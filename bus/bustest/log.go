@@ -115,8 +115,8 @@ func queued(t *testing.T, connect func() bus.Bus) {
 			return next(t, appended)
 		}
 		err := add()
-		for ; errors.Is(err, bus.ErrFull); err = add() { // what was consumed is still on its way out
-			time.Sleep(10 * time.Millisecond)
+		for ; errors.Is(err, bus.ErrFull); time.Sleep(10 * time.Millisecond) { // what was consumed is still on its way out
+			err = add()
 		}
 		ok(t, err)
 		if id := next(t, got); id != fmt.Sprint(i) {
