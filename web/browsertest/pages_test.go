@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -53,9 +54,15 @@ func (h *house) places() []place {
 // talk has clients say something in the chat until the test ends.
 func (h *house) talk(t *testing.T) {
 	conns := []*parley.Conn{h.join(t), h.join(t), h.join(t)}
-	done, ended := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(ended)
+	done := make(chan struct{})
+	var ended sync.WaitGroup
+	for _, c := range conns {
+		ended.Go(func() { // one that reads nothing is cut by and by
+			for _, err := c.Receive(t.Context()); err == nil; _, err = c.Receive(t.Context()) {
+			}
+		})
+	}
+	ended.Go(func() {
 		for i := 0; ; i++ {
 			select {
 			case <-time.After(50 * time.Millisecond):
@@ -64,8 +71,8 @@ func (h *house) talk(t *testing.T) {
 				return
 			}
 		}
-	}()
-	t.Cleanup(func() { close(done); <-ended })
+	})
+	t.Cleanup(func() { close(done); ended.Wait() })
 }
 
 // Every page at three widths, light and dark: it shows what it is about, nothing is told on
