@@ -23,6 +23,7 @@ var realTime = map[string]struct {
 	"bus/bustest/bucket.go":                 {1, "the second of two should be waiting; it is as good if not"},
 	"bus/natsbus/embed/traps_test.go":       {1, "a lease outlives what would end it, 22 s, on the clock of another server"},
 	"bus/natsbus/natsbus_test.go":           {2, "the server's clock ages values; a request should be under way, it is as good if not"},
+	"closewrite_test.go":                    {1, "a handler takes its time, with real sockets"},
 	"cluster/owner_test.go":                 {1, "a fuzz target's wait for a lease"},
 	"cmd/parley/beyond_away_test.go":        {2, "processes on other machines settle; what comes late must not count"},
 	"cmd/parley/beyond_test.go":             {1, "what was said before must not count"},
