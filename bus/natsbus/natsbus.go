@@ -98,12 +98,13 @@ func Connect(ctx context.Context, o Options) (*Bus, error) {
 		b.nc.Close()
 		return nil, err
 	}
-	if b.nc.IsConnected() {
-		if err := b.check(ctx); err == nil || o.Linked == nil {
-			if err := b.inspect(ctx); err != nil {
-				b.Close()
-				return nil, err
-			}
+	// What is in this process and one of several is known to have JetStream. That the others
+	// have no leader yet, which the first start of a cluster has when one is missing, is no
+	// reason to wait, or to end: whoever opens something waits for one.
+	if o.Linked == nil && b.nc.IsConnected() {
+		if err := b.inspect(ctx); err != nil {
+			b.Close()
+			return nil, err
 		}
 	}
 	if o.Linked != nil {

@@ -6,7 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 
@@ -100,8 +102,17 @@ func (a *app) secret(o *embed.Options, looker bool) error {
 	if err != nil {
 		return &fault{code: exitTLS, err: fmt.Errorf("--secret-file: %w", err), hint: "it is a copy of the file secret in the hub's --bus-dir"}
 	}
+	if othersRead(file) {
+		a.log.Warn("others on this machine may read the secret, and who has it is one of you: chmod 600 it", "file", file)
+	}
 	o.Secret = &s
 	return nil
+}
+
+// othersRead reports whether any user of this machine may read file.
+func othersRead(file string) bool {
+	info, err := os.Stat(file)
+	return err == nil && runtime.GOOS != "windows" && info.Mode().Perm()&0o004 != 0
 }
 
 // secretPlace is the file that others need.
@@ -119,6 +130,7 @@ func busFault(err error) error {
 		code int
 		hint string
 	}{
+		{embed.ErrOptions, exitUsage, ""},
 		{embed.ErrSecret, exitTLS, "the file secret in the hub's --bus-dir is its secret: give a copy with --secret-file"},
 		{embed.ErrVersion, exitProtocol, "update parley on the older one"},
 		{embed.ErrInUse, exitFail, "give each server a --bus-dir of its own"},

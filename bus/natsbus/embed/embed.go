@@ -36,29 +36,6 @@ const (
 	startFor  = 10 * time.Second
 )
 
-// Options say what the server is. One of Hub, Join and Cluster is set, or none: then it is
-// alone.
-type Options struct {
-	// Hub is where others may join: HOST:PORT, port 0 takes a free one.
-	Hub string
-	// Join is the hub's place: tls://HOST:PORT or HOST:PORT.
-	Join string
-	// Cluster are the places of all that keep everything together, the own one first. They may
-	// take Hub too.
-	Cluster []string
-	// Dir is where it keeps what it keeps. A hub without one keeps nothing beyond its end; one
-	// that joins keeps nothing itself then.
-	Dir string
-	// Secret is what all have in common. nil: that of Dir, which is made if there is none.
-	Secret *Secret
-	// Replicas is how many keep what is made; 0: one. Two nodes can't have three.
-	Replicas int
-	// MaxMemory and MaxStore bound what is kept, in bytes; 0: 64 MiB and 10 GiB.
-	MaxMemory, MaxStore int64
-	// Logger is told what happens; nil: nobody.
-	Logger *slog.Logger
-}
-
 // Server is NATS in this process.
 type Server struct {
 	o    Options
@@ -74,8 +51,8 @@ type Server struct {
 	domain     string // of this server's JetStream; "" is none
 }
 
-// Start starts the server. An error that wraps bus.ErrRefused, ErrInUse or ErrNoHub says
-// what to do. With ErrNoHub the server is returned too: it goes on trying.
+// Start starts the server. An error that wraps ErrOptions, bus.ErrRefused, ErrInUse or
+// ErrNoHub says what to do. With ErrNoHub the server is returned too: it goes on trying.
 func Start(ctx context.Context, o Options) (*Server, error) {
 	if err := o.check(); err != nil {
 		return nil, err
@@ -90,23 +67,6 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		return nil, err
 	}
 	return s, err
-}
-
-// check refuses options that make no sense together.
-func (o *Options) check() error {
-	switch {
-	case o.Join != "" && (o.Hub != "" || len(o.Cluster) > 0):
-		return errors.New("embed: who joins a hub is no hub, and none of a cluster")
-	case o.Replicas > 1 && len(o.Cluster) == 0:
-		return fmt.Errorf("embed: %d replicas need a cluster: a hub and those who join it keep one", o.Replicas)
-	case len(o.Cluster) > 0 && o.Replicas > len(o.Cluster):
-		return fmt.Errorf("embed: %d nodes can't keep %d replicas", len(o.Cluster), o.Replicas)
-	case len(o.Cluster) == 2:
-		return errors.New("embed: a cluster of two stops when one of them does: use a hub and one that joins, or three")
-	case o.Replicas < 0 || o.Replicas > 5:
-		return fmt.Errorf("embed: %d replicas: 1, 3 or 5", o.Replicas)
-	}
-	return nil
 }
 
 func (s *Server) start(ctx context.Context) (err error) {
@@ -127,6 +87,11 @@ func (s *Server) start(ctx context.Context) (err error) {
 		later = knock(ctx, s.opts.LeafNode.Remotes[0].URLs[0].Host, config)
 		if later != nil && !errors.Is(later, ErrNoHub) {
 			return later
+		}
+	}
+	if len(s.o.Cluster) > 0 {
+		if err := knockAll(ctx, s.o.Cluster[1:], config); err != nil {
+			return err
 		}
 	}
 	if err := s.run(); err != nil {
@@ -235,8 +200,8 @@ func (s *Server) hub() error {
 func (s *Server) join(config *tls.Config) error {
 	at := strings.TrimPrefix(s.o.Join, "tls://")
 	host, port, err := place(at)
-	if err != nil || host == "" || port == 0 {
-		return fmt.Errorf("embed: the hub's place is tls://HOST:PORT, not %q", s.o.Join)
+	if err != nil {
+		return err
 	}
 	u := &url.URL{Scheme: "tls", User: url.UserPassword("parley", s.leafPass), Host: net.JoinHostPort(host, strconv.Itoa(port))}
 	s.opts.LeafNode.Remotes = []*server.RemoteLeafOpts{{
@@ -265,24 +230,12 @@ func (s *Server) cluster(config *tls.Config) error {
 	}
 	for _, other := range s.o.Cluster {
 		h, p, err := place(other)
-		if err != nil || p == 0 {
-			return fmt.Errorf("embed: a node of the cluster is HOST:PORT, not %q", other)
+		if err != nil {
+			return err
 		}
 		o.Routes = append(o.Routes, &url.URL{Scheme: "tls", Host: net.JoinHostPort(h, strconv.Itoa(p))})
 	}
 	return nil
-}
-
-// place splits HOST:PORT.
-func place(addr string) (host string, port int, err error) {
-	host, p, err := net.SplitHostPort(addr)
-	if err == nil {
-		port, err = strconv.Atoi(p)
-	}
-	if err != nil || port < 0 || port > 65535 {
-		return "", 0, fmt.Errorf("embed: a place is HOST:PORT, not %q", addr)
-	}
-	return host, port, nil
 }
 
 // free returns an error if nobody can listen there, as NATS has no way to tell us.

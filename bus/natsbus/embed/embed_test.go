@@ -109,6 +109,51 @@ func trio(t testing.TB) [3]*embed.Server {
 	return all
 }
 
+// The first start of three needs all of them, as two can't know what the third one has. Those
+// that are there are servers meanwhile, and are joined when it comes.
+//
+// Verifies: CLUSTER-01
+func TestOneOfThreeIsMissing(t *testing.T) {
+	secret := embed.NewSecret()
+	at := []string{freePort(t), freePort(t), freePort(t)}
+	one := func(i int) *embed.Server {
+		return start(t, embed.Options{Cluster: []string{at[i], at[(i+1)%3], at[(i+2)%3]}, Replicas: 3, Dir: t.TempDir(), Secret: &secret})
+	}
+	first := one(0)
+	one(1)
+	b := connect(t, first)
+	early, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if _, err := b.Bucket(early, "test", bus.BucketOptions{}); err == nil {
+		t.Error("two of three keep something before they have known the third one")
+	}
+	one(2)
+	for end := time.Now().Add(time.Minute); ; {
+		if _, err := b.Bucket(t.Context(), "test", bus.BucketOptions{}); err == nil {
+			return
+		} else if time.Now().After(end) {
+			t.Fatal(err)
+		}
+	}
+}
+
+// One of three that has another secret is told so, as one that joins a hub is.
+//
+// Verifies: CLUSTER-06
+func TestClusterRefused(t *testing.T) {
+	secret, other := embed.NewSecret(), embed.NewSecret()
+	at := []string{freePort(t), freePort(t), freePort(t)}
+	start(t, embed.Options{Cluster: []string{at[0], at[1], at[2]}, Dir: t.TempDir(), Secret: &secret})
+	s, err := embed.Start(t.Context(), embed.Options{Cluster: []string{at[1], at[0], at[2]}, Dir: t.TempDir(), Secret: &other})
+	if s != nil {
+		s.Close()
+	}
+	if !errors.Is(err, embed.ErrSecret) || !errors.Is(err, bus.ErrRefused) || !strings.Contains(err.Error(), at[0]) {
+		t.Errorf("another secret: %v", err)
+	}
+	start(t, embed.Options{Cluster: []string{at[1], at[0], at[2]}, Dir: t.TempDir(), Secret: &secret})
+}
+
 // Who joins one of three that keep everything together does so as at any hub.
 //
 // Verifies: CLUSTER-01
@@ -206,15 +251,19 @@ func TestJoinRefused(t *testing.T) {
 		kind error
 		says string
 	}{
-		"another secret":  {embed.Options{Join: hub.HubURL(), Secret: &other}, embed.ErrSecret, "another secret"},
-		"no secret":       {embed.Options{Join: hub.HubURL()}, nil, "needs its secret"},
-		"no hub":          {embed.Options{Join: "tls://" + plain.Addr().String(), Secret: &secret}, bus.ErrRefused, "no hub"},
-		"no place":        {embed.Options{Join: "tls://lab", Secret: &secret}, nil, "HOST:PORT"},
-		"hub and member":  {embed.Options{Join: hub.HubURL(), Hub: "127.0.0.1:0", Secret: &secret}, nil, "no hub"},
-		"three of two":    {embed.Options{Hub: "127.0.0.1:0", Replicas: 3, Secret: &secret}, nil, "need a cluster"},
-		"a cluster of 2":  {embed.Options{Cluster: []string{"a:1", "b:1"}, Secret: &secret}, nil, "cluster of two"},
-		"a port in use":   {embed.Options{Hub: plain.Addr().String(), Secret: &secret}, nil, "can't listen"},
-		"four replicas 3": {embed.Options{Cluster: []string{"a:1", "b:1", "c:1"}, Replicas: 4, Secret: &secret}, nil, "can't keep 4"},
+		"another secret":   {embed.Options{Join: hub.HubURL(), Secret: &other}, embed.ErrSecret, "another secret"},
+		"no secret":        {embed.Options{Join: hub.HubURL()}, nil, "needs its secret"},
+		"no hub":           {embed.Options{Join: "tls://" + plain.Addr().String(), Secret: &secret}, bus.ErrRefused, "no hub"},
+		"no place":         {embed.Options{Join: "tls://lab", Secret: &secret}, embed.ErrOptions, "HOST:PORT"},
+		"hub and member":   {embed.Options{Join: hub.HubURL(), Hub: "127.0.0.1:0", Secret: &secret}, nil, "no hub"},
+		"three of two":     {embed.Options{Hub: "127.0.0.1:0", Replicas: 3, Secret: &secret}, nil, "need a cluster"},
+		"a cluster of 2":   {embed.Options{Cluster: []string{"a:1", "b:1"}, Secret: &secret}, nil, "cluster of two"},
+		"a port in use":    {embed.Options{Hub: plain.Addr().String(), Secret: &secret}, nil, "can't listen"},
+		"four replicas 3":  {embed.Options{Cluster: []string{"a:1", "b:1", "c:1"}, Replicas: 4, Secret: &secret}, embed.ErrOptions, "can't keep 4"},
+		"two replicas":     {embed.Options{Cluster: []string{"a:1", "b:1", "c:1"}, Replicas: 2, Secret: &secret}, embed.ErrOptions, "1, 3 or 5"},
+		"a cluster of 1":   {embed.Options{Cluster: []string{"a:1"}, Secret: &secret}, embed.ErrOptions, "cluster of one"},
+		"one of it twice":  {embed.Options{Cluster: []string{"a:1", "b:1", "a:1"}, Secret: &secret}, embed.ErrOptions, "a:1 is there twice"},
+		"one without port": {embed.Options{Cluster: []string{"a:1", "b", "c:1"}, Secret: &secret}, embed.ErrOptions, "not \"b\""},
 	} {
 		s, err := embed.Start(t.Context(), c.o)
 		if err == nil || c.kind != nil && !errors.Is(err, c.kind) || !strings.Contains(err.Error(), c.says) {

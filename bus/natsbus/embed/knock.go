@@ -43,6 +43,27 @@ func knock(ctx context.Context, addr string, config *tls.Config) error {
 	return refused(addr, err)
 }
 
+// askFor bounds how long the others of a cluster may take to show who they are.
+const askFor = time.Second
+
+// knockAll looks whether those of a cluster that are there have our secret and version: NATS
+// would try for ever. One that is not there, or is no such server, is no reason not to start.
+func knockAll(ctx context.Context, others []string, config *tls.Config) error {
+	ctx, cancel := context.WithTimeout(ctx, askFor)
+	defer cancel()
+	said := make(chan error)
+	for _, addr := range others {
+		go func() { said <- knock(ctx, addr, config) }()
+	}
+	var all error
+	for range others {
+		if err := <-said; errors.Is(err, ErrSecret) || errors.Is(err, ErrVersion) {
+			all = errors.Join(all, err)
+		}
+	}
+	return all
+}
+
 // refused says why a hub does not let us in.
 func refused(addr string, err error) error {
 	var name x509.HostnameError
