@@ -130,9 +130,8 @@ func TestPagesOnAnyNode(t *testing.T) {
 	}
 	t.Run("hub", func(t *testing.T) {
 		dir := t.TempDir()
-		join := []string{"--bus-dir", dir}
 		hub := startMachine(t, "serve", "line://127.0.0.1:0", "--relay", "--room", "cam1", "--hub", "127.0.0.1:0", "--bus-dir", dir, "--node", "far", "--monitor", "0")
-		join = []string{"--join", hub.says(`hub on (tls://\S+)`), "--secret-file", filepath.Join(dir, "secret")}
+		join := []string{"--join", hub.says(`hub on (tls://\S+)`), "--secret-file", filepath.Join(dir, "secret")}
 		pagesOnAnyNode(t, hub, join)
 	})
 	t.Run("nats", func(t *testing.T) {
