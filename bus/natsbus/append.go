@@ -17,8 +17,9 @@ import (
 )
 
 const (
-	// maxUnacked is how many entries may be under way: PublishAsync does not wait by
-	// itself, it fails at some number.
+	// maxUnacked is how many entries of a log may be under way, so that what waits for a slow
+	// disk is bounded. PublishAsync's own bound is of all logs of a bus together, and fails: it
+	// is never reached, as there is none.
 	maxUnacked = 1024
 	// A batch has at most so many entries, which every server takes, and so many bytes.
 	batchEntries = 512
@@ -116,7 +117,7 @@ func (a *appender) write(group []pending) {
 	}
 	acks := make([]func() (uint64, error), len(group))
 	for i, p := range group {
-		ack, err := a.js.PublishMsgAsync(p.msg, jetstream.WithStallWait(ackFor))
+		ack, err := a.js.PublishMsgAsync(p.msg)
 		if acks[i] = func() (uint64, error) { return a.outcome(ack) }; err != nil {
 			acks[i] = func() (uint64, error) { return 0, err }
 		}
@@ -162,7 +163,7 @@ func (a *appender) publishBatch(group []pending) (jetstream.PubAckFuture, error)
 		p.msg.Header[batchNumber] = []string{strconv.Itoa(i + 1)}
 		if i == len(group)-1 {
 			p.msg.Header[batchCommit] = []string{"1"}
-			return a.js.PublishMsgAsync(p.msg, jetstream.WithStallWait(ackFor))
+			return a.js.PublishMsgAsync(p.msg)
 		}
 		if err := a.b.nc.PublishMsg(p.msg); err != nil {
 			return nil, err

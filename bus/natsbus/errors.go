@@ -108,10 +108,10 @@ func (l *limiter) ok() bool {
 	return true
 }
 
-// complaint is told what goes wrong behind our back. A slow subscription does so for
-// each message: it is counted by Dropped, and told once in a while.
+// complaint is told what goes wrong behind our back, which may be for each message: it is told
+// once in a while.
 func (b *Bus) complaint(_ *nats.Conn, sub *nats.Subscription, err error) {
-	if !b.slow.ok() {
+	if !b.wrong.ok() {
 		return
 	}
 	subject := ""

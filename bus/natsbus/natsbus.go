@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -76,6 +77,7 @@ type Bus struct {
 	here  jetstream.JetStream // nil: this machine keeps nothing alone
 	state state
 	slow  limiter // how often a slow subscription is told in the log
+	wrong limiter // and how often what goes wrong behind our back is
 	done  chan struct{}
 }
 
@@ -162,7 +164,7 @@ func (b *Bus) refused(err error) error {
 
 func (b *Bus) openJetStream() (err error) {
 	in := func(domain string) (jetstream.JetStream, error) {
-		opts := []jetstream.JetStreamOpt{jetstream.WithPublishAsyncMaxPending(2 * maxUnacked), jetstream.WithPublishAsyncTimeout(ackFor)}
+		opts := []jetstream.JetStreamOpt{jetstream.WithPublishAsyncMaxPending(math.MaxInt), jetstream.WithPublishAsyncTimeout(ackFor)}
 		if domain != "" {
 			return jetstream.NewWithDomain(b.nc, domain, opts...)
 		}

@@ -87,7 +87,9 @@ func (b *Bus) Subscribe(subject string, o bus.SubscribeOptions, fn func(bus.Mess
 		if m.Reply != "" {
 			msg.Respond = func(answer []byte) error { return b.respond(m.Reply, answer) }
 		}
-		s.queue.Put(msg)
+		if lost := s.queue.Put(msg); lost > 0 && !o.Latest && b.slow.ok() {
+			b.log.Warn("a subscription is slow: messages are dropped, and counted", "subject", subject, "dropped", s.Dropped())
+		}
 	})
 	if err != nil {
 		s.queue.Close()

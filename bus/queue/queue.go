@@ -58,24 +58,26 @@ func New[T any](o Options[T]) *Queue[T] {
 	return q
 }
 
-// Put adds v, or drops it or others.
-func (q *Queue[T]) Put(v T) {
+// Put adds v, or drops it or others. It returns how many were dropped.
+func (q *Queue[T]) Put(v T) (dropped uint64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.state != open {
-		return
+		return 0
 	}
+	before := q.dropped
 	n := int64(q.o.Size(v))
 	for len(q.waiting) > 0 && (len(q.waiting) >= q.o.Messages || q.held+n > q.o.Bytes) {
 		if !q.o.Latest {
 			q.drop(v)
-			return
+			return q.dropped - before
 		}
 		q.drop(q.shift())
 	}
 	q.waiting = append(q.waiting, item[T]{v, n})
 	q.held += n
 	q.more.Signal()
+	return q.dropped - before
 }
 
 // drop counts what is dropped.
