@@ -21,7 +21,7 @@ var realTime = map[string]struct {
 	why    string
 }{
 	"bus/bustest/bucket.go":                 {1, "the second of two should be waiting; it is as good if not"},
-	"bus/natsbus/embed/traps_test.go":       {1, "a lease outlives what would end it, 22 s, on the clock of another server"},
+	"bus/natsbus/embed/election_test.go":    {1, "a lease outlives what would end it, 22 s, on the clock of another server"},
 	"bus/natsbus/natsbus_test.go":           {2, "the server's clock ages values; a request should be under way, it is as good if not"},
 	"closewrite_test.go":                    {1, "a handler takes its time, with real sockets"},
 	"cluster/owner_test.go":                 {1, "a fuzz target's wait for a lease"},

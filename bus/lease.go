@@ -220,16 +220,20 @@ func (l *Lease) Release(ctx context.Context) error {
 	if !errors.Is(l.Cause(), ErrReleased) {
 		return nil // it was lost before
 	}
-	err := l.bucket.Delete(ctx, l.key, l.rev)
-	if !errors.Is(err, ErrConflict) {
-		return err
+	// After a conflict either somebody else has it, or a renewal has moved it whose answer was
+	// lost, or that was under way: once more behind our look too.
+	rev := l.rev
+	err := l.bucket.Delete(ctx, l.key, rev)
+	for range 3 {
+		if !errors.Is(err, ErrConflict) {
+			break
+		}
+		if rev, err = l.mine(ctx, nil); err != nil || rev == 0 {
+			return err
+		}
+		err = l.bucket.Delete(ctx, l.key, rev)
 	}
-	// Either somebody else has it, or a renewal whose answer was lost has moved it.
-	rev, err := l.mine(ctx, nil)
-	if err != nil || rev == 0 {
-		return err
-	}
-	return l.bucket.Delete(ctx, l.key, rev)
+	return err
 }
 
 // Holder returns who holds the lease named key, and its revision, or ErrNotFound.

@@ -27,6 +27,10 @@ const (
 
 // TestMain is also the process that is killed, or stopped.
 func TestMain(m *testing.M) {
+	if os.Getenv(embed.ChildCluster) != "" {
+		fmt.Fprintln(os.Stderr, embed.ServeChildCluster())
+		os.Exit(1)
+	}
 	if url := os.Getenv(childHub); url != "" {
 		if err := useWhileHeld(url, os.Getenv(childSecret)); err != nil {
 			fmt.Fprintln(os.Stderr, err)
