@@ -230,7 +230,7 @@ func (c *Conn) exit() {
 		c.s.In().Release()
 		c.emptied()
 		c.s.Assembly().Drop()
-		c.unequip() // an event refers to buffers
+		c.forgetEvent()
 		c.holds()
 	}
 	c.unlock()

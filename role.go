@@ -47,6 +47,10 @@ func (r *reading) equip(nc net.Conn) {
 // unequip lets go of what equip has made.
 func (r *reading) unequip() { r.event, r.io = nil, nil }
 
+// forgetEvent lets go of the event, which refers to buffers. Who writes may still be
+// inside of io.
+func (r *reading) forgetEvent() { r.event = nil }
+
 // decide leaves an offer to the goroutine that takes the role over.
 func (r *reading) decide(offer wire.Event) { r.event = &offer }
 
