@@ -34,8 +34,13 @@ func (t Talked) Opened() bool { return t != TalkedNot }
 // Open notes that the handshake is done.
 func (t *Talked) Open() { *t = TalkedOpen }
 
-// Heard notes a message of the peer.
-func (t *Talked) Heard() { *t = TalkedOpen }
+// Heard notes a message of the peer. One that comes behind a handshake that was too late
+// opens nothing.
+func (t *Talked) Heard() {
+	if t.Opened() {
+		*t = TalkedOpen
+	}
+}
 
 // Spoke notes a message of ours.
 func (t *Talked) Spoke() {
