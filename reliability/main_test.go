@@ -16,7 +16,7 @@ func TestMain(m *testing.M) {
 		return
 	}
 	flag.Parse()
-	if !full {
+	if !full && flag.Lookup("test.fuzz").Value.String() == "" {
 		flag.Set("test.parallel", "16") // most cases wait most of their time
 	}
 	leak.Main(m)

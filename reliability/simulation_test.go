@@ -65,9 +65,13 @@ func seeds(t *testing.T, count int, run func(seed uint64) (problems []string)) {
 
 // Random programs on both ends of a network that cuts, delays, stalls and
 // resets, with every wire: nothing is lost, reordered, repeated or changed, a
-// confirmation means that the peer has the message, and nothing hangs.
+// confirmation means that the peer has the message, and nothing hangs. And servers with
+// several guests, where handlers, hooks, machines and plugins panic, end their goroutine
+// or tell the impossible, and peers take nothing, end one direction, reset or speak
+// something else: that costs the connection that has it. All others get all answers in
+// their order, hooks are called in pairs, the server shuts down, and nothing is left.
 //
-// Verifies: RUNTIME-16, RUNTIME-17, RUNTIME-19, RUNTIME-20, RUNTIME-21, RUNTIME-24, RUNTIME-25, RUNTIME-33, RUNTIME-35, TINYPROTO-12, TINYPROTO-19, SERPY-19
+// Verifies: RUNTIME-16, RUNTIME-17, RUNTIME-19, RUNTIME-20, RUNTIME-21, RUNTIME-24, RUNTIME-25, RUNTIME-33, RUNTIME-35, RUNTIME-26, RUNTIME-27, RUNTIME-45, RUNTIME-57, RUNTIME-89, TINYPROTO-12, TINYPROTO-19, SERPY-19
 func TestSimulation(t *testing.T) {
 	eachMemoryDriver(t, func(t *testing.T, d driver) {
 		for _, k := range kinds() {
@@ -76,6 +80,16 @@ func TestSimulation(t *testing.T) {
 				seeds(t, scale(10_000, 50), func(seed uint64) []string {
 					problems, _ := simulate(t, newSim(k, d, seed))
 					return problems
+				})
+			})
+		}
+	})
+	t.Run("faults", func(t *testing.T) { // with goroutines: event loops need sockets
+		for _, k := range ordealKinds() {
+			t.Run(k.name, func(t *testing.T) {
+				t.Parallel()
+				seeds(t, scale(10_000, 40), func(seed uint64) []string {
+					return endure(t, k, newOrdealPlan(k, seeded(seed)))
 				})
 			})
 		}
