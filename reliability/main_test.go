@@ -3,6 +3,7 @@ package reliability
 import (
 	"flag"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/parley-net/parley/internal/leak"
@@ -16,6 +17,7 @@ func TestMain(m *testing.M) {
 		return
 	}
 	flag.Parse()
+	os.Setenv("GODEBUG", strings.TrimPrefix(os.Getenv("GODEBUG")+",tracebacklabels=1", ",")) // whose seed a crash is of
 	if !full && flag.Lookup("test.fuzz").Value.String() == "" {
 		flag.Set("test.parallel", "16") // most cases wait most of their time
 	}

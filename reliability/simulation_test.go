@@ -1,7 +1,9 @@
 package reliability
 
 import (
+	"context"
 	"fmt"
+	"runtime/pprof"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -45,6 +47,11 @@ func seeds(t *testing.T, count int, run func(seed uint64) (problems []string)) {
 	}
 	start := time.Now()
 	failed := 0
+	try := run
+	run = func(seed uint64) (problems []string) { // if all goes down the traceback has the seed, see TestMain
+		pprof.Do(context.Background(), pprof.Labels("test", t.Name(), "seed", fmt.Sprint(seed)), func(context.Context) { problems = try(seed) })
+		return problems
+	}
 	for seed := first; seed <= last && failed < *mostFailures; seed++ {
 		problems := run(seed)
 		if len(problems) == 0 {
