@@ -221,12 +221,14 @@ func (l *Lease) Release(ctx context.Context) error {
 		return nil // it was lost before
 	}
 	// After a conflict either somebody else has it, or a renewal has moved it whose answer was
-	// lost, or that was under way: once more behind our look too.
+	// lost, or that is still under way: who answers our look may not have seen it yet.
 	rev := l.rev
 	err := l.bucket.Delete(ctx, l.key, rev)
-	for range 3 {
-		if !errors.Is(err, ErrConflict) {
-			break
+	for wait := time.Duration(0); errors.Is(err, ErrConflict) && wait <= leaseRenew; wait = 2*wait + leaseRenew/64 {
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return err
 		}
 		if rev, err = l.mine(ctx, nil); err != nil || rev == 0 {
 			return err

@@ -110,6 +110,7 @@ func Connect(ctx context.Context, o Options) (*Bus, error) {
 		}
 	}
 	if o.Linked != nil {
+		b.look(b.nc)
 		go b.watchLink()
 	}
 	return b, nil
