@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/tinyproto"
 	"github.com/parley-net/parley/wire"
 )
 
@@ -128,5 +129,51 @@ func randomFault(t *testing.T, f form, seed uint64) {
 	}
 	if o, c := opened.Load(), closed.Load(); o != c {
 		t.Errorf("%s: %d connections opened, OnClose was called for %d", what, o, c)
+	}
+}
+
+// failsGranted is a machine that fails when it is asked what it owes before a body that
+// the peer has granted.
+type failsGranted struct {
+	wire.Machine
+	granted bool
+}
+
+func (f *failsGranted) Receive(p []byte, ev *wire.Event) (int, error) {
+	n, err := f.Machine.Receive(p, ev)
+	if ev.Kind == wire.EventGranted {
+		f.granted, ev.Owes = true, true
+	}
+	return n, err
+}
+
+func (f *failsGranted) Output(dst []byte) []byte {
+	if f.granted {
+		panic("it owes nothing")
+	}
+	return f.Machine.Output(dst)
+}
+
+// Verifies: RUNTIME-57
+func TestMachineFailsWhenGranted(t *testing.T) {
+	protocol := tinyproto.Protocol{Eager: tinyproto.Never}
+	sent := make(chan error, 1)
+	srv := &parley.Server{
+		Protocol: flawed{protocol, new(atomic.Int32), func(m wire.Machine) wire.Machine { return &failsGranted{Machine: m} }},
+		Handler: parley.HandlerFunc(func(ctx context.Context, c *parley.Conn, m parley.Message) error {
+			sent <- c.Send(ctx, parley.Text(strings.Repeat("x", 200<<10)))
+			return nil
+		}),
+	}
+	c, err := parley.Dial(t.Context(), protocol, newServer(t, srv))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.CloseNow()
+	if err := c.Send(t.Context(), parley.Text("much")); err != nil {
+		t.Fatal(err)
+	}
+	if err := next(t, sent, "Send hangs"); err == nil {
+		t.Error("a message has left whose body has not")
 	}
 }

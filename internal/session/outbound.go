@@ -102,8 +102,13 @@ func (s *Session) QueueBody(b, whole []byte, w *Waiter) {
 	s.QueueShared(Segment{Bytes: b, Whole: whole, Done: w})
 }
 
-// QueueShared is queueBody for bytes that may be in a pool.
+// QueueShared is queueBody for bytes that may be in a pool. Where the connection has ended,
+// as it does when the machine fails while it is asked what it owes, nobody writes any more.
 func (s *Session) QueueShared(seg Segment) {
+	if err := s.life.Failure(); err != nil {
+		seg.end(err)
+		return
+	}
 	b := seg.Bytes
 	s.out.Push(seg)
 	if cap(seg.Whole) >= Weighty || seg.Pool != nil {

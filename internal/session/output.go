@@ -207,14 +207,19 @@ func (o *Output) Left(n int) { o.gone += uint64(n) }
 
 // Finish lets go of the current segment.
 func (o *Output) Finish(err error) {
-	whole, w := o.current.Whole, o.current.Done
-	o.Part(o.current.Pool)
+	done := o.current
+	o.Part(done.Pool)
 	o.current = Segment{}
-	if whole != nil {
-		bufpool.Put(whole[:0])
+	done.end(err)
+}
+
+// end gives a segment's memory back and tells who waits for it.
+func (s Segment) end(err error) {
+	if s.Whole != nil {
+		bufpool.Put(s.Whole[:0])
 	}
-	if w != nil {
-		w.Signal(err)
+	if s.Done != nil {
+		s.Done.Signal(err)
 	}
 }
 
