@@ -295,11 +295,14 @@ func (c *Conn) passTurn() {
 
 // granted sends the held body.
 func (c *Conn) granted() {
+	if c.s.Sending().Held() == nil {
+		return
+	}
+	c.s.Owed() // what is owed leaves before the body; if the machine fails it is still held
 	h, stream := c.s.Sending().Unhold()
 	if h == nil {
 		return
 	}
-	c.s.Owed() // what is owed leaves before the body
 	if stream {
 		h.Sender.Signal(nil)
 		return
