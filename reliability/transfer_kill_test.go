@@ -135,7 +135,7 @@ func (k *killing) file(most int) {
 			again := sent - client.from.Load()
 			k.killed.again = max(k.killed.again, again)
 			most := int64(chunk)
-			if k.upload && !k.client { // behind the end of its stream one more body leaves, for nobody
+			if k.upload && !k.client { // it may confirm a message before all of it is in the file
 				most += chunk
 			}
 			if again < 0 || again > most {
