@@ -157,6 +157,34 @@ func TestLeaseStopsByItself(t *testing.T) {
 	})
 }
 
+// A holder whose bus comes back behind the 15 s, but before it has looked, renews and is the
+// holder again, with its token: nobody else can have had it. In between it takes no step.
+//
+// Verifies: CLUSTER-13
+func TestLeaseIsRenewedLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		first, second := leases(t)
+		l, err := bus.Acquire(t.Context(), first, "psu1", "a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(4500 * time.Millisecond) // renewed after 4 s
+		first.set("away")
+		time.Sleep(15 * time.Second)
+		if l.Valid() {
+			t.Error("valid 15.5 s after its last renewal")
+		}
+		first.set("")
+		time.Sleep(time.Second)
+		if name, rev, err := bus.Holder(t.Context(), second, "psu1"); !l.Valid() || l.Cause() != nil || name != "a" || rev <= l.Token() || err != nil {
+			t.Errorf("valid %v, cause %v; held by %q, %v", l.Valid(), l.Cause(), name, err)
+		}
+		if err := l.Release(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // An answer that is lost is no loss of the lease, nor a reason to wait for its end.
 func TestLeaseWithLostAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
