@@ -172,6 +172,9 @@ type LogEntry struct {
 	ID      string
 	Time    time.Time
 	Data    []byte // belongs to fn
+	// Again: an earlier Consume, here or elsewhere, may have shown it to one that did not come to
+	// acknowledge it. Whoever keeps entries may have it from then.
+	Again bool
 }
 
 // ObjectsOptions are those of objects that are made.

@@ -22,6 +22,7 @@ type memoryLog struct {
 	held    int64      // bytes of the entries
 	ids     map[string]uint64
 	acked   map[string]uint64 // by consumer: all up to it
+	shown   map[string]uint64 // by consumer: all up to it were shown
 	more    chan struct{}     // closed when an entry is added
 }
 
@@ -46,7 +47,7 @@ func (b *memoryBus) Log(ctx context.Context, name string, o LogOptions) (Log, er
 	defer b.m.mu.Unlock()
 	l := b.m.logs[name]
 	if l == nil {
-		l = &memoryLog{o: o, next: 1, ids: make(map[string]uint64), acked: make(map[string]uint64), more: make(chan struct{})}
+		l = &memoryLog{o: o, next: 1, ids: make(map[string]uint64), acked: make(map[string]uint64), shown: make(map[string]uint64), more: make(chan struct{})}
 		if b.m.logs == nil {
 			b.m.logs = make(map[string]*memoryLog)
 		}
@@ -160,7 +161,17 @@ func (l *memoryLog) acknowledge(consumer string, seq uint64) {
 	}
 }
 
+// show notes that all up to an entry are shown to a consumer, and returns up to where they were.
+func (l *memoryLog) show(consumer string, seq uint64) (before uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	before = l.shown[consumer]
+	l.shown[consumer] = max(before, seq)
+	return before
+}
+
 func (h memoryLogHandle) Consume(ctx context.Context, consumer string, fn func([]LogEntry) int) error {
+	before := h.show(consumer, 0)
 	for {
 		if err := h.b.check(ctx); err != nil {
 			return err
@@ -170,6 +181,8 @@ func (h memoryLogHandle) Consume(ctx context.Context, consumer string, fn func([
 		h.mu.Unlock()
 		e, more, ok := h.from(seq)
 		if ok {
+			h.show(consumer, e.Seq)
+			e.Again = e.Seq <= before
 			if fn([]LogEntry{e}) > 0 {
 				h.acknowledge(consumer, e.Seq)
 				continue

@@ -241,6 +241,9 @@ func TestTakerDies(t *testing.T) {
 		}
 		second.mu.Lock()
 		defer second.mu.Unlock()
+		if !second.all[0].Again || second.all[1].Again || first.all[0].Again {
+			t.Errorf("2 was shown to the one that died, and 3 was not: %+v", second.all)
+		}
 		if second.all[0].Seq != 2 || second.all[0].Process != first.all[0].Process || second.all[0].Process == "" {
 			t.Errorf("%+v", second.all[0])
 		}

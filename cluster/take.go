@@ -50,13 +50,16 @@ type Kept struct {
 	// entries come with a Seq that grows, so one that is no larger is there already.
 	Process string
 	Seq     uint64
+	// Again: an earlier Take, on this node or another one, may have been shown it and have kept
+	// it, although the log does not know it: that one died, or kept a part of what was said together.
+	Again bool
 }
 
 // Take calls fn with what is said in the room, in one order for all its nodes, from where the
 // last Take on any node has ended; what was said meanwhile comes first. It has the room keep it.
 // The first kept of them leave the log, the others come again, within a second: so fn returns
-// when they are safe. They may come twice, also to a Take on another node if this one dies;
-// what was said together leaves the log together. Process and Seq know them again.
+// when they are safe. What was said together leaves the log together. What may have been kept by
+// an earlier Take, on another node too, comes once more with Again set: Process and Seq know it.
 //
 // One node at a time takes; the others wait until it ends, for 20 s if it dies. When ctx ends
 // and nobody else takes, the room keeps nothing more.
@@ -149,6 +152,7 @@ func (t *taking) take(entries []bus.LogEntry) (kept int) {
 			inside = append(inside, Kept{Delivery: Delivery{Err: fmt.Errorf("entry %d of the room's log: %w", e.Seq, err), At: e.Time}})
 		}
 		for _, k := range inside {
+			k.Again = e.Again
 			if k.Process == "" || k.Seq > t.seen[k.Process] {
 				all = append(all, k)
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -11,10 +12,26 @@ import (
 	"github.com/parley-net/parley/bus"
 )
 
+// shownKey is where a consumer says up to which entry those before it may have taken what they
+// have not acknowledged.
+const shownKey = "parley-shown"
+
+// consuming is one call of Consume.
+type consuming struct {
+	*log
+	name string
+	fn   func([]bus.LogEntry) int
+	// begin says that nothing of this consumer is under way.
+	begin bool
+	// again is the last entry that an earlier Consume may have shown, and shown the last one
+	// that fn was shown.
+	again, shown uint64
+}
+
 // Consume calls fn for each entry that the consumer has not acknowledged yet, in order.
 func (l *log) Consume(ctx context.Context, consumer string, fn func([]bus.LogEntry) int) error {
-	name := bus.Token(consumer)
-	begin := true
+	c := consuming{log: l, name: bus.Token(consumer), fn: fn, begin: true}
+	defer c.leave()
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -24,7 +41,8 @@ func (l *log) Consume(ctx context.Context, consumer string, fn func([]bus.LogEnt
 			return err
 		}
 		if err == nil {
-			begin, err = l.round(ctx, name, begin, fn)
+			err = c.round(ctx)
+			c.begin = true
 		}
 		if errors.Is(err, jetstream.ErrStreamNotFound) {
 			return fmt.Errorf("natsbus: log %s: %w", l.name, bus.ErrNotFound)
@@ -40,36 +58,35 @@ func (l *log) Consume(ctx context.Context, consumer string, fn func([]bus.LogEnt
 	}
 }
 
-// round consumes until an error. begin says that nothing of this consumer is under way;
-// it is returned true when that must be seen to again.
-func (l *log) round(ctx context.Context, name string, begin bool, fn func([]bus.LogEntry) int) (bool, error) {
-	c, err := l.consumer(ctx, name, begin)
+// round consumes until an error.
+func (c *consuming) round(ctx context.Context) error {
+	from, err := c.consumer(ctx)
 	if err != nil {
-		return true, err
+		return err
 	}
-	next := c.CachedInfo().Delivered.Consumer + 1
+	next := from.CachedInfo().Delivered.Consumer + 1
 	for {
-		batch, err := c.FetchBytes(fetchBytes, jetstream.FetchMaxWait(time.Second))
+		batch, err := from.FetchBytes(fetchBytes, jetstream.FetchMaxWait(time.Second))
 		if err != nil {
-			return true, err
+			return err
 		}
 		begun := next
-		if next, err = l.giveAll(ctx, batch.Messages(), next, fn); err != nil {
-			return true, err
+		if next, err = c.giveAll(ctx, batch.Messages(), next); err != nil {
+			return err
 		}
 		if next == begun {
-			if err := l.nothingUnderWay(ctx, c); err != nil {
-				return true, err
+			if err := c.nothingUnderWay(ctx, from); err != nil {
+				return err
 			}
 		}
 		if err := batch.Error(); err != nil && !errors.Is(err, jetstream.ErrNoMessages) && !unanswered(err) {
-			return true, err
+			return err
 		}
 		if ctx.Err() != nil {
-			return true, ctx.Err()
+			return ctx.Err()
 		}
-		if err := l.here(ctx); err != nil {
-			return true, err
+		if err := c.here(ctx); err != nil {
+			return err
 		}
 	}
 }
@@ -77,28 +94,65 @@ func (l *log) round(ctx context.Context, name string, begin bool, fn func([]bus.
 // consumer returns the stream's consumer. If entries were given to it that were not
 // acknowledged, they would come behind others, so then it is made anew from the
 // first of them on.
-func (l *log) consumer(ctx context.Context, name string, begin bool) (jetstream.Consumer, error) {
+func (c *consuming) consumer(ctx context.Context) (jetstream.Consumer, error) {
+	there, err := c.stream.Consumer(ctx, c.name)
+	switch {
+	case errors.Is(err, jetstream.ErrConsumerNotFound):
+		return c.stream.CreateConsumer(ctx, c.config(nil))
+	case err != nil:
+		return nil, err
+	}
+	info := there.CachedInfo()
+	if said, err := strconv.ParseUint(info.Config.Metadata[shownKey], 10, 64); err == nil && c.shown == 0 {
+		c.again = max(c.again, said)
+	}
+	if info.NumAckPending == 0 && info.NumRedelivered == 0 || !c.begin {
+		return there, nil
+	}
+	if c.shown == 0 { // who had them was somebody else
+		c.again = max(c.again, info.Delivered.Stream)
+	}
+	return c.anew(ctx, info, max(c.again, c.shown))
+}
+
+// anew makes the consumer anew, from the first entry on that was not acknowledged.
+func (c *consuming) anew(ctx context.Context, info *jetstream.ConsumerInfo, shown uint64) (jetstream.Consumer, error) {
+	config := c.config(info)
+	config.Metadata = map[string]string{shownKey: strconv.FormatUint(shown, 10)}
+	if err := c.stream.DeleteConsumer(ctx, c.name); err != nil {
+		return nil, err
+	}
+	return c.stream.CreateConsumer(ctx, config)
+}
+
+// config is a consumer's, behind one whose information this is.
+func (c *consuming) config(before *jetstream.ConsumerInfo) jetstream.ConsumerConfig {
 	config := jetstream.ConsumerConfig{
-		Durable: name, AckPolicy: jetstream.AckExplicitPolicy, AckWait: time.Minute, MaxAckPending: fetchMost, DeliverPolicy: jetstream.DeliverAllPolicy,
+		Durable: c.name, AckPolicy: jetstream.AckExplicitPolicy, AckWait: time.Minute, MaxAckPending: fetchMost, DeliverPolicy: jetstream.DeliverAllPolicy,
 	}
-	c, err := l.stream.Consumer(ctx, name)
-	if err == nil && begin {
-		info := c.CachedInfo()
-		if info.NumAckPending == 0 && info.NumRedelivered == 0 {
-			return c, nil
-		}
-		if l.stream.CachedInfo().Config.Retention != jetstream.WorkQueuePolicy { // where only the others are left
-			config.DeliverPolicy, config.OptStartSeq = jetstream.DeliverByStartSequencePolicy, info.AckFloor.Stream+1
-		}
-		if err = l.stream.DeleteConsumer(ctx, name); err != nil {
-			return nil, err
-		}
-		return l.stream.CreateConsumer(ctx, config)
+	if before != nil && c.stream.CachedInfo().Config.Retention != jetstream.WorkQueuePolicy { // where only the others are left
+		config.DeliverPolicy, config.OptStartSeq = jetstream.DeliverByStartSequencePolicy, before.AckFloor.Stream+1
 	}
-	if errors.Is(err, jetstream.ErrConsumerNotFound) {
-		return l.stream.CreateConsumer(ctx, config)
+	return config
+}
+
+// leave sees to it that whoever comes next knows which entries fn may have taken: those that
+// were on their way here it was not shown.
+func (c *consuming) leave() {
+	ctx, cancel := context.WithTimeout(context.Background(), leaveFor)
+	defer cancel()
+	if c.here(ctx) != nil {
+		return
 	}
-	return c, err
+	there, err := c.stream.Consumer(ctx, c.name)
+	if err != nil {
+		return
+	}
+	if info := there.CachedInfo(); info.NumAckPending > 0 {
+		if _, err = c.anew(ctx, info, max(c.again, c.shown)); err != nil {
+			c.b.log.Debug("whoever reads this log next takes more for shown than was", "log", c.log.name, "error", err)
+		}
+	}
 }
 
 // errOutOfStep: entries were given to the consumer that have not come here, as they were on
@@ -106,10 +160,10 @@ func (l *log) consumer(ctx context.Context, name string, begin bool) (jetstream.
 var errOutOfStep = errors.New("natsbus: entries were lost on their way, and come again")
 
 // nothingUnderWay returns an error if the consumer was given entries that have not come here.
-func (l *log) nothingUnderWay(ctx context.Context, c jetstream.Consumer) error {
+func (c *consuming) nothingUnderWay(ctx context.Context, from jetstream.Consumer) error {
 	look, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	info, err := c.Info(look)
+	info, err := from.Info(look)
 	switch {
 	case errors.Is(err, jetstream.ErrConsumerNotFound):
 		return err
@@ -121,7 +175,7 @@ func (l *log) nothingUnderWay(ctx context.Context, c jetstream.Consumer) error {
 
 // giveAll shows the entries of a batch as they come, as many together as are there. next is the
 // number that the consumer gives to the first one, and is returned for the one behind them.
-func (l *log) giveAll(ctx context.Context, batch <-chan jetstream.Msg, next uint64, fn func([]bus.LogEntry) int) (uint64, error) {
+func (c *consuming) giveAll(ctx context.Context, batch <-chan jetstream.Msg, next uint64) (uint64, error) {
 	for m := range batch {
 		together := []jetstream.Msg{m}
 		for more := true; more; {
@@ -136,12 +190,12 @@ func (l *log) giveAll(ctx context.Context, batch <-chan jetstream.Msg, next uint
 		}
 		for i, m := range together {
 			if meta, err := m.Metadata(); err != nil || meta.Sequence.Consumer != next {
-				l.give(ctx, together[:i], fn)
+				c.give(ctx, together[:i])
 				return next, errOutOfStep
 			}
 			next++
 		}
-		if !l.give(ctx, together, fn) {
+		if !c.give(ctx, together) {
 			return next, context.Canceled
 		}
 	}
@@ -150,23 +204,25 @@ func (l *log) giveAll(ctx context.Context, batch <-chan jetstream.Msg, next uint
 
 // give shows entries until all are taken, or ctx ends. A damaged one is told in the log and
 // left behind, as waiting does not mend it.
-func (l *log) give(ctx context.Context, messages []jetstream.Msg, fn func([]bus.LogEntry) int) bool {
+func (c *consuming) give(ctx context.Context, messages []jetstream.Msg) bool {
 	var entries []bus.LogEntry
 	var of []jetstream.Msg // those of entries
 	for _, m := range messages {
-		e, err := l.entry(m)
+		e, err := c.entry(m)
 		if err != nil {
-			l.b.log.Error("an entry is left out", "error", err)
+			c.b.log.Error("an entry is left out", "error", err)
 			m.Ack()
 			continue
 		}
+		e.Again = e.Seq <= c.again
 		entries, of = append(entries, e), append(of, m)
 	}
 	for len(entries) > 0 {
 		if ctx.Err() != nil {
 			return false
 		}
-		if kept := fn(entries); kept > 0 {
+		c.shown = max(c.shown, entries[len(entries)-1].Seq)
+		if kept := c.fn(entries); kept > 0 {
 			acknowledge(ctx, of[:kept])
 			entries, of = entries[kept:], of[kept:]
 			continue
@@ -177,7 +233,7 @@ func (l *log) give(ctx context.Context, messages []jetstream.Msg, fn func([]bus.
 				m.InProgress()
 			}
 		case <-ctx.Done():
-		case <-l.b.done:
+		case <-c.b.done:
 			return false
 		}
 	}
@@ -185,13 +241,20 @@ func (l *log) give(ctx context.Context, messages []jetstream.Msg, fn func([]bus.
 }
 
 // acknowledge tells of what was kept. The last one's acknowledgement is waited for, so that
-// whoever begins next finds where this one has ended; if it is lost, entries come again.
+// whoever begins next finds where this one has ended. If it is lost, entries come again: here they
+// are known, and elsewhere they would not be, so that one that ends tries it more than once.
 func acknowledge(ctx context.Context, kept []jetstream.Msg) {
 	last := len(kept) - 1
 	for _, m := range kept[:last] {
 		m.Ack()
 	}
-	ack, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-	defer cancel()
-	kept[last].DoubleAck(ack)
+	end := time.Now().Add(leaveFor)
+	for {
+		ack, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		err := kept[last].DoubleAck(ack)
+		cancel()
+		if !errors.Is(err, context.DeadlineExceeded) || ctx.Err() == nil || time.Now().After(end) {
+			return
+		}
+	}
 }

@@ -23,6 +23,8 @@ const (
 	idsFor = 10 * time.Minute
 	// retryAfter is when an entry that was not acknowledged is shown again.
 	retryAfter = 250 * time.Millisecond
+	// leaveFor bounds how long one that reads no more waits for the log to know it.
+	leaveFor = 5 * time.Second
 	// fetchMost is how many entries a consumer takes at once, and fetchBytes of which size.
 	fetchMost  = 1024
 	fetchBytes = 16 << 20
