@@ -8,10 +8,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/parley-net/parley"
-	"github.com/parley-net/parley/cmd/parley/internal/monitor"
 	"github.com/parley-net/parley/cmd/parley/internal/moving"
 	"github.com/parley-net/parley/cmd/parley/internal/program"
 )
@@ -39,10 +37,9 @@ type app struct {
 	profile    string
 	profileURL string // from the configuration
 
-	monitor   string             // where to show what servers do
-	member    *member            // of rooms, or nil
-	transfers *monitor.Transfers // of a file server that is shown, or nil
-	bus       busFlags
+	version string // of the command
+	monitor string // where to show what servers do
+	bus     busFlags
 
 	family  *program.Family // what serve --exec has started
 	signals *signals
@@ -129,10 +126,4 @@ func (a *app) moving(ctx context.Context, c *parley.Conn) (context.Context, cont
 		return context.WithTimeout(ctx, a.answerTimeout())
 	}
 	return moving.While(ctx, a.answerTimeout(), func() uint64 { return moving.Of(c) })
-}
-
-// isTerminal reports whether a stream is a terminal.
-func isTerminal(stream any) bool {
-	f, ok := stream.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
 }

@@ -258,13 +258,6 @@ func micros(us float64) string {
 	return text
 }
 
-func plural(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return fmt.Sprintf("%d %ss", n, thing)
-}
-
 // verification says whether everything came back as it was sent.
 func verification(r *load.Report) string {
 	switch {

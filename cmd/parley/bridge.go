@@ -142,12 +142,12 @@ func (a *app) bridge(ctx context.Context, cmd *cobra.Command, from, to endpoint.
 		return err // now, and not when the first client comes
 	}
 	if o.own != "" {
-		end, err := a.own(ctx, srv, from, to, o)
+		with, end, err := a.own(ctx, srv, from, to, o)
 		if err != nil {
 			return err
 		}
 		srv.IgnoreShutdownRequest = !o.allowShutdown && !isLocal(from)
-		return errors.Join(a.serve(ctx, []listening{{at: from, srv: srv, note: fmt.Sprintf("%s, which one at a time has as %s", to, o.own)}}), end())
+		return errors.Join(a.serve(ctx, []listening{{at: from, srv: srv, note: fmt.Sprintf("%s, which one at a time has as %s", to, o.own)}}, with), end())
 	}
 	b := &bridge.Bridge{
 		Answers:     o.answers,
@@ -183,7 +183,7 @@ func (a *app) bridge(ctx context.Context, cmd *cobra.Command, from, to endpoint.
 			l.note += "; a client's shutdown ends the bridge"
 		}
 	}
-	return a.serve(ctx, []listening{l})
+	return a.serve(ctx, []listening{l}, company{})
 }
 
 // untyped reports whether a wire has one type only.

@@ -27,9 +27,9 @@ type owned struct {
 }
 
 // own makes srv, which listens at from, the clients' side of the device at to.
-func (a *app) own(ctx context.Context, srv *parley.Server, from, to endpoint.Endpoint, o bridgeOptions) (end func() error, err error) {
+func (a *app) own(ctx context.Context, srv *parley.Server, from, to endpoint.Endpoint, o bridgeOptions) (with company, end func() error, err error) {
 	if !a.bus.any() {
-		return nil, usagef("--own is for several machines: --hub, --join, --cluster or --bus says how they are joined")
+		return with, nil, usagef("--own is for several machines: --hub, --join, --cluster or --bus says how they are joined")
 	}
 	var rooms []string
 	if o.room != "" {
@@ -37,9 +37,8 @@ func (a *app) own(ctx context.Context, srv *parley.Server, from, to endpoint.End
 	}
 	m, err := a.join(ctx, rooms, false)
 	if err != nil {
-		return nil, err
+		return with, nil, err
 	}
-	a.member = m
 	d := &owned{a: a, pass: bridge.Pass{Clients: from.Protocol, Target: to.Protocol}}
 	if o.typed {
 		d.pass.Forms = &bridge.Forms{Read: readForm, Write: writeForm}
@@ -67,10 +66,10 @@ func (a *app) own(ctx context.Context, srv *parley.Server, from, to endpoint.End
 	}
 	if d.owner, err = m.node.Own(o.own, cluster.OwnerOptions{Do: d.do, Lost: d.lost}); err != nil {
 		m.close()
-		return nil, usageError{err}
+		return with, nil, usageError{err}
 	}
 	srv.Handler = parley.HandlerFunc(d.serve)
-	return func() error {
+	return m.company(a), func() error {
 		leave, cancel := context.WithTimeout(context.Background(), 15*time.Second) // the next one may be slow
 		defer cancel()
 		return errors.Join(d.owner.Close(leave), m.close())

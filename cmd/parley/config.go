@@ -186,3 +186,12 @@ func listed(what string, names []string) string {
 	}
 	return fmt.Sprintf("the %s are %s", what, strings.Join(names, ", "))
 }
+
+// noProfile says which profiles there are.
+func noProfile(name string, c configFile) error {
+	names := slices.Sorted(maps.Keys(c.Profile))
+	if near := nearest(name, names); len(near) > 0 {
+		return usagef("there is no profile %q: did you mean %s?", name, strings.Join(near, " or "))
+	}
+	return usagef("there is no profile %q: %s", name, listed("profiles", names))
+}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"slices"
 	"strings"
@@ -128,9 +127,6 @@ func (a *app) connectTo(ctx context.Context, e endpoint.Endpoint, o connectOptio
 	return leave(s.peer, s.conn, err)
 }
 
-// isDumb reports whether the terminal can't move its cursor.
-func isDumb() bool { return os.Getenv("TERM") == "dumb" }
-
 // terminal returns where lines can be typed and where they show, or nil.
 func (a *app) terminal() (keyboard, screen *os.File) {
 	if !isTerminal(a.stdin) || isDumb() {
@@ -142,71 +138,4 @@ func (a *app) terminal() (keyboard, screen *os.File) {
 		}
 	}
 	return nil, nil
-}
-
-// reach connects to e: once, or with o.reconnect again and again; then the
-// Conn is nil.
-func (a *app) reach(ctx context.Context, e endpoint.Endpoint, o sendOptions, onState func(parley.State, error)) (speaker, *parley.Conn, error) {
-	client := a.client(e)
-	client.OnState = onState
-	d := &client.Dialer
-	if err := a.configure(d, e); err != nil {
-		return nil, nil, err
-	}
-	if err := sayFirst(d, o.preamble, o.in.kind); err != nil {
-		return nil, nil, err
-	}
-	d.Hooks.OnBanner = func(_ *parley.Conn, line []byte) { // it is for people, as all of stderr
-		visibleWriter{a.stderr}.Write(append(line[:len(line):len(line)], '\n'))
-	}
-	if o.reconnect {
-		a.queued.add(d, e)
-		client.Start()
-		return client, nil, nil
-	}
-	conn, err := a.dial(ctx, e, d)
-	return conn, conn, err
-}
-
-// leave closes what reach has returned and adds to err what is known.
-func leave(peer speaker, conn *parley.Conn, err error) error {
-	cerr := peer.Close()
-	if err == nil {
-		err = cerr
-	}
-	if err == errLeave {
-		err = nil
-	}
-	if conn != nil {
-		err = explain(conn, err)
-	}
-	return err
-}
-
-// reportState returns a function that tells the state of a client on stderr:
-// that it is connected, and the first reason why it is not any longer.
-func (a *app) reportState() func(parley.State, error) {
-	lost := false
-	return func(s parley.State, err error) {
-		switch {
-		case s == parley.StateConnected:
-			fmt.Fprintln(a.stderr, "connected")
-			lost = false
-		case s == parley.StateWaiting && !lost:
-			fmt.Fprintf(a.stderr, "not connected, trying again: %v\n", reason(err))
-			lost = true
-		}
-	}
-}
-
-// reason returns err, which may be nil, without what its reader knows.
-func reason(err error) error {
-	var op *net.OpError
-	switch {
-	case err == nil:
-		return nil
-	case errors.As(err, &op) && op.Op == "dial":
-		return op.Err
-	}
-	return bare(err)
 }

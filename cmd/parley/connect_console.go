@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -17,9 +16,6 @@ import (
 	"github.com/parley-net/parley/cmd/parley/internal/prompt"
 	"github.com/parley-net/parley/serpy"
 )
-
-// errLeave is what /quit asks for.
-var errLeave = errors.New("quit")
 
 // console gives typed lines their meaning: messages, and the commands of
 // connect. It knows neither a terminal nor a connection.
@@ -216,21 +212,4 @@ func (s *scripted) next() (parley.Message, error) {
 			return m, nil
 		}
 	}
-}
-
-// toggleHex turns --hex on or off.
-func (p *printer) toggleHex() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.o.hex = !p.o.hex
-	p.o.json, p.o.raw = false, false
-	return p.o.hex
-}
-
-// toggleRTT turns --rtt on or off.
-func (p *printer) toggleRTT() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.o.rtt = !p.o.rtt
-	return p.o.rtt
 }

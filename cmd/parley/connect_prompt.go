@@ -17,9 +17,6 @@ import (
 	"github.com/parley-net/parley/cmd/parley/internal/prompt"
 )
 
-// errInterrupted is what Ctrl-C asks for where it sends no signal.
-var errInterrupted = &fault{code: exitInterrupted, err: errors.New("interrupted")}
-
 // connectAt runs connect with a prompt.
 func (a *app) connectAt(ctx context.Context, keyboard, screen *os.File, e endpoint.Endpoint, o connectOptions, c *console) error {
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -89,17 +86,6 @@ func (q queueTold) WithAttrs(attrs []slog.Attr) slog.Handler {
 // WithGroup keeps the handler's behaviour.
 func (q queueTold) WithGroup(name string) slog.Handler {
 	return queueTold{q.Handler.WithGroup(name), q.w}
-}
-
-// visibleWriter writes to a terminal what can't act on it.
-type visibleWriter struct{ w io.Writer }
-
-// Write writes b with what would act on a terminal escaped.
-func (v visibleWriter) Write(b []byte) (int, error) {
-	if _, err := v.w.Write(appendVisible(nil, b)); err != nil {
-		return 0, err
-	}
-	return len(b), nil
 }
 
 // converse sends what is typed and prints what arrives, until one side ends.

@@ -237,22 +237,6 @@ func unfinished(p parley.Protocol, a arrival) string {
 	return s
 }
 
-// bare removes the library's own prefix from an error that gets another one.
-func bare(err error) error {
-	text := err.Error()
-	for _, prefix := range []string{"parley: ", "transfer: "} {
-		if rest, ok := strings.CutPrefix(text, prefix); ok {
-			return &bared{rest, err}
-		}
-	}
-	return err
-}
-
-type bared struct {
-	text string
-	err  error
-}
-
 func (b *bared) Error() string { return b.text }
 func (b *bared) Unwrap() error { return b.err }
 

@@ -175,3 +175,20 @@ func (a *app) client(e endpoint.Endpoint) *parley.Client {
 		},
 	}
 }
+
+// targets returns the endpoints of all arguments, or the profile's.
+func (a *app) targets(cmd *cobra.Command, args []string) ([]endpoint.Endpoint, error) {
+	first, rest, err := a.target(cmd, args)
+	if err != nil {
+		return nil, err
+	}
+	es := []endpoint.Endpoint{first}
+	for _, url := range rest {
+		e, err := endpoint.Parse(url)
+		if err != nil {
+			return nil, usageError{err}
+		}
+		es = append(es, e)
+	}
+	return es, nil
+}

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"strings"
 
 	"github.com/parley-net/parley"
 )
@@ -99,4 +100,30 @@ func isTLS(err error) bool {
 		errors.As(err, new(x509.UnknownAuthorityError)) ||
 		errors.As(err, new(*pinError)) ||
 		errors.As(err, &op) && (op.Op == "remote error" || op.Op == "local error") // a TLS alert
+}
+
+// pinError says that the peer has another certificate than the pinned one.
+type pinError struct{ got string }
+
+func (e *pinError) Error() string {
+	return "the peer's certificate has the fingerprint " + e.got + ", which is not the one given with --pin"
+}
+
+// bare removes the library's own prefix from an error that gets another one.
+func bare(err error) error {
+	text := err.Error()
+	for _, prefix := range []string{"parley: ", "transfer: "} {
+		if rest, ok := strings.CutPrefix(text, prefix); ok {
+			return &bared{rest, err}
+		}
+	}
+	return err
+}
+
+// errInterrupted is what Ctrl-C asks for where it sends no signal.
+var errInterrupted = &fault{code: exitInterrupted, err: errors.New("interrupted")}
+
+type bared struct {
+	text string
+	err  error
 }

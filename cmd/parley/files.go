@@ -201,16 +201,3 @@ func (m *mover) failed(ctx context.Context, p *plan, i, moved int, t transfer.Tr
 	}
 	return &fault{code: exitCode(err), err: err, hint: hint}
 }
-
-// amount prints a number of bytes for a person.
-func amount(n int64) string {
-	if n < 1024 {
-		return fmt.Sprintf("%d B", n)
-	}
-	f, unit := float64(n), -1
-	for f >= 1024 && unit < 3 {
-		f /= 1024
-		unit++
-	}
-	return fmt.Sprintf("%.1f %ciB", f, "KMGT"[unit])
-}

@@ -34,17 +34,6 @@ func (a *app) newLive() (*live, error) {
 	return l, nil
 }
 
-// isUTF8 reports whether the terminal takes more than ASCII, by the locale.
-func isUTF8() bool {
-	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
-		if v := os.Getenv(name); v != "" {
-			v = strings.ToUpper(v)
-			return strings.Contains(v, "UTF-8") || strings.Contains(v, "UTF8")
-		}
-	}
-	return true // nothing is said: terminals of today do
-}
-
 // end gives the terminal back.
 func (l *live) end() {
 	_, h, err := term.GetSize(int(l.screen.Fd()))

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -14,8 +15,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/cluster"
 	"github.com/parley-net/parley/cmd/parley/internal/endpoint"
+	"github.com/parley-net/parley/cmd/parley/internal/monitor"
 	"github.com/parley-net/parley/serial"
+	"github.com/parley-net/parley/serpy"
 )
 
 // listenFlags adds the flags of a command that listens.
@@ -63,6 +67,14 @@ func (a *app) server(e endpoint.Endpoint) (*parley.Server, error) {
 	return s, nil
 }
 
+// company is what servers have beside their connections. The zero value is nothing.
+type company struct {
+	rooms     []*cluster.Room       // in which they are
+	tell      func(places []string) // called when they listen, or nil
+	ready     func() error          // what /readyz asks besides, or nil
+	transfers *monitor.Transfers    // that --monitor shows, or nil
+}
+
 // listening is a server with its place, and what its ready line says besides.
 type listening struct {
 	at   endpoint.Endpoint
@@ -104,8 +116,8 @@ func everywhere(addr net.Addr) string {
 // serve runs servers until ctx ends, one of them fails, or a peer's request to
 // end was honoured. It tells on stderr where it listens, and drains in the
 // end.
-func (a *app) serve(ctx context.Context, ls []listening) error {
-	m, err := a.newMonitoring(ls)
+func (a *app) serve(ctx context.Context, ls []listening, with company) error {
+	m, err := a.newMonitoring(ls, with)
 	if err != nil {
 		return err
 	}
@@ -136,8 +148,8 @@ func (a *app) serve(ctx context.Context, ls []listening) error {
 		a.tellReady(l.place().String(), everywhere(l.listener()), l.note)
 	}
 	m.tell()
-	if a.member != nil {
-		a.member.tell(a, places(ls))
+	if with.tell != nil {
+		with.tell(places(ls))
 	}
 	left := len(ls)
 	select {
@@ -243,4 +255,56 @@ func isStale(path string) bool {
 		c.Close()
 	}
 	return errors.Is(err, connRefused)
+}
+
+// listenTCP listens for pages at the address of a flag, which may be that of an
+// inherited socket.
+func (a *app) listenTCP(flag, addr string) (net.Listener, error) {
+	if !strings.HasSuffix(addr, ":0") { // a free port is none that a URL may want
+		if l, err := a.inherited(addr); l != nil || err != nil {
+			return l, err
+		}
+	}
+	l, err := net.Listen(tcpOf(addr), addr)
+	if err != nil {
+		return nil, &fault{code: exitConnect, err: fmt.Errorf("%scan't listen on %s: %w", flag, addr, listenCause(err)), hint: listenHint(err, false)}
+	}
+	return l, nil
+}
+
+// tcpOf returns the network for an address to listen on: an IPv4 address must not
+// be open to IPv6 too, as 0.0.0.0 would be.
+func tcpOf(addr string) string {
+	if a, err := netip.ParseAddrPort(addr); err == nil && a.Addr().Is4() {
+		return "tcp4"
+	}
+	return "tcp"
+}
+
+// isLocal reports whether only this machine can connect to e.
+func isLocal(e endpoint.Endpoint) bool {
+	if _, unix := e.Unix(); unix {
+		return true
+	}
+	addr, err := net.ResolveTCPAddr("tcp", e.Addr)
+	return err == nil && addr.IP.IsLoopback()
+}
+
+// A serveMode is one way to serve.
+type serveMode struct {
+	// serve makes srv, which will listen at e, answer. It is called once for
+	// each URL, before any of them listens.
+	serve func(e *endpoint.Endpoint, srv *parley.Server) error
+	// end, if there is one, is called when all servers have ended.
+	end  func() error
+	with company // what --monitor shows of it besides
+}
+
+// asIs makes the protocol hand every message on as it came: on serpy in its
+// mode and without looking into pickles.
+func asIs(e *endpoint.Endpoint, srv *parley.Server) {
+	if p, ok := e.Protocol.(serpy.Protocol); ok {
+		p.ForceMode, p.NoPickle = true, true
+		e.Protocol, srv.Protocol = p, p
+	}
 }

@@ -92,11 +92,3 @@ func typedMessage(kind, value string) (parley.Message, error) {
 	}
 	return m, nil
 }
-
-// cut shortens s to n bytes for an error.
-func cut(s string, n int) string {
-	if len(s) > n {
-		return s[:n] + "…"
-	}
-	return s
-}

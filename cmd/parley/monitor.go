@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"net"
 	"net/http"
 	"strings"
@@ -25,10 +26,11 @@ type monitoring struct {
 	door    *web.Door // or nil
 	servers []*web.Server
 	rooms   *roomMetrics
+	with    company
 }
 
 // newMonitoring watches servers that do not listen yet, and takes the address.
-func (a *app) newMonitoring(ls []listening) (*monitoring, error) {
+func (a *app) newMonitoring(ls []listening, with company) (*monitoring, error) {
 	if a.monitor == "" {
 		return &monitoring{}, nil
 	}
@@ -36,9 +38,9 @@ func (a *app) newMonitoring(ls []listening) (*monitoring, error) {
 	if err != nil {
 		return nil, usagef("--monitor %s: %w", a.monitor, err)
 	}
-	m := &monitoring{a: a, m: monitor.New(version())}
-	if a.member != nil {
-		m.m.Check(a.member.ready)
+	m := &monitoring{a: a, with: with, m: monitor.New(a.version)}
+	if with.ready != nil {
+		m.m.Check(with.ready)
 	}
 	for _, l := range ls {
 		w := m.m.Watch(l.srv)
@@ -85,17 +87,17 @@ func (m *monitoring) begin(ls []listening) {
 // handler is the dashboard. Where only this machine can come it has a door to what the
 // servers' clients say, and to the rooms that they are in; elsewhere it only shows counters.
 func (m *monitoring) handler() http.Handler {
-	d := dashboard{monitor: m.m, info: dash.Info{Version: version(), Servers: true, Pages: []dash.Page{dash.Overview, dash.Connections}}, transfers: m.a.transfers}
+	d := dashboard{monitor: m.m, info: dash.Info{Version: m.a.version, Servers: true, Pages: []dash.Page{dash.Overview, dash.Connections}}, transfers: m.with.transfers}
 	if !isLoopbackAddr(m.l.Addr()) {
 		d.transfers = nil
 		return d.handler()
 	}
 	d.info.Close = true
 	var targets []web.Target
-	if m.a.member != nil {
-		m.rooms = watchRooms(m.a.member.rooms)
+	if m.with.tell != nil {
+		m.rooms = watchRooms(m.with.rooms)
 		m.m.Metrics(m.rooms.write)
-		for _, r := range m.a.member.rooms {
+		for _, r := range m.with.rooms {
 			targets = append(targets, web.NewRoom(r))
 		}
 	}
@@ -112,7 +114,7 @@ func (m *monitoring) handler() http.Handler {
 	m.m.Metrics(func(w *metrics.Writer) { writeDoor(w, door, calls) })
 	d.info.Door = true
 	d.info.Pages = append(d.info.Pages, dash.Messages, dash.Plot, dash.Camera)
-	if m.a.member != nil {
+	if m.with.tell != nil {
 		d.info.Pages = append(d.info.Pages, dash.Console, dash.Rooms)
 	}
 	if d.transfers != nil {
@@ -123,7 +125,7 @@ func (m *monitoring) handler() http.Handler {
 
 // showStore shows by HTTP how a store does, if --monitor asks for it, until the function
 // that it returns is called.
-func (a *app) showStore(k *keeper) (stop func(), err error) {
+func (a *app) showStore(ready func() error, count func(*metrics.Writer)) (stop func(), err error) {
 	if a.monitor == "" {
 		return func() {}, nil
 	}
@@ -135,10 +137,10 @@ func (a *app) showStore(k *keeper) (stop func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	m := monitor.New(version())
-	m.Check(k.ready)
-	m.Metrics(k.metrics)
-	d := dashboard{monitor: m, info: dash.Info{Version: version(), Servers: true, Pages: []dash.Page{dash.Overview}}}
+	m := monitor.New(a.version)
+	m.Check(ready)
+	m.Metrics(count)
+	d := dashboard{monitor: m, info: dash.Info{Version: a.version, Servers: true, Pages: []dash.Page{dash.Overview}}}
 	started := make(chan *http.Server)
 	go monitor.Serve(l, d.handler(), func(s *http.Server) { started <- s })
 	server := <-started
@@ -182,4 +184,21 @@ func (m *monitoring) close() {
 	} else if m.l != nil {
 		m.l.Close()
 	}
+}
+
+// webLimits are the door's. Where only this machine, or a proxy on it, comes, all have one
+// address, which may have as many sockets as there may be.
+func (a *app) webLimits(addr string) web.Limits {
+	l := web.Limits{Call: a.answerTimeout()}
+	if onlyHere(addr) {
+		l.SocketsPerAddr = math.MaxInt
+	}
+	return l
+}
+
+// onlyHere reports whether only this machine reaches addr.
+func onlyHere(addr string) bool {
+	host, _, _ := net.SplitHostPort(addr)
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/parley-net/parley/oneline"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,8 +16,8 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode"
-	"unicode/utf8"
+
+	"github.com/parley-net/parley/oneline"
 
 	"github.com/spf13/cobra"
 
@@ -278,27 +277,6 @@ func (p *printer) body(m parley.Message) {
 	p.buf = append(p.buf, '\n')
 }
 
-// appendVisible appends b with what would act on a terminal escaped.
-func appendVisible(dst, b []byte) []byte {
-	for len(b) > 0 {
-		r, n := utf8.DecodeRune(b)
-		switch {
-		case r == utf8.RuneError && n == 1:
-			dst = fmt.Appendf(dst, `\x%02x`, b[0])
-		case r == '\t' || r == '\n' || unicode.IsPrint(r):
-			dst = append(dst, b[:n]...)
-		default:
-			q := strconv.QuoteRune(r)
-			dst = append(dst, q[1:len(q)-1]...)
-		}
-		b = b[n:]
-	}
-	return dst
-}
-
-// visible returns s so escaped.
-func visible(s string) string { return string(appendVisible(nil, []byte(s))) }
-
 // translated returns what the program makes of b.
 func translated(ctx context.Context, command []string, b []byte) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
@@ -310,4 +288,21 @@ func translated(ctx context.Context, command []string, b []byte) ([]byte, error)
 		return nil, fmt.Errorf("--translate %s: %w: %s", command[0], err, bytes.TrimSpace(stderr.Bytes()))
 	}
 	return bytes.TrimSuffix(out, []byte("\n")), nil
+}
+
+// toggleHex turns --hex on or off.
+func (p *printer) toggleHex() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.o.hex = !p.o.hex
+	p.o.json, p.o.raw = false, false
+	return p.o.hex
+}
+
+// toggleRTT turns --rtt on or off.
+func (p *printer) toggleRTT() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.o.rtt = !p.o.rtt
+	return p.o.rtt
 }

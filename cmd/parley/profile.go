@@ -132,15 +132,6 @@ func profileRemoveCmd(a *app) *cobra.Command {
 	}
 }
 
-// noProfile says which profiles there are.
-func noProfile(name string, c configFile) error {
-	names := slices.Sorted(maps.Keys(c.Profile))
-	if near := nearest(name, names); len(near) > 0 {
-		return usagef("there is no profile %q: did you mean %s?", name, strings.Join(near, " or "))
-	}
-	return usagef("there is no profile %q: %s", name, listed("profiles", names))
-}
-
 // profileWords are the address and the flags of a profile as a shell reads them.
 func profileWords(p map[string]any) []string {
 	var words []string

@@ -4,13 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
-	"slices"
 	"time"
-	"unicode"
-	"unicode/utf16"
-	"unicode/utf8"
 
 	"github.com/parley-net/parley"
 	"github.com/parley-net/parley/recording"
@@ -54,21 +49,6 @@ func (r record) appendLine(dst []byte) ([]byte, error) {
 	e.SetEscapeHTML(false)
 	err := e.Encode(r)
 	return appendHarmless(dst, b.String()), err
-}
-
-// appendHarmless appends JSON with what could act on a terminal as \u.
-func appendHarmless(dst []byte, text string) []byte {
-	dst = slices.Grow(dst, len(text))
-	for _, c := range text {
-		if c == '\n' || unicode.IsPrint(c) {
-			dst = utf8.AppendRune(dst, c)
-			continue
-		}
-		for _, unit := range utf16.AppendRune(nil, c) {
-			dst = fmt.Appendf(dst, `\u%04x`, unit)
-		}
-	}
-	return dst
 }
 
 // parseRecord reads a line that newRecord could have made, or a shorter one:

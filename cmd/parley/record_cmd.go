@@ -155,7 +155,7 @@ func (a *app) record(ctx context.Context, e endpoint.Endpoint, path string, coun
 		return err
 	}
 	defer func() { err = errors.Join(err, end()) }()
-	stop, err := a.showStore(k)
+	stop, err := a.showStore(k.ready, k.metrics)
 	if err != nil {
 		conn.Close()
 		return err

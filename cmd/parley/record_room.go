@@ -38,7 +38,7 @@ func (a *app) recordRoom(ctx context.Context, name, path string, count int) (err
 		return err
 	}
 	defer func() { err = errors.Join(err, end()) }()
-	stop, err := a.showStore(k)
+	stop, err := a.showStore(k.ready, k.metrics)
 	if err != nil {
 		return err
 	}

@@ -58,7 +58,7 @@ func (a *app) replayServer(ctx context.Context, e endpoint.Endpoint, s *session,
 			conns.Go(func() { played(c, p.play(ctx, c)) })
 		}
 	})
-	err = a.serve(ctx, []listening{{at: e, srv: srv}})
+	err = a.serve(ctx, []listening{{at: e, srv: srv}}, company{})
 	cancel()
 	conns.Wait()
 	if failed != nil {

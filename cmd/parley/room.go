@@ -6,11 +6,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/parley-net/parley"
 	"github.com/parley-net/parley/bus"
 	"github.com/parley-net/parley/cluster"
-	"github.com/parley-net/parley/cmd/parley/internal/bridge"
-	"github.com/parley-net/parley/cmd/parley/internal/endpoint"
 )
 
 // member is this process in its rooms.
@@ -34,7 +31,7 @@ func (a *app) join(ctx context.Context, names []string, keep bool) (*member, err
 		return nil, err
 	}
 	m := &member{link: l}
-	if m.node, err = cluster.Start(ctx, l, cluster.Options{Name: a.bus.node, Namespace: a.bus.namespace, Version: version(), Logger: a.log}); err != nil {
+	if m.node, err = cluster.Start(ctx, l, cluster.Options{Name: a.bus.node, Namespace: a.bus.namespace, Version: a.version, Logger: a.log}); err != nil {
 		l.close()
 		if errors.Is(err, cluster.ErrNameTaken) {
 			return nil, &fault{code: exitFail, err: err, hint: "give this one another name with --node"}
@@ -76,37 +73,14 @@ func (m *member) ready() error {
 	return nil
 }
 
+// company is what a server has that is in the rooms.
+func (m *member) company(a *app) company {
+	return company{rooms: m.rooms, tell: func(places []string) { m.tell(a, places) }, ready: m.ready}
+}
+
 // close leaves the rooms.
 func (m *member) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	return errors.Join(m.node.Close(ctx), m.link.close())
-}
-
-// roomMode is the mode in which servers are part of a room.
-func (a *app) roomMode(m *member, closeSlow bool) serveMode {
-	from := make(map[string]parley.Protocol) // the wires that are served here, by name
-	return serveMode{
-		serve: func(e *endpoint.Endpoint, srv *parley.Server) error {
-			if e.Protocol.Traits().Clients == 1 {
-				return usagef("--room: a %s server serves one client at a time, so there is nobody to relay to", e.Protocol.Name())
-			}
-			asIs(e, srv)
-			if closeSlow {
-				srv.WhenSlow = parley.SlowCut
-			}
-			from[e.Protocol.Name()] = e.Protocol
-			m.rooms[0].Attach(srv, cluster.Attachment{Convert: func(msg parley.Message, proto string) (parley.Message, error) {
-				source := from[proto]
-				if source == nil && proto != "" {
-					if other, err := endpoint.Parse(proto + "://localhost:1"); err == nil {
-						source = other.Protocol
-					}
-				}
-				return bridge.Carry(msg, source, e.Protocol)
-			}})
-			return nil
-		},
-		end: m.close,
-	}
 }

@@ -118,7 +118,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 
 // newApp returns the command with its streams.
 func newApp(stdin io.Reader, stdout, stderr io.Writer) *app {
-	return &app{stdin: stdin, stdout: stdout, errs: stderr, family: new(program.Family), signals: new(signals), queued: new(queued),
+	return &app{version: version(), stdin: stdin, stdout: stdout, errs: stderr, family: new(program.Family), signals: new(signals), queued: new(queued),
 		managed: &managed{manager: new(service.Manager)}}
 }
 

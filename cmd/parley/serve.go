@@ -3,14 +3,12 @@ package main
 import (
 	"context"
 	"errors"
-	"net"
 
 	"github.com/spf13/cobra"
 
 	"github.com/parley-net/parley"
 	"github.com/parley-net/parley/cmd/parley/internal/endpoint"
 	"github.com/parley-net/parley/oneline"
-	"github.com/parley-net/parley/serpy"
 )
 
 // serveOptions are the flags of serve.
@@ -23,15 +21,6 @@ type serveOptions struct {
 	replies       repliesOptions
 	files         folderOptions
 	allowShutdown bool
-}
-
-// A serveMode is one way to serve.
-type serveMode struct {
-	// serve makes srv, which will listen at e, answer. It is called once for
-	// each URL, before any of them listens.
-	serve func(e *endpoint.Endpoint, srv *parley.Server) error
-	// end, if there is one, is called when all servers have ended.
-	end func() error
 }
 
 func serveCmd(a *app) *cobra.Command {
@@ -128,23 +117,6 @@ only this machine can connect, on loopback and Unix sockets, elsewhere only with
 	return cmd
 }
 
-// targets returns the endpoints of all arguments, or the profile's.
-func (a *app) targets(cmd *cobra.Command, args []string) ([]endpoint.Endpoint, error) {
-	first, rest, err := a.target(cmd, args)
-	if err != nil {
-		return nil, err
-	}
-	es := []endpoint.Endpoint{first}
-	for _, url := range rest {
-		e, err := endpoint.Parse(url)
-		if err != nil {
-			return nil, usageError{err}
-		}
-		es = append(es, e)
-	}
-	return es, nil
-}
-
 // serveMode returns the way to serve that the flags choose.
 func (a *app) serveMode(ctx context.Context, o serveOptions, places []endpoint.Endpoint) (serveMode, error) {
 	if o.replies.file == "" && o.replies != (repliesOptions{}) {
@@ -160,19 +132,20 @@ func (a *app) serveMode(ctx context.Context, o serveOptions, places []endpoint.E
 		if err != nil {
 			return serveMode{}, err
 		}
-		a.member = m
 		return a.roomMode(m, o.closeSlow), nil
 	case a.bus.any():
 		m, err := a.join(ctx, nil, false)
 		if err != nil {
 			return serveMode{}, err
 		}
-		a.member = m
 		mode, err := a.plainMode(ctx, o, places)
 		if err != nil {
 			m.close()
 			return mode, err
 		}
+		with := m.company(a)
+		with.transfers = mode.with.transfers
+		mode.with = with
 		end := mode.end
 		mode.end = func() error {
 			if end == nil {
@@ -232,25 +205,7 @@ func (a *app) serveAll(ctx context.Context, places []endpoint.Endpoint, mode ser
 		}
 		ls = append(ls, l)
 	}
-	return a.serve(ctx, ls)
-}
-
-// isLocal reports whether only this machine can connect to e.
-func isLocal(e endpoint.Endpoint) bool {
-	if _, unix := e.Unix(); unix {
-		return true
-	}
-	addr, err := net.ResolveTCPAddr("tcp", e.Addr)
-	return err == nil && addr.IP.IsLoopback()
-}
-
-// asIs makes the protocol hand every message on as it came: on serpy in its
-// mode and without looking into pickles.
-func asIs(e *endpoint.Endpoint, srv *parley.Server) {
-	if p, ok := e.Protocol.(serpy.Protocol); ok {
-		p.ForceMode, p.NoPickle = true, true
-		e.Protocol, srv.Protocol = p, p
-	}
+	return a.serve(ctx, ls, mode.with)
 }
 
 // onward returns m as it can be handed on: a oneline command that is no valid

@@ -43,9 +43,10 @@ func (a *app) filesMode(o folderOptions) (serveMode, error) {
 		MaxFile:      int64(o.maxFile),
 		Logger:       a.log,
 	}
+	var with company
 	if a.monitor != "" {
-		a.transfers = new(monitor.Transfers)
-		a.transfers.Watch(files)
+		with.transfers = new(monitor.Transfers)
+		with.transfers.Watch(files)
 	}
 	serve := func(e *endpoint.Endpoint, srv *parley.Server) error {
 		if e.Protocol.Name() != "tinyproto" {
@@ -58,5 +59,5 @@ func (a *app) filesMode(o folderOptions) (serveMode, error) {
 		}
 		return nil
 	}
-	return serveMode{serve: serve, end: root.Close}, nil
+	return serveMode{serve: serve, end: root.Close, with: with}, nil
 }

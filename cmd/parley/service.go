@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"net"
 	"strings"
 	"sync/atomic"
@@ -77,19 +76,4 @@ func (a *app) told(err error) {
 	if err != nil {
 		a.log.Warn("the service manager was not told", "error", err)
 	}
-}
-
-// listenTCP listens for pages at the address of a flag, which may be that of an
-// inherited socket.
-func (a *app) listenTCP(flag, addr string) (net.Listener, error) {
-	if !strings.HasSuffix(addr, ":0") { // a free port is none that a URL may want
-		if l, err := a.inherited(addr); l != nil || err != nil {
-			return l, err
-		}
-	}
-	l, err := net.Listen(tcpOf(addr), addr)
-	if err != nil {
-		return nil, &fault{code: exitConnect, err: fmt.Errorf("%scan't listen on %s: %w", flag, addr, listenCause(err)), hint: listenHint(err, false)}
-	}
-	return l, nil
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"os"
 	"reflect"
 	"strings"
@@ -252,15 +251,6 @@ func (a *app) tapSecure() (func(context.Context, net.Conn) (net.Conn, error), er
 		}
 		return t, nil
 	}, nil
-}
-
-// tcpOf returns the network for an address to listen on: an IPv4 address must not
-// be open to IPv6 too, as 0.0.0.0 would be.
-func tcpOf(addr string) string {
-	if a, err := netip.ParseAddrPort(addr); err == nil && a.Addr().Is4() {
-		return "tcp4"
-	}
-	return "tcp"
 }
 
 // listenAt listens where no parley.Server does.

@@ -6,12 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net"
 	"net/netip"
 	"os"
-	"runtime"
 	"time"
 
 	"github.com/parley-net/parley/cmd/parley/internal/endpoint"
@@ -93,7 +91,7 @@ func (w *tapWatch) open() error {
 	}
 	w.store = k
 	w.files = append(w.files, &tapFile{name: "--store", flush: k.failed, close: end})
-	stop, err := w.a.showStore(k)
+	stop, err := w.a.showStore(k.ready, k.metrics)
 	if err != nil {
 		w.close()
 		return err
@@ -116,7 +114,7 @@ func (w *tapWatch) openFiles(record, capture string) error {
 		return err
 	}
 	if f != nil {
-		w.pcap = pcapng.NewWriter(f, "parley "+version(), w.at.String())
+		w.pcap = pcapng.NewWriter(f, "parley "+w.a.version, w.at.String())
 		w.files = append(w.files, &tapFile{name: "--pcapng", flush: w.pcap.Flush, close: f.Close})
 	}
 	return nil
@@ -128,39 +126,6 @@ func (w *tapWatch) create(flag, name string) (*os.File, error) {
 		return nil, nil
 	}
 	return createPrivate(flag, name, w.o.force)
-}
-
-// createPrivate creates a file that only its owner can read, also where force
-// overwrites one that others can: it has what others have said.
-func createPrivate(flag, name string, force bool) (*os.File, error) {
-	mode := os.O_WRONLY | os.O_CREATE | os.O_EXCL
-	if force {
-		mode = os.O_WRONLY | os.O_CREATE | os.O_TRUNC
-	}
-	f, err := os.OpenFile(name, mode, 0o600)
-	switch {
-	case errors.Is(err, fs.ErrExist):
-		return nil, usagef("%s: %s is there already: use another name, or --force", flag, name)
-	case err != nil:
-		return nil, usagef("%s: %w", flag, err)
-	}
-	if st, err := f.Stat(); err == nil && force && st.Mode().IsRegular() && st.Mode().Perm()&0o077 != 0 {
-		if err := f.Chmod(0o600); err != nil && runtime.GOOS != "windows" {
-			f.Close()
-			return nil, usagef("%s: others can read %s: %w", flag, name, err)
-		}
-	}
-	return f, nil
-}
-
-// writePrivate writes such a file.
-func writePrivate(flag, name string, content []byte) error {
-	f, err := createPrivate(flag, name, true)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	return errors.Join(err, f.Close())
 }
 
 // flush writes all that is buffered: the watch has caught up.

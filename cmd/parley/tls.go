@@ -131,13 +131,6 @@ func certPool(flag, file string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// pinError says that the peer has another certificate than the pinned one.
-type pinError struct{ got string }
-
-func (e *pinError) Error() string {
-	return "the peer's certificate has the fingerprint " + e.got + ", which is not the one given with --pin"
-}
-
 // fingerprint returns the SHA-256 of a certificate as it is given to --pin.
 func fingerprint(der []byte) string {
 	sum := sha256.Sum256(der)

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
-	"net"
 	"net/http"
 	"os"
 	"slices"
@@ -171,7 +169,7 @@ func (a *app) web(ctx context.Context, o webOptions) (err error) {
 	if err != nil {
 		return usageError{err}
 	}
-	d := dashboard{door: door, monitor: monitor.New(version()), guarded: true, info: dash.Info{Version: version(), Door: true,
+	d := dashboard{door: door, monitor: monitor.New(a.version), guarded: true, info: dash.Info{Version: a.version, Door: true,
 		Pages: []dash.Page{dash.Overview, dash.Connections, dash.Messages, dash.Plot, dash.Camera, dash.Console}}}
 	d.monitor.Check(m.ready)
 	d.monitor.Metrics(func(w *metrics.Writer) { writeDoor(w, door, calls) })
@@ -289,23 +287,6 @@ func (a *app) webSecurity(addr string, o webOptions) (*tls.Config, web.Users, er
 		return nil, nil, usagef("--listen %s: others can reach it, so it wants to know who they are: --users FILE (parley web token makes its lines), or --insecure", o.listen)
 	}
 	return config, users, nil
-}
-
-// onlyHere reports whether only this machine reaches addr.
-func onlyHere(addr string) bool {
-	host, _, _ := net.SplitHostPort(addr)
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
-}
-
-// webLimits are the door's. Where only this machine, or a proxy on it, comes, all have one
-// address, which may have as many sockets as there may be.
-func (a *app) webLimits(addr string) web.Limits {
-	l := web.Limits{Call: a.answerTimeout()}
-	if onlyHere(addr) {
-		l.SocketsPerAddr = math.MaxInt
-	}
-	return l
 }
 
 // webTargets returns the devices of --target, and what closes them; they connect when

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// appendVisible appends b with what would act on a terminal escaped.
+func appendVisible(dst, b []byte) []byte {
+	for len(b) > 0 {
+		r, n := utf8.DecodeRune(b)
+		switch {
+		case r == utf8.RuneError && n == 1:
+			dst = fmt.Appendf(dst, `\x%02x`, b[0])
+		case r == '\t' || r == '\n' || unicode.IsPrint(r):
+			dst = append(dst, b[:n]...)
+		default:
+			q := strconv.QuoteRune(r)
+			dst = append(dst, q[1:len(q)-1]...)
+		}
+		b = b[n:]
+	}
+	return dst
+}
+
+// visible returns s so escaped.
+func visible(s string) string { return string(appendVisible(nil, []byte(s))) }
+
+// appendHarmless appends JSON with what could act on a terminal as \u.
+func appendHarmless(dst []byte, text string) []byte {
+	dst = slices.Grow(dst, len(text))
+	for _, c := range text {
+		if c == '\n' || unicode.IsPrint(c) {
+			dst = utf8.AppendRune(dst, c)
+			continue
+		}
+		for _, unit := range utf16.AppendRune(nil, c) {
+			dst = fmt.Appendf(dst, `\u%04x`, unit)
+		}
+	}
+	return dst
+}
+
+// visibleWriter writes to a terminal what can't act on it.
+type visibleWriter struct{ w io.Writer }
+
+// Write writes b with what would act on a terminal escaped.
+func (v visibleWriter) Write(b []byte) (int, error) {
+	if _, err := v.w.Write(appendVisible(nil, b)); err != nil {
+		return 0, err
+	}
+	return len(b), nil
+}
+
+// appendOneLine appends b with what would act on a terminal, or end the line,
+// escaped.
+func appendOneLine(dst, b []byte) []byte {
+	start := len(dst)
+	dst = appendVisible(dst, b)
+	if bytes.IndexByte(dst[start:], '\n') < 0 {
+		return dst
+	}
+	return append(dst[:start], bytes.ReplaceAll(bytes.Clone(dst[start:]), []byte("\n"), []byte(`\n`))...)
+}
