@@ -12,6 +12,7 @@ import (
 	"github.com/parley-net/parley"
 	"github.com/parley-net/parley/cmd/parley/internal/moving"
 	"github.com/parley-net/parley/cmd/parley/internal/program"
+	"github.com/parley-net/parley/cmd/parley/internal/service"
 )
 
 // app is what all commands share: the streams, and the flags that mean the
@@ -51,9 +52,14 @@ type app struct {
 	memory *memory
 }
 
+// makeApp returns what the commands of a version share, with its streams.
+func makeApp(version string, stdin io.Reader, stdout, stderr io.Writer) *app {
+	return &app{version: version, stdin: stdin, stdout: stdout, errs: stderr, family: new(program.Family), signals: new(signals), queued: new(queued),
+		memory: new(memory), managed: &managed{manager: new(service.Manager)}}
+}
+
 // globalFlags are the flags of every command.
 func (a *app) globalFlags(root *cobra.Command) {
-	a.memory = new(memory)
 	f := root.PersistentFlags()
 	f.SortFlags = false
 	f.CountVarP(&a.verbose, "verbose", "v", "``log connections to stderr; -vv: everything")

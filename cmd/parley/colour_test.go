@@ -13,7 +13,7 @@ import (
 // Times and what arrives have colours of their own, and what could act on the
 // terminal is escaped.
 func TestColours(t *testing.T) {
-	a := newApp(strings.NewReader(""), new(bytes.Buffer), new(bytes.Buffer))
+	a := makeApp("devel", strings.NewReader(""), new(bytes.Buffer), new(bytes.Buffer))
 	p, err := a.printer(outputFlags{time: true})
 	if err != nil {
 		t.Fatal(err)
@@ -29,11 +29,5 @@ func TestColours(t *testing.T) {
 	}
 	if hasColour(&screen) {
 		t.Error("a buffer has colours")
-	}
-}
-
-func TestWrapAt(t *testing.T) {
-	if got, want := wrapAt("one two three  four", 9), "one two\n  three\n  four"; got != want {
-		t.Errorf("%q, want %q", got, want)
 	}
 }

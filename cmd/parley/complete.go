@@ -48,3 +48,8 @@ func (a *app) profiles(*cobra.Command, []string, string) ([]string, cobra.ShellC
 	}
 	return slices.Sorted(maps.Keys(c.Profile)), cobra.ShellCompDirectiveNoFileComp
 }
+
+// completeFlagURL completes a flag that is a URL.
+func (a *app) completeFlagURL(_ *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
+	return a.urls(begun)
+}

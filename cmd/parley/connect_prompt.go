@@ -32,7 +32,8 @@ func (a *app) connectAt(ctx context.Context, keyboard, screen *os.File, e endpoi
 	if err != nil {
 		return err
 	}
-	err = a.withPrompt(p).converse(ctx, p, e, o, c)
+	b := a.withPrompt(p)
+	err = b.converse(ctx, p, e, o, c)
 	p.Close()
 	if po.History != nil && po.History.Err() != nil {
 		a.log.Warn("the history was not kept", "error", po.History.Err())

@@ -2,13 +2,13 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"errors"
-	"github.com/parley-net/parley/serpy"
 	"io"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/parley-net/parley/serpy"
 
 	"github.com/parley-net/parley"
 )
@@ -16,7 +16,7 @@ import (
 // newConsole returns a console without a terminal, and what it tells.
 func newConsole(t *testing.T, modes bool) (*console, *printer, *[]string) {
 	t.Helper()
-	a := &app{stdout: io.Discard}
+	a := makeApp("devel", nil, io.Discard, io.Discard)
 	p, err := a.printer(outputFlags{})
 	if err != nil {
 		t.Fatal(err)
@@ -156,22 +156,6 @@ func TestScriptedLines(t *testing.T) {
 type failing struct{ err error }
 
 func (f *failing) Read([]byte) (int, error) { return 0, f.err }
-
-// What reaches a terminal through visibleWriter can't act on it.
-func TestVisibleWriter(t *testing.T) {
-	var out bytes.Buffer
-	in := "plain\ttext\n\x1b[2J\x07\r\u009b1m\u202e\xff"
-	if n, err := (visibleWriter{&out}).Write([]byte(in)); n != len(in) || err != nil {
-		t.Errorf("Write: %d, %v", n, err)
-	}
-	if want := "plain\ttext\n" + `\x1b[2J\a\r\u009b1m\u202e\xff`; out.String() != want {
-		t.Errorf("got %q, want %q", out.String(), want)
-	}
-	gone := errors.New("gone")
-	if _, err := (visibleWriter{&failingWriter{gone}}).Write([]byte("x")); err != gone {
-		t.Errorf("an error of writing: %v", err)
-	}
-}
 
 type failingWriter struct{ err error }
 

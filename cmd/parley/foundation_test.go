@@ -1,18 +1,9 @@
 package main
 
 import (
-	"bytes"
-	"context"
-	"errors"
-	"fmt"
-	"github.com/parley-net/parley/serpy"
 	"io"
-	"math"
-	"math/big"
-	"net"
 	"os"
 	"path/filepath"
-	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -22,10 +13,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/parley-net/parley"
 	"github.com/parley-net/parley/cmd/parley/internal/endpoint"
 	"github.com/parley-net/parley/cmd/parley/internal/manpage"
-	"github.com/parley-net/parley/serpy/pickle"
 )
 
 // everyCommand returns all commands with their subcommands, without cobra's
@@ -42,7 +31,7 @@ func everyCommand(t *testing.T) []*cobra.Command {
 			}
 		}
 	}
-	walk(rootCmd(&app{}))
+	walk(rootCmd(newApp(nil, io.Discard, io.Discard)))
 	if len(all) < 10 {
 		t.Fatalf("only %d commands", len(all))
 	}
@@ -109,7 +98,7 @@ func uses(line string, f *pflag.Flag) bool {
 // it is enough that the scripts of send and serve use these.
 func isShared(f *pflag.Flag) bool {
 	shared := new(cobra.Command)
-	a := &app{memory: new(memory)}
+	a := newApp(nil, io.Discard, io.Discard)
 	a.dialFlags(shared)
 	a.listenFlags(shared)
 	a.busFlags(shared)
@@ -133,7 +122,7 @@ func TestSharedFlagsAreTried(t *testing.T) {
 		all.Write(b)
 	}
 	shared := new(cobra.Command)
-	a := &app{memory: new(memory)}
+	a := newApp(nil, io.Discard, io.Discard)
 	a.dialFlags(shared)
 	a.listenFlags(shared)
 	a.busFlags(shared)
@@ -186,7 +175,7 @@ func TestExamplesParse(t *testing.T) {
 			t.Errorf("%s: %v", l, err)
 			continue
 		}
-		root := rootCmd(&app{})
+		root := rootCmd(newApp(nil, io.Discard, io.Discard))
 		root.InitDefaultHelpCmd()
 		root.InitDefaultCompletionCmd()
 		cmd, args, err := root.Find(words)
@@ -214,7 +203,7 @@ func TestExamplesParse(t *testing.T) {
 func TestManPages(t *testing.T) {
 	dir := t.TempDir()
 	date := time.Date(2026, 11, 20, 0, 0, 0, 0, time.UTC)
-	if err := manpage.Write(rootCmd(&app{}), dir, date); err != nil {
+	if err := manpage.Write(rootCmd(newApp(nil, io.Discard, io.Discard)), dir, date); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range everyCommand(t) {
@@ -236,188 +225,6 @@ func TestManPages(t *testing.T) {
 		})
 		if !strings.Contains(page, "Nov 2026") {
 			t.Errorf("%s has another date", name)
-		}
-	}
-}
-
-func TestExitCodes(t *testing.T) {
-	refused := &net.OpError{Op: "dial", Err: errors.New("refused")}
-	for _, tt := range []struct {
-		err  error
-		want int
-	}{
-		{nil, 0},
-		{errors.New("x"), 1},
-		{&parley.MessageError{}, 1},
-		{&parley.ConnError{Err: errors.New("reset")}, 1},
-		{fmt.Errorf("x: %w", parley.ErrNotRepresentable), 1},
-		{usagef("x"), 2},
-		{fmt.Errorf("x: %w", usagef("x")), 2},
-		{fmt.Errorf("x: %w", refused), 3},
-		{&net.DNSError{}, 3},
-		{&net.OpError{Op: "listen", Err: errors.New("in use")}, 3},
-		{&parley.TimeoutError{}, 4},
-		{fmt.Errorf("x: %w", context.DeadlineExceeded), 4},
-		{fmt.Errorf("x: %w", os.ErrDeadlineExceeded), 4},
-		{&net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}, 4},
-		{fmt.Errorf("x: %w", &parley.ProtocolError{Err: io.ErrUnexpectedEOF}), 5},
-		{&pinError{}, 6},
-		{&net.OpError{Op: "remote error", Err: errors.New("tls: bad certificate")}, 6},
-		{&fault{code: 4, err: usagef("x")}, 4},
-		{fmt.Errorf("x: %w", &fault{code: 3, err: errors.New("x")}), 3},
-	} {
-		if got := exitCode(tt.err); got != tt.want {
-			t.Errorf("%v (%T): exit code %d, want %d", tt.err, tt.err, got, tt.want)
-		}
-	}
-}
-
-func TestSplitWords(t *testing.T) {
-	for line, want := range map[string][]string{
-		`a`:                   {"a"},
-		"  a \t b\n":          {"a", "b"},
-		`a 'b c' "d e"`:       {"a", "b c", "d e"},
-		`a'b'"c"d`:            {"abcd"},
-		`'' ""`:               {"", ""},
-		`a\ b \\ \"`:          {"a b", `\`, `"`},
-		`'a\b' "a\b" "a\"\\"`: {`a\b`, `a\b`, `a"\`},
-		`$HOME *.txt`:         {"$HOME", "*.txt"},
-		`ä 'ö ü'`:             {"ä", "ö ü"},
-	} {
-		got, err := splitWords(line)
-		if err != nil || !slices.Equal(got, want) {
-			t.Errorf("%s: got %q, %v; want %q", line, got, err, want)
-		}
-	}
-	for _, line := range []string{"", "  ", `'a`, `"a`, `a\`} {
-		if got, err := splitWords(line); err == nil {
-			t.Errorf("%s: got %q, want an error", line, got)
-		}
-	}
-}
-
-func TestSize(t *testing.T) {
-	for text, want := range map[string]size{
-		"1": 1, "4096": 4096, "64K": 64 << 10, "64k": 64 << 10, "64KB": 64 << 10, "64KiB": 64 << 10, "1.5M": 3 << 19,
-		"2G": 2 << 30, "1T": 1 << 40, "10B": 10,
-	} {
-		var got size
-		if err := got.Set(text); err != nil || got != want {
-			t.Errorf("%s: got %d, %v; want %d", text, got, err, want)
-		}
-		var again size
-		if err := again.Set(got.String()); err != nil || again != got {
-			t.Errorf("%s: shown as %s, read again as %d, %v", text, got.String(), again, err)
-		}
-	}
-	for _, text := range []string{"", "K", "-1", "0", "1X", "1MM", "1 2", "9999999T", "1e3"} {
-		var got size
-		if err := got.Set(text); err == nil {
-			t.Errorf("%s: got %d, want an error", text, got)
-		}
-	}
-}
-
-func TestFingerprints(t *testing.T) {
-	plain := strings.Repeat("ab", 32)
-	colons := strings.ToUpper("sha256:" + strings.TrimSuffix(strings.Repeat("ab:", 32), ":"))
-	got, err := parsePins([]string{plain, "sha256:" + plain, colons})
-	if err != nil || len(got) != 3 || !bytes.Equal(got[0], got[1]) || !bytes.Equal(got[0], got[2]) || got[0][0] != 0xab {
-		t.Errorf("got %x, %v", got, err)
-	}
-	for _, bad := range []string{"", "ab", plain + "ab", "sha1:" + plain, strings.Repeat("xy", 32)} {
-		if got, err := parsePins([]string{bad}); err == nil {
-			t.Errorf("%s: got %x, want an error", bad, got)
-		}
-	}
-}
-
-// What a terminal would obey is shown.
-func TestAppendVisible(t *testing.T) {
-	got := string(appendVisible(nil, []byte("ä\t\x1b[31m\x00\n\xff\u0085\u200b\U0001F600")))
-	if want := "ä\t\\x1b[31m\\x00\n\\xff\\u0085\\u200b😀"; got != want {
-		t.Errorf("got  %s\nwant %s", got, want)
-	}
-}
-
-// A record carries a message unchanged, as far as there is anything to carry.
-func TestRecords(t *testing.T) {
-	list := &pickle.List{Items: []any{int64(1), 1.0, 1e300, nil, true, "é\n<>", new(big.Int).Lsh(big.NewInt(1), 70), &pickle.List{}, &pickle.Dict{}}}
-	dict := &pickle.Dict{Pairs: []pickle.Pair{{Key: "b", Value: list}, {Key: "a", Value: int64(-5)}}}
-	for _, m := range []parley.Message{
-		parley.Text(""), parley.Text("hello"), parley.Text("<grüß>\n\x00"), parley.Text("\xff"),
-		parley.Bytes(nil), parley.Bytes([]byte("hello")), parley.Bytes([]byte{0, 0xff}),
-		parley.Int(-5), parley.BigInt(new(big.Int).Lsh(big.NewInt(-1), 99)),
-		parley.Float(1.5), parley.Float(math.Inf(-1)), parley.Float(math.Copysign(0, -1)), parley.Float(5e-324),
-		parley.Object(dict), parley.Object(nil), parley.Object("x"), parley.Object(list),
-		serpy.WithMode(parley.Text("x"), 3), serpy.WithMode(parley.Object(dict), 5),
-	} {
-		line, err := newRecord(m).appendLine(nil)
-		if err != nil {
-			t.Errorf("%v: %v", m, err)
-			continue
-		}
-		r, err := parseRecord(line)
-		if err != nil {
-			t.Errorf("%s: %v", line, err)
-			continue
-		}
-		got, err := r.message()
-		mode, ok := serpy.Mode(m)
-		gotMode, gotOK := serpy.Mode(got)
-		if err != nil || got.Type() != m.Type() || got.Text() != m.Text() || !bytes.Equal(got.Bytes(), m.Bytes()) ||
-			mode != gotMode || ok != gotOK || !reflect.DeepEqual(got.Object(), m.Object()) {
-			t.Errorf("%v became %v through %s (%v)", m, got, line, err)
-		}
-	}
-}
-
-// What JSON can't carry unchanged is shown, not changed.
-func TestObjectsWithoutJSON(t *testing.T) {
-	loop := &pickle.List{}
-	loop.Items = []any{loop}
-	wide := any(int64(1))
-	for range 40 {
-		wide = &pickle.List{Items: []any{wide, wide}}
-	}
-	for _, v := range []any{
-		[]byte("x"), &pickle.Tuple{}, math.NaN(), math.Inf(1), loop, wide, &pickle.Dict{Ordered: true},
-		&pickle.Dict{Pairs: []pickle.Pair{{Key: int64(1), Value: nil}}}, &pickle.List{Items: []any{&pickle.Set{}}},
-	} {
-		r := newRecord(parley.Object(v))
-		if r.JSON != nil || r.Text == nil {
-			t.Errorf("%.40s: got %s", pickle.Repr(v), r.JSON)
-			continue
-		}
-		if _, err := r.message(); err == nil {
-			t.Errorf("%.40s: its record can be sent", pickle.Repr(v))
-		}
-	}
-}
-
-func TestRecordMistakes(t *testing.T) {
-	for line, want := range map[string]string{
-		``:                             "EOF",
-		`{}`:                           "want one of",
-		`[]`:                           "cannot unmarshal",
-		`{"text":"a"} {}`:              "more than one",
-		`{"text":"a","b64":"AA=="}`:    "want one of",
-		`{"text":"a","kind":"word"}`:   `kind "word"`,
-		`{"text":"a","kind":"object"}`: `needs "json"`,
-		`{"text":"a","kind":"int"}`:    "want an integer",
-		`{"text":"a","mode":6}`:        "mode 6",
-		`{"b64":"A"}`:                  "illegal base64",
-		`{"b64":"AA==","kind":"int"}`:  `kind "int"`,
-		`{"json":1,"kind":"int"}`:      `kind "int"`,
-		`{"json":1e999}`:               "out of a float's range",
-		`{"txet":"a"}`:                 "unknown field",
-	} {
-		r, err := parseRecord([]byte(line))
-		if err == nil {
-			_, err = r.message()
-		}
-		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %v, want %q", line, err, want)
 		}
 	}
 }

@@ -94,7 +94,7 @@ func TestEveryBoundHasAFlag(t *testing.T) {
 func TestBoundsAreSet(t *testing.T) {
 	for field, flag := range boundFlags {
 		t.Run(flag, func(t *testing.T) {
-			a := &app{memory: new(memory)}
+			a := newApp(nil, io.Discard, io.Discard)
 			cmd := new(cobra.Command)
 			a.listenFlags(cmd)
 			f := cmd.Flags().Lookup(flag)

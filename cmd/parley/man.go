@@ -7,6 +7,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"time"
@@ -23,7 +24,7 @@ func main() {
 	if s, err := strconv.ParseInt(os.Getenv("SOURCE_DATE_EPOCH"), 10, 64); err == nil {
 		date = time.Unix(s, 0)
 	}
-	if err := manpage.Write(rootCmd(&app{}), os.Args[1], date); err != nil {
+	if err := manpage.Write(rootCmd(newApp(nil, io.Discard, io.Discard)), os.Args[1], date); err != nil {
 		fmt.Fprintln(os.Stderr, "man:", err)
 		os.Exit(exitFail)
 	}

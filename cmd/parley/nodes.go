@@ -49,7 +49,7 @@ func nodesCmd(a *app) *cobra.Command {
 		Long:    "Lists the nodes: processes of parley that are joined by a bus." + lookHelp,
 		Example: "  parley nodes --join tls://lab1:7422 --secret-file secret\n  parley nodes --bus-dir data --json",
 		Args:    cobra.NoArgs,
-	}, a.nodes)
+	}, func(ctx context.Context, n *cluster.Node, o looking, args []string) error { return a.nodes(ctx, n, o, args) })
 }
 
 func roomsCmd(a *app) *cobra.Command {
@@ -59,7 +59,7 @@ func roomsCmd(a *app) *cobra.Command {
 		Long:    "Lists the rooms, how many are in each, and on which nodes." + lookHelp,
 		Example: "  parley rooms --join tls://lab1:7422 --secret-file secret",
 		Args:    cobra.NoArgs,
-	}, a.rooms)
+	}, func(ctx context.Context, n *cluster.Node, o looking, args []string) error { return a.rooms(ctx, n, o, args) })
 }
 
 func whoCmd(a *app) *cobra.Command {
@@ -69,7 +69,7 @@ func whoCmd(a *app) *cobra.Command {
 		Long:    "Lists the connections and pages that are in a room, or in any." + lookHelp,
 		Example: "  parley who cam1 --join tls://lab1:7422 --secret-file secret --json",
 		Args:    cobra.MaximumNArgs(1),
-	}, a.who)
+	}, func(ctx context.Context, n *cluster.Node, o looking, args []string) error { return a.who(ctx, n, o, args) })
 }
 
 func killCmd(a *app) *cobra.Command {

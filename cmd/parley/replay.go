@@ -89,11 +89,6 @@ not match then ends only its connection, with a line on standard error.`,
 	return cmd
 }
 
-// completeFlagURL completes a flag that is a URL.
-func (a *app) completeFlagURL(_ *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
-	return a.urls(begun)
-}
-
 // replay reads the file and plays it.
 func (a *app) replay(ctx context.Context, file string, o replayOptions) error {
 	if o.speed < 0 || math.IsNaN(o.speed) || math.IsInf(o.speed, 0) {

@@ -8,8 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/parley-net/parley/cmd/parley/internal/program"
-	"github.com/parley-net/parley/cmd/parley/internal/service"
 )
 
 // commands makes every command. To add one, write a function like these in a
@@ -118,8 +116,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 
 // newApp returns the command with its streams.
 func newApp(stdin io.Reader, stdout, stderr io.Writer) *app {
-	return &app{version: version(), stdin: stdin, stdout: stdout, errs: stderr, family: new(program.Family), signals: new(signals), queued: new(queued),
-		managed: &managed{manager: new(service.Manager)}}
+	return makeApp(version(), stdin, stdout, stderr)
 }
 
 // run runs the command line and returns the exit code.

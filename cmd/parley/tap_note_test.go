@@ -30,7 +30,7 @@ func TestTapComments(t *testing.T) {
 	packets, _ := pcapngtest.Read(t, file)
 	said := make(map[string]int)
 	for _, p := range packets {
-		if len(p.Comments) > mostNotes+1 {
+		if len(p.Comments) > 33 { // 32, and how many more there are
 			t.Errorf("%d comments at one packet", len(p.Comments))
 		}
 		for _, c := range p.Comments {
