@@ -237,9 +237,6 @@ func unfinished(p parley.Protocol, a arrival) string {
 	return s
 }
 
-func (b *bared) Error() string { return b.text }
-func (b *bared) Unwrap() error { return b.err }
-
 // bounded returns a context that ends after d, or after def if d is zero.
 func bounded(ctx context.Context, d, def time.Duration) (context.Context, context.CancelFunc) {
 	if d == 0 {

@@ -127,3 +127,7 @@ type bared struct {
 	text string
 	err  error
 }
+
+func (b *bared) Error() string { return b.text }
+
+func (b *bared) Unwrap() error { return b.err }
