@@ -63,8 +63,8 @@ func (b *busFlags) check() error {
 		return usagef("--secret-file is for --hub, --join and --cluster: --bus has --creds")
 	case b.replicas != 0 && b.url == "" && len(b.cluster) == 0:
 		return usagef("--replicas is for --cluster and --bus: a hub and those who join it keep one of each thing")
-	case b.replicas < 0 || b.replicas > 5:
-		return usagef("--replicas %d: want 1 to 5", b.replicas)
+	case b.replicas < 0 || b.replicas > 5 || b.replicas != 0 && b.replicas%2 == 0:
+		return usagef("--replicas %d: want 1, 3 or 5: most of them must be there, so 2 outlive no more than 1", b.replicas)
 	case !b.any() && (b.secretFile != "" || b.node != ""):
 		return usagef("--secret-file and --node are for --hub, --join, --cluster and --bus")
 	case (b.hub != "" || len(b.cluster) > 0) && b.dir == "" && b.secretFile == "":
