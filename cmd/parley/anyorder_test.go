@@ -83,7 +83,7 @@ func talk(t *testing.T, p parley.Protocol, words string) *session {
 	}
 	a := makeApp("devel", &b, io.Discard, io.Discard)
 	a.log = newLogger(io.Discard, slog.LevelWarn, logText)
-	s, err := a.readSession(t.Context(), "-", p, true)
+	s, err := readSession(t.Context(), a, "-", p, true)
 	if err != nil {
 		t.Fatal(err)
 	}

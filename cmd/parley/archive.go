@@ -71,7 +71,7 @@ Nothing found is exit code 1. With --json each line has the keys of a recording,
 			if o.limit < 0 || o.session < 0 {
 				return usagef("--limit and --session can't be negative")
 			}
-			return a.find(cmd.Context(), args[0], q, o.json)
+			return findIn(cmd.Context(), a, args[0], q, o.json)
 		},
 	}
 	f := cmd.Flags()
@@ -104,7 +104,7 @@ func pointInTime(flag, text string, now time.Time) (time.Time, error) {
 	return t, nil
 }
 
-func (a *app) find(ctx context.Context, path string, q store.Query, asJSON bool) error {
+func findIn(ctx context.Context, a *app, path string, q store.Query, asJSON bool) error {
 	db, err := openStore(ctx, path)
 	if err != nil {
 		return err
@@ -169,12 +169,12 @@ export" gives it back byte for byte. "-" is standard input.`,
 		Example: `  parley import lab.db session.jsonl`,
 		Args:    cobra.MinimumNArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.imports(cmd.Context(), args[0], args[1:])
+			return imports(cmd.Context(), a, args[0], args[1:])
 		},
 	}
 }
 
-func (a *app) imports(ctx context.Context, path string, files []string) error {
+func imports(ctx context.Context, a *app, path string, files []string) error {
 	// A file that is not there makes no store.
 	if err := fileName("the store", path); err != nil {
 		return err
@@ -239,7 +239,7 @@ Without --session the sessions are listed.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if session == 0 && !cmd.Flags().Changed("session") {
-				return a.sessions(cmd.Context(), args[0])
+				return listSessions(cmd.Context(), a, args[0])
 			}
 			if !slices.Contains(archive.Formats, format) {
 				return usagef("--to %q: want %s", format, strings.Join(archive.Formats, ", "))
@@ -247,7 +247,7 @@ Without --session the sessions are listed.`,
 			if out == "-" { // as without it
 				out = ""
 			}
-			return a.export(cmd.Context(), args[0], session, format, out, force)
+			return exportTo(cmd.Context(), a, args[0], session, format, out, force)
 		},
 	}
 	f := cmd.Flags()
@@ -260,8 +260,8 @@ Without --session the sessions are listed.`,
 	return cmd
 }
 
-// sessions lists what a store has.
-func (a *app) sessions(ctx context.Context, path string) error {
+// listSessions lists what a store has.
+func listSessions(ctx context.Context, a *app, path string) error {
 	db, err := openStore(ctx, path)
 	if err != nil {
 		return err
@@ -278,7 +278,7 @@ func (a *app) sessions(ctx context.Context, path string) error {
 	return nil
 }
 
-func (a *app) export(ctx context.Context, path string, session int64, format, out string, force bool) error {
+func exportTo(ctx context.Context, a *app, path string, session int64, format, out string, force bool) error {
 	db, err := openStore(ctx, path)
 	if err != nil {
 		return err
@@ -325,12 +325,12 @@ func verifyCmd(a *app) *cobra.Command {
 written; 1: something is not, each place on a line; 2: there is no store.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.verify(cmd.Context(), args[0])
+			return verifyStore(cmd.Context(), a, args[0])
 		},
 	}
 }
 
-func (a *app) verify(ctx context.Context, path string) error {
+func verifyStore(ctx context.Context, a *app, path string) error {
 	db, err := openStore(ctx, path)
 	if err != nil {
 		return err

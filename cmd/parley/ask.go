@@ -62,7 +62,7 @@ is no answer and goes to standard error.`,
 			if cmd.Flags().Changed("quiet") && o.rule.Quiet == 0 {
 				return usagef("--quiet 0: want the silence that ends an answer, such as 300ms")
 			}
-			return a.ask(cmd.Context(), e, rest, o)
+			return askAll(cmd.Context(), a, e, rest, o)
 		},
 		ValidArgsFunction: a.completeURL,
 	}
@@ -107,8 +107,8 @@ type asking struct {
 	first error            // of these
 }
 
-// ask does what the command promises.
-func (a *app) ask(ctx context.Context, e endpoint.Endpoint, args []string, o askOptions) error {
+// askAll does what the command promises.
+func askAll(ctx context.Context, a *app, e endpoint.Endpoint, args []string, o askOptions) error {
 	r := &asking{a: a, o: o, at: e}
 	var err error
 	switch {
@@ -122,10 +122,10 @@ func (a *app) ask(ctx context.Context, e endpoint.Endpoint, args []string, o ask
 			return err
 		}
 	}
-	if r.in, err = a.questions(o.kind, args); err != nil {
+	if r.in, err = questionsOf(a, o.kind, args); err != nil {
 		return err
 	}
-	if r.out, err = a.printer(o.out); err != nil {
+	if r.out, err = newPrinter(a, o.out); err != nil {
 		return err
 	}
 	d, err := a.dialer(e)

@@ -27,8 +27,8 @@ type inputLine struct {
 	err  error
 }
 
-// questions checks the arguments.
-func (a *app) questions(kind string, args []string) (*askedFor, error) {
+// questionsOf checks the arguments.
+func questionsOf(a *app, kind string, args []string) (*askedFor, error) {
 	stdin := 0
 	for _, arg := range args {
 		if arg == "-" {

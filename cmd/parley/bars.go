@@ -28,7 +28,7 @@ type bars struct {
 const fewBars = 8
 
 // newBars returns bars for files, if standard error is a terminal.
-func (a *app) newBars(files []file) *bars {
+func newBars(a *app, files []file) *bars {
 	b := &bars{files: files}
 	if !isTerminal(a.stderr) {
 		return b

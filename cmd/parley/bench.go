@@ -63,7 +63,7 @@ with --depth 1, or with --confirm against a peer that sends nothing.`,
 			if err != nil {
 				return err
 			}
-			return a.bench(cmd.Context(), e, o)
+			return measure(cmd.Context(), a, e, o)
 		},
 	}
 	f := cmd.Flags()
@@ -89,8 +89,8 @@ with --depth 1, or with --confirm against a peer that sends nothing.`,
 	return cmd
 }
 
-// bench does what the command promises.
-func (a *app) bench(ctx context.Context, e endpoint.Endpoint, o benchOptions) error {
+// measure does what the command promises.
+func measure(ctx context.Context, a *app, e endpoint.Endpoint, o benchOptions) error {
 	if err := o.check(e.Protocol); err != nil {
 		return err
 	}
@@ -102,7 +102,7 @@ func (a *app) bench(ctx context.Context, e endpoint.Endpoint, o benchOptions) er
 	if d.Limits.MaxMessage == 0 && o.size > 64<<20 {
 		d.Limits.MaxMessage = int64(o.size)
 	}
-	progress, clear := a.benchProgress(o.load)
+	progress, clear := benchProgress(a, o.load)
 	o.load.Progress = progress
 	rep, err := load.Run(ctx, o.load, d, func(ctx context.Context) (*parley.Conn, error) {
 		c, err := d.Dial(ctx, e.Addr)
@@ -131,7 +131,7 @@ func (a *app) bench(ctx context.Context, e endpoint.Endpoint, o benchOptions) er
 }
 
 // benchProgress shows on a terminal how far a measurement is; clear removes it.
-func (a *app) benchProgress(c load.Config) (show func(time.Duration, int64), clear func()) {
+func benchProgress(a *app, c load.Config) (show func(time.Duration, int64), clear func()) {
 	if !isTerminal(a.stderr) || isDumb() {
 		return nil, func() {}
 	}

@@ -85,7 +85,7 @@ not passed on.`,
 			if err := takeTurns(o.ahead, &es[0], &es[1]); err != nil {
 				return err
 			}
-			return a.bridge(cmd.Context(), cmd, es[0], es[1], o)
+			return runBridge(cmd.Context(), a, cmd, es[0], es[1], o)
 		},
 	}
 	f := cmd.Flags()
@@ -100,7 +100,7 @@ not passed on.`,
 	f.BoolVar(&o.allowShutdown, "allow-shutdown", false, "honour a oneline client's shutdown everywhere")
 	aheadFlag(cmd, &o.ahead)
 	cmd.RegisterFlagCompletionFunc("unsolicited", cobra.FixedCompletions([]string{"close", "drop", "queue"}, cobra.ShellCompDirectiveNoFileComp))
-	a.listenFlags(cmd)
+	listenFlags(a, cmd)
 	a.dialFlags(cmd)
 	a.busFlags(cmd)
 	return cmd
@@ -113,8 +113,8 @@ var policies = map[string]bridge.Unsolicited{
 	"queue": bridge.QueueUnsolicited,
 }
 
-// bridge does what the command promises.
-func (a *app) bridge(ctx context.Context, cmd *cobra.Command, from, to endpoint.Endpoint, o bridgeOptions) error {
+// runBridge does what the command promises.
+func runBridge(ctx context.Context, a *app, cmd *cobra.Command, from, to endpoint.Endpoint, o bridgeOptions) error {
 	policy, ok := policies[o.unsolicited]
 	lockstep := from.Protocol.Traits().Lockstep
 	switch {
@@ -131,7 +131,7 @@ func (a *app) bridge(ctx context.Context, cmd *cobra.Command, from, to endpoint.
 	case o.typed && !untyped(from) && !untyped(to):
 		return usagef("--typed is for oneline, tinyproto, line, scpi and frame: %s and %s have types", from.Protocol.Name(), to.Protocol.Name())
 	}
-	srv, err := a.server(from)
+	srv, err := newServer(a, from)
 	if err != nil {
 		return err
 	}
@@ -142,12 +142,12 @@ func (a *app) bridge(ctx context.Context, cmd *cobra.Command, from, to endpoint.
 		return err // now, and not when the first client comes
 	}
 	if o.own != "" {
-		with, end, err := a.own(ctx, srv, from, to, o)
+		with, end, err := ownDevice(ctx, a, srv, from, to, o)
 		if err != nil {
 			return err
 		}
 		srv.IgnoreShutdownRequest = !o.allowShutdown && !isLocal(from)
-		return errors.Join(a.serve(ctx, []listening{{at: from, srv: srv, note: fmt.Sprintf("%s, which one at a time has as %s", to, o.own)}}, with), end())
+		return errors.Join(serveUntil(ctx, a, []listening{{at: from, srv: srv, note: fmt.Sprintf("%s, which one at a time has as %s", to, o.own)}}, with), end())
 	}
 	b := &bridge.Bridge{
 		Answers:     o.answers,
@@ -183,7 +183,7 @@ func (a *app) bridge(ctx context.Context, cmd *cobra.Command, from, to endpoint.
 			l.note += "; a client's shutdown ends the bridge"
 		}
 	}
-	return a.serve(ctx, []listening{l}, company{})
+	return serveUntil(ctx, a, []listening{l}, company{})
 }
 
 // untyped reports whether a wire has one type only.

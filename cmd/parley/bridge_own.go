@@ -26,8 +26,8 @@ type owned struct {
 	asker ask.Asker
 }
 
-// own makes srv, which listens at from, the clients' side of the device at to.
-func (a *app) own(ctx context.Context, srv *parley.Server, from, to endpoint.Endpoint, o bridgeOptions) (with company, end func() error, err error) {
+// ownDevice makes srv, which listens at from, the clients' side of the device at to.
+func ownDevice(ctx context.Context, a *app, srv *parley.Server, from, to endpoint.Endpoint, o bridgeOptions) (with company, end func() error, err error) {
 	if !a.bus.any() {
 		return with, nil, usagef("--own is for several machines: --hub, --join, --cluster or --bus says how they are joined")
 	}
@@ -35,7 +35,7 @@ func (a *app) own(ctx context.Context, srv *parley.Server, from, to endpoint.End
 	if o.room != "" {
 		rooms = []string{o.room}
 	}
-	m, err := a.join(ctx, rooms, false)
+	m, err := enter(ctx, a, rooms, false)
 	if err != nil {
 		return with, nil, err
 	}

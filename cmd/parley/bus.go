@@ -19,12 +19,12 @@ type link struct {
 func (l *link) close() error { return errors.Join(l.Bus.Close(), l.end()) }
 
 // openBus returns the way to the others; in memory if there are none.
-func (a *app) openBus(ctx context.Context) (*link, error) {
+func openBus(ctx context.Context, a *app) (*link, error) {
 	if err := a.bus.check(); err != nil {
 		return nil, err
 	}
 	if !a.bus.any() {
 		return &link{Bus: new(bus.Memory).Connect(), end: func() error { return nil }}, nil
 	}
-	return a.openNATS(ctx, false)
+	return openNATS(ctx, a, false)
 }

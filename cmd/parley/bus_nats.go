@@ -26,7 +26,7 @@ const linkFor = 2 * time.Second
 
 // openNATS returns the way to the others over NATS. A looker is no node: it uses what is
 // there, and does not wait for what is not.
-func (a *app) openNATS(ctx context.Context, looker bool) (*link, error) {
+func openNATS(ctx context.Context, a *app, looker bool) (*link, error) {
 	if a.bus.url != "" {
 		b, err := natsbus.Connect(ctx, natsbus.Options{URL: a.bus.url, Creds: a.bus.creds, Name: "parley", Replicas: a.bus.replicas, Later: !looker, Logger: a.log})
 		if err != nil {
@@ -43,7 +43,7 @@ func (a *app) openNATS(ctx context.Context, looker bool) (*link, error) {
 			o.Hub = "127.0.0.1:0" // for the commands of this machine
 		}
 	}
-	if err := a.secret(&o, looker); err != nil {
+	if err := readSecret(a, &o, looker); err != nil {
 		return nil, err
 	}
 	s, err := embed.Start(ctx, o)
@@ -68,7 +68,7 @@ func (a *app) openNATS(ctx context.Context, looker bool) (*link, error) {
 	}
 	l := &link{Bus: b, end: s.Close, fault: s.Fault}
 	if a.bus.hub != "" {
-		l.notes = append(l.notes, fmt.Sprintf("hub on tls://%s (others --join it with --secret-file %s)", endpoint.Dialable(strings.TrimPrefix(s.HubURL(), "tls://")), a.secretPlace()))
+		l.notes = append(l.notes, fmt.Sprintf("hub on tls://%s (others --join it with --secret-file %s)", endpoint.Dialable(strings.TrimPrefix(s.HubURL(), "tls://")), secretPlace(a)))
 	}
 	if o.Join != "" && b.Status().Up {
 		l.notes = append(l.notes, "joined "+o.Join)
@@ -76,8 +76,8 @@ func (a *app) openNATS(ctx context.Context, looker bool) (*link, error) {
 	return l, nil
 }
 
-// secret finds the secret that the flags name.
-func (a *app) secret(o *embed.Options, looker bool) error {
+// readSecret finds the secret that the flags name.
+func readSecret(a *app, o *embed.Options, looker bool) error {
 	if looker && o.Join == "" {
 		url, secret, err := embed.Place(o.Dir)
 		if err != nil {
@@ -116,7 +116,7 @@ func othersRead(file string) bool {
 }
 
 // secretPlace is the file that others need.
-func (a *app) secretPlace() string {
+func secretPlace(a *app) string {
 	if a.bus.secretFile != "" {
 		return a.bus.secretFile
 	}

@@ -10,6 +10,6 @@ import (
 const hasBus = false
 
 // openNATS says that this command was built without.
-func (a *app) openNATS(_ context.Context, _ bool) (*link, error) {
+func openNATS(_ context.Context, a *app, _ bool) (*link, error) {
 	return nil, usagef("this parley was built without a bus (-tags nobus): --hub, --join, --cluster and --bus need one with it")
 }

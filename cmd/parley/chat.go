@@ -65,7 +65,7 @@ relays unharmed, and the encoding is utf-8.`,
 			if len(rest) > 0 {
 				return usagef("%q is one argument too many", rest[0])
 			}
-			return a.chat(cmd.Context(), e, o)
+			return runChat(cmd.Context(), a, e, o)
 		},
 		ValidArgsFunction: a.completeURL,
 	}
@@ -83,8 +83,8 @@ relays unharmed, and the encoding is utf-8.`,
 	return cmd
 }
 
-// chat runs chat.
-func (a *app) chat(ctx context.Context, e endpoint.Endpoint, o chatOptions) error {
+// runChat runs chat.
+func runChat(ctx context.Context, a *app, e endpoint.Endpoint, o chatOptions) error {
 	if o.name == "" {
 		o.name = userName()
 	}
@@ -99,9 +99,9 @@ func (a *app) chat(ctx context.Context, e endpoint.Endpoint, o chatOptions) erro
 	}
 	d := newDialect(&e)
 	if o.plain || o.out.given() || isDumb() || !isTerminal(a.stdin) || !isTerminal(a.stdout) {
-		return a.chatPlain(ctx, e, o, d)
+		return chatPlain(ctx, a, e, o, d)
 	}
-	return a.chatScreen(ctx, e, o, d)
+	return chatScreen(ctx, a, e, o, d)
 }
 
 // userName returns the name of the user of this computer.
@@ -120,7 +120,7 @@ func userName() string {
 // enterChat connects. With o.reconnect what it returns connects again when the
 // connection is lost, and onState is called for all that comes behind the first
 // connection.
-func (a *app) enterChat(ctx context.Context, e endpoint.Endpoint, o chatOptions, onState func(parley.State, error)) (speaker, *parley.Conn, error) {
+func enterChat(ctx context.Context, a *app, e endpoint.Endpoint, o chatOptions, onState func(parley.State, error)) (speaker, *parley.Conn, error) {
 	client := a.client(e)
 	if err := a.configure(&client.Dialer, e); err != nil {
 		return nil, nil, err

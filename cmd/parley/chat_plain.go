@@ -14,7 +14,7 @@ import (
 )
 
 // chatPlain is the chat in lines.
-func (a *app) chatPlain(ctx context.Context, e endpoint.Endpoint, o chatOptions, d dialect) error {
+func chatPlain(ctx context.Context, a *app, e endpoint.Endpoint, o chatOptions, d dialect) error {
 	s := &sending{
 		a:  a,
 		o:  sendOptions{in: inputFlags{lines: true}, count: -1, wait: o.wait, hold: o.hold},
@@ -22,7 +22,7 @@ func (a *app) chatPlain(ctx context.Context, e endpoint.Endpoint, o chatOptions,
 		at: e,
 	}
 	var err error
-	if s.out, err = a.printer(o.out); err != nil {
+	if s.out, err = newPrinter(a, o.out); err != nil {
 		return err
 	}
 	s.out.text = func(m parley.Message) []byte {
@@ -30,7 +30,7 @@ func (a *app) chatPlain(ctx context.Context, e endpoint.Endpoint, o chatOptions,
 		// somebody else has said.
 		return []byte(strings.ReplaceAll(d.line(m), "\n", "\n    "))
 	}
-	peer, conn, err := a.enterChat(ctx, e, o, a.reportState())
+	peer, conn, err := enterChat(ctx, a, e, o, reportState(a))
 	if err != nil {
 		return err
 	}

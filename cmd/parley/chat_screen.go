@@ -18,7 +18,7 @@ import (
 )
 
 // chatScreen is the chat on the whole screen.
-func (a *app) chatScreen(ctx context.Context, e endpoint.Endpoint, o chatOptions, d dialect) error {
+func chatScreen(ctx context.Context, a *app, e endpoint.Endpoint, o chatOptions, d dialect) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	outbox := make(chan outgoing, chat.MaxUnsent)
@@ -39,7 +39,7 @@ func (a *app) chatScreen(ctx context.Context, e endpoint.Endpoint, o chatOptions
 	b := *a
 	stderr := &divertedWriter{w: a.errs}
 	b.divert(stderr, 1) // the screen shows the state of the connection
-	peer, conn, err := b.enterChat(ctx, e, o, func(s parley.State, err error) { screen.Send(chat.Status{State: s, Reason: reason(err)}) })
+	peer, conn, err := enterChat(ctx, &b, e, o, func(s parley.State, err error) { screen.Send(chat.Status{State: s, Reason: reason(err)}) })
 	if err != nil {
 		return err
 	}

@@ -14,7 +14,7 @@ import (
 // terminal is escaped.
 func TestColours(t *testing.T) {
 	a := makeApp("devel", strings.NewReader(""), new(bytes.Buffer), new(bytes.Buffer))
-	p, err := a.printer(outputFlags{time: true})
+	p, err := newPrinter(a, outputFlags{time: true})
 	if err != nil {
 		t.Fatal(err)
 	}

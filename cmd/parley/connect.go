@@ -63,7 +63,7 @@ closed, as send does. For text that may look like a type or a command, use
 			if err := takeTurns(o.ahead, &e); err != nil {
 				return err
 			}
-			return a.connectTo(cmd.Context(), e, o)
+			return connectTo(cmd.Context(), a, e, o)
 		},
 		ValidArgsFunction: a.completeURL,
 	}
@@ -88,7 +88,7 @@ closed, as send does. For text that may look like a type or a command, use
 }
 
 // connectTo runs connect, with a prompt if there is a terminal.
-func (a *app) connectTo(ctx context.Context, e endpoint.Endpoint, o connectOptions) error {
+func connectTo(ctx context.Context, a *app, e endpoint.Endpoint, o connectOptions) error {
 	switch {
 	case !slices.Contains(kinds, o.in.kind):
 		return usagef("--type %s: want %s", o.in.kind, strings.Join(kinds, ", "))
@@ -102,22 +102,22 @@ func (a *app) connectTo(ctx context.Context, e endpoint.Endpoint, o connectOptio
 	if c.asks, err = asksOf(o.replies); err != nil {
 		return err
 	}
-	if keyboard, screen := a.terminal(); screen != nil {
+	if keyboard, screen := keyboardAndScreen(a); screen != nil {
 		if o.out.raw && isTerminal(a.stdout) {
 			return usagef("--raw: on a terminal the peer's bytes could do anything: send standard output elsewhere")
 		}
-		return a.connectAt(ctx, keyboard, screen, e, o, c)
+		return connectAt(ctx, a, keyboard, screen, e, o, c)
 	}
 	o.untilSilence = true
 	o.in.ofLines(e.Protocol)
 	o.in.lines = true // standard input is not waited for when the peer has gone
 	s := &sending{a: a, o: o.sendOptions, at: e, in: &scripted{console: c, in: o.in, lines: bufio.NewReader(a.stdin)}}
 	c.tell = func(text string) { fmt.Fprintln(a.loud, text) }
-	if s.out, err = a.printer(o.out); err != nil {
+	if s.out, err = newPrinter(a, o.out); err != nil {
 		return err
 	}
 	c.out = s.out
-	if s.peer, s.conn, err = a.reach(ctx, e, o.sendOptions, a.reportState()); err != nil {
+	if s.peer, s.conn, err = reach(ctx, a, e, o.sendOptions, reportState(a)); err != nil {
 		return err
 	}
 	err = s.run(ctx)
@@ -127,8 +127,8 @@ func (a *app) connectTo(ctx context.Context, e endpoint.Endpoint, o connectOptio
 	return leave(s.peer, s.conn, err)
 }
 
-// terminal returns where lines can be typed and where they show, or nil.
-func (a *app) terminal() (keyboard, screen *os.File) {
+// keyboardAndScreen returns where lines can be typed and where they show, or nil.
+func keyboardAndScreen(a *app) (keyboard, screen *os.File) {
 	if !isTerminal(a.stdin) || isDumb() {
 		return nil, nil
 	}

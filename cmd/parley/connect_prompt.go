@@ -18,12 +18,12 @@ import (
 )
 
 // connectAt runs connect with a prompt.
-func (a *app) connectAt(ctx context.Context, keyboard, screen *os.File, e endpoint.Endpoint, o connectOptions, c *console) error {
+func connectAt(ctx context.Context, a *app, keyboard, screen *os.File, e endpoint.Endpoint, o connectOptions, c *console) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	po := prompt.Options{Complete: c.complete, Interrupt: func() { cancel(errInterrupted) }}
 	if !o.noHistory {
-		po.History = a.history()
+		po.History = openHistory(a)
 		c.recall = po.History
 	}
 	c.colour = hasColour(screen) && isTerminal(a.stdout)
@@ -32,8 +32,8 @@ func (a *app) connectAt(ctx context.Context, keyboard, screen *os.File, e endpoi
 	if err != nil {
 		return err
 	}
-	b := a.withPrompt(p)
-	err = b.converse(ctx, p, e, o, c)
+	b := withPrompt(a, p)
+	err = converse(ctx, b, p, e, o, c)
 	p.Close()
 	if po.History != nil && po.History.Err() != nil {
 		a.log.Warn("the history was not kept", "error", po.History.Err())
@@ -45,7 +45,7 @@ func (a *app) connectAt(ctx context.Context, keyboard, screen *os.File, e endpoi
 }
 
 // withPrompt returns an app that prints above the line of a prompt.
-func (a *app) withPrompt(p *prompt.Prompt) *app {
+func withPrompt(a *app, p *prompt.Prompt) *app {
 	b := *a
 	above := visibleWriter{p}
 	if isTerminal(a.stdout) {
@@ -91,11 +91,11 @@ func (q queueTold) WithGroup(name string) slog.Handler {
 
 // converse sends what is typed and prints what arrives, until one side ends.
 // The app is that of withPrompt.
-func (a *app) converse(ctx context.Context, p *prompt.Prompt, e endpoint.Endpoint, o connectOptions, c *console) (err error) {
+func converse(ctx context.Context, a *app, p *prompt.Prompt, e endpoint.Endpoint, o connectOptions, c *console) (err error) {
 	c.tell = func(text string) { fmt.Fprintln(a.loud, text) }
 	o.count = -1
 	s := &sending{a: a, o: o.sendOptions, at: e}
-	if s.out, err = a.printer(o.out); err != nil {
+	if s.out, err = newPrinter(a, o.out); err != nil {
 		return err
 	}
 	c.out = s.out
@@ -110,7 +110,7 @@ func (a *app) converse(ctx context.Context, p *prompt.Prompt, e endpoint.Endpoin
 	}()
 	again := ""
 	for n := 0; ; n++ {
-		err = a.conversation(ctx, s, o, c, lines, left, again)
+		err = converseOnce(ctx, a, s, o, c, lines, left, again)
 		again = ""
 		// The connection is gone, the person is not.
 		switch {
@@ -142,11 +142,11 @@ func (a *app) converse(ctx context.Context, p *prompt.Prompt, e endpoint.Endpoin
 	}
 }
 
-// conversation is one connection's part of it; first is a line that was typed for it
+// converseOnce is one connection's part of it; first is a line that was typed for it
 // already. It returns ErrPeerClosed when the peer has ended the connection.
-func (a *app) conversation(ctx context.Context, s *sending, o connectOptions, c *console, lines <-chan string, left <-chan error, first string) (err error) {
+func converseOnce(ctx context.Context, a *app, s *sending, o connectOptions, c *console, lines <-chan string, left <-chan error, first string) (err error) {
 	e := s.at
-	if s.peer, s.conn, err = a.reach(ctx, e, o.sendOptions, a.reportState()); err != nil {
+	if s.peer, s.conn, err = reach(ctx, a, e, o.sendOptions, reportState(a)); err != nil {
 		return err
 	}
 	if s.conn != nil {
@@ -155,16 +155,16 @@ func (a *app) conversation(ctx context.Context, s *sending, o connectOptions, c 
 	ended := make(chan error, 1)
 	go func() {
 		defer close(ended)
-		ended <- s.listen(ctx)
+		ended <- printArrivals(ctx, s)
 	}()
 	if first != "" {
-		err = s.enter(ctx, c, first)
+		err = enterLine(ctx, s, c, first)
 	}
 	for err == nil {
 		select {
 		case line, more := <-lines:
 			if more {
-				err = s.enter(ctx, c, line)
+				err = enterLine(ctx, s, c, line)
 			} else {
 				err = <-left
 			}
@@ -211,9 +211,9 @@ func readLines(ctx context.Context, p *prompt.Prompt, lines chan<- string) error
 	}
 }
 
-// enter does what a line asks for. What is wrong with it is told; an error
+// enterLine does what a line asks for. What is wrong with it is told; an error
 // ends the conversation.
-func (s *sending) enter(ctx context.Context, c *console, line string) error {
+func enterLine(ctx context.Context, s *sending, c *console, line string) error {
 	m, ok, err := c.read(line)
 	switch {
 	case err == errLeave:
@@ -238,8 +238,8 @@ func (s *sending) enter(ctx context.Context, c *console, line string) error {
 	return nil
 }
 
-// listen prints what arrives until the connection or ctx ends.
-func (s *sending) listen(ctx context.Context) error {
+// printArrivals prints what arrives until the connection or ctx ends.
+func printArrivals(ctx context.Context, s *sending) error {
 	for {
 		m, err := s.peer.Receive(ctx)
 		switch {
@@ -255,8 +255,8 @@ func (s *sending) listen(ctx context.Context) error {
 	}
 }
 
-// history opens the history of connect, or returns nil.
-func (a *app) history() *prompt.History {
+// openHistory opens the history of connect, or returns nil.
+func openHistory(a *app) *prompt.History {
 	dir, err := prompt.StateDir()
 	if err == nil {
 		var h *prompt.History

@@ -17,7 +17,7 @@ import (
 func newConsole(t *testing.T, modes bool) (*console, *printer, *[]string) {
 	t.Helper()
 	a := makeApp("devel", nil, io.Discard, io.Discard)
-	p, err := a.printer(outputFlags{})
+	p, err := newPrinter(a, outputFlags{})
 	if err != nil {
 		t.Fatal(err)
 	}

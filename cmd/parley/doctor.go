@@ -54,7 +54,7 @@ says something. 1: it is not. 3: no connection. 6: no TLS.`,
 			if len(rest) > 0 {
 				return usagef("doctor takes one URL, got %q too", rest[0])
 			}
-			return a.doctor(cmd.Context(), e, known, speak, listen)
+			return examine(cmd.Context(), a, e, known, speak, listen)
 		},
 	}
 	f := cmd.Flags()
@@ -65,9 +65,9 @@ says something. 1: it is not. 3: no connection. 6: no TLS.`,
 	return cmd
 }
 
-// doctor examines e. known says that its protocol was given.
-func (a *app) doctor(ctx context.Context, e endpoint.Endpoint, known, speak bool, listen time.Duration) error {
-	if err := a.lookUp(ctx, e); err != nil {
+// examine examines e. known says that its protocol was given.
+func examine(ctx context.Context, a *app, e endpoint.Endpoint, known, speak bool, listen time.Duration) error {
+	if err := lookUpName(ctx, a, e); err != nil {
 		return err
 	}
 	d, err := a.dialer(e)
@@ -79,15 +79,15 @@ func (a *app) doctor(ctx context.Context, e endpoint.Endpoint, known, speak bool
 	if err != nil {
 		return err
 	}
-	a.step("connected to %s from %s in %v", nc.RemoteAddr(), nc.LocalAddr(), took(begun))
+	tell(a, "connected to %s from %s in %v", nc.RemoteAddr(), nc.LocalAddr(), took(begun))
 	if d.TLSConfig != nil {
-		if err := a.doctorTLS(ctx, e, nc, d.TLSConfig); err != nil {
+		if err := doctorTLS(ctx, a, e, nc, d.TLSConfig); err != nil {
 			return err
 		}
 	}
 	used := nc // by the first try
 	p := &doctor.Peer{Listen: listen, Quiet: min(listen, 300*time.Millisecond),
-		Tell: func(s string) { a.step("%s", s) },
+		Tell: func(s string) { tell(a, "%s", s) },
 		Dial: func(ctx context.Context) (net.Conn, error) {
 			if nc := used; nc != nil && d.TLSConfig == nil {
 				used = nil
@@ -102,18 +102,18 @@ func (a *app) doctor(ctx context.Context, e endpoint.Endpoint, known, speak bool
 	if err != nil {
 		return err
 	}
-	return a.verdict(e, f, known, speak)
+	return tellFinding(a, e, f, known, speak)
 }
 
-// step tells what is being done, or was.
-func (a *app) step(format string, args ...any) {
+// tell tells what is being done, or was.
+func tell(a *app, format string, args ...any) {
 	fmt.Fprintf(a.stdout, "%s\n", visible(fmt.Sprintf(format, args...)))
 }
 
 func took(begun time.Time) time.Duration { return time.Since(begun).Round(10 * time.Microsecond) }
 
-// lookUp tells the addresses of the host's name.
-func (a *app) lookUp(ctx context.Context, e endpoint.Endpoint) error {
+// lookUpName tells the addresses of the host's name.
+func lookUpName(ctx context.Context, a *app, e endpoint.Endpoint) error {
 	host, _, err := net.SplitHostPort(e.Addr)
 	if err != nil || net.ParseIP(host) != nil {
 		return nil // a path, a serial port or an address
@@ -125,12 +125,12 @@ func (a *app) lookUp(ctx context.Context, e endpoint.Endpoint) error {
 	if err != nil {
 		return connectFault(e, err)
 	}
-	a.step("%s is %s, found in %v", host, strings.Join(addrs, ", "), took(begun))
+	tell(a, "%s is %s, found in %v", host, strings.Join(addrs, ", "), took(begun))
 	return nil
 }
 
 // doctorTLS does the handshake once, to tell of it.
-func (a *app) doctorTLS(ctx context.Context, e endpoint.Endpoint, nc net.Conn, config *tls.Config) error {
+func doctorTLS(ctx context.Context, a *app, e endpoint.Endpoint, nc net.Conn, config *tls.Config) error {
 	begun := time.Now()
 	t := tls.Client(nc, withServerName(config, e))
 	ctx, cancel := bounded(ctx, a.timeout, defaultDial)
@@ -145,15 +145,15 @@ func (a *app) doctorTLS(ctx context.Context, e endpoint.Endpoint, nc net.Conn, c
 		cert := st.PeerCertificates[0]
 		who = fmt.Sprintf("%s, valid until %s", cert.Subject, cert.NotAfter.UTC().Format("2006-01-02"))
 	}
-	a.step("%s in %v, the certificate is of %s", tls.VersionName(st.Version), took(begun), who)
+	tell(a, "%s in %v, the certificate is of %s", tls.VersionName(st.Version), took(begun), who)
 	return nil
 }
 
-// verdict tells what was found, and what to do.
-func (a *app) verdict(e endpoint.Endpoint, f doctor.Finding, known, speak bool) error {
+// tellFinding tells what was found, and what to do.
+func tellFinding(a *app, e endpoint.Endpoint, f doctor.Finding, known, speak bool) error {
 	const most = 200
 	if len(f.Heard) > 0 {
-		a.step("it says %s", cut(fmt.Sprintf("%q", f.Heard[:min(len(f.Heard), most)]), most))
+		tell(a, "it says %s", cut(fmt.Sprintf("%q", f.Heard[:min(len(f.Heard), most)]), most))
 	}
 	name := e.Protocol.Name()
 	switch {
@@ -175,12 +175,12 @@ func (a *app) verdict(e endpoint.Endpoint, f doctor.Finding, known, speak bool) 
 		return fmt.Errorf("the peer speaks %s%s", f.Speaks, hint)
 	}
 	found := urlFor(e, f.Speaks) + f.Query
-	a.step("it speaks %s; use:", f.Speaks)
+	tell(a, "it speaks %s; use:", f.Speaks)
 	switch f.Speaks {
 	case "scpi", "line", "oneline":
-		a.step("  parley ask '%s' '*IDN?'", found)
+		tell(a, "  parley ask '%s' '*IDN?'", found)
 	default:
-		a.step("  parley connect '%s'", found)
+		tell(a, "  parley connect '%s'", found)
 	}
 	same := f.Speaks == name || name == "scpi" && f.Speaks == "line" || name == "line" && f.Speaks == "scpi"
 	if known && !same {

@@ -74,7 +74,7 @@ type executor struct {
 }
 
 // execMode returns the mode of serve --exec.
-func (a *app) execMode(ctx context.Context, o execOptions) (serveMode, error) {
+func execMode(ctx context.Context, a *app, o execOptions) (serveMode, error) {
 	words, err := splitWords(o.command)
 	if err != nil {
 		return serveMode{}, usagef("--exec: %w", err)

@@ -167,7 +167,7 @@ func (s *sharedExecutor) answer(line []byte) {
 	var m parley.Message
 	switch {
 	case err != nil:
-	case r.isClose():
+	case isClose(r):
 		var c *parley.Conn
 		if c, err = s.conn(r.Conn); err == nil {
 			s.answers.Close(c)
@@ -183,7 +183,7 @@ func (s *sharedExecutor) answer(line []byte) {
 }
 
 // isClose reports whether a record of the program asks for the end of a connection.
-func (r record) isClose() bool {
+func isClose(r record) bool {
 	return r.Dir == "close" && r.Conn != 0 && r.Text == nil && r.B64 == nil && r.JSON == nil
 }
 

@@ -19,7 +19,7 @@ type filesOptions struct {
 }
 
 // filesFlags adds the flags of put and get.
-func (a *app) filesFlags(cmd *cobra.Command, o *filesOptions, force string) {
+func filesFlags(a *app, cmd *cobra.Command, o *filesOptions, force string) {
 	f := cmd.Flags()
 	f.SortFlags = false
 	f.BoolVarP(&o.force, "force", "f", false, force)
@@ -43,7 +43,7 @@ func (o *filesOptions) check(a *app) error {
 }
 
 // scheme is that of the server's URL.
-func (a *app) filesScheme(o filesOptions) string {
+func filesScheme(a *app, o filesOptions) string {
 	if o.tls || a.tls.ca != "" || len(a.tls.pins) > 0 || a.tls.insecure || a.tls.cert != "" {
 		return "tinyproto+tls"
 	}
@@ -194,7 +194,7 @@ func (m *mover) failed(ctx context.Context, p *plan, i, moved int, t transfer.Tr
 	if len(hints) == 0 {
 		return m.explained(err)
 	}
-	hint := m.a.wrapped(strings.Join(hints, ", ") + ", and the same command goes on from there")
+	hint := wrapped(m.a, strings.Join(hints, ", ")+", and the same command goes on from there")
 	if ctx.Err() != nil {
 		fmt.Fprintln(m.a.stderr, hint)
 		return context.Cause(ctx)

@@ -21,7 +21,7 @@ func (m *mover) move(ctx context.Context, p *plan) (failed []error, err error) {
 	if err != nil {
 		return nil, err
 	}
-	b := m.a.newBars(p.files)
+	b := newBars(m.a, p.files)
 	defer b.end()
 	var t transfer.Transfer
 	client.OnProgress = func(now transfer.Transfer) {
@@ -123,7 +123,7 @@ func commonFolder(files []file) string {
 
 // wrapped breaks a text at words to the width of standard error, if that is a
 // terminal.
-func (a *app) wrapped(text string) string {
+func wrapped(a *app, text string) string {
 	f, ok := a.errs.(*os.File)
 	if !ok || !isTerminal(a.errs) {
 		return text

@@ -46,14 +46,14 @@ still come, and the exit code is 1.`,
   parley get [2001:db8::7]:p.jpg photo.jpg --pin sha256:5f70bf18…`,
 		Args: cobra.MinimumNArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.get(cmd.Context(), o, args[:len(args)-1], args[len(args)-1])
+			return getFiles(cmd.Context(), a, o, args[:len(args)-1], args[len(args)-1])
 		},
 	}
-	a.filesFlags(cmd, &o, "replace local files")
+	filesFlags(a, cmd, &o, "replace local files")
 	return cmd
 }
 
-func (a *app) get(ctx context.Context, o filesOptions, from []string, to string) error {
+func getFiles(ctx context.Context, a *app, o filesOptions, from []string, to string) error {
 	if err := fileName("the file", to); err != nil {
 		return err
 	}
@@ -62,7 +62,7 @@ func (a *app) get(ctx context.Context, o filesOptions, from []string, to string)
 	}
 	var remotes []remote
 	for _, arg := range from {
-		r, err := a.remote(arg, a.filesScheme(o))
+		r, err := remoteOf(a, arg, filesScheme(a, o))
 		if err != nil {
 			return err
 		}
@@ -104,11 +104,11 @@ func (a *app) get(ctx context.Context, o filesOptions, from []string, to string)
 			taken[f.local] = true
 		}
 	}
-	return a.getAll(ctx, plans)
+	return getAll(ctx, a, plans)
 }
 
 // getAll carries out what is to come from each server.
-func (a *app) getAll(ctx context.Context, plans []*plan) error {
+func getAll(ctx context.Context, a *app, plans []*plan) error {
 	for _, p := range plans {
 		if err := p.sizes(ctx); err != nil {
 			return err

@@ -85,7 +85,7 @@ the terminal, with its range and how many come in a second, until Ctrl-C.`,
 			if err != nil {
 				return err
 			}
-			return a.image(cmd.Context(), e, o)
+			return takeImages(cmd.Context(), a, e, o)
 		},
 	}
 	f := cmd.Flags()
@@ -123,8 +123,8 @@ the terminal, with its range and how many come in a second, until Ctrl-C.`,
 	return cmd
 }
 
-// image does what the command promises.
-func (a *app) image(ctx context.Context, e endpoint.Endpoint, o imageOptions) error {
+// takeImages does what the command promises.
+func takeImages(ctx context.Context, a *app, e endpoint.Endpoint, o imageOptions) error {
 	_, anyMessage := e.Protocol.(line.Protocol)
 	if !e.Protocol.Traits().Types.Has(parley.TypeBytes) && !anyMessage && !o.out.block {
 		return usagef("%s carries text only, no frames; --block takes the data of a block in it", e.Protocol.Name())
@@ -138,7 +138,7 @@ func (a *app) image(ctx context.Context, e endpoint.Endpoint, o imageOptions) er
 	if o.file == "-" && isTerminal(a.stdout) {
 		return usagef("-o -: standard output is a terminal, which shows no pictures: send it elsewhere, or give a FILE")
 	}
-	shape, err := a.printer(o.out)
+	shape, err := newPrinter(a, o.out)
 	if err != nil {
 		return err
 	}
@@ -156,7 +156,7 @@ func (a *app) image(ctx context.Context, e endpoint.Endpoint, o imageOptions) er
 	if o.every != 0 && (o.every < 0 || len(o.ask) == 0) {
 		return usagef("--every is a time between the questions of --ask")
 	}
-	p, err := a.picturing(o)
+	p, err := newPicturing(a, o)
 	if err != nil {
 		return err
 	}
@@ -172,7 +172,7 @@ func (a *app) image(ctx context.Context, e endpoint.Endpoint, o imageOptions) er
 		return err
 	}
 	if o.live {
-		if p.live, err = a.newLive(); err != nil {
+		if p.live, err = newLive(a); err != nil {
 			return errors.Join(err, cam.c.Close())
 		}
 		defer p.live.end()
@@ -186,8 +186,8 @@ func (a *app) image(ctx context.Context, e endpoint.Endpoint, o imageOptions) er
 	return explain(cam.c, err)
 }
 
-// picturing reads the flags about the pictures.
-func (a *app) picturing(o imageOptions) (*picturing, error) {
+// newPicturing reads the flags about the pictures.
+func newPicturing(a *app, o imageOptions) (*picturing, error) {
 	p := &picturing{a: a, count: o.count, overwrite: o.watch || o.live, out: o.file, typ: render.Type(o.typ), force: o.force, depth: o.depth}
 	switch {
 	case o.depth != 8 && o.depth != 16:

@@ -24,7 +24,7 @@ type live struct {
 }
 
 // newLive returns the live picture, which ends with end.
-func (a *app) newLive() (*live, error) {
+func newLive(a *app) (*live, error) {
 	screen, ok := a.stdout.(*os.File)
 	if !ok || !isTerminal(a.stdout) || isDumb() {
 		return nil, usagef("--live shows pictures on a terminal that can move its cursor, which standard output is not: give a FILE with --watch")

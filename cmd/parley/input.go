@@ -68,8 +68,8 @@ type input struct {
 	n     int           // items of standard input so far
 }
 
-// input reads the arguments and prepares to read standard input.
-func (a *app) input(o inputFlags, args []string) (*input, error) {
+// newInput reads the arguments and prepares to read standard input.
+func newInput(a *app, o inputFlags, args []string) (*input, error) {
 	if !slices.Contains(kinds, o.kind) {
 		return nil, usagef("--type %s: want %s", o.kind, strings.Join(kinds, ", "))
 	}
@@ -89,7 +89,7 @@ func (a *app) input(o inputFlags, args []string) (*input, error) {
 		if in.stdin != nil {
 			return nil, usagef("standard input can be read once: - or %s, not both", "--lines, -0, --base64")
 		}
-		m, err := a.wholeInput(o)
+		m, err := wholeInput(a, o)
 		if err != nil {
 			return nil, err
 		}
@@ -100,7 +100,7 @@ func (a *app) input(o inputFlags, args []string) (*input, error) {
 
 // wholeInput reads standard input as one message. Text loses the line feed at
 // its end, if there is one.
-func (a *app) wholeInput(o inputFlags) (parley.Message, error) {
+func wholeInput(a *app, o inputFlags) (parley.Message, error) {
 	b, err := io.ReadAll(a.stdin)
 	if err != nil {
 		return parley.Message{}, fmt.Errorf("standard input: %w", err)

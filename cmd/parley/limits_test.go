@@ -96,7 +96,7 @@ func TestBoundsAreSet(t *testing.T) {
 		t.Run(flag, func(t *testing.T) {
 			a := newApp(nil, io.Discard, io.Discard)
 			cmd := new(cobra.Command)
-			a.listenFlags(cmd)
+			listenFlags(a, cmd)
 			f := cmd.Flags().Lookup(flag)
 			value, want := valueOf(f)
 			if err := cmd.Flags().Set(flag, value); err != nil {
@@ -106,7 +106,7 @@ func TestBoundsAreSet(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			srv, err := a.server(e)
+			srv, err := newServer(a, e)
 			if err != nil {
 				t.Fatal(err)
 			}

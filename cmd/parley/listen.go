@@ -23,21 +23,21 @@ import (
 )
 
 // listenFlags adds the flags of a command that listens.
-func (a *app) listenFlags(cmd *cobra.Command) {
+func listenFlags(a *app, cmd *cobra.Command) {
 	a.listenTLSFlags(cmd)
 	a.connLimitFlags(cmd)
 	a.serverLimitFlags(cmd)
-	a.monitorFlag(cmd)
+	monitorFlag(a, cmd)
 }
 
 // monitorFlag adds the flag of a command that shows by HTTP how it does.
-func (a *app) monitorFlag(cmd *cobra.Command) {
+func monitorFlag(a *app, cmd *cobra.Command) {
 	cmd.Flags().StringVar(&a.monitor, "monitor", "", "show connections and counters by HTTP at `[HOST:]PORT`, HOST 127.0.0.1 unless given; see top")
 }
 
-// server returns what listens on e, as the flags say; the command adds the
+// newServer returns what listens on e, as the flags say; the command adds the
 // handler.
-func (a *app) server(e endpoint.Endpoint) (*parley.Server, error) {
+func newServer(a *app, e endpoint.Endpoint) (*parley.Server, error) {
 	if err := e.CheckListen(); err != nil {
 		return nil, usageError{err}
 	}
@@ -96,7 +96,7 @@ func (l *listening) listener() net.Addr {
 
 // tellReady says that there is a server, at a URL that can be dialled as it is
 // printed.
-func (a *app) tellReady(url string, notes ...string) {
+func tellReady(a *app, url string, notes ...string) {
 	notes = slices.DeleteFunc(notes, func(n string) bool { return n == "" })
 	if len(notes) > 0 {
 		url += " (" + strings.Join(notes, "; ") + ")"
@@ -113,11 +113,11 @@ func everywhere(addr net.Addr) string {
 	return ""
 }
 
-// serve runs servers until ctx ends, one of them fails, or a peer's request to
+// serveUntil runs servers until ctx ends, one of them fails, or a peer's request to
 // end was honoured. It tells on stderr where it listens, and drains in the
 // end.
-func (a *app) serve(ctx context.Context, ls []listening, with company) error {
-	m, err := a.newMonitoring(ls, with)
+func serveUntil(ctx context.Context, a *app, ls []listening, with company) error {
+	m, err := newMonitoring(a, ls, with)
 	if err != nil {
 		return err
 	}
@@ -145,7 +145,7 @@ func (a *app) serve(ctx context.Context, ls []listening, with company) error {
 		go func() { ended <- l.srv.Serve(l.own...) }()
 	}
 	for _, l := range ls {
-		a.tellReady(l.place().String(), everywhere(l.listener()), l.note)
+		tellReady(a, l.place().String(), everywhere(l.listener()), l.note)
 	}
 	m.tell()
 	if with.tell != nil {
@@ -257,9 +257,9 @@ func isStale(path string) bool {
 	return errors.Is(err, connRefused)
 }
 
-// listenTCP listens for pages at the address of a flag, which may be that of an
+// listenForPages listens for pages at the address of a flag, which may be that of an
 // inherited socket.
-func (a *app) listenTCP(flag, addr string) (net.Listener, error) {
+func listenForPages(a *app, flag, addr string) (net.Listener, error) {
 	if !strings.HasSuffix(addr, ":0") { // a free port is none that a URL may want
 		if l, err := a.inherited(addr); l != nil || err != nil {
 			return l, err

@@ -34,7 +34,7 @@ quotation marks keep the shell from them. An original tpft can't list.`,
   parley ls -r --json bench: | jq -r .path`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.ls(cmd.Context(), o, args)
+			return list(cmd.Context(), a, o, args)
 		},
 	}
 	f := cmd.Flags()
@@ -48,11 +48,11 @@ quotation marks keep the shell from them. An original tpft can't list.`,
 	return cmd
 }
 
-func (a *app) ls(ctx context.Context, o lsOptions, args []string) error {
+func list(ctx context.Context, a *app, o lsOptions, args []string) error {
 	m := &mover{a: a, o: o.filesOptions}
 	defer m.close()
 	for _, arg := range args {
-		r, err := a.remote(arg, a.filesScheme(o.filesOptions))
+		r, err := remoteOf(a, arg, filesScheme(a, o.filesOptions))
 		if err != nil {
 			return err
 		}

@@ -17,5 +17,5 @@ func main() {
 	a := newApp(os.Stdin, os.Stdout, os.Stderr)
 	a.managed.manager = service.FromEnvironment()
 	a.handleSignals(interrupt)
-	a.signals.exit(a.run(ctx, os.Args[1:]))
+	a.signals.exit(execute(ctx, a, os.Args[1:]))
 }

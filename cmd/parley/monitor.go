@@ -30,7 +30,7 @@ type monitoring struct {
 }
 
 // newMonitoring watches servers that do not listen yet, and takes the address.
-func (a *app) newMonitoring(ls []listening, with company) (*monitoring, error) {
+func newMonitoring(a *app, ls []listening, with company) (*monitoring, error) {
 	if a.monitor == "" {
 		return &monitoring{}, nil
 	}
@@ -47,7 +47,7 @@ func (a *app) newMonitoring(ls []listening, with company) (*monitoring, error) {
 		m.watched = append(m.watched, w)
 		m.servers = append(m.servers, web.NewServer(func() string { return w.URL }, l.srv))
 	}
-	if m.l, err = a.listenTCP("--monitor: ", addr); err != nil {
+	if m.l, err = listenForPages(a, "--monitor: ", addr); err != nil {
 		return nil, err
 	}
 	return m, nil
@@ -105,7 +105,7 @@ func (m *monitoring) handler() http.Handler {
 		targets = append(targets, s)
 	}
 	calls := new(calls)
-	door, err := web.New(web.Options{Targets: targets, Logger: m.a.log, OnCall: calls.add, Limits: m.a.webLimits(m.l.Addr().String())})
+	door, err := web.New(web.Options{Targets: targets, Logger: m.a.log, OnCall: calls.add, Limits: webLimits(m.a, m.l.Addr().String())})
 	if err != nil {
 		m.a.log.Warn("no pages show what is said", "err", err) // a room is named as a server's URL
 		return d.handler()
@@ -125,7 +125,7 @@ func (m *monitoring) handler() http.Handler {
 
 // showStore shows by HTTP how a store does, if --monitor asks for it, until the function
 // that it returns is called.
-func (a *app) showStore(ready func() error, count func(*metrics.Writer)) (stop func(), err error) {
+func showStore(a *app, ready func() error, count func(*metrics.Writer)) (stop func(), err error) {
 	if a.monitor == "" {
 		return func() {}, nil
 	}
@@ -133,7 +133,7 @@ func (a *app) showStore(ready func() error, count func(*metrics.Writer)) (stop f
 	if err != nil {
 		return nil, usagef("--monitor %s: %w", a.monitor, err)
 	}
-	l, err := a.listenTCP("--monitor: ", addr)
+	l, err := listenForPages(a, "--monitor: ", addr)
 	if err != nil {
 		return nil, err
 	}
@@ -188,7 +188,7 @@ func (m *monitoring) close() {
 
 // webLimits are the door's. Where only this machine, or a proxy on it, comes, all have one
 // address, which may have as many sockets as there may be.
-func (a *app) webLimits(addr string) web.Limits {
+func webLimits(a *app, addr string) web.Limits {
 	l := web.Limits{Call: a.answerTimeout()}
 	if onlyHere(addr) {
 		l.SocketsPerAddr = math.MaxInt

@@ -20,10 +20,10 @@ import (
 type looking struct{ json bool }
 
 // lookCmd makes a command that looks at the nodes and is none itself.
-func lookCmd(a *app, cmd *cobra.Command, run func(ctx context.Context, n *cluster.Node, o looking, args []string) error) *cobra.Command {
+func lookCmd(a *app, cmd *cobra.Command, run func(ctx context.Context, a *app, n *cluster.Node, o looking, args []string) error) *cobra.Command {
 	var o looking
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return a.look(cmd.Context(), func(ctx context.Context, n *cluster.Node) error { return run(ctx, n, o, args) })
+		return lookAround(cmd.Context(), a, func(ctx context.Context, n *cluster.Node) error { return run(ctx, a, n, o, args) })
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
@@ -49,7 +49,7 @@ func nodesCmd(a *app) *cobra.Command {
 		Long:    "Lists the nodes: processes of parley that are joined by a bus." + lookHelp,
 		Example: "  parley nodes --join tls://lab1:7422 --secret-file secret\n  parley nodes --bus-dir data --json",
 		Args:    cobra.NoArgs,
-	}, func(ctx context.Context, n *cluster.Node, o looking, args []string) error { return a.nodes(ctx, n, o, args) })
+	}, listNodes)
 }
 
 func roomsCmd(a *app) *cobra.Command {
@@ -59,7 +59,7 @@ func roomsCmd(a *app) *cobra.Command {
 		Long:    "Lists the rooms, how many are in each, and on which nodes." + lookHelp,
 		Example: "  parley rooms --join tls://lab1:7422 --secret-file secret",
 		Args:    cobra.NoArgs,
-	}, func(ctx context.Context, n *cluster.Node, o looking, args []string) error { return a.rooms(ctx, n, o, args) })
+	}, listRooms)
 }
 
 func whoCmd(a *app) *cobra.Command {
@@ -69,7 +69,7 @@ func whoCmd(a *app) *cobra.Command {
 		Long:    "Lists the connections and pages that are in a room, or in any." + lookHelp,
 		Example: "  parley who cam1 --join tls://lab1:7422 --secret-file secret --json",
 		Args:    cobra.MaximumNArgs(1),
-	}, func(ctx context.Context, n *cluster.Node, o looking, args []string) error { return a.who(ctx, n, o, args) })
+	}, listWho)
 }
 
 func killCmd(a *app) *cobra.Command {
@@ -83,7 +83,7 @@ its server and is told where the wire can. With --ban its IP address is refused 
 for a while: a client that comes straight back is not served.`,
 		Example: "  parley kill lab2/1.4 --reason 'floods the room' --ban 5m --bus-dir data",
 		Args:    cobra.ExactArgs(1),
-	}, func(ctx context.Context, n *cluster.Node, _ looking, args []string) error {
+	}, func(ctx context.Context, _ *app, n *cluster.Node, _ looking, args []string) error {
 		if ban < 0 {
 			return usagef("--ban %v: want more than 0", ban)
 		}
@@ -94,8 +94,8 @@ for a while: a client that comes straight back is not served.`,
 	return cmd
 }
 
-// look runs fn with a way to the nodes.
-func (a *app) look(ctx context.Context, fn func(context.Context, *cluster.Node) error) error {
+// lookAround runs fn with a way to the nodes.
+func lookAround(ctx context.Context, a *app, fn func(context.Context, *cluster.Node) error) error {
 	if !a.bus.any() && a.bus.dir == "" {
 		return usagef("where the nodes are is missing: --join URL --secret-file FILE, on the hub's machine --bus-dir DIR, or --bus URL")
 	}
@@ -108,7 +108,7 @@ func (a *app) look(ctx context.Context, fn func(context.Context, *cluster.Node) 
 	}
 	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
-	l, err := a.openNATS(ctx, true)
+	l, err := openNATS(ctx, a, true)
 	if err != nil {
 		return err
 	}
@@ -121,15 +121,15 @@ func (a *app) look(ctx context.Context, fn func(context.Context, *cluster.Node) 
 	return fn(ctx, n)
 }
 
-// silent names the nodes that have not answered.
-func (a *app) silent(names []string) {
+// tellSilent names the nodes that have not answered.
+func tellSilent(a *app, names []string) {
 	for _, name := range names {
 		fmt.Fprintf(a.stderr, "parley: node %s does not answer\n", visible(name))
 	}
 }
 
-// table writes rows of cells, the first row being the heads.
-func (a *app) table(rows [][]string) error {
+// writeTable writes rows of cells, the first row being the heads.
+func writeTable(a *app, rows [][]string) error {
 	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
 	for _, r := range rows {
 		for i := range r {
@@ -152,9 +152,9 @@ func jsonLines[T any](a *app, all []T) error {
 	return nil
 }
 
-func (a *app) nodes(ctx context.Context, n *cluster.Node, o looking, _ []string) error {
+func listNodes(ctx context.Context, a *app, n *cluster.Node, o looking, _ []string) error {
 	_, silent := n.Who(ctx, "")
-	a.silent(silent)
+	tellSilent(a, silent)
 	all := n.Nodes()
 	if o.json {
 		return jsonLines(a, all)
@@ -164,7 +164,7 @@ func (a *app) nodes(ctx context.Context, n *cluster.Node, o looking, _ []string)
 		rooms := slices.Sorted(maps.Keys(i.Rooms))
 		rows = append(rows, []string{i.Name, i.Host, fmt.Sprint(i.PID), i.Version, time.Since(i.Started).Round(time.Second).String(), presence(i.Stale), strings.Join(rooms, " "), strings.Join(i.URLs, " ")})
 	}
-	return a.table(rows)
+	return writeTable(a, rows)
 }
 
 // presence says whether what is shown is so, or was.
@@ -183,9 +183,9 @@ type roomRow struct {
 	Stale   []string `json:"stale,omitempty"` // of Nodes, those whose members are as they were known
 }
 
-func (a *app) rooms(ctx context.Context, n *cluster.Node, o looking, _ []string) error {
+func listRooms(ctx context.Context, a *app, n *cluster.Node, o looking, _ []string) error {
 	members, silent := n.Who(ctx, "")
-	a.silent(silent)
+	tellSilent(a, silent)
 	byName := make(map[string]*roomRow)
 	for _, i := range n.Nodes() {
 		for name := range i.Rooms {
@@ -217,10 +217,10 @@ func (a *app) rooms(ctx context.Context, n *cluster.Node, o looking, _ []string)
 	for _, r := range all {
 		rows = append(rows, []string{r.Room, fmt.Sprint(r.Members), strings.Join(r.Nodes, " "), strings.Join(r.Stale, " ")})
 	}
-	return a.table(rows)
+	return writeTable(a, rows)
 }
 
-func (a *app) who(ctx context.Context, n *cluster.Node, o looking, args []string) error {
+func listWho(ctx context.Context, a *app, n *cluster.Node, o looking, args []string) error {
 	room := ""
 	if len(args) > 0 {
 		if room = args[0]; room == "" {
@@ -228,7 +228,7 @@ func (a *app) who(ctx context.Context, n *cluster.Node, o looking, args []string
 		}
 	}
 	all, silent := n.Who(ctx, room)
-	a.silent(silent)
+	tellSilent(a, silent)
 	if o.json {
 		return jsonLines(a, all)
 	}
@@ -236,5 +236,5 @@ func (a *app) who(ctx context.Context, n *cluster.Node, o looking, args []string
 	for _, m := range all {
 		rows = append(rows, []string{m.Node + "/" + m.ID, m.Peer, m.Wire, m.Room, presence(m.Stale), m.Name})
 	}
-	return a.table(rows)
+	return writeTable(a, rows)
 }

@@ -35,7 +35,7 @@ func TestListenAtIPv4Only(t *testing.T) {
 			t.Errorf("%s: %s, want %s", addr, got, want)
 		}
 	}
-	l, err := makeApp("devel", nil, io.Discard, io.Discard).listenAt(endpoint.Endpoint{Addr: "0.0.0.0:0"})
+	l, err := listenAt(makeApp("devel", nil, io.Discard, io.Discard), endpoint.Endpoint{Addr: "0.0.0.0:0"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -96,8 +96,8 @@ type printer struct {
 	n    int       // messages dumped
 }
 
-// printer returns a printer for the flags.
-func (a *app) printer(o outputFlags) (*printer, error) {
+// newPrinter returns a printer for the flags.
+func newPrinter(a *app, o outputFlags) (*printer, error) {
 	p := &printer{a: a, o: o, escape: isTerminal(a.stdout), text: payload}
 	if (o.raw || o.block && !o.hex && !o.json) && (o.time || o.delta || o.rtt) {
 		name := "--raw"

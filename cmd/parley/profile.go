@@ -50,7 +50,7 @@ func profileAddCmd(a *app) *cobra.Command {
 					p[f.Name] = flagValue(f)
 				}
 			})
-			return a.editConfig(func(c *configFile) error {
+			return editConfig(a, func(c *configFile) error {
 				if c.Profile == nil {
 					c.Profile = make(map[string]map[string]any)
 				}
@@ -121,7 +121,7 @@ func profileRemoveCmd(a *app) *cobra.Command {
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: a.profiles,
 		RunE: func(_ *cobra.Command, args []string) error {
-			return a.editConfig(func(c *configFile) error {
+			return editConfig(a, func(c *configFile) error {
 				if _, ok := c.Profile[args[0]]; !ok {
 					return noProfile(args[0], *c)
 				}
@@ -177,7 +177,7 @@ func flagValue(f *pflag.Flag) any {
 }
 
 // editConfig changes the configuration file. Comments in it are lost.
-func (a *app) editConfig(edit func(*configFile) error) error {
+func editConfig(a *app, edit func(*configFile) error) error {
 	c, err := a.readConfig()
 	if err != nil {
 		return err
@@ -189,11 +189,11 @@ func (a *app) editConfig(edit func(*configFile) error) error {
 	if err := toml.NewEncoder(&b).Encode(c); err != nil {
 		return err
 	}
-	return a.writeConfig(b.Bytes())
+	return writeConfig(a, b.Bytes())
 }
 
 // writeConfig replaces the configuration file.
-func (a *app) writeConfig(b []byte) error {
+func writeConfig(a *app, b []byte) error {
 	path, err := a.configPath()
 	if err != nil {
 		return err

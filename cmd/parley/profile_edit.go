@@ -32,15 +32,15 @@ was.`,
 		ValidArgsFunction: a.profiles,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
-				return a.editProfile(cmd, args[0])
+				return editProfile(a, cmd, args[0])
 			}
-			return a.editWhole(cmd)
+			return editWhole(a, cmd)
 		},
 	}
 }
 
 // editWhole has the configuration file edited. Comments in it stay.
-func (a *app) editWhole(cmd *cobra.Command) error {
+func editWhole(a *app, cmd *cobra.Command) error {
 	path, err := a.configPath()
 	if err != nil {
 		return err
@@ -49,11 +49,11 @@ func (a *app) editWhole(cmd *cobra.Command) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return a.edited(cmd, old, func(b []byte, _ configFile) error { return a.writeConfig(b) })
+	return afterEditor(a, cmd, old, func(b []byte, _ configFile) error { return writeConfig(a, b) })
 }
 
 // editProfile has one profile edited.
-func (a *app) editProfile(cmd *cobra.Command, name string) error {
+func editProfile(a *app, cmd *cobra.Command, name string) error {
 	c, err := a.readConfig()
 	if err != nil {
 		return err
@@ -66,11 +66,11 @@ func (a *app) editProfile(cmd *cobra.Command, name string) error {
 	if err != nil {
 		return err
 	}
-	return a.edited(cmd, old, func(_ []byte, now configFile) error {
+	return afterEditor(a, cmd, old, func(_ []byte, now configFile) error {
 		if now.Defaults != nil {
 			return errors.New("[defaults] are not of a profile: edit them without a name")
 		}
-		return a.editConfig(func(c *configFile) error {
+		return editConfig(a, func(c *configFile) error {
 			delete(c.Profile, name) // it may have another name now
 			maps.Copy(c.Profile, now.Profile)
 			return nil
@@ -78,9 +78,9 @@ func (a *app) editProfile(cmd *cobra.Command, name string) error {
 	})
 }
 
-// edited runs an editor over text and hands on what it has made of it, if that has
+// afterEditor runs an editor over text and hands on what it has made of it, if that has
 // changed and is right.
-func (a *app) edited(cmd *cobra.Command, old []byte, take func([]byte, configFile) error) error {
+func afterEditor(a *app, cmd *cobra.Command, old []byte, take func([]byte, configFile) error) error {
 	path, err := a.configPath()
 	if err != nil {
 		return err
@@ -96,7 +96,7 @@ func (a *app) edited(cmd *cobra.Command, old []byte, take func([]byte, configFil
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
-	if err := a.runEditor(cmd, f.Name()); err != nil {
+	if err := runEditor(a, cmd, f.Name()); err != nil {
 		return errors.Join(err, os.Remove(f.Name()))
 	}
 	now, err := os.ReadFile(f.Name())
@@ -120,7 +120,7 @@ func (a *app) edited(cmd *cobra.Command, old []byte, take func([]byte, configFil
 }
 
 // runEditor runs the user's editor.
-func (a *app) runEditor(cmd *cobra.Command, file string) error {
+func runEditor(a *app, cmd *cobra.Command, file string) error {
 	words, err := splitWords(cmp.Or(os.Getenv("VISUAL"), os.Getenv("EDITOR"), "vi"))
 	if err != nil {
 		return usagef("VISUAL, EDITOR: %w", err)

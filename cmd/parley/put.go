@@ -43,15 +43,15 @@ A file that the server has with another content is named and not replaced withou
   parley put photo.jpg [2001:db8::7]:8088:p.jpg --pin sha256:5f70bf18…`,
 		Args: cobra.MinimumNArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.put(cmd.Context(), o, args[:len(args)-1], args[len(args)-1])
+			return putFiles(cmd.Context(), a, o, args[:len(args)-1], args[len(args)-1])
 		},
 	}
-	a.filesFlags(cmd, &o, "replace files that the server has")
+	filesFlags(a, cmd, &o, "replace files that the server has")
 	return cmd
 }
 
-func (a *app) put(ctx context.Context, o filesOptions, locals []string, to string) error {
-	r, err := a.remote(to, a.filesScheme(o))
+func putFiles(ctx context.Context, a *app, o filesOptions, locals []string, to string) error {
+	r, err := remoteOf(a, to, filesScheme(a, o))
 	if err != nil {
 		return err
 	}

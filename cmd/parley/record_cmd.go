@@ -54,7 +54,7 @@ much.
 				if path == "" || count < 0 || room == "" {
 					return usagef("want room:NAME, --store DB and a --count that is not negative")
 				}
-				return a.recordRoom(cmd.Context(), room, path, count)
+				return recordRoom(cmd.Context(), a, room, path, count)
 			}
 			e, rest, err := a.target(cmd, args)
 			if err != nil {
@@ -69,14 +69,14 @@ much.
 			if count < 0 {
 				return usagef("--count can't be negative")
 			}
-			return a.record(cmd.Context(), e, path, count)
+			return recordFrom(cmd.Context(), a, e, path, count)
 		},
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
 	f.StringVar(&path, "store", "", "keep it in the store `DB`, which is made if there is none")
 	f.IntVarP(&count, "count", "n", 0, "end after `N` messages (default never)")
-	a.monitorFlag(cmd)
+	monitorFlag(a, cmd)
 	a.dialFlags(cmd)
 	a.joinFlags(cmd)
 	return cmd
@@ -139,8 +139,8 @@ func newKeeper(ctx context.Context, path, source, url string) (*keeper, func() e
 	return k, func() error { return errors.Join(k.close(), db.Close()) }, nil
 }
 
-// record keeps what comes from e.
-func (a *app) record(ctx context.Context, e endpoint.Endpoint, path string, count int) (err error) {
+// recordFrom keeps what comes from e.
+func recordFrom(ctx context.Context, a *app, e endpoint.Endpoint, path string, count int) (err error) {
 	d, err := a.dialer(e)
 	if err != nil {
 		return err
@@ -155,7 +155,7 @@ func (a *app) record(ctx context.Context, e endpoint.Endpoint, path string, coun
 		return err
 	}
 	defer func() { err = errors.Join(err, end()) }()
-	stop, err := a.showStore(k.ready, k.metrics)
+	stop, err := showStore(a, k.ready, k.metrics)
 	if err != nil {
 		conn.Close()
 		return err
@@ -163,7 +163,7 @@ func (a *app) record(ctx context.Context, e endpoint.Endpoint, path string, coun
 	defer stop()
 	fmt.Fprintf(a.stderr, "session %d of %s\n", k.rec.Session(), path)
 	for n, left := 1, count; ; n++ {
-		kept, err := a.recordConn(ctx, k, e, conn, n, left)
+		kept, err := recordConn(ctx, a, k, e, conn, n, left)
 		conn.Close()
 		if left -= kept; count > 0 && left <= 0 || ctx.Err() != nil {
 			return k.failed()
@@ -171,7 +171,7 @@ func (a *app) record(ctx context.Context, e endpoint.Endpoint, path string, coun
 		if err != nil {
 			return err
 		}
-		if conn, err = a.dialAgain(ctx, e, d); err != nil {
+		if conn, err = dialAgain(ctx, a, e, d); err != nil {
 			return k.failed()
 		}
 	}
@@ -221,7 +221,7 @@ func (k *keeper) metrics(w *metrics.Writer) {
 
 // recordConn keeps the messages of one connection until its end, at most left if that is
 // above zero. Its error is the store's.
-func (a *app) recordConn(ctx context.Context, k *keeper, e endpoint.Endpoint, c *parley.Conn, n, left int) (kept int, err error) {
+func recordConn(ctx context.Context, a *app, k *keeper, e endpoint.Endpoint, c *parley.Conn, n, left int) (kept int, err error) {
 	peer := c.RemoteAddr().String()
 	k.keep(time.Now(), &recording.Entry{Conn: n, Event: recording.Open, Proto: e.Protocol.Name()}, peer)
 	for left == 0 || kept < left {
@@ -255,7 +255,7 @@ func (a *app) recordConn(ctx context.Context, k *keeper, e endpoint.Endpoint, c 
 }
 
 // dialAgain dials until it works or ctx ends.
-func (a *app) dialAgain(ctx context.Context, e endpoint.Endpoint, d *parley.Dialer) (*parley.Conn, error) {
+func dialAgain(ctx context.Context, a *app, e endpoint.Endpoint, d *parley.Dialer) (*parley.Conn, error) {
 	for pause := 500 * time.Millisecond; ; pause = min(2*pause, 30*time.Second) {
 		select {
 		case <-time.After(pause):

@@ -24,11 +24,11 @@ type roomKeeper struct {
 // recordRoom keeps what is said in a room, until ctx ends or there were count messages. The
 // room's nodes keep it in a log until it is in the store, so that nothing is missing when this
 // process dies, and another one goes on.
-func (a *app) recordRoom(ctx context.Context, name, path string, count int) (err error) {
+func recordRoom(ctx context.Context, a *app, name, path string, count int) (err error) {
 	if !a.bus.any() {
 		return usagef("room:%s is a room of other processes: say how to reach them, with --join or --bus", name)
 	}
-	m, err := a.join(ctx, []string{name}, false)
+	m, err := enter(ctx, a, []string{name}, false)
 	if err != nil {
 		return err
 	}
@@ -38,7 +38,7 @@ func (a *app) recordRoom(ctx context.Context, name, path string, count int) (err
 		return err
 	}
 	defer func() { err = errors.Join(err, end()) }()
-	stop, err := a.showStore(k.ready, k.metrics)
+	stop, err := showStore(a, k.ready, k.metrics)
 	if err != nil {
 		return err
 	}
@@ -53,7 +53,7 @@ func (a *app) recordRoom(ctx context.Context, name, path string, count int) (err
 	r := &roomKeeper{keeper: k, room: "room:" + name, conns: make(map[string]int), have: make(map[string]uint64), left: count, end: cancel}
 	taken := make(chan error, 1)
 	go func() { taken <- m.rooms[0].Take(ctx, r.take) }()
-	a.tellKept(ctx, m.rooms[0])
+	tellKept(ctx, a, m.rooms[0])
 	fmt.Fprintf(a.stderr, "session %d of %s\n", k.rec.Session(), path)
 	m.tell(a, nil)
 	if err := <-taken; ctx.Err() == nil {
@@ -63,7 +63,7 @@ func (a *app) recordRoom(ctx context.Context, name, path string, count int) (err
 }
 
 // tellKept waits until all nodes of a room keep what is said, and names those who don't.
-func (a *app) tellKept(ctx context.Context, r *cluster.Room) {
+func tellKept(ctx context.Context, a *app, r *cluster.Room) {
 	wait, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	if nodes := r.Unkept(wait); len(nodes) > 0 && ctx.Err() == nil {

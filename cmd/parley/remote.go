@@ -14,8 +14,8 @@ type remote struct {
 	path string
 }
 
-// remote reads such an argument; scheme is that of the server's URL.
-func (a *app) remote(arg, scheme string) (remote, error) {
+// remoteOf reads such an argument; scheme is that of the server's URL.
+func remoteOf(a *app, arg, scheme string) (remote, error) {
 	host, port, path, err := splitRemote(arg)
 	url := scheme + "://" + host + port
 	if err == nil && host == "" {

@@ -62,7 +62,7 @@ not match then ends only its connection, with a line on standard error.`,
   parley replay session.jsonl --as-client scpi://10.0.0.7`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.replay(cmd.Context(), args[0], o)
+			return play(cmd.Context(), a, args[0], o)
 		},
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return []string{"jsonl"}, cobra.ShellCompDirectiveFilterFileExt
@@ -83,14 +83,14 @@ not match then ends only its connection, with a line on standard error.`,
 	cmd.MarkFlagsMutuallyExclusive("any-order", "together")
 	cmd.MarkFlagsMutuallyExclusive("loop", "together")
 	a.dialFlags(cmd)
-	a.listenFlags(cmd)
+	listenFlags(a, cmd)
 	cmd.RegisterFlagCompletionFunc("as-server", a.completeFlagURL)
 	cmd.RegisterFlagCompletionFunc("as-client", a.completeFlagURL)
 	return cmd
 }
 
-// replay reads the file and plays it.
-func (a *app) replay(ctx context.Context, file string, o replayOptions) error {
+// play reads the file and plays it.
+func play(ctx context.Context, a *app, file string, o replayOptions) error {
 	if o.speed < 0 || math.IsNaN(o.speed) || math.IsInf(o.speed, 0) {
 		return usagef("--speed %v: want 0 or more", o.speed)
 	}
@@ -99,20 +99,20 @@ func (a *app) replay(ctx context.Context, file string, o replayOptions) error {
 		return usageError{err}
 	}
 	e.Protocol = asRecorded(e.Protocol)
-	s, err := a.readSession(ctx, file, e.Protocol, o.server != "")
+	s, err := readSession(ctx, a, file, e.Protocol, o.server != "")
 	if err != nil {
 		return usageError{err}
 	}
 	s.speed = o.speed
 	switch {
 	case o.client != "":
-		return a.replayClient(ctx, e, s)
+		return playClient(ctx, a, e, s)
 	case o.anyOrder:
 		p := newAnyOrder(s, o.loop)
 		p.tellDoubts(a.stderr)
-		return a.replayServer(ctx, e, s, p, o)
+		return playServer(ctx, a, e, s, p, o)
 	}
-	return a.replayServer(ctx, e, s, newInOrder(s, o.loop, o.together), o)
+	return playServer(ctx, a, e, s, newInOrder(s, o.loop, o.together), o)
 }
 
 // session is a recording to be played.
@@ -148,7 +148,7 @@ func (s *step) isEnd(dir recording.Dir) bool {
 
 // readEntries reads a recording: a file, - for standard input,
 // or DB#N, a session of a store.
-func (a *app) readEntries(ctx context.Context, file string) ([]recording.Entry, error) {
+func readEntries(ctx context.Context, a *app, file string) ([]recording.Entry, error) {
 	if entries, ok, err := storedSession(ctx, file); ok {
 		return entries, err
 	}
@@ -174,8 +174,8 @@ func (a *app) readEntries(ctx context.Context, file string) ([]recording.Entry, 
 
 // readSession reads a recording, to play its server or its clients with the
 // protocol p.
-func (a *app) readSession(ctx context.Context, file string, p parley.Protocol, server bool) (*session, error) {
-	entries, err := a.readEntries(ctx, file)
+func readSession(ctx context.Context, a *app, file string, p parley.Protocol, server bool) (*session, error) {
+	entries, err := readEntries(ctx, a, file)
 	if err != nil {
 		return nil, err
 	}

@@ -10,8 +10,8 @@ import (
 	"github.com/parley-net/parley/recording"
 )
 
-// replayClient plays the clients of a session, in the order of the file.
-func (a *app) replayClient(ctx context.Context, e endpoint.Endpoint, s *session) error {
+// playClient plays the clients of a session, in the order of the file.
+func playClient(ctx context.Context, a *app, e endpoint.Endpoint, s *session) error {
 	n := len(s.conns)
 	p := &clientPlayer{a: a, e: e, s: s, conns: make([]*parley.Conn, n), left: make([]bool, n), leaves: make([]*step, n)}
 	defer func() {

@@ -19,10 +19,10 @@ type player interface {
 	done() bool
 }
 
-// replayServer serves until the session has been played, something does not
+// playServer serves until the session has been played, something does not
 // match, or ctx ends.
-func (a *app) replayServer(ctx context.Context, e endpoint.Endpoint, s *session, p player, o replayOptions) error {
-	srv, err := a.server(e)
+func playServer(ctx context.Context, a *app, e endpoint.Endpoint, s *session, p player, o replayOptions) error {
+	srv, err := newServer(a, e)
 	if err != nil {
 		return err
 	}
@@ -58,7 +58,7 @@ func (a *app) replayServer(ctx context.Context, e endpoint.Endpoint, s *session,
 			conns.Go(func() { played(c, p.play(ctx, c)) })
 		}
 	})
-	err = a.serve(ctx, []listening{{at: e, srv: srv}}, company{})
+	err = serveUntil(ctx, a, []listening{{at: e, srv: srv}}, company{})
 	cancel()
 	conns.Wait()
 	if failed != nil {

@@ -50,7 +50,7 @@ type simulator struct {
 }
 
 // repliesMode returns the mode of serve --replies.
-func (a *app) repliesMode(o repliesOptions, places []endpoint.Endpoint) (serveMode, error) {
+func repliesMode(a *app, o repliesOptions, places []endpoint.Endpoint) (serveMode, error) {
 	s := &simulator{app: a, o: o, scpi: allSCPI(places), log: newFewLines(a.log)}
 	var faults device.Faults
 	var err error

@@ -17,8 +17,8 @@ type member struct {
 	rooms []*cluster.Room
 }
 
-// join enters rooms; with keep what is said in them is kept.
-func (a *app) join(ctx context.Context, names []string, keep bool) (*member, error) {
+// enter enters rooms; with keep what is said in them is kept.
+func enter(ctx context.Context, a *app, names []string, keep bool) (*member, error) {
 	for i, name := range names {
 		for _, other := range names[:i] {
 			if name == other {
@@ -26,7 +26,7 @@ func (a *app) join(ctx context.Context, names []string, keep bool) (*member, err
 			}
 		}
 	}
-	l, err := a.openBus(ctx)
+	l, err := openBus(ctx, a)
 	if err != nil {
 		return nil, err
 	}

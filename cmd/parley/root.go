@@ -7,7 +7,6 @@ import (
 	"io"
 
 	"github.com/spf13/cobra"
-
 )
 
 // commands makes every command. To add one, write a function like these in a
@@ -75,7 +74,7 @@ devices, in lines or in frames.
 	}
 	root.InitDefaultCompletionCmd("completion") // or it would be added behind this
 	for _, cmd := range root.Commands() {
-		a.checked(cmd)
+		checked(a, cmd)
 	}
 	root.AddCommand(topics()...)
 	root.SetHelpCommand(helpCmd(root))
@@ -85,7 +84,7 @@ devices, in lines or in frames.
 // checked says in our own words when the arguments are too few or too many, and
 // notes when the command begins: in it and all its subcommands. A command that has
 // only subcommands says which it has.
-func (a *app) checked(cmd *cobra.Command) {
+func checked(a *app, cmd *cobra.Command) {
 	if cmd.HasSubCommands() && !cmd.Runnable() {
 		cmd.Args = nil // completion has its own words
 		cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -105,13 +104,13 @@ func (a *app) checked(cmd *cobra.Command) {
 		}
 	}
 	for _, sub := range cmd.Commands() {
-		a.checked(sub)
+		checked(a, sub)
 	}
 }
 
 // run runs the command line and returns the exit code.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	return newApp(stdin, stdout, stderr).run(ctx, args)
+	return execute(ctx, newApp(stdin, stdout, stderr), args)
 }
 
 // newApp returns the command with its streams.
@@ -119,8 +118,8 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *app {
 	return makeApp(version(), stdin, stdout, stderr)
 }
 
-// run runs the command line and returns the exit code.
-func (a *app) run(ctx context.Context, args []string) int {
+// execute runs the command line and returns the exit code.
+func execute(ctx context.Context, a *app, args []string) int {
 	if len(args) == 0 {
 		fmt.Fprint(a.stdout, helpText("welcome"))
 		return exitOK

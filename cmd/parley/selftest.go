@@ -45,7 +45,7 @@ that is busy with other things misses some, which is told with what was measured
 			if o.Kills < 0 || o.Pause < 0 {
 				return usagef("--kills and --pause: want 0 or more")
 			}
-			return a.selftestCluster(cmd.Context(), o, asJSON)
+			return selftestCluster(cmd.Context(), a, o, asJSON)
 		},
 	}
 	f := cmd.Flags()
@@ -56,7 +56,7 @@ that is busy with other things misses some, which is told with what was measured
 	return cmd
 }
 
-func (a *app) selftestCluster(ctx context.Context, o selftest.Options, asJSON bool) (err error) {
+func selftestCluster(ctx context.Context, a *app, o selftest.Options, asJSON bool) (err error) {
 	if !hasBus {
 		return usagef("this parley was built without a bus (-tags nobus)")
 	}

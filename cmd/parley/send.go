@@ -45,7 +45,7 @@ answer has come, or nothing has come for 50 ms; --ahead sends without waiting.`,
 				return err
 			}
 			o.untilSilence = o.hold || o.count >= 0 || cmd.Flags().Changed("wait")
-			return a.send(cmd.Context(), e, rest, o)
+			return sendAndReceive(cmd.Context(), a, e, rest, o)
 		},
 		ValidArgsFunction: a.completeURL,
 	}
@@ -69,12 +69,12 @@ answer has come, or nothing has come for 50 ms; --ahead sends without waiting.`,
 	return cmd
 }
 
-// send does what the command promises.
-func (a *app) send(ctx context.Context, e endpoint.Endpoint, args []string, o sendOptions) error {
+// sendAndReceive does what the command promises.
+func sendAndReceive(ctx context.Context, a *app, e endpoint.Endpoint, args []string, o sendOptions) error {
 	s := &sending{a: a, o: o, at: e}
 	o.in.ofLines(e.Protocol)
 	var err error
-	if s.in, err = a.input(o.in, args); err != nil {
+	if s.in, err = newInput(a, o.in, args); err != nil {
 		return err
 	}
 	if len(args) == 0 && !o.in.items() && !o.hold && o.count < 0 {
@@ -86,7 +86,7 @@ func (a *app) send(ctx context.Context, e endpoint.Endpoint, args []string, o se
 	if o.confirm && !e.Protocol.Traits().Confirms {
 		return usagef("--confirm: %s has no confirmations", e.Protocol.Name())
 	}
-	if s.out, err = a.printer(o.out); err != nil {
+	if s.out, err = newPrinter(a, o.out); err != nil {
 		return err
 	}
 	if o.expect != "" {

@@ -90,11 +90,11 @@ only this machine can connect, on loopback and Unix sockets, elsewhere only with
 			if err != nil {
 				return err
 			}
-			mode, err := a.serveMode(cmd.Context(), o, places)
+			mode, err := modeOf(cmd.Context(), a, o, places)
 			if err != nil {
 				return err
 			}
-			return a.serveAll(cmd.Context(), places, mode, o)
+			return serveAll(cmd.Context(), a, places, mode, o)
 		},
 	}
 	f := cmd.Flags()
@@ -112,13 +112,13 @@ only this machine can connect, on loopback and Unix sockets, elsewhere only with
 	f.BoolVar(&o.closeSlow, "close-slow", false, "with --relay: close a connection that reads too slowly (default: it misses messages)")
 	o.exec.add(cmd)
 	f.BoolVar(&o.allowShutdown, "allow-shutdown", false, "honour a oneline client's shutdown everywhere")
-	a.listenFlags(cmd)
+	listenFlags(a, cmd)
 	a.busFlags(cmd)
 	return cmd
 }
 
-// serveMode returns the way to serve that the flags choose.
-func (a *app) serveMode(ctx context.Context, o serveOptions, places []endpoint.Endpoint) (serveMode, error) {
+// modeOf returns the way to serve that the flags choose.
+func modeOf(ctx context.Context, a *app, o serveOptions, places []endpoint.Endpoint) (serveMode, error) {
 	if o.replies.file == "" && o.replies != (repliesOptions{}) {
 		return serveMode{}, usagef("--device, --fault and --watch are for --replies")
 	}
@@ -128,17 +128,17 @@ func (a *app) serveMode(ctx context.Context, o serveOptions, places []endpoint.E
 	case o.keep && (o.room == "" || !a.bus.any()):
 		return serveMode{}, usagef("--keep is for a --room of several machines: --hub, --join, --cluster or --bus says how they are joined")
 	case o.room != "":
-		m, err := a.join(ctx, []string{o.room}, o.keep)
+		m, err := enter(ctx, a, []string{o.room}, o.keep)
 		if err != nil {
 			return serveMode{}, err
 		}
-		return a.roomMode(m, o.closeSlow), nil
+		return roomMode(a, m, o.closeSlow), nil
 	case a.bus.any():
-		m, err := a.join(ctx, nil, false)
+		m, err := enter(ctx, a, nil, false)
 		if err != nil {
 			return serveMode{}, err
 		}
-		mode, err := a.plainMode(ctx, o, places)
+		mode, err := plainMode(ctx, a, o, places)
 		if err != nil {
 			m.close()
 			return mode, err
@@ -158,27 +158,27 @@ func (a *app) serveMode(ctx context.Context, o serveOptions, places []endpoint.E
 	if err := a.bus.check(); err != nil {
 		return serveMode{}, err
 	}
-	return a.plainMode(ctx, o, places)
+	return plainMode(ctx, a, o, places)
 }
 
 // plainMode returns the way to serve of those that know of no others.
-func (a *app) plainMode(ctx context.Context, o serveOptions, places []endpoint.Endpoint) (serveMode, error) {
+func plainMode(ctx context.Context, a *app, o serveOptions, places []endpoint.Endpoint) (serveMode, error) {
 	switch {
 	case o.relay:
 		r := &relay{closeSlow: o.closeSlow}
 		return serveMode{serve: r.serve}, nil
 	case o.exec.command != "":
-		return a.execMode(ctx, o.exec)
+		return execMode(ctx, a, o.exec)
 	case o.replies.file != "":
-		return a.repliesMode(o.replies, places)
+		return repliesMode(a, o.replies, places)
 	case o.files.dir != "":
-		return a.filesMode(o.files)
+		return filesMode(a, o.files)
 	}
 	return serveMode{serve: echo}, nil
 }
 
 // serveAll listens everywhere and serves.
-func (a *app) serveAll(ctx context.Context, places []endpoint.Endpoint, mode serveMode, o serveOptions) (err error) {
+func serveAll(ctx context.Context, a *app, places []endpoint.Endpoint, mode serveMode, o serveOptions) (err error) {
 	if mode.end != nil {
 		defer func() {
 			if endErr := mode.end(); err == nil {
@@ -188,7 +188,7 @@ func (a *app) serveAll(ctx context.Context, places []endpoint.Endpoint, mode ser
 	}
 	var ls []listening
 	for _, e := range places {
-		srv, err := a.server(e)
+		srv, err := newServer(a, e)
 		if err != nil {
 			return err
 		}
@@ -205,7 +205,7 @@ func (a *app) serveAll(ctx context.Context, places []endpoint.Endpoint, mode ser
 		}
 		ls = append(ls, l)
 	}
-	return a.serve(ctx, ls, mode.with)
+	return serveUntil(ctx, a, ls, mode.with)
 }
 
 // onward returns m as it can be handed on: a oneline command that is no valid

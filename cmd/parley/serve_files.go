@@ -31,7 +31,7 @@ func (o *folderOptions) add(cmd *cobra.Command) {
 const stillFor = 5 * time.Minute
 
 // filesMode is the mode that serves the files of a folder.
-func (a *app) filesMode(o folderOptions) (serveMode, error) {
+func filesMode(a *app, o folderOptions) (serveMode, error) {
 	root, err := os.OpenRoot(o.dir)
 	if err != nil {
 		return serveMode{}, usagef("--files: %w", err)

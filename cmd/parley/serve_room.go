@@ -8,7 +8,7 @@ import (
 )
 
 // roomMode is the mode in which servers are part of a room.
-func (a *app) roomMode(m *member, closeSlow bool) serveMode {
+func roomMode(a *app, m *member, closeSlow bool) serveMode {
 	from := make(map[string]parley.Protocol) // the wires that are served here, by name
 	return serveMode{
 		serve: func(e *endpoint.Endpoint, srv *parley.Server) error {

@@ -46,7 +46,7 @@ func sayFirst(d *parley.Dialer, preamble []string, kind string) error {
 
 // reach connects to e: once, or with o.reconnect again and again; then the
 // Conn is nil.
-func (a *app) reach(ctx context.Context, e endpoint.Endpoint, o sendOptions, onState func(parley.State, error)) (speaker, *parley.Conn, error) {
+func reach(ctx context.Context, a *app, e endpoint.Endpoint, o sendOptions, onState func(parley.State, error)) (speaker, *parley.Conn, error) {
 	client := a.client(e)
 	client.OnState = onState
 	d := &client.Dialer
@@ -85,7 +85,7 @@ func leave(peer speaker, conn *parley.Conn, err error) error {
 
 // reportState returns a function that tells the state of a client on stderr:
 // that it is connected, and the first reason why it is not any longer.
-func (a *app) reportState() func(parley.State, error) {
+func reportState(a *app) func(parley.State, error) {
 	lost := false
 	return func(s parley.State, err error) {
 		switch {

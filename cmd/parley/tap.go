@@ -68,18 +68,18 @@ c2s (client to server) or s2c.`,
   parley tap tinyproto://:8089 localhost:8088 --pcapng session.pcapng --count 1`,
 		ValidArgsFunction: a.completeURLs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			at, target, err := a.tapPlaces(cmd, args)
+			at, target, err := tapPlaces(a, cmd, args)
 			if err != nil {
 				return err
 			}
-			return a.tap(cmd.Context(), at, target, o)
+			return runTap(cmd.Context(), a, at, target, o)
 		},
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
 	f.StringVar(&o.record, "record", "", "keep the session in `FILE`, for replay")
 	f.StringVar(&o.store, "store", "", "keep the session in the store `DB`, for find and replay")
-	a.monitorFlag(cmd)
+	monitorFlag(a, cmd)
 	f.Lookup("monitor").Usage = "with --store: show by HTTP at `[HOST:]PORT` whether what is said is kept: /readyz, /metrics"
 	f.StringVar(&o.pcapng, "pcapng", "", "keep the bytes in `FILE`, for Wireshark")
 	f.BoolVar(&o.force, "force", false, "overwrite these files")
@@ -109,7 +109,7 @@ c2s (client to server) or s2c.`,
 
 // tapPlaces returns where to listen and where to connect. A profile stands for
 // the target.
-func (a *app) tapPlaces(cmd *cobra.Command, args []string) (at, target endpoint.Endpoint, err error) {
+func tapPlaces(a *app, cmd *cobra.Command, args []string) (at, target endpoint.Endpoint, err error) {
 	if len(args) == 1 && a.profileURL != "" {
 		args = append(args, a.profileURL)
 	}
@@ -175,25 +175,25 @@ func withDialog(at, target parley.Protocol) parley.Protocol {
 // tapBehind is how much the decoding may fall behind.
 const tapBehind = 64 << 20
 
-// tap passes on and shows until ctx ends, or o.count connections have ended.
-func (a *app) tap(ctx context.Context, at, target endpoint.Endpoint, o tapOptions) error {
+// runTap passes on and shows until ctx ends, or o.count connections have ended.
+func runTap(ctx context.Context, a *app, at, target endpoint.Endpoint, o tapOptions) error {
 	if o.cut < 0 || o.count < 0 || o.maxConns < 0 || o.keep < 0 {
 		return usagef("--cut, --count, --max-conns and --keep can't be negative")
 	}
 	if err := o.rotate.check(o); err != nil {
 		return err
 	}
-	out, err := a.printer(o.out)
+	out, err := newPrinter(a, o.out)
 	if err != nil {
 		return err
 	}
 	memory := tapMemory{budget: a.memory.budget(), by: make(map[*tapped]int64)}
 	p := &tap.Proxy{MaxConns: o.maxConns, MaxBehind: memory.behind(), Behind: func(more int) { memory.tell(int64(more)) }, Drain: o.drain}
-	if p.Dial, err = a.tapDialer(target); err != nil {
+	if p.Dial, err = tapDialer(a, target); err != nil {
 		return err
 	}
 	if at.TLS {
-		if p.Secure, err = a.tapSecure(); err != nil {
+		if p.Secure, err = tapSecure(a); err != nil {
 			return err
 		}
 	}
@@ -201,7 +201,7 @@ func (a *app) tap(ctx context.Context, at, target endpoint.Endpoint, o tapOption
 	if err := w.open(); err != nil {
 		return err
 	}
-	l, err := a.listenAt(at)
+	l, err := listenAt(a, at)
 	if err != nil {
 		w.close()
 		return err
@@ -215,7 +215,7 @@ func (a *app) tap(ctx context.Context, at, target endpoint.Endpoint, o tapOption
 	}
 	defer end()
 	defer a.memory.watch()()
-	a.tellReady(place, everywhere(l.Addr()))
+	tellReady(a, place, everywhere(l.Addr()))
 	ctx, cancel := context.WithCancel(ctx)
 	told := make(chan struct{})
 	context.AfterFunc(ctx, func() { a.stopping(); close(told) })
@@ -228,7 +228,7 @@ func (a *app) tap(ctx context.Context, at, target endpoint.Endpoint, o tapOption
 }
 
 // tapDialer returns what connects to the target.
-func (a *app) tapDialer(e endpoint.Endpoint) (func(context.Context) (net.Conn, error), error) {
+func tapDialer(a *app, e endpoint.Endpoint) (func(context.Context) (net.Conn, error), error) {
 	var d parley.Dialer
 	if err := a.configure(&d, e); err != nil {
 		return nil, err
@@ -237,7 +237,7 @@ func (a *app) tapDialer(e endpoint.Endpoint) (func(context.Context) (net.Conn, e
 }
 
 // tapSecure returns what does TLS with a client.
-func (a *app) tapSecure() (func(context.Context, net.Conn) (net.Conn, error), error) {
+func tapSecure(a *app) (func(context.Context, net.Conn) (net.Conn, error), error) {
 	config, err := a.tls.server()
 	if err != nil {
 		return nil, err
@@ -254,7 +254,7 @@ func (a *app) tapSecure() (func(context.Context, net.Conn) (net.Conn, error), er
 }
 
 // listenAt listens where no parley.Server does.
-func (a *app) listenAt(e endpoint.Endpoint) (net.Listener, error) {
+func listenAt(a *app, e endpoint.Endpoint) (net.Listener, error) {
 	if _, port := e.Serial(); port {
 		l, err := serial.Listen(e.Addr)
 		if err != nil {

@@ -91,7 +91,7 @@ func (w *tapWatch) open() error {
 	}
 	w.store = k
 	w.files = append(w.files, &tapFile{name: "--store", flush: k.failed, close: end})
-	stop, err := w.a.showStore(k.ready, k.metrics)
+	stop, err := showStore(w.a, k.ready, k.metrics)
 	if err != nil {
 		w.close()
 		return err

@@ -64,7 +64,7 @@ The same figures for scripts and Prometheus:
   parley top 9090 --kill 7`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.top(cmd.Context(), args[0], o)
+			return runTop(cmd.Context(), a, args[0], o)
 		},
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
@@ -82,8 +82,8 @@ The same figures for scripts and Prometheus:
 	return cmd
 }
 
-// top does what the command promises.
-func (a *app) top(ctx context.Context, place string, o topOptions) error {
+// runTop does what the command promises.
+func runTop(ctx context.Context, a *app, place string, o topOptions) error {
 	addr, err := monitorAddr(strings.TrimSuffix(strings.TrimPrefix(place, "http://"), "/"))
 	switch {
 	case err != nil:
@@ -113,7 +113,7 @@ func (a *app) top(ctx context.Context, place string, o topOptions) error {
 		}
 		return nil
 	case !o.json && !o.once && !isDumb() && isTerminal(a.stdin) && isTerminal(a.stdout):
-		return a.topScreen(ctx, c, o)
+		return topScreen(ctx, a, c, o)
 	}
 	conns, err := c.conns(ctx, o.sort, o.closed)
 	if err != nil {

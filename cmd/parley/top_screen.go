@@ -14,7 +14,7 @@ import (
 )
 
 // topScreen shows the connections on the whole screen until the user leaves.
-func (a *app) topScreen(ctx context.Context, c *monitorClient, o topOptions) error {
+func topScreen(ctx context.Context, a *app, c *monitorClient, o topOptions) error {
 	if _, err := c.conns(ctx, o.sort, o.closed); err != nil {
 		return err // the first answer must come, later ones are tried again
 	}

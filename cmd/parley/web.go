@@ -70,7 +70,7 @@ is no reason not to start.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.insecure, a.tls.insecure = a.tls.insecure, false
-			return a.web(cmd.Context(), o)
+			return serveWeb(cmd.Context(), a, o)
 		},
 	}
 	f := cmd.Flags()
@@ -126,8 +126,8 @@ it is shown once. A program sends it as "Authorization: Bearer TOKEN".`,
 	return cmd
 }
 
-// web serves pages until ctx ends.
-func (a *app) web(ctx context.Context, o webOptions) (err error) {
+// serveWeb serves pages until ctx ends.
+func serveWeb(ctx context.Context, a *app, o webOptions) (err error) {
 	if o.listen == "" {
 		return usagef("--listen is missing: the port to serve at, such as --listen 8080")
 	}
@@ -138,16 +138,16 @@ func (a *app) web(ctx context.Context, o webOptions) (err error) {
 	if err != nil {
 		return usagef("--listen %s: %w", o.listen, err)
 	}
-	config, users, err := a.webSecurity(addr, o)
+	config, users, err := webSecurity(a, addr, o)
 	if err != nil {
 		return err
 	}
-	targets, owned, closeTargets, err := a.webTargets(o.targets)
+	targets, owned, closeTargets, err := webTargets(a, o.targets)
 	if err != nil {
 		return err
 	}
 	defer closeTargets()
-	m, err := a.join(ctx, o.rooms, false)
+	m, err := enter(ctx, a, o.rooms, false)
 	if err != nil {
 		return err
 	}
@@ -165,7 +165,7 @@ func (a *app) web(ctx context.Context, o webOptions) (err error) {
 	}
 	calls := new(calls)
 	door, err := web.New(web.Options{Targets: targets, Users: users, Hosts: o.hosts, Origins: o.origins, Logger: a.log, OnCall: calls.add,
-		Limits: a.webLimits(addr)})
+		Limits: webLimits(a, addr)})
 	if err != nil {
 		return usageError{err}
 	}
@@ -188,7 +188,7 @@ func (a *app) web(ctx context.Context, o webOptions) (err error) {
 		defer rooms.close()
 		d.monitor.Metrics(rooms.write)
 	}
-	l, err := a.listenTCP("", addr)
+	l, err := listenForPages(a, "", addr)
 	if err != nil {
 		return err
 	}
@@ -206,7 +206,7 @@ func (a *app) web(ctx context.Context, o webOptions) (err error) {
 	srv := webServer(d.handler(), a.log)
 	ended := make(chan error, 1)
 	go func() { ended <- srv.Serve(l) }()
-	a.tellReady(place, "")
+	tellReady(a, place, "")
 	m.tell(a, []string{place})
 	defer settle(door)()
 	select {
@@ -257,7 +257,7 @@ func webServer(h http.Handler, log *slog.Logger) *http.Server {
 
 // webSecurity returns the TLS configuration and the users that the flags give, and refuses
 // to serve others without them.
-func (a *app) webSecurity(addr string, o webOptions) (*tls.Config, web.Users, error) {
+func webSecurity(a *app, addr string, o webOptions) (*tls.Config, web.Users, error) {
 	var config *tls.Config
 	var users web.Users
 	if a.tls.cert != "" {
@@ -291,7 +291,7 @@ func (a *app) webSecurity(addr string, o webOptions) (*tls.Config, web.Users, er
 
 // webTargets returns the devices of --target, and what closes them; they connect when
 // they are first used. owned are those without a URL, which other nodes have.
-func (a *app) webTargets(args []string) (targets []web.Target, owned []string, closeAll func(), err error) {
+func webTargets(a *app, args []string) (targets []web.Target, owned []string, closeAll func(), err error) {
 	var clients []*parley.Client
 	closeAll = func() {
 		for _, c := range clients {
