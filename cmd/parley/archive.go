@@ -23,7 +23,7 @@ import (
 func storeFault(err error) error {
 	for _, usage := range []error{store.ErrNoStore, store.ErrNotStore, store.ErrNewer, store.ErrNoSession} {
 		if errors.Is(err, usage) {
-			return usageError{err}
+			return asUsage(err)
 		}
 	}
 	return err
@@ -184,7 +184,7 @@ func imports(ctx context.Context, a *app, path string, files []string) error {
 			return err
 		}
 		if _, err := os.Stat(name); err != nil && name != "-" {
-			return usageError{err}
+			return asUsage(err)
 		}
 	}
 	db, err := sqlite.Create(ctx, path)
@@ -197,7 +197,7 @@ func imports(ctx context.Context, a *app, path string, files []string) error {
 		if name != "-" {
 			f, err := os.Open(name)
 			if err != nil {
-				return usageError{err}
+				return asUsage(err)
 			}
 			defer f.Close()
 			if info, err := f.Stat(); err == nil {
@@ -209,7 +209,7 @@ func imports(ctx context.Context, a *app, path string, files []string) error {
 		if errors.As(err, new(*recording.UnfinishedError)) {
 			a.log.Warn(err.Error())
 		} else if errors.As(err, new(*recording.PlaceError)) {
-			return usageError{err}
+			return asUsage(err)
 		} else if err != nil {
 			return err
 		}

@@ -190,7 +190,7 @@ func (o *benchOptions) question(p parley.Protocol) error {
 	m, err := parseMessage(o.ask, "text")
 	switch {
 	case err != nil:
-		return usageError{fmt.Errorf("--ask: %w", err)}
+		return usagef("--ask: %w", err)
 	case p.Name() == "scpi" && !ask.IsQuery(m.Bytes()):
 		return usagef("--ask %s: on scpi a message without a ? has no answer", o.ask)
 	}

@@ -66,7 +66,7 @@ func ownDevice(ctx context.Context, a *app, srv *parley.Server, from, to endpoin
 	}
 	if d.owner, err = m.node.Own(o.own, cluster.OwnerOptions{Do: d.do, Lost: d.lost}); err != nil {
 		m.close()
-		return with, nil, usageError{err}
+		return with, nil, asUsage(err)
 	}
 	srv.Handler = parley.HandlerFunc(d.serve)
 	return m.company(a), func() error {

@@ -63,7 +63,7 @@ func (a *app) readConfig() (configFile, error) {
 		return c, usagef("configuration: %w", err)
 	}
 	if err := decodeTOML(path, b, &c); err != nil {
-		return c, usageError{err}
+		return c, asUsage(err)
 	}
 	return c, nil
 }

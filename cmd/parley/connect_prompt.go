@@ -47,7 +47,7 @@ func connectAt(ctx context.Context, a *app, keyboard, screen *os.File, e endpoin
 // withPrompt returns an app that prints above the line of a prompt.
 func withPrompt(a *app, p *prompt.Prompt) *app {
 	b := *a
-	above := visibleWriter{p}
+	above := visibleTo(p)
 	if isTerminal(a.stdout) {
 		b.stdout = above
 	}

@@ -156,7 +156,3 @@ func TestScriptedLines(t *testing.T) {
 type failing struct{ err error }
 
 func (f *failing) Read([]byte) (int, error) { return 0, f.err }
-
-type failingWriter struct{ err error }
-
-func (f *failingWriter) Write([]byte) (int, error) { return 0, f.err }

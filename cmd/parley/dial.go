@@ -132,7 +132,7 @@ func (a *app) target(cmd *cobra.Command, args []string) (endpoint.Endpoint, []st
 	}
 	e, err := endpoint.Parse(url)
 	if err != nil {
-		return e, nil, usageError{err}
+		return e, nil, asUsage(err)
 	}
 	return e, rest, nil
 }
@@ -186,7 +186,7 @@ func (a *app) targets(cmd *cobra.Command, args []string) ([]endpoint.Endpoint, e
 	for _, url := range rest {
 		e, err := endpoint.Parse(url)
 		if err != nil {
-			return nil, usageError{err}
+			return nil, asUsage(err)
 		}
 		es = append(es, e)
 	}

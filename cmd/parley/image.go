@@ -149,7 +149,7 @@ func takeImages(ctx context.Context, a *app, e endpoint.Endpoint, o imageOptions
 		}
 		m, err := parseMessage(text, "text")
 		if err != nil {
-			return usageError{fmt.Errorf("--ask: %w", err)}
+			return usagef("--ask: %w", err)
 		}
 		cam.asks = append(cam.asks, m)
 	}

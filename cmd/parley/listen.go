@@ -39,7 +39,7 @@ func monitorFlag(a *app, cmd *cobra.Command) {
 // handler.
 func newServer(a *app, e endpoint.Endpoint) (*parley.Server, error) {
 	if err := e.CheckListen(); err != nil {
-		return nil, usageError{err}
+		return nil, asUsage(err)
 	}
 	if err := a.limits.checkConns(e); err != nil {
 		return nil, err

@@ -40,7 +40,7 @@ func flagError(cmd *cobra.Command, err error) error {
 	case errors.As(err, &syntax):
 		return usagef("%s is no flag: write --NAME or --NAME=VALUE", syntax.GetSpecifiedFlag())
 	}
-	return usageError{err}
+	return asUsage(err)
 }
 
 // unknownFlag returns the error for a flag that there is not.
@@ -224,7 +224,7 @@ func groupError(err error) error {
 	if m := oneOf.FindStringSubmatch(err.Error()); m != nil {
 		return usagef("one of --%s is needed", strings.ReplaceAll(m[1], " ", ", --"))
 	}
-	return usageError{err}
+	return asUsage(err)
 }
 
 // nearest returns the names that a misspelt one may have meant.

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -224,7 +223,7 @@ func listWho(ctx context.Context, a *app, n *cluster.Node, o looking, args []str
 	room := ""
 	if len(args) > 0 {
 		if room = args[0]; room == "" {
-			return usageError{errors.New("a room has a name")}
+			return usagef("a room has a name")
 		}
 	}
 	all, silent := n.Who(ctx, room)

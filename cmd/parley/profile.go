@@ -42,7 +42,7 @@ func profileAddCmd(a *app) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			name, url := args[0], args[1]
 			if _, err := endpoint.Parse(url); err != nil {
-				return usageError{err}
+				return asUsage(err)
 			}
 			p := map[string]any{"url": url}
 			cmd.Flags().Visit(func(f *pflag.Flag) {

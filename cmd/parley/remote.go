@@ -31,7 +31,7 @@ func remoteOf(a *app, arg, scheme string) (remote, error) {
 		err = errors.New("files travel on tinyproto only, not to " + url)
 	}
 	if err != nil {
-		return remote{}, usageError{err}
+		return remote{}, asUsage(err)
 	}
 	return remote{e, path}, nil
 }

@@ -96,12 +96,12 @@ func play(ctx context.Context, a *app, file string, o replayOptions) error {
 	}
 	e, err := endpoint.Parse(o.server + o.client)
 	if err != nil {
-		return usageError{err}
+		return asUsage(err)
 	}
 	e.Protocol = asRecorded(e.Protocol)
 	s, err := readSession(ctx, a, file, e.Protocol, o.server != "")
 	if err != nil {
-		return usageError{err}
+		return asUsage(err)
 	}
 	s.speed = o.speed
 	switch {

@@ -60,7 +60,7 @@ func repliesMode(a *app, o repliesOptions, places []endpoint.Endpoint) (serveMod
 		}
 	}
 	if s.def, err = s.read(); err != nil {
-		return serveMode{}, usageError{err}
+		return serveMode{}, asUsage(err)
 	}
 	seed, given := s.def.Seed(faults)
 	if !given {

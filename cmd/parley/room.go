@@ -42,7 +42,7 @@ func enter(ctx context.Context, a *app, names []string, keep bool) (*member, err
 		r, err := m.node.Room(name, cluster.RoomOptions{Keep: keep})
 		if err != nil {
 			m.close()
-			return nil, usageError{err}
+			return nil, asUsage(err)
 		}
 		m.rooms = append(m.rooms, r)
 	}

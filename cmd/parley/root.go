@@ -143,7 +143,7 @@ func execute(ctx context.Context, a *app, args []string) int {
 		if wantsJSON(args) {
 			a.logForm = logJSON
 		}
-		err = usageError{commandError(root, err)} // cobra's errors have no types
+		err = asUsage(commandError(root, err)) // cobra's errors have no types
 	}
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		err = errInterrupted

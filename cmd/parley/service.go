@@ -20,7 +20,7 @@ type managed struct {
 func (a *app) inherited(addr string) (net.Listener, error) {
 	l, err := a.managed.manager.Listener(addr)
 	if err != nil {
-		return nil, usageError{err}
+		return nil, asUsage(err)
 	}
 	return l, nil
 }
@@ -30,7 +30,7 @@ func (a *app) inherited(addr string) (net.Listener, error) {
 func (a *app) ready(places []string, alive func()) (end func(), err error) {
 	m := a.managed
 	if err := m.manager.Unused(); err != nil {
-		return nil, usageError{err}
+		return nil, asUsage(err)
 	}
 	status := "listening on " + strings.Join(places, ", ")
 	m.status.Store(&status)

@@ -57,7 +57,7 @@ func reach(ctx context.Context, a *app, e endpoint.Endpoint, o sendOptions, onSt
 		return nil, nil, err
 	}
 	d.Hooks.OnBanner = func(_ *parley.Conn, line []byte) { // it is for people, as all of stderr
-		visibleWriter{a.stderr}.Write(append(line[:len(line):len(line)], '\n'))
+		visibleTo(a.stderr).Write(append(line[:len(line):len(line)], '\n'))
 	}
 	if o.reconnect {
 		a.queued.add(d, e)

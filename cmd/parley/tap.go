@@ -118,15 +118,15 @@ func tapPlaces(a *app, cmd *cobra.Command, args []string) (at, target endpoint.E
 	}
 	from, to := shareProtocol(args[0], args[1])
 	if at, err = endpoint.Parse(from); err != nil {
-		return at, target, usageError{err}
+		return at, target, asUsage(err)
 	}
 	if strings.Contains(args[0], "?") { // else its options are the target's
 		if err := at.CheckListen(); err != nil {
-			return at, target, usageError{err}
+			return at, target, asUsage(err)
 		}
 	}
 	if target, err = endpoint.Parse(to); err != nil {
-		return at, target, usageError{err}
+		return at, target, asUsage(err)
 	}
 	if at.Protocol.Name() != target.Protocol.Name() {
 		return at, target, usagef("%s and %s: tap passes bytes on as they are, so both must be of one protocol; \"parley bridge\" translates", at, target)

@@ -302,7 +302,7 @@ func (c *monitorClient) close(ctx context.Context, id string) error {
 func (c *monitorClient) do(ctx context.Context, method, path string, answer any) error {
 	r, err := http.NewRequestWithContext(ctx, method, "http://"+c.addr+"/"+path, nil)
 	if err != nil {
-		return usageError{err}
+		return asUsage(err)
 	}
 	resp, err := c.http.Do(r)
 	if err != nil {

@@ -50,6 +50,9 @@ func appendHarmless(dst []byte, text string) []byte {
 // visibleWriter writes to a terminal what can't act on it.
 type visibleWriter struct{ w io.Writer }
 
+// visibleTo returns a writer to w, a terminal, of what can't act on it.
+func visibleTo(w io.Writer) io.Writer { return visibleWriter{w} }
+
 // Write writes b with what would act on a terminal escaped.
 func (v visibleWriter) Write(b []byte) (int, error) {
 	if _, err := v.w.Write(appendVisible(nil, b)); err != nil {

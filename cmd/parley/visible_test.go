@@ -29,3 +29,7 @@ func TestVisibleWriter(t *testing.T) {
 		t.Errorf("an error of writing: %v", err)
 	}
 }
+
+type failingWriter struct{ err error }
+
+func (f *failingWriter) Write([]byte) (int, error) { return 0, f.err }

@@ -155,7 +155,7 @@ func serveWeb(ctx context.Context, a *app, o webOptions) (err error) {
 	for _, name := range owned {
 		d, err := m.node.Device(name)
 		if err != nil {
-			return usageError{err}
+			return asUsage(err)
 		}
 		defer d.Close()
 		targets = append(targets, web.NewOwned(name, d))
@@ -167,7 +167,7 @@ func serveWeb(ctx context.Context, a *app, o webOptions) (err error) {
 	door, err := web.New(web.Options{Targets: targets, Users: users, Hosts: o.hosts, Origins: o.origins, Logger: a.log, OnCall: calls.add,
 		Limits: webLimits(a, addr)})
 	if err != nil {
-		return usageError{err}
+		return asUsage(err)
 	}
 	d := dashboard{door: door, monitor: monitor.New(a.version), guarded: true, info: dash.Info{Version: a.version, Door: true,
 		Pages: []dash.Page{dash.Overview, dash.Connections, dash.Messages, dash.Plot, dash.Camera, dash.Console}}}
