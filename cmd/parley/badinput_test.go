@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/parley-net/parley/cmd/parley/internal/cli/fault"
 )
 
 // Options that make no sense, alone, together or on a listener: exit code 2 before
@@ -91,7 +93,7 @@ func TestBadOptions(t *testing.T) {
 		var stdout, stderr bytes.Buffer
 		code := run(ctx, c.args, strings.NewReader(""), &stdout, &stderr)
 		cancel()
-		if code != exitUsage || !strings.Contains(stderr.String(), c.want) || strings.Contains(stderr.String(), "listening on") || stdout.Len() > 0 {
+		if code != fault.Usage || !strings.Contains(stderr.String(), c.want) || strings.Contains(stderr.String(), "listening on") || stdout.Len() > 0 {
 			t.Errorf("%v: exit code %d, want 2 and %q\n%s%s", c.args, code, c.want, stdout.String(), stderr.String())
 		}
 	}

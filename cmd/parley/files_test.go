@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/parley-net/parley/cmd/parley/internal/cli/fault"
 	"github.com/parley-net/parley/internal/faultproxy"
 	"github.com/parley-net/parley/internal/originals"
 	"github.com/parley-net/parley/transfer"
@@ -75,7 +76,7 @@ func begins(t *testing.T, name string) {
 func finished(t *testing.T, args ...string) *proc {
 	t.Helper()
 	p := beside(t, args...)
-	p.finishes(t, exitOK)
+	p.finishes(t, fault.OK)
 	return p
 }
 
@@ -90,7 +91,7 @@ func TestKilledTransfersGoOn(t *testing.T) {
 	server := func(put, srv *proc) {
 		srv.kill()
 		<-put.ended
-		if code := put.cmd.ProcessState.ExitCode(); code != exitProtocol && code != exitFail { // inside a message, or between two
+		if code := put.cmd.ProcessState.ExitCode(); code != fault.Protocol && code != fault.Fail { // inside a message, or between two
 			t.Error("exit code", code)
 		}
 		if !strings.Contains(put.stderr.String(), "the same command goes on from there") {
@@ -99,7 +100,7 @@ func TestKilledTransfersGoOn(t *testing.T) {
 	}
 	interrupt := func(put, _ *proc) {
 		put.cmd.Process.Signal(syscall.SIGINT)
-		put.finishes(t, exitInterrupted)
+		put.finishes(t, fault.Interrupted)
 		if log := put.stderr.String(); !strings.Contains(log, "the same command goes on from there") || !strings.Contains(log, "parley: interrupted") {
 			t.Error(log)
 		}
@@ -176,7 +177,7 @@ s.start()
 	finished(t, "put", up, addr+":"+name)
 	holds(t, filepath.Join(served, name), data)
 	p := beside(t, "put", up, addr+":"+name)
-	p.finishes(t, exitFail)
+	p.finishes(t, fault.Fail)
 	if !strings.Contains(p.stderr.String(), "is there already, 9.0 MiB: --force replaces it") {
 		t.Error(p.stderr)
 	}
@@ -187,7 +188,7 @@ s.start()
 	holds(t, up, data)
 	holds(t, filepath.Join(dir, name), data[:7])
 	p = beside(t, "get", addr+":missing", filepath.Join(dir, "missing"))
-	p.finishes(t, exitFail)
+	p.finishes(t, fault.Fail)
 	if !strings.Contains(p.stderr.String(), "[Errno 2] No such file or directory: 'missing'") {
 		t.Error(p.stderr)
 	}

@@ -13,6 +13,10 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/parley-net/parley/cmd/parley/internal/cli/app"
+	"github.com/parley-net/parley/cmd/parley/internal/cli/listen"
+	"github.com/parley-net/parley/cmd/parley/internal/cli/output"
+	"github.com/parley-net/parley/cmd/parley/internal/cli/words"
 	"github.com/parley-net/parley/cmd/parley/internal/endpoint"
 	"github.com/parley-net/parley/cmd/parley/internal/manpage"
 )
@@ -99,10 +103,10 @@ func uses(line string, f *pflag.Flag) bool {
 func isShared(f *pflag.Flag) bool {
 	shared := new(cobra.Command)
 	a := newApp(nil, io.Discard, io.Discard)
-	a.dialFlags(shared)
-	listenFlags(a, shared)
-	a.busFlags(shared)
-	new(outputFlags).add(shared)
+	a.DialFlags(shared)
+	listen.AddFlags(a, shared)
+	a.BusFlags(shared)
+	new(output.Flags).Add(shared)
 	same := shared.Flags().Lookup(f.Name)
 	return same != nil && same.Usage == f.Usage
 }
@@ -123,11 +127,11 @@ func TestSharedFlagsAreTried(t *testing.T) {
 	}
 	shared := new(cobra.Command)
 	a := newApp(nil, io.Discard, io.Discard)
-	a.dialFlags(shared)
-	listenFlags(a, shared)
-	a.busFlags(shared)
-	new(outputFlags).add(shared)
-	a.globalFlags(shared)
+	a.DialFlags(shared)
+	listen.AddFlags(a, shared)
+	a.BusFlags(shared)
+	new(output.Flags).Add(shared)
+	a.GlobalFlags(shared)
 	n := 0
 	check := func(f *pflag.Flag) {
 		n++
@@ -170,7 +174,7 @@ func TestExamplesParse(t *testing.T) {
 		l, _, _ = strings.Cut(l, "        ") // a comment
 		l, _, _ = strings.Cut(l, " <")
 		l, _, _ = strings.Cut(l, " >")
-		words, err := splitWords(l)
+		words, err := words.Split(l)
 		if err != nil {
 			t.Errorf("%s: %v", l, err)
 			continue
@@ -188,7 +192,7 @@ func TestExamplesParse(t *testing.T) {
 			t.Errorf("parley %s: %v", l, err)
 		}
 		for _, arg := range cmd.Flags().Args() {
-			if looksLikeURL(arg) {
+			if app.LooksLikeURL(arg) {
 				if _, err := endpoint.Parse(arg); err != nil {
 					t.Errorf("parley %s: %v", l, err)
 				}
@@ -234,15 +238,15 @@ func FuzzRecord(f *testing.F) {
 	f.Add([]byte(`{"b64":"AP8="}`))
 	f.Add([]byte(`{"kind":"int","text":"0x10"}`))
 	f.Fuzz(func(t *testing.T, line []byte) {
-		r, err := parseRecord(line)
+		r, err := output.ParseRecord(line)
 		if err != nil {
 			return
 		}
-		m, err := r.message()
+		m, err := r.Message()
 		if err != nil {
 			return
 		}
-		again, err := newRecord(m).message()
+		again, err := output.NewRecord(m).Message()
 		if err != nil || again.Type() != m.Type() || again.Text() != m.Text() {
 			t.Errorf("%s: %v, and then %v (%v)", line, m, again, err)
 		}

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/cmd/parley/internal/cli/fault"
 	"github.com/parley-net/parley/oneline"
 )
 
@@ -86,7 +87,7 @@ func TestTapOnAFullDisk(t *testing.T) {
 	}
 	c.Close()
 	tap.stop()
-	if code := tap.wait(); code != exitFail {
+	if code := tap.wait(); code != fault.Fail {
 		t.Errorf("exit code %d", code)
 	}
 	if n := strings.Count(tap.stderr.String(), "no room left"); n == 0 || n > 3 {

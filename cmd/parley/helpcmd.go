@@ -1,6 +1,7 @@
 package main
 
 import (
+	"github.com/parley-net/parley/cmd/parley/internal/cli/fault"
 	"github.com/spf13/cobra"
 )
 
@@ -30,7 +31,7 @@ func helpCmd(root *cobra.Command) *cobra.Command {
 			for _, name := range args {
 				sub, rest, err := cmd.Find([]string{name})
 				if err != nil || len(rest) > 0 || sub == cmd {
-					return noSuchCommand(cmd, name)
+					return fault.NoSuchCommand(cmd, name)
 				}
 				cmd = sub
 			}

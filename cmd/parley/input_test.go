@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf16"
+
+	"github.com/parley-net/parley/cmd/parley/internal/cli/fault"
 )
 
 // Text of another encoding is not sent as if it were UTF-8: the error names it.
@@ -46,9 +48,9 @@ func TestWideStandardInput(t *testing.T) {
 			code := run(ctx, args, strings.NewReader(c.in), &stdout, &stderr)
 			cancel()
 			switch {
-			case c.want == "" && (code != exitOK || stdout.String() != "*IDN?\nMEAS?\n"):
+			case c.want == "" && (code != fault.OK || stdout.String() != "*IDN?\nMEAS?\n"):
 				t.Errorf("%s: %v: exit code %d, %q\n%s", c.name, args, code, &stdout, &stderr)
-			case c.want != "" && (code != exitUsage || !strings.Contains(stderr.String(), "standard input "+c.want) || stdout.Len() > 0):
+			case c.want != "" && (code != fault.Usage || !strings.Contains(stderr.String(), "standard input "+c.want) || stdout.Len() > 0):
 				t.Errorf("%s: %v: exit code %d, want 2 and %q\n%s%s", c.name, args, code, c.want, &stdout, &stderr)
 			}
 		}

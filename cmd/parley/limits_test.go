@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/cmd/parley/internal/cli/listen"
 	"github.com/parley-net/parley/cmd/parley/internal/endpoint"
 )
 
@@ -96,7 +97,7 @@ func TestBoundsAreSet(t *testing.T) {
 		t.Run(flag, func(t *testing.T) {
 			a := newApp(nil, io.Discard, io.Discard)
 			cmd := new(cobra.Command)
-			listenFlags(a, cmd)
+			listen.AddFlags(a, cmd)
 			f := cmd.Flags().Lookup(flag)
 			value, want := valueOf(f)
 			if err := cmd.Flags().Set(flag, value); err != nil {
@@ -106,11 +107,11 @@ func TestBoundsAreSet(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			srv, err := newServer(a, e)
+			srv, err := listen.NewServer(a, e)
 			if err != nil {
 				t.Fatal(err)
 			}
-			d, err := a.dialer(e)
+			d, err := a.Dialer(e)
 			if err != nil {
 				t.Fatal(err)
 			}

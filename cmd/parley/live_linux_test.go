@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"testing"
+
+	"github.com/parley-net/parley/cmd/parley/internal/cli/fault"
 )
 
 // --live draws on a terminal of any size, with and without colours and characters
@@ -20,10 +22,10 @@ func TestImageLiveAtATerminal(t *testing.T) {
 			}
 			term.shows(fmt.Sprintf(`^3x2 float32  0 %s 4  [\d.]+/s  \d+ shown, \d+ dropped$`, to))
 			term.types("\x03")
-			term.ends(exitInterrupted)
+			term.ends(fault.Interrupted)
 		}
 	}
 	term := atTerminalWith(t, []string{"TERM=dumb"}, "image", url, "--ask", "int:0", "--live")
 	term.shows(`--live shows pictures on a terminal that can move its cursor`)
-	term.ends(exitUsage)
+	term.ends(fault.Usage)
 }

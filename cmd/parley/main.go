@@ -15,7 +15,7 @@ import (
 func main() {
 	ctx, interrupt := context.WithCancel(context.Background())
 	a := newApp(os.Stdin, os.Stdout, os.Stderr)
-	a.managed.manager = service.FromEnvironment()
-	a.handleSignals(interrupt)
-	a.signals.exit(execute(ctx, a, os.Args[1:]))
+	a.Managed.Manager = service.FromEnvironment()
+	a.HandleSignals(interrupt)
+	a.Signals.Exit(execute(ctx, a, os.Args[1:]))
 }

@@ -12,13 +12,14 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/parley-net/parley/cmd/parley/internal/cli/fault"
 	"github.com/parley-net/parley/cmd/parley/internal/manpage"
 )
 
 func main() {
 	if len(os.Args) != 2 {
 		fmt.Fprintln(os.Stderr, "usage: man DIR")
-		os.Exit(exitUsage)
+		os.Exit(fault.Usage)
 	}
 	date := time.Now()
 	if s, err := strconv.ParseInt(os.Getenv("SOURCE_DATE_EPOCH"), 10, 64); err == nil {
@@ -26,6 +27,6 @@ func main() {
 	}
 	if err := manpage.Write(rootCmd(newApp(nil, io.Discard, io.Discard)), os.Args[1], date); err != nil {
 		fmt.Fprintln(os.Stderr, "man:", err)
-		os.Exit(exitFail)
+		os.Exit(fault.Fail)
 	}
 }

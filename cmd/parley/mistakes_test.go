@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/parley-net/parley/cmd/parley/internal/cli/fault"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
@@ -34,7 +35,7 @@ func mistake(t *testing.T, args ...string) string {
 	t.Helper()
 	var stdout, stderr strings.Builder
 	code := run(context.Background(), args, strings.NewReader(""), &stdout, &stderr)
-	if code != exitUsage || stderr.Len() == 0 || stdout.Len() > 0 {
+	if code != fault.Usage || stderr.Len() == 0 || stdout.Len() > 0 {
 		t.Errorf("%q: exit code %d, want 2\nstdout: %s\nstderr: %s", args, code, &stdout, &stderr)
 	}
 	if word := programmers.FindString(stderr.String()); word != "" {

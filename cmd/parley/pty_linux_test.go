@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/parley-net/parley/cmd/parley/internal/cli/fault"
 	"github.com/parley-net/parley/cmd/parley/internal/screen"
 )
 
@@ -292,14 +293,14 @@ func TestConnectTellsTheEnd(t *testing.T) {
 	term.shows(`^hello$`)
 	term.types("half\x03")
 	term.shows(`^parley: interrupted$`)
-	term.ends(exitInterrupted)
+	term.ends(fault.Interrupted)
 
 	// A signal.
 	term = atTerminal(t, "connect", urls[0])
 	term.shows(`/help lists`)
 	term.cmd.Process.Signal(syscall.SIGTERM)
 	term.shows(`^parley: interrupted$`)
-	term.ends(exitInterrupted)
+	term.ends(fault.Interrupted)
 
 	// The peer leaves.
 	term = atTerminal(t, "connect", urls[0])
@@ -322,12 +323,12 @@ func TestConnectTellsTheEnd(t *testing.T) {
 	// There is none.
 	term = atTerminal(t, "connect", urls[0])
 	term.shows(`nobody listens there`)
-	term.ends(exitConnect)
+	term.ends(fault.Connect)
 
 	// Not on a terminal.
 	term = atTerminal(t, "connect", urls[0], "--raw")
 	term.shows(`standard output elsewhere`)
-	term.ends(exitUsage)
+	term.ends(fault.Usage)
 }
 
 // Earlier lines and the requests of a replies file are completed, and colours are
@@ -418,7 +419,7 @@ func TestChatAtATerminal(t *testing.T) {
 	ann.types("/stop\r")
 	ann.ends(0)
 	bob.types("\x03")
-	bob.ends(exitInterrupted)
+	bob.ends(fault.Interrupted)
 }
 
 func TestChatTellsTheEnd(t *testing.T) {
@@ -433,14 +434,14 @@ func TestChatTellsTheEnd(t *testing.T) {
 
 	term = atTerminal(t, "chat", urls[0], "--name", "ann")
 	term.shows(`nobody listens there`)
-	term.ends(exitConnect)
+	term.ends(fault.Connect)
 
 	server, urls = serving(t, "tinyproto://127.0.0.1:0", "--relay")
 	term = atTerminal(t, "chat", urls[0], "--name", "ann")
 	term.shows(`^ connected`)
 	term.cmd.Process.Signal(syscall.SIGTERM)
 	term.shows(`^parley: interrupted$`)
-	term.ends(exitInterrupted)
+	term.ends(fault.Interrupted)
 
 	// What could not be sent is told.
 	term = atTerminal(t, "chat", urls[0], "--name", "ann")
@@ -449,7 +450,7 @@ func TestChatTellsTheEnd(t *testing.T) {
 	term.shows(`^ not connected, trying again: |^ connecting`)
 	term.types("lost\r/quit\r")
 	term.shows(`^parley: 1 lines? w.* not sent`)
-	term.ends(exitFail)
+	term.ends(fault.Fail)
 
 	// Lines instead of a screen.
 	server, urls = serving(t, "tinyproto://127.0.0.1:0", "--relay", "-v")
@@ -496,5 +497,5 @@ func TestBarsAtATerminal(t *testing.T) {
 	term.types("\x03")
 	term.shows(`^large +\[=+>? *\] +\d+ % +stopped`)
 	term.shows(`^parley: interrupted$`)
-	term.ends(exitInterrupted)
+	term.ends(fault.Interrupted)
 }

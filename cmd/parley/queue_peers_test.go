@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/cmd/parley/internal/cli/fault"
 	"github.com/parley-net/parley/internal/originals"
 	"github.com/parley-net/parley/oneline"
 )
@@ -68,17 +69,17 @@ func TestQueueOfAnOriginal(t *testing.T) {
 		signal syscall.Signal
 		code   int
 	}{
-		{"send, Ctrl-C", []string{"send", "URL", "x"}, syscall.SIGINT, exitInterrupted},
-		{"send, SIGTERM", []string{"send", "URL", "x"}, syscall.SIGTERM, exitInterrupted},
-		{"send, hang-up", []string{"send", "URL", "x"}, syscall.SIGHUP, exitInterrupted},
-		{"send --timeout", []string{"send", "URL", "x", "--timeout", "1500ms"}, 0, exitTimeout},
-		{"send --reconnect", []string{"send", "URL", "x", "--reconnect"}, syscall.SIGINT, exitInterrupted},
-		{"ask", []string{"ask", "URL", "x"}, syscall.SIGINT, exitInterrupted},
-		{"ask --timeout", []string{"ask", "URL", "x", "--timeout", "1500ms"}, 0, exitTimeout},
-		{"connect", []string{"connect", "URL"}, syscall.SIGTERM, exitInterrupted},
-		{"connect --reconnect", []string{"connect", "URL", "--reconnect"}, syscall.SIGTERM, exitInterrupted},
-		{"bench", []string{"bench", "URL", "--duration", "1s"}, syscall.SIGINT, exitInterrupted},
-		{"record", []string{"record", "--store", "s.db", "URL"}, syscall.SIGINT, exitInterrupted},
+		{"send, Ctrl-C", []string{"send", "URL", "x"}, syscall.SIGINT, fault.Interrupted},
+		{"send, SIGTERM", []string{"send", "URL", "x"}, syscall.SIGTERM, fault.Interrupted},
+		{"send, hang-up", []string{"send", "URL", "x"}, syscall.SIGHUP, fault.Interrupted},
+		{"send --timeout", []string{"send", "URL", "x", "--timeout", "1500ms"}, 0, fault.Timeout},
+		{"send --reconnect", []string{"send", "URL", "x", "--reconnect"}, syscall.SIGINT, fault.Interrupted},
+		{"ask", []string{"ask", "URL", "x"}, syscall.SIGINT, fault.Interrupted},
+		{"ask --timeout", []string{"ask", "URL", "x", "--timeout", "1500ms"}, 0, fault.Timeout},
+		{"connect", []string{"connect", "URL"}, syscall.SIGTERM, fault.Interrupted},
+		{"connect --reconnect", []string{"connect", "URL", "--reconnect"}, syscall.SIGTERM, fault.Interrupted},
+		{"bench", []string{"bench", "URL", "--duration", "1s"}, syscall.SIGINT, fault.Interrupted},
+		{"record", []string{"record", "--store", "s.db", "URL"}, syscall.SIGINT, fault.Interrupted},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			server, addr := originalOneline(t)

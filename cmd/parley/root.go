@@ -6,47 +6,69 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/parley-net/parley/cmd/parley/internal/cli/app"
+	"github.com/parley-net/parley/cmd/parley/internal/cli/ask"
+	"github.com/parley-net/parley/cmd/parley/internal/cli/bench"
+	"github.com/parley-net/parley/cmd/parley/internal/cli/bridge"
+	"github.com/parley-net/parley/cmd/parley/internal/cli/cert"
+	"github.com/parley-net/parley/cmd/parley/internal/cli/chat"
+	"github.com/parley-net/parley/cmd/parley/internal/cli/connect"
+	"github.com/parley-net/parley/cmd/parley/internal/cli/demo"
+	"github.com/parley-net/parley/cmd/parley/internal/cli/doctor"
+	"github.com/parley-net/parley/cmd/parley/internal/cli/fault"
+	"github.com/parley-net/parley/cmd/parley/internal/cli/files"
+	"github.com/parley-net/parley/cmd/parley/internal/cli/image"
+	"github.com/parley-net/parley/cmd/parley/internal/cli/keep"
+	"github.com/parley-net/parley/cmd/parley/internal/cli/nodes"
+	"github.com/parley-net/parley/cmd/parley/internal/cli/profile"
+	"github.com/parley-net/parley/cmd/parley/internal/cli/replay"
+	"github.com/parley-net/parley/cmd/parley/internal/cli/selftest"
+	"github.com/parley-net/parley/cmd/parley/internal/cli/send"
+	"github.com/parley-net/parley/cmd/parley/internal/cli/serve"
+	"github.com/parley-net/parley/cmd/parley/internal/cli/tap"
+	"github.com/parley-net/parley/cmd/parley/internal/cli/top"
+	"github.com/parley-net/parley/cmd/parley/internal/cli/web"
 	"github.com/spf13/cobra"
 )
 
 // commands makes every command. To add one, write a function like these in a
 // file of its own and name it here.
-var commands = []func(*app) *cobra.Command{
-	askCmd,
-	doctorCmd,
-	sendCmd,
-	connectCmd,
-	chatCmd,
-	putCmd,
-	getCmd,
-	lsCmd,
-	serveCmd,
-	tapCmd,
-	replayCmd,
-	recordCmd,
-	findCmd,
-	importCmd,
-	exportCmd,
-	verifyCmd,
-	bridgeCmd,
-	topCmd,
-	webCmd,
-	nodesCmd,
-	roomsCmd,
-	whoCmd,
-	killCmd,
-	selftestCmd,
-	benchCmd,
-	imageCmd,
-	certCmd,
-	profileCmd,
+var commands = []func(*app.App) *cobra.Command{
+	ask.Command,
+	doctor.Command,
+	send.Command,
+	connect.Command,
+	chat.Command,
+	files.PutCommand,
+	files.GetCommand,
+	files.LsCommand,
+	serve.Command,
+	tap.Command,
+	replay.Command,
+	keep.RecordCommand,
+	keep.FindCommand,
+	keep.ImportCommand,
+	keep.ExportCommand,
+	keep.VerifyCommand,
+	bridge.Command,
+	top.Command,
+	web.Command,
+	nodes.Command,
+	nodes.RoomsCommand,
+	nodes.WhoCommand,
+	nodes.KillCommand,
+	selftest.Command,
+	bench.Command,
+	image.Command,
+	cert.Command,
+	profile.Command,
 	cheatCmd,
-	demoCmd,
-	func(*app) *cobra.Command { return versionCmd() },
+	demo.Command,
+	func(*app.App) *cobra.Command { return versionCmd() },
 }
 
 // rootCmd returns the whole command.
-func rootCmd(a *app) *cobra.Command {
+func rootCmd(a *app.App) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "parley",
 		Short: "Talk over TCP in messages, with Python programs and with instruments",
@@ -63,12 +85,12 @@ devices, in lines or in frames.
 		SilenceUsage:  true,
 		Version:       version(),
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
-			return a.setup(cmd)
+			return a.Setup(cmd)
 		},
 	}
 	root.SetVersionTemplate("parley {{.Version}}\n")
-	a.globalFlags(root)
-	root.SetFlagErrorFunc(flagError)
+	a.GlobalFlags(root)
+	root.SetFlagErrorFunc(fault.FlagError)
 	for _, f := range commands {
 		root.AddCommand(f(a))
 	}
@@ -84,22 +106,22 @@ devices, in lines or in frames.
 // checked says in our own words when the arguments are too few or too many, and
 // notes when the command begins: in it and all its subcommands. A command that has
 // only subcommands says which it has.
-func checked(a *app, cmd *cobra.Command) {
+func checked(a *app.App, cmd *cobra.Command) {
 	if cmd.HasSubCommands() && !cmd.Runnable() {
 		cmd.Args = nil // completion has its own words
 		cmd.RunE = func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return noSuchCommand(cmd, args[0])
+				return fault.NoSuchCommand(cmd, args[0])
 			}
 			return cmd.Help()
 		}
 	}
 	if args := cmd.Args; args != nil {
-		cmd.Args = func(cmd *cobra.Command, given []string) error { return argsError(cmd, args, given) }
+		cmd.Args = func(cmd *cobra.Command, given []string) error { return fault.ArgsError(cmd, args, given) }
 	}
 	if runE := cmd.RunE; runE != nil {
 		cmd.RunE = func(cmd *cobra.Command, args []string) error {
-			a.running = true
+			a.Running = true
 			return runE(cmd, args)
 		}
 	}
@@ -114,40 +136,40 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 }
 
 // newApp returns the command with its streams.
-func newApp(stdin io.Reader, stdout, stderr io.Writer) *app {
-	return makeApp(version(), stdin, stdout, stderr)
+func newApp(stdin io.Reader, stdout, stderr io.Writer) *app.App {
+	return app.New(version(), stdin, stdout, stderr)
 }
 
 // execute runs the command line and returns the exit code.
-func execute(ctx context.Context, a *app, args []string) int {
+func execute(ctx context.Context, a *app.App, args []string) int {
 	if len(args) == 0 {
-		fmt.Fprint(a.stdout, helpText("welcome"))
-		return exitOK
+		fmt.Fprint(a.Stdout, helpText("welcome"))
+		return fault.OK
 	}
 	root := rootCmd(a)
-	a.divert(a.errs, 0)
+	a.Divert(a.Errs, 0)
 	root.SetArgs(args)
-	root.SetIn(a.stdin)
-	root.SetOut(a.stdout)
-	root.SetErr(a.errs)
+	root.SetIn(a.Stdin)
+	root.SetOut(a.Stdout)
+	root.SetErr(a.Errs)
 	err := root.ExecuteContext(ctx)
-	a.leaveQueues()
-	flushLog(a.log)
-	if a.signals.isPiped(err) {
-		return exitPipe
+	a.LeaveQueues()
+	app.FlushLog(a.Log)
+	if a.Signals.IsPiped(err) {
+		return app.ExitPipe
 	}
 	if err == nil {
-		return exitOK
+		return fault.OK
 	}
-	if !a.running {
-		if wantsJSON(args) {
-			a.logForm = logJSON
+	if !a.Running {
+		if app.WantsJSON(args) {
+			a.LogForm = app.LogJSON
 		}
-		err = asUsage(commandError(root, err)) // cobra's errors have no types
+		err = fault.AsUsage(fault.CommandError(root, err)) // cobra's errors have no types
 	}
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		err = errInterrupted
+		err = fault.ErrInterrupted
 	}
-	a.complain(err)
-	return exitCode(err)
+	a.Complain(err)
+	return fault.Code(err)
 }

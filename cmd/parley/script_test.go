@@ -21,6 +21,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/parley-net/parley/cmd/parley/internal/cli/app"
 	"github.com/parley-net/parley/internal/socketdir"
 )
 
@@ -246,7 +247,7 @@ func serves(args []string) int {
 	case "serve":
 		n := 0
 		for _, a := range args {
-			if looksLikeURL(a) && !strings.HasPrefix(a, "tls://") && !strings.HasPrefix(a, "nats://") { // those are where others are
+			if app.LooksLikeURL(a) && !strings.HasPrefix(a, "tls://") && !strings.HasPrefix(a, "nats://") { // those are where others are
 				n++
 			}
 		}

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/parley-net/parley/cmd/parley/internal/cli/fault"
 	"golang.org/x/sys/unix"
 )
 
@@ -121,7 +122,7 @@ func TestSerialPorts(t *testing.T) {
 	ask(start("bridge", "scpi://127.0.0.1:0", port))
 
 	out, err := exec.CommandContext(ctx, "parley", "send", "line+serial:///dev/nothing-here", "x").CombinedOutput()
-	if e, ok := err.(*exec.ExitError); !ok || e.ExitCode() != exitConnect || !strings.Contains(string(out), "is the device plugged in?") && !strings.Contains(string(out), "there are") {
+	if e, ok := err.(*exec.ExitError); !ok || e.ExitCode() != fault.Connect || !strings.Contains(string(out), "is the device plugged in?") && !strings.Contains(string(out), "there are") {
 		t.Errorf("a port that is not there: %v, %s", err, out)
 	}
 }

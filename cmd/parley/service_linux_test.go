@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/cmd/parley/internal/cli/fault"
 	"github.com/parley-net/parley/internal/socketdir"
 	"github.com/parley-net/parley/oneline"
 	"github.com/parley-net/parley/tinyproto"
@@ -259,7 +260,7 @@ func TestServiceManagerMistakes(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			u := startUnit(t, tt.args, []string{"device", "spare"}, tt.sockets...)
 			code, said := u.fails()
-			if want := strings.ReplaceAll(tt.want, " (spare)", ` \(spare\)`); code != exitUsage || !regexp.MustCompile(want).MatchString(said) {
+			if want := strings.ReplaceAll(tt.want, " (spare)", ` \(spare\)`); code != fault.Usage || !regexp.MustCompile(want).MatchString(said) {
 				t.Errorf("code %d, said %q; want 2 and %q", code, said, want)
 			}
 		})

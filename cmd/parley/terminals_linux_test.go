@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/parley-net/parley/cmd/parley/internal/cli/fault"
 )
 
 // kinds of terminals: what is set, and whether there are colours and characters
@@ -160,7 +162,7 @@ func TestInterruptedTransferAtATerminal(t *testing.T) {
 		term := atTerminalOf(t, width, height, env, "get", proxy.Addr()+":large", dir)
 		term.shows(`large +\[=*>? *\] +\d+ %`)
 		term.types("\x03")
-		term.ends(exitInterrupted)
+		term.ends(fault.Interrupted)
 		// Where the rows end depends on the length of the folder's name.
 		said := strings.Join(strings.Fields(term.screen.String()), "")
 		want := "have moved; what came is in " + dir + "/large.parley.part, and the same command goes on from there parley: interrupted"

@@ -3,6 +3,8 @@ package main
 import (
 	"regexp"
 	"testing"
+
+	"github.com/parley-net/parley/cmd/parley/internal/cli/fault"
 )
 
 func TestTopAtATerminal(t *testing.T) {
@@ -50,7 +52,7 @@ func TestTopAtATerminal(t *testing.T) {
 	term = atTerminal(t, "top", monitor)
 	term.shows(`connections? by`)
 	term.types("\x03")
-	term.ends(exitInterrupted)
+	term.ends(fault.Interrupted)
 	term = atTerminal(t, "top", monitor, "--once")
 	term.shows(`^ID +ADDRESS`)
 	term.ends(0)

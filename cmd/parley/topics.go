@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/parley-net/parley/cmd/parley/internal/cli/app"
 	"github.com/parley-net/parley/cmd/parley/internal/endpoint"
 )
 
@@ -72,13 +73,13 @@ func option(o endpoint.Option) string {
 	return fmt.Sprintf("%-24s %s", values, o.Help)
 }
 
-func cheatCmd(a *app) *cobra.Command {
+func cheatCmd(a *app.App) *cobra.Command {
 	return &cobra.Command{
 		Use:   "cheat",
 		Short: "Print examples to copy",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprint(a.stdout, helpText("cheat"))
+			_, err := fmt.Fprint(a.Stdout, helpText("cheat"))
 			return err
 		},
 	}

@@ -1,0 +1,31 @@
+package join
+
+import (
+	"context"
+	"errors"
+
+	"github.com/parley-net/parley/bus"
+	"github.com/parley-net/parley/cmd/parley/internal/cli/app"
+)
+
+// Link is this process's way to the others.
+type Link struct {
+	bus.Bus
+	notes []string // for the log, when it is ready
+	end   func() error
+	fault func() error // why nothing is kept any more here; nil: others keep it
+}
+
+// Close ends it.
+func (l *Link) Close() error { return errors.Join(l.Bus.Close(), l.end()) }
+
+// openBus returns the way to the others; in memory if there are none.
+func openBus(ctx context.Context, a *app.App) (*Link, error) {
+	if err := a.Bus.Check(); err != nil {
+		return nil, err
+	}
+	if !a.Bus.Any() {
+		return &Link{Bus: new(bus.Memory).Connect(), end: func() error { return nil }}, nil
+	}
+	return OpenNATS(ctx, a, false)
+}

@@ -1,0 +1,28 @@
+package terminal
+
+import (
+	"os"
+	"strings"
+
+	"golang.org/x/term"
+)
+
+// IsTerminal reports whether a stream is a terminal.
+func IsTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// IsDumb reports whether the terminal can't move its cursor.
+func IsDumb() bool { return os.Getenv("TERM") == "dumb" }
+
+// IsUTF8 reports whether the terminal takes more than ASCII, by the locale.
+func IsUTF8() bool {
+	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
+		if v := os.Getenv(name); v != "" {
+			v = strings.ToUpper(v)
+			return strings.Contains(v, "UTF-8") || strings.Contains(v, "UTF8")
+		}
+	}
+	return true // nothing is said: terminals of today do
+}
