@@ -87,6 +87,9 @@ func (r *room) allows(at, name string) string {
 			own = "parley"
 		}
 		public := !slices.Contains(strings.Split(own, "/"), "internal")
+		if in, ok := strings.CutPrefix(own, "cmd/parley/internal/"); ok && strings.HasPrefix(at, "cmd/parley/internal/") && slices.Contains(r.own, in) {
+			return ""
+		}
 		if slices.Contains(r.own, own) || slices.Contains(r.own, "the public API") && public || at != "." && (own == at || strings.HasPrefix(own, at+"/")) {
 			return ""
 		}

@@ -1,3 +1,7 @@
+// Package app is what all commands share: the streams and the log, the flags that
+// mean the same everywhere, configuration and profiles, limits, TLS, the way to a peer
+// with errors that say what to do, signals, and the service manager. It knows no
+// command. An App belongs to one run of the program; a room gets it and hands it on.
 package app
 
 import (

@@ -1,3 +1,5 @@
+// Package ask is the room of parley ask: questions from arguments and standard input,
+// each with its answer; internal/ask does the asking.
 package ask
 
 import (

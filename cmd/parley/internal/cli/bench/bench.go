@@ -1,3 +1,4 @@
+// Package bench is the room of parley bench; internal/load makes the load.
 package bench
 
 import (

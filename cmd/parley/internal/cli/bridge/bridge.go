@@ -1,3 +1,5 @@
+// Package bridge is the room of parley bridge, also with --own, where one node at a
+// time has the device; internal/bridge translates.
 package bridge
 
 import (

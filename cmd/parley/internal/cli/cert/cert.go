@@ -1,3 +1,4 @@
+// Package cert is the room of parley cert: keys and certificates to begin with.
 package cert
 
 import (

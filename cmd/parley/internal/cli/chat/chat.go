@@ -1,3 +1,5 @@
+// Package chat is the room of parley chat, full-screen or plain, and of how each wire
+// says who speaks; internal/chat is the screen's model.
 package chat
 
 import (

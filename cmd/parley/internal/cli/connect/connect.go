@@ -1,3 +1,5 @@
+// Package connect is the room of parley connect: the console's commands, and the
+// prompt on a terminal.
 package connect
 
 import (

@@ -1,3 +1,5 @@
+// Package demo is the room of parley demo: five conversations inside one process,
+// each checked.
 package demo
 
 import (

@@ -1,3 +1,5 @@
+// Package doctor is the room of parley doctor: what it does on the way to a peer, and
+// how it tells it; internal/doctor recognises the protocol.
 package doctor
 
 import (

@@ -1,3 +1,5 @@
+// Package exec is the mode of serve that runs a program for each connection, or one
+// for all; internal/program starts and ends the processes.
 package exec
 
 import (

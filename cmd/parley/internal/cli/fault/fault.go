@@ -1,3 +1,5 @@
+// Package fault is what goes wrong: errors with the exit code that they stand for and
+// what to do, and mistakes on a command line in our own words.
 package fault
 
 import (

@@ -1,3 +1,5 @@
+// Package files is the room of parley put, get and ls: plans of what is to move, bars
+// of what moves; package transfer moves it.
 package files
 
 import (

@@ -1,3 +1,5 @@
+// Package image is the room of parley image: frames from a camera to files, to figures
+// and to the screen; internal/render draws.
 package image
 
 import (

@@ -1,3 +1,5 @@
+// Package input reads the messages to send: as a person types them, with their types in
+// front, and from standard input, item by item.
 package input
 
 import (

@@ -1,3 +1,5 @@
+// Package join is the way to other nodes: the bus that the flags name, and this process
+// as a node in rooms. With the build tag nobus there is no bus but that in memory.
 package join
 
 import (

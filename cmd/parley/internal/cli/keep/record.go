@@ -1,3 +1,5 @@
+// Package keep is the room of what is kept in a store: parley record, find, import,
+// export and verify, and the Keeper by which tap keeps a session too.
 package keep
 
 import (

@@ -1,3 +1,5 @@
+// Package listen is what the commands that serve share: servers as the flags want them,
+// serving until the end, ready lines, and what --monitor shows by HTTP.
 package listen
 
 import (

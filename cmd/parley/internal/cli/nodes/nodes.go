@@ -1,3 +1,5 @@
+// Package nodes is the room of the commands that look at other nodes and are none:
+// parley nodes, rooms, who and kill.
 package nodes
 
 import (

@@ -1,3 +1,5 @@
+// Package output prints messages: as text, JSON, hexadecimal or bytes, with times,
+// filters, and what --translate and --dump make of them.
 package output
 
 import (

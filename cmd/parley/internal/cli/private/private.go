@@ -1,3 +1,5 @@
+// Package private creates files that only their owner can read: they have what others
+// have said.
 package private
 
 import (

@@ -1,3 +1,5 @@
+// Package profile is the room of parley profile: profiles of the configuration, added,
+// shown, edited and removed.
 package profile
 
 import (

@@ -1,3 +1,5 @@
+// Package replay is the room of parley replay: a recorded session played as its server
+// or as its client, in order or in any order.
 package replay
 
 import (

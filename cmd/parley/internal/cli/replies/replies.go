@@ -1,3 +1,5 @@
+// Package replies is the mode of serve that answers from a device file, which it reads
+// again when that changes; internal/device is the device.
 package replies
 
 import (

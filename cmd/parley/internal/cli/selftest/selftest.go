@@ -1,3 +1,4 @@
+// Package selftest is the room of parley selftest; internal/selftest does it.
 package selftest
 
 import (

@@ -1,3 +1,4 @@
+// Package send is the room of parley send.
 package send
 
 import (

@@ -1,3 +1,5 @@
+// Package serve is the room of parley serve and of its simple modes: echo, relay, files
+// and rooms; exec and replies are rooms of their own.
 package serve
 
 import (

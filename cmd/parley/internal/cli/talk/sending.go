@@ -1,3 +1,5 @@
+// Package talk is what send, connect and chat share: messages leave while others
+// arrive, until one side has nothing more to say.
 package talk
 
 import (

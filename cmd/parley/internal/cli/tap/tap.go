@@ -1,3 +1,5 @@
+// Package tap is the room of parley tap: what a proxy saw, printed, recorded, kept and
+// captured; internal/tap is the proxy and its decoders.
 package tap
 
 import (

@@ -1,3 +1,5 @@
+// Package terminal is what a terminal shows and what it must not be given: colours,
+// what it can do, and text with what would act on it escaped.
 package terminal
 
 import (

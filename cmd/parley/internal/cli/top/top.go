@@ -1,3 +1,5 @@
+// Package top is the room of parley top: a server's connections as a table, once, again
+// and again, or on the whole screen.
 package top
 
 import (

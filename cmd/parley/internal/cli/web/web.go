@@ -1,3 +1,5 @@
+// Package web is the room of parley web: devices and rooms for browsers, with users and
+// TLS; package web is the door.
 package web
 
 import (

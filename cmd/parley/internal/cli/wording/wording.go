@@ -1,3 +1,4 @@
+// Package wording puts numbers and long texts into sentences.
 package wording
 
 import (

@@ -1,3 +1,4 @@
+// Package words splits a command line into words, as a shell does.
 package words
 
 import (
