@@ -14,7 +14,7 @@ import (
 
 // The table of forms in docs/bridge.md, both ways.
 func TestDocumentedForms(t *testing.T) {
-	doc, err := os.ReadFile("../../docs/bridge.md")
+	doc, err := os.ReadFile("../../../../../docs/bridge.md")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -113,6 +113,7 @@ func TestConsoleCommands(t *testing.T) {
 }
 
 func TestConsoleCompletes(t *testing.T) {
+	t.Chdir("../../..") // where there is a folder of files: help
 	serpy, _, _ := newConsole(t, true)
 	other, _, _ := newConsole(t, false)
 	for _, test := range []struct {
