@@ -57,11 +57,16 @@ type (
 )
 
 // Init asks for the first figures.
-func (m *topModel) Init() tea.Cmd { return m.ask }
+func (m *topModel) Init() tea.Cmd { return m.ask() }
 
-func (m *topModel) ask() tea.Msg {
-	conns, err := m.c.conns(m.ctx, m.o.sort, m.o.closed)
-	return topAnswer{conns, err}
+// ask returns the question as the options are now: it runs beside Update,
+// which changes them.
+func (m *topModel) ask() tea.Cmd {
+	ctx, c, o := m.ctx, m.c, m.o
+	return func() tea.Msg {
+		conns, err := c.conns(ctx, o.sort, o.closed)
+		return topAnswer{conns, err}
+	}
 }
 
 // Update takes in what has happened.
@@ -75,7 +80,7 @@ func (m *topModel) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		}
 		return m, tea.Tick(m.o.every, func(time.Time) tea.Msg { return topTick{} })
 	case topTick:
-		return m, m.ask
+		return m, m.ask()
 	case topKilled:
 		m.failed = msg.err
 	case tea.KeyPressMsg:
@@ -107,7 +112,8 @@ func (m *topModel) key(key string) tea.Cmd {
 		m.sure = m.index() >= 0 && m.rows[m.index()].Closed == nil
 	case "y":
 		if id := m.chosen; sure {
-			return func() tea.Msg { return topKilled{m.c.close(m.ctx, id)} }
+			ctx, c := m.ctx, m.c
+			return func() tea.Msg { return topKilled{c.close(ctx, id)} }
 		}
 	}
 	return nil
