@@ -190,7 +190,13 @@ func (l *log) Read(ctx context.Context, seq uint64, fn func(bus.LogEntry) error)
 	}
 	defer messages.Stop()
 	for {
-		m, err := messages.Next(jetstream.NextContext(ctx))
+		m, err := l.next(ctx, messages)
+		if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+			if more, err := l.has(ctx, seq, last); !more {
+				return err
+			}
+			continue
+		}
 		if err != nil {
 			return told(ctx, err)
 		}
@@ -198,8 +204,31 @@ func (l *log) Read(ctx context.Context, seq uint64, fn func(bus.LogEntry) error)
 		if err == nil {
 			err = fn(e)
 		}
-		if meta, _ := m.Metadata(); err != nil || e.Seq >= last || meta.NumPending == 0 {
+		if err != nil || e.Seq >= last {
 			return err
 		}
+		seq = e.Seq + 1
+		// A replica that is behind the others has nothing more for now.
+		if meta, _ := m.Metadata(); meta.NumPending == 0 {
+			if more, err := l.has(ctx, seq, last); !more {
+				return err
+			}
+		}
 	}
+}
+
+// next returns the next message, or context.DeadlineExceeded after a second without.
+func (l *log) next(ctx context.Context, messages jetstream.MessagesContext) (jetstream.Msg, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	return messages.Next(jetstream.NextContext(ctx))
+}
+
+// has reports whether the log has an entry from seq to last; whoever leads it is asked.
+func (l *log) has(ctx context.Context, seq, last uint64) (bool, error) {
+	m, err := l.stream.GetMsg(ctx, max(seq, 1), jetstream.WithGetMsgSubject(">"))
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return false, nil
+	}
+	return err == nil && m.Sequence <= last, told(ctx, err)
 }
