@@ -245,7 +245,7 @@ func (n *Node) beat(ctx context.Context, entered bool) {
 		entered = entered || err == nil
 		if up := n.bus.Status().Up; up == away && (up == (err == nil)) {
 			if away = !up; away {
-				n.log.Warn("the bus is away: those here are served, others are told later what they missed", "node", n.o.Name)
+				n.log.Warn("the bus is away: those here are served, others are told later what they missed", "node", n.o.Name, "err", n.bus.Status().Err)
 			} else {
 				n.log.Warn("the bus is there again", "node", n.o.Name)
 			}

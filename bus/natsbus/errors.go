@@ -111,6 +111,12 @@ func (l *limiter) ok() bool {
 // complaint is told what goes wrong behind our back, which may be for each message: it is told
 // once in a while.
 func (b *Bus) complaint(_ *nats.Conn, sub *nats.Subscription, err error) {
+	switch {
+	case notLetIn(err):
+		b.state.explain(err)
+	case errors.Is(err, nats.ErrPermissionViolation):
+		b.denied.Store(&err)
+	}
 	if !b.wrong.ok() {
 		return
 	}

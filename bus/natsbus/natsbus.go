@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -79,6 +80,8 @@ type Bus struct {
 	slow  limiter // how often a slow subscription is told in the log
 	wrong limiter // and how often what goes wrong behind our back is
 	done  chan struct{}
+	// denied is what a server that knows us has forbidden last.
+	denied atomic.Pointer[error]
 }
 
 var _ bus.Bus = (*Bus)(nil)
@@ -122,7 +125,7 @@ func (b *Bus) connect(ctx context.Context) (err error) {
 		nats.Name(b.o.Name), nats.Timeout(2 * time.Second), nats.MaxReconnects(-1), nats.ReconnectWait(reconnectWait),
 		nats.ReconnectJitter(reconnectWait/2, reconnectWait/2), nats.ReconnectBufSize(-1), // nothing is published later than now
 		nats.PingInterval(2 * time.Second), nats.MaxPingsOutstanding(2), nats.FlusherTimeout(5 * time.Second),
-		nats.DisconnectErrHandler(b.disconnected), nats.ReconnectHandler(b.look),
+		nats.DisconnectErrHandler(b.disconnected), nats.ReconnectHandler(b.look), nats.ReconnectErrHandler(b.notBack),
 		nats.ConnectHandler(b.look), nats.ErrorHandler(b.complaint), nats.IgnoreAuthErrorAbort(),
 	}
 	url := b.o.URL
@@ -134,6 +137,9 @@ func (b *Bus) connect(ctx context.Context) (err error) {
 		opts = append(opts, nats.UserInfo(b.o.User, b.o.Password))
 	}
 	if b.o.Creds != "" {
+		if err := checkCreds(b.o.Creds); err != nil {
+			return err
+		}
 		opts = append(opts, nats.UserCredentials(b.o.Creds))
 	}
 	if b.o.TLS != nil {
@@ -154,8 +160,10 @@ func (b *Bus) connect(ctx context.Context) (err error) {
 // refused says what to do about an error of connecting.
 func (b *Bus) refused(err error) error {
 	switch {
-	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAuthRevoked):
-		return fmt.Errorf("natsbus: %s lets nobody in with these credentials: %w: %w", b.o.URL, bus.ErrRefused, err)
+	case notLetIn(err):
+		return fmt.Errorf("natsbus: %s lets nobody in %s: %w: %w", b.o.URL, b.o.who(), bus.ErrRefused, err)
+	case errors.Is(err, bus.ErrRefused):
+		return err
 	case b.o.Server != nil:
 		// A credential that is refused shows as a closed pipe, or as one that nobody reads.
 		return fmt.Errorf("natsbus: the server in this process does not let us in: %w", bus.ErrRefused)
@@ -187,6 +195,9 @@ func (b *Bus) inspect(ctx context.Context) error {
 	}
 	err := b.open(ctx, func(ctx context.Context) error {
 		_, err := b.js.AccountInfo(ctx)
+		if denied := b.denied.Load(); err != nil && denied != nil {
+			return fmt.Errorf("natsbus: %s does not allow us, %s, what a node needs: %w: %w", b.o.URL, b.o.who(), bus.ErrRefused, *denied)
+		}
 		return err
 	})
 	if errors.Is(err, jetstream.ErrJetStreamNotEnabled) || errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount) {

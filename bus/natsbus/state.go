@@ -1,6 +1,7 @@
 package natsbus
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -23,6 +24,7 @@ type state struct {
 	closed  bool
 	since   time.Time
 	err     error
+	refused error // why a server does not let us in, as it ends the connection behind saying so
 	changed chan struct{}
 	// present ends when the bus goes, so that nobody waits for an answer that can't come.
 	present context.Context
@@ -41,15 +43,25 @@ func (s *state) set(up bool, err error) {
 	if s.closed || s.up == up {
 		return
 	}
-	s.up, s.err, s.since = up, err, time.Now()
+	s.up, s.err, s.since = up, cmp.Or(s.refused, err), time.Now()
 	if up {
-		s.err = nil
+		s.err, s.refused = nil, nil
 		s.present, s.gone = context.WithCancelCause(context.Background())
 	} else {
 		s.gone(bus.ErrNoBus)
 	}
 	close(s.changed)
 	s.changed = make(chan struct{})
+}
+
+// explain notes why a server does not let us in any more.
+func (s *state) explain(why error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refused = why
+	if !s.up && !s.closed {
+		s.err = why
+	}
 }
 
 // close notes the end, and reports whether it is the first time.
@@ -105,6 +117,18 @@ func (b *Bus) disconnected(_ *nats.Conn, err error) {
 		err = errors.New("the connection was closed")
 	}
 	b.state.set(false, err)
+}
+
+// notBack is told why a server that was lost does not have us again.
+func (b *Bus) notBack(_ *nats.Conn, err error) {
+	if b.o.Creds != "" {
+		if bad := checkCreds(b.o.Creds); bad != nil {
+			err = bad
+		}
+	}
+	if notLetIn(err) || errors.Is(err, bus.ErrRefused) {
+		b.state.explain(err)
+	}
 }
 
 // watchLink looks for the link as long as the bus is open.
