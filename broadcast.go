@@ -1,6 +1,7 @@
 package parley
 
 import (
+	"runtime"
 	"slices"
 )
 
@@ -78,12 +79,15 @@ func (s *Server) BroadcastTo(m Message, conns []*Conn) (int, error) {
 	return n, nil
 }
 
-// flushAll has another goroutine flush connections that flushesAside has chosen.
+// flushAll has another goroutine flush connections that flushesAside has chosen. If other
+// goroutines are ready to run they go first: when there is nothing else to do it writes at once,
+// and the busier the machine is, the more messages leave with one write.
 func flushAll(cs []*Conn) {
 	if len(cs) == 0 {
 		return
 	}
 	go func() {
+		runtime.Gosched()
 		defer func() { flushAll(cs) }() // the rest, if the machine of one has ended this goroutine
 		for len(cs) > 0 {
 			c := cs[0]

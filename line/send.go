@@ -23,7 +23,10 @@ func (Protocol) DescribeTag(tag uint32) string {
 	return ""
 }
 
-var _ wire.Describer = Protocol{}
+var (
+	_ wire.Describer = Protocol{}
+	_ wire.Repeater  = (*machine)(nil)
+)
 
 // Send appends m's text and the end.
 func (m *machine) Send(dst []byte, msg wire.Message) ([]byte, wire.Sent, error) {
@@ -54,6 +57,29 @@ func (m *machine) Send(dst []byte, msg wire.Message) ([]byte, wire.Sent, error) 
 		m.echo.expect(line)
 	}
 	return out, wire.Sent{}, nil
+}
+
+// Repeat implements wire.Repeater: if this machine ends its lines as that one did, nothing has
+// to be looked for in the line again.
+func (m *machine) Repeat(dst, form []byte, msg wire.Message) ([]byte, wire.Sent, error) {
+	ending := m.ending()
+	if !m.repeats(form, ending, msg) {
+		return m.Send(dst, msg)
+	}
+	m.behind = m.end.extendable(ending)
+	return append(dst, form...), wire.Sent{}, nil
+}
+
+// repeats reports whether form is what Send makes of msg here too, without a look at its bytes:
+// it is msg as it is, which the length tells, and the ending.
+func (m *machine) repeats(form []byte, ending string, msg wire.Message) bool {
+	text, plain := msg.Plain()
+	size := len(form) - len(ending)
+	switch {
+	case m.left, m.extra != nil, m.behind > 0, m.charset == Latin1:
+		return false
+	}
+	return plain && size == len(text) && string(form[size:]) == ending
 }
 
 // form appends m as it travels, without its end.
