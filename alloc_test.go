@@ -1,6 +1,7 @@
 package parley_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -28,9 +29,9 @@ var echoForms = []form{
 	{line.SCPI(), "", func(ms ...string) string { return strings.Join(ms, "\n") + "\n" }},
 }
 
-// startEcho starts an echo server.
-func startEcho(tb testing.TB, p parley.Protocol) (addr string) {
-	srv := &parley.Server{Protocol: p, Handler: parley.HandlerFunc(echo), EventLoops: *eventLoops}
+// startEcho starts a server that answers by means of h.
+func startEcho(tb testing.TB, p parley.Protocol, h parley.HandlerFunc) (addr string) {
+	srv := &parley.Server{Protocol: p, Handler: h, EventLoops: *eventLoops}
 	if err := srv.Listen("127.0.0.1:0"); err != nil {
 		tb.Fatal(err)
 	}
@@ -43,10 +44,13 @@ func startEcho(tb testing.TB, p parley.Protocol) (addr string) {
 	return srv.Addrs()[0].String()
 }
 
-// echoTurns connects a bare socket, which allocates nothing, to an echo server
-// and returns a function that sends n messages at once and reads the answers.
-func echoTurns(tb testing.TB, f form, n, size int) (turn func()) {
-	nc, err := net.Dial("tcp", startEcho(tb, f.protocol))
+// tryEcho is echo by means of TrySend.
+func tryEcho(_ context.Context, c *parley.Conn, m parley.Message) error { return c.TrySend(m) }
+
+// echoTurns connects a bare socket, which allocates nothing, to a server that answers by
+// means of h, and returns a function that sends n messages at once and reads the answers.
+func echoTurns(tb testing.TB, f form, h parley.HandlerFunc, n, size int) (turn func()) {
+	nc, err := net.Dial("tcp", startEcho(tb, f.protocol, h))
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -88,27 +92,30 @@ func TestEchoAllocatesNothing(t *testing.T) {
 	}
 	for _, f := range echoForms {
 		for _, k := range []struct{ batch, size int }{{1, 16}, {32, 16}, {32, 1000}} {
-			t.Run(fmt.Sprintf("%s/%dx%d", label(f.protocol), k.batch, k.size), func(t *testing.T) {
-				turn := echoTurns(t, f, k.batch, k.size)
-				for range 100 {
-					turn()
-				}
-				const messages = 10_000
-				var before, after runtime.MemStats
-				runtime.ReadMemStats(&before)
-				for range messages / k.batch {
-					turn()
-				}
-				runtime.ReadMemStats(&after)
-				// A timer now and then, and what Go's runtime does by itself, are
-				// not per message.
-				if n := after.Mallocs - before.Mallocs; n > messages/50 {
-					t.Errorf("%d allocations for %d messages", n, messages)
-				} else {
-					t.Logf("%d allocations for %d messages", n, messages)
-				}
-			})
+			name := fmt.Sprintf("%s/%dx%d", label(f.protocol), k.batch, k.size)
+			t.Run(name, func(t *testing.T) { allocatesNothing(t, k.batch, echoTurns(t, f, echo, k.batch, k.size)) })
+			t.Run(name+" TrySend", func(t *testing.T) { allocatesNothing(t, k.batch, echoTurns(t, f, tryEcho, k.batch, k.size)) })
 		}
+	}
+}
+
+// allocatesNothing checks that turn, which is batch messages, makes nothing.
+func allocatesNothing(t *testing.T, batch int, turn func()) {
+	for range 100 {
+		turn()
+	}
+	const messages = 10_000
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range messages / batch {
+		turn()
+	}
+	runtime.ReadMemStats(&after)
+	// A timer now and then, and what Go's runtime does by itself, are not per message.
+	if n := after.Mallocs - before.Mallocs; n > messages/50 {
+		t.Errorf("%d allocations for %d messages", n, messages)
+	} else {
+		t.Logf("%d allocations for %d messages", n, messages)
 	}
 }
 
@@ -117,7 +124,7 @@ func BenchmarkEcho(b *testing.B) {
 	for _, f := range echoForms {
 		for _, k := range []struct{ batch, size int }{{1, 16}, {32, 16}, {1000, 16}, {32, 1000}, {1, 60_000}} {
 			b.Run(fmt.Sprintf("%s/%dx%d", label(f.protocol), k.batch, k.size), func(b *testing.B) {
-				turn := echoTurns(b, f, k.batch, k.size)
+				turn := echoTurns(b, f, echo, k.batch, k.size)
 				b.SetBytes(int64(k.size))
 				b.ReportAllocs()
 				b.ResetTimer()
@@ -133,7 +140,7 @@ func BenchmarkEcho(b *testing.B) {
 func BenchmarkCall(b *testing.B) {
 	for _, f := range echoForms {
 		b.Run(label(f.protocol), func(b *testing.B) {
-			c, err := parley.Dial(b.Context(), f.protocol, startEcho(b, f.protocol))
+			c, err := parley.Dial(b.Context(), f.protocol, startEcho(b, f.protocol, echo))
 			if err != nil {
 				b.Fatal(err)
 			}

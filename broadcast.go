@@ -32,7 +32,7 @@ func (s *Server) Broadcast(m Message, except ...*Conn) (int, error) {
 // left out, as is nil; one that is given twice is sent m twice.
 func (s *Server) BroadcastTo(m Message, conns []*Conn) (int, error) {
 	n := 0
-	own := broadcast{m: m}
+	own := broadcast{m: m, many: len(conns) > 1}
 	var group []*Conn
 	returned := false
 	defer func() {

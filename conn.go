@@ -85,6 +85,9 @@ func (c *Conn) looped() *loopConn {
 // ID is a number that no other connection of the same Server or Dialer has.
 func (c *Conn) ID() uint64 { return c.id }
 
+// String names the connection for people: its wire and the peer's address.
+func (c *Conn) String() string { return c.cfg.protocol.Name() + " " + c.peer() }
+
 // Protocol returns the connection's protocol.
 func (c *Conn) Protocol() Protocol { return c.cfg.protocol }
 

@@ -291,3 +291,22 @@ func TestContextEndsWithItsError(t *testing.T) {
 		}
 	}
 }
+
+// Who prints a connection, also one that works or has ended, gets its wire and the peer's
+// address, and nothing of what is inside.
+func TestConnString(t *testing.T) {
+	each(t, all, func(t *testing.T, p parley.Protocol, pipe bool) {
+		c := connect(t, pipe, &parley.Server{Protocol: p, Handler: parley.HandlerFunc(func(ctx context.Context, c *parley.Conn, m parley.Message) error {
+			return c.Send(ctx, parley.Text(fmt.Sprint(c)))
+		})}, &parley.Dialer{})
+		m, err := c.Call(newContext(t), parley.Text("who?"))
+		if err != nil || !strings.HasPrefix(m.Text(), p.Name()+" ") {
+			t.Errorf("the server's: %v, %v", m, err)
+		}
+		want := p.Name() + " " + c.RemoteAddr().String()
+		c.CloseNow()
+		if got := fmt.Sprintf("%v, %+v", c, c); got != want+", "+want {
+			t.Errorf("ours: %q, want %q twice", got, want)
+		}
+	})
+}

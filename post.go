@@ -14,6 +14,7 @@ type broadcast struct {
 	m    Message         // its bytes are the caller's, unless there is a body
 	body *bufpool.Shared // our own copy of them
 	form *bufpool.Shared // what the first machine has made of it, if the others can repeat that
+	many bool            // there are others
 }
 
 // own returns the message with bytes of its own, which all connections share.
@@ -52,7 +53,8 @@ func (c *Conn) tryPost(b *broadcast) (posted bool, err error) {
 		return false, ErrSlowConsumer
 	}
 	m := b.own(c.cfg.budget)
-	c.join(b.body)
+	c.s.Out().Join(b.body)
+	c.holds()
 	c.s.Sending().Post(m, b.body)
 	return false, nil
 }
@@ -88,7 +90,8 @@ func (c *Conn) post(b *broadcast) error {
 	}
 	if sent.Body == wire.BodyHeld {
 		c.s.Sending().Hold(&session.Held{Body: m.Bytes(), Whole: buf, Pool: body})
-		c.join(body)
+		c.s.Out().Join(body)
+		c.holds()
 		return nil
 	}
 	c.s.QueueShared(session.Segment{Bytes: m.Bytes(), Whole: buf, Pool: body})
@@ -101,7 +104,7 @@ func (c *Conn) post(b *broadcast) error {
 // the others.
 func (c *Conn) handForm(b *broadcast) (wire.Sent, error) {
 	r := c.s.Repeater()
-	if r == nil {
+	if r == nil || !b.many {
 		return c.s.Hand(b.m)
 	}
 	c.s.Out().Grow(64)
@@ -142,11 +145,3 @@ func (c *Conn) handForm(b *broadcast) (wire.Sent, error) {
 
 // shareSize is how large the form of a broadcast must be to be shared: less is copied.
 const shareSize = 4 << 10
-
-// join notes that c holds p with others.
-func (c *Conn) join(p *bufpool.Shared) {
-	if p != nil {
-		c.s.Out().Join(p)
-		c.holds()
-	}
-}
