@@ -45,6 +45,18 @@ type Options struct {
 	Logger *slog.Logger
 }
 
+// Check returns an error if the options are none that a node can have.
+func (o *Options) Check() error {
+	const most = 200
+	if len(o.Name) > most {
+		return fmt.Errorf("cluster: a node's name has at most %d bytes, not %d", most, len(o.Name))
+	}
+	if n := len(bus.Token(o.Namespace)); n > most {
+		return fmt.Errorf("cluster: a namespace has at most %d bytes as a part of a subject, where each that is none of a-z, 0-9, _ and - takes three, not %d", most, n)
+	}
+	return nil
+}
+
 // Node is this process on the bus. All methods may be called concurrently.
 type Node struct {
 	bus         bus.Bus
@@ -113,8 +125,8 @@ func Start(ctx context.Context, b bus.Bus, o Options) (*Node, error) {
 	if o.Name == "" {
 		o.Name = fmt.Sprintf("%s-%x", host, random[8:])
 	}
-	if len(o.Name) > 200 {
-		return nil, fmt.Errorf("cluster: a node's name of %d bytes, at most 200", len(o.Name))
+	if err := o.Check(); err != nil {
+		return nil, err
 	}
 	n := &Node{
 		bus: b, o: o, log: o.Logger, host: host, current: make(chan struct{}), incarnation: binary.BigEndian.Uint64(random[:]), started: time.Now(),

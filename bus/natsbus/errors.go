@@ -39,7 +39,6 @@ func told(call context.Context, err error) error {
 		return fmt.Errorf("natsbus: %w", cause) // the bus has gone, or the caller has
 	}
 	kind := err
-	var api *jetstream.APIError
 	switch {
 	case errors.Is(err, jetstream.ErrKeyNotFound), errors.Is(err, jetstream.ErrKeyDeleted), errors.Is(err, jetstream.ErrObjectNotFound), errors.Is(err, jetstream.ErrMsgNotFound):
 		kind = bus.ErrNotFound
@@ -53,8 +52,8 @@ func told(call context.Context, err error) error {
 		kind = bus.ErrTooLarge
 	case unanswered(err), errors.Is(err, nats.ErrConnectionReconnecting), errors.Is(err, nats.ErrReconnectBufExceeded), errors.Is(err, nats.ErrDisconnected), errors.Is(err, io.ErrClosedPipe):
 		kind = bus.ErrNoBus
-	case errors.As(err, &api):
-		kind = ofCode(api)
+	default:
+		kind = ofCode(err)
 	}
 	if kind == err {
 		return fmt.Errorf("natsbus: %w", err)
@@ -62,15 +61,29 @@ func told(call context.Context, err error) error {
 	return fmt.Errorf("natsbus: %w: %w", kind, err)
 }
 
+// code returns what JetStream says in an error, of which nats.go has two kinds, as watchers
+// still come from its older package; 0: nothing.
+func code(err error) jetstream.ErrorCode {
+	var api *jetstream.APIError
+	var older *nats.APIError
+	switch {
+	case errors.As(err, &api):
+		return api.ErrorCode
+	case errors.As(err, &older):
+		return jetstream.ErrorCode(older.ErrorCode)
+	}
+	return 0
+}
+
 // ofCode returns the kind of an error of JetStream, or the error.
-func ofCode(api *jetstream.APIError) error {
-	switch api.ErrorCode {
+func ofCode(err error) error {
+	switch code(err) {
 	case codeWrongSequence, codeWrongConstant:
 		return bus.ErrConflict
 	case codeResources, codeStorage, codeStoreFailed:
 		return bus.ErrFull
 	}
-	return api
+	return err
 }
 
 // errNotYet: it was made a moment ago, and the one of several that was asked does not know.
@@ -79,9 +92,8 @@ var errNotYet = errors.New("natsbus: it is not known everywhere yet")
 // unanswered reports whether an error says that nobody has answered, so that asking again
 // makes sense.
 func unanswered(err error) bool {
-	var api *jetstream.APIError
-	if errors.As(err, &api) {
-		return api.ErrorCode == codeNoPeers || api.ErrorCode == codeNotAvailable || api.ErrorCode == codeOffline
+	if c := code(err); c != 0 {
+		return c == codeNoPeers || c == codeNotAvailable || c == codeOffline
 	}
 	return errors.Is(err, errNotYet) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout) || errors.Is(err, nats.ErrNoResponders) ||
 		errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, jetstream.ErrAsyncPublishTimeout)

@@ -80,11 +80,27 @@ type Bus struct {
 	slow  limiter // how often a slow subscription is told in the log
 	wrong limiter // and how often what goes wrong behind our back is
 	done  chan struct{}
+	at    atomic.Pointer[place]
 	// denied is what a server that knows us has forbidden last.
 	denied atomic.Pointer[error]
 }
 
 var _ bus.Bus = (*Bus)(nil)
+
+// place is a server, as it was when we were connected last. While a connection is tried again
+// nats.go has its lock for as long as a server that was stopped says nothing, so who only
+// looks does not ask it.
+type place struct {
+	url     string
+	granted int // the size of its largest message
+}
+
+// note remembers the server that we are connected to.
+func (b *Bus) note(nc *nats.Conn) {
+	if granted := int(nc.MaxPayload()); granted > 0 {
+		b.at.Store(&place{url: nc.ConnectedUrlRedacted(), granted: granted})
+	}
+}
 
 // Connect connects to NATS. ctx bounds how long that may take.
 func Connect(ctx context.Context, o Options) (*Bus, error) {
@@ -125,8 +141,8 @@ func (b *Bus) connect(ctx context.Context) (err error) {
 		nats.Name(b.o.Name), nats.Timeout(2 * time.Second), nats.MaxReconnects(-1), nats.ReconnectWait(reconnectWait),
 		nats.ReconnectJitter(reconnectWait/2, reconnectWait/2), nats.ReconnectBufSize(-1), // nothing is published later than now
 		nats.PingInterval(2 * time.Second), nats.MaxPingsOutstanding(2), nats.FlusherTimeout(5 * time.Second),
-		nats.DisconnectErrHandler(b.disconnected), nats.ReconnectHandler(b.look), nats.ReconnectErrHandler(b.notBack),
-		nats.ConnectHandler(b.look), nats.ErrorHandler(b.complaint), nats.IgnoreAuthErrorAbort(),
+		nats.DisconnectErrHandler(b.disconnected), nats.ReconnectHandler(b.back), nats.ReconnectErrHandler(b.notBack),
+		nats.ConnectHandler(b.back), nats.ErrorHandler(b.complaint), nats.IgnoreAuthErrorAbort(),
 	}
 	url := b.o.URL
 	if b.o.Server != nil {
@@ -146,6 +162,9 @@ func (b *Bus) connect(ctx context.Context) (err error) {
 		opts = append(opts, nats.Secure(b.o.TLS))
 	}
 	b.nc, err = nats.Connect(url, opts...)
+	if err == nil {
+		b.note(b.nc)
+	}
 	if err == nil || !b.o.Later || !notThere(err) {
 		return err
 	}
@@ -161,7 +180,7 @@ func (b *Bus) connect(ctx context.Context) (err error) {
 func (b *Bus) refused(err error) error {
 	switch {
 	case notLetIn(err):
-		return fmt.Errorf("natsbus: %s lets nobody in %s: %w: %w", b.o.URL, b.o.who(), bus.ErrRefused, err)
+		return fmt.Errorf("natsbus: %s lets nobody in %s: do they belong to an account of this server, and is the user still one: %w: %w", b.o.URL, b.o.who(), bus.ErrRefused, err)
 	case errors.Is(err, bus.ErrRefused):
 		return err
 	case b.o.Server != nil:
@@ -208,11 +227,11 @@ func (b *Bus) inspect(ctx context.Context) error {
 
 // MaxPayload is the largest message, as far as the server grants it.
 func (b *Bus) MaxPayload() int {
-	granted := int(b.nc.MaxPayload())
-	if granted == 0 { // it has not been there yet
+	at := b.at.Load()
+	if at == nil { // it has not been there yet
 		return maxPayload
 	}
-	return min(maxPayload, granted-headroom)
+	return min(maxPayload, at.granted-headroom)
 }
 
 // Close ends the subscriptions and the connection, when what was published has left.

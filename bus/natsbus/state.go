@@ -94,8 +94,8 @@ func (s *state) now() (context.Context, error) {
 // Status tells whether the bus is there.
 func (b *Bus) Status() bus.Status {
 	server := b.o.URL
-	if at := b.nc.ConnectedUrlRedacted(); at != "" && b.o.Server == nil {
-		server = at
+	if at := b.at.Load(); at != nil && b.o.Server == nil {
+		server = at.url
 	}
 	s := &b.state
 	s.mu.Lock()
@@ -110,6 +110,12 @@ func (b *Bus) look(nc *nats.Conn) {
 		up, why = b.o.Linked(), errors.New("the others can't be reached")
 	}
 	b.state.set(up, why)
+}
+
+// back is told that the server is there, for the first time or again.
+func (b *Bus) back(nc *nats.Conn) {
+	b.note(nc)
+	b.look(nc)
 }
 
 func (b *Bus) disconnected(_ *nats.Conn, err error) {

@@ -2,9 +2,12 @@ package app
 
 import (
 	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
 
 	"github.com/parley-net/parley/cmd/parley/internal/cli/fault"
-	"github.com/spf13/cobra"
 )
 
 // busFlags say over what servers are joined.
@@ -59,7 +62,9 @@ func (b *busFlags) Check() error {
 	case b.Creds != "" && b.URL == "":
 		return fault.Usagef("--creds is for --bus")
 	case b.Creds != "" && !canRead(b.Creds):
-		return fault.Usagef("--creds: %s is not there, or may not be read", b.Creds)
+		return fault.Usagef("--creds: %s is not there, or is no file that may be read", b.Creds)
+	case !isNATS(b.URL):
+		return fault.Usagef("--bus %s: want nats://HOST:PORT, or tls://HOST:PORT", b.URL)
 	case b.SecretFile != "" && b.URL != "":
 		return fault.Usagef("--secret-file is for --hub, --join and --cluster: --bus has --creds")
 	case b.Replicas != 0 && b.URL == "" && len(b.Cluster) == 0:
@@ -76,8 +81,30 @@ func (b *busFlags) Check() error {
 
 func canRead(file string) bool {
 	f, err := os.Open(file)
-	if err == nil {
-		f.Close()
+	if err != nil {
+		return false
 	}
-	return err == nil
+	defer f.Close()
+	info, err := f.Stat()
+	return err == nil && !info.IsDir()
+}
+
+// isNATS reports whether each of the places, by commas, is one where NATS can be.
+func isNATS(places string) bool {
+	for at := range strings.SplitSeq(places, ",") {
+		if scheme, _, has := strings.Cut(at, "://"); has && !slices.Contains([]string{"nats", "tls", "ws", "wss"}, strings.TrimSpace(scheme)) {
+			return false
+		}
+	}
+	return true
+}
+
+// Named refuses a name that was given and is empty, as by a variable of a shell that is not set.
+func Named(cmd *cobra.Command, flags ...string) error {
+	for _, name := range flags {
+		if f := cmd.Flags().Lookup(name); f.Changed && f.Value.String() == "" {
+			return fault.Usagef("--%s: the name is empty", name)
+		}
+	}
+	return nil
 }

@@ -84,6 +84,9 @@ not passed on.`,
 			if err != nil {
 				return err
 			}
+			if err := app.Named(cmd, "own", "room"); err != nil {
+				return err
+			}
 			if len(es) != 2 {
 				return fault.Usagef("two addresses are needed, where to listen and where to connect\n  usage: %s", cmd.UseLine())
 			}

@@ -48,6 +48,9 @@ func OpenNATS(ctx context.Context, a *app.App, looker bool) (*Link, error) {
 	if err := readSecret(a, &o, looker); err != nil {
 		return nil, err
 	}
+	if looker {
+		o.Logger = nil // what fails is told once, as the error
+	}
 	s, err := embed.Start(ctx, o)
 	switch {
 	case errors.Is(err, embed.ErrNoHub) && !looker:

@@ -142,6 +142,9 @@ func (r *roomKeeper) entry(k *cluster.Kept) (fresh bool) {
 	} else {
 		e.Value = recording.Recorded(k.Message)
 	}
+	if k.Again {
+		e.Note = fmt.Sprintf("may be in the store of a recorder before this one too: number %d of %s, process %s", k.Seq, k.Node, k.Process)
+	}
 	r.keepFrom(k.At, &e, from, log, k.Seq)
 	return true
 }

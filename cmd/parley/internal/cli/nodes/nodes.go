@@ -5,6 +5,7 @@ package nodes
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/parley-net/parley/bus"
 	"github.com/parley-net/parley/cluster"
 	"github.com/parley-net/parley/cmd/parley/internal/cli/app"
 	"github.com/parley-net/parley/cmd/parley/internal/cli/fault"
@@ -104,7 +106,7 @@ func lookAround(ctx context.Context, a *app.App, fn func(context.Context, *clust
 	if !a.Bus.Any() && a.Bus.Dir == "" {
 		return fault.Usagef("where the nodes are is missing: --join URL --secret-file FILE, on the hub's machine --bus-dir DIR, or --bus URL")
 	}
-	if err := a.Bus.Check(); err != nil {
+	if err := join.Check(a); err != nil {
 		return err
 	}
 	most := 10 * time.Second
@@ -120,10 +122,52 @@ func lookAround(ctx context.Context, a *app.App, fn func(context.Context, *clust
 	defer l.Close()
 	n, err := cluster.Start(ctx, l, cluster.Options{Namespace: a.Bus.Namespace, Observer: true, Logger: a.Log})
 	if err != nil {
-		return &fault.Error{Code: fault.Connect, Err: err}
+		return unled(a, err)
 	}
 	defer n.Close(ctx)
 	return fn(ctx, n)
+}
+
+// unled says why the bus, which is there, knows nothing.
+func unled(a *app.App, err error) error {
+	switch {
+	case !errors.Is(err, bus.ErrNoBus) && !errors.Is(err, context.DeadlineExceeded):
+		return &fault.Error{Code: fault.Connect, Err: err}
+	case a.Bus.Join != "":
+		return &fault.Error{Code: fault.Connect, Err: fmt.Errorf("the hub at %s does not answer: %w", a.Bus.Join, err),
+			Hint: "has its disk room, and if it is one of a --cluster, are most of them there? Until then each serves its own clients"}
+	}
+	return &fault.Error{Code: fault.Connect, Err: fmt.Errorf("nobody leads those who keep what is asked for: %w", err),
+		Hint: "of a --cluster, or of NATS servers, most must be there and reach each other: start those that are missing. Until then each serves its own clients"}
+}
+
+// tellNone says what there is, where nobody is found.
+func tellNone(a *app.App, n *cluster.Node, room string) {
+	in := ""
+	if a.Bus.Namespace != "" {
+		in = " in namespace " + terminal.Visible(a.Bus.Namespace)
+	}
+	all := n.Nodes()
+	if len(all) == 0 {
+		fmt.Fprintf(a.Stderr, "parley: no node is there%s\n", in)
+		return
+	}
+	rooms := make(map[string]bool)
+	for _, i := range all {
+		for name := range i.Rooms {
+			rooms[name] = true
+		}
+	}
+	switch {
+	case room == "" && len(rooms) == 0:
+		fmt.Fprintf(a.Stderr, "parley: no node has a room%s\n", in)
+	case room == "" || rooms[room]:
+		fmt.Fprintf(a.Stderr, "parley: nobody is there now%s\n", in)
+	case len(rooms) == 0:
+		fmt.Fprintf(a.Stderr, "parley: no node has a room %s, or any other%s\n", terminal.Visible(room), in)
+	default:
+		fmt.Fprintf(a.Stderr, "parley: no node has a room %s%s: there is %s\n", terminal.Visible(room), in, terminal.Visible(strings.Join(slices.Sorted(maps.Keys(rooms)), ", ")))
+	}
 }
 
 // tellSilent names the nodes that have not answered.
@@ -161,6 +205,9 @@ func listNodes(ctx context.Context, a *app.App, n *cluster.Node, o looking, _ []
 	_, silent := n.Who(ctx, "")
 	tellSilent(a, silent)
 	all := n.Nodes()
+	if len(all) == 0 {
+		tellNone(a, n, "")
+	}
 	if o.json {
 		return jsonLines(a, all)
 	}
@@ -215,6 +262,9 @@ func listRooms(ctx context.Context, a *app.App, n *cluster.Node, o looking, _ []
 	for _, name := range slices.Sorted(maps.Keys(byName)) {
 		all = append(all, *byName[name])
 	}
+	if len(all) == 0 {
+		tellNone(a, n, "")
+	}
 	if o.json {
 		return jsonLines(a, all)
 	}
@@ -234,6 +284,9 @@ func listWho(ctx context.Context, a *app.App, n *cluster.Node, o looking, args [
 	}
 	all, silent := n.Who(ctx, room)
 	tellSilent(a, silent)
+	if len(all) == 0 {
+		tellNone(a, n, room)
+	}
 	if o.json {
 		return jsonLines(a, all)
 	}

@@ -98,6 +98,9 @@ only this machine can connect, on loopback and Unix sockets, elsewhere only with
 			if err != nil {
 				return err
 			}
+			if err := app.Named(cmd, "room", "node"); err != nil {
+				return err
+			}
 			mode, err := modeOf(cmd.Context(), a, o, places)
 			if err != nil {
 				return err
