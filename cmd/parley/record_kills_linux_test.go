@@ -224,7 +224,7 @@ func TestRecorderKilled(t *testing.T) {
 		all  bool
 	}{{"l", saidAtLeaf, true}, {"h", saidAtHub, false}} {
 		inFirst, inOther := heardOf(t, db, s.name), heardOf(t, other, s.name)
-		both := 0 // two stores may both have the last ones before a recorder has ended
+		both := 0 // a recorder that ends hands over whole
 		for ; both < len(inOther) && inOther[both] <= inFirst[len(inFirst)-1]; both++ {
 			if both > 0 && inOther[both] <= inOther[both-1] {
 				t.Errorf("the second store has %s-%d behind %s-%d", s.name, inOther[both], s.name, inOther[both-1])
@@ -244,6 +244,9 @@ func TestRecorderKilled(t *testing.T) {
 		}
 		missing += s.said - last
 		t.Logf("%s: %d said, %d kept, %d missing, %d in both stores", s.name, s.said, len(kept), missing, both)
+		if both > 0 {
+			t.Errorf("%d of %s are in both stores, and the recorder before was not killed", both, s.name)
+		}
 		if s.all && missing > 0 || missing > 4096 {
 			t.Errorf("of %s %d are missing", s.name, missing)
 		}
