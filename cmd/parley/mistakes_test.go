@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -59,7 +60,7 @@ func TestMistakesOnCommandLines(t *testing.T) {
 			if f.NoOptDefVal == "" {
 				mistake(t, with("--"+f.Name)...)
 			}
-			bad := map[string]string{"duration": "5", "int": "x", "int64": "x", "uint64": "-1", "uint": "-1", "float64": "x", "float64Slice": "a,b", "bool": "maybe", "size": "12X", "FORM": "xml", "WHEN": "soon", "stringSlice": `a"b`, "count": "x"}
+			bad := map[string]string{"duration": "5", "int": "x", "int64": "x", "uint64": "-1", "uint": "-1", "float64": "x", "float64Slice": "a,b", "bool": "maybe", "size": "12X", "FORMAT": "xml", "WHEN": "soon", "stringSlice": `a"b`, "count": "x"}
 			if value, ok := bad[f.Value.Type()]; ok {
 				said := mistake(t, with("--"+f.Name+"="+value)...)
 				if !strings.HasPrefix(said, "parley: --"+f.Name+" "+value+": ") {
@@ -91,15 +92,45 @@ func TestMistakesInJSON(t *testing.T) {
 	})
 }
 
-// The help names a flag's value by what it means, not by the type that holds it.
+// valueWords are the words by which the help calls flags' values; each has one meaning
+// in all commands.
+var valueWords = []string{
+	"N", "SIZE", "TIME", "BITS", "LOW,HIGH", "WIDTHxHEIGHT", // numbers
+	"NAME", "NAME,…", "NAME=URL", "ID", "TEXT", "REGEXP", "WHAT", "WHEN", "FAULTS",
+	"TYPE", "TYPES", "FORMAT", "MAP", "COLUMN", "MSG",
+	"FILE", "DIR", "DB", "CMD", "'CMD ARGS'", "FINGERPRINT",
+	"URL", "HOST", "HOST[:PORT]", "HOST:PORT,…", "[HOST:]PORT", "[HOST]:PORT", "https://HOST", "nats://HOST:PORT", "tls://HOST:PORT",
+}
+
+// typesOfGo are words for types of Go and pflag, and a duration as Go prints it.
+var typesOfGo = regexp.MustCompile(`\b(u?int(8|16|32|64)?|float(32|64)|bool|string|bytes|duration|count|ip(Net|Mask)?)(Slice|Array|To\w+)?\b|\dm0s|\[\]|\[\*\]`)
+
+// The help of every command, its subcommands and what is hidden included, names a
+// flag's value by what it means, with one of a few words, and not by the type that
+// holds it; a default is told as one would type it.
 func TestHelpNamesValues(t *testing.T) {
-	runnableCommands(func(cmd *cobra.Command, path []string) {
+	used := make(map[string]bool)
+	for _, cmd := range everyCommand(t) {
 		cmd.InitDefaultHelpFlag()
 		cmd.Flags().VisitAll(func(f *pflag.Flag) {
 			name, _ := pflag.UnquoteUsage(f)
-			if name != "" && !strings.ContainsAny(name[:1], "ABCDEFGHIJKLMNOPQRSTUVWXYZ[0'") && !strings.Contains(name, "://") {
-				t.Errorf("%v --%s %s: a value's name is written in capitals", path, f.Name, name)
+			used[name] = true
+			if name != "" && !slices.Contains(valueWords, name) {
+				t.Errorf("%s --%s %s: the help has the words %q for values", cmd.CommandPath(), f.Name, name, valueWords)
+			}
+			if name == "" && f.Value.Type() != "bool" && f.Value.Type() != "count" {
+				t.Errorf("%s --%s: its value has no name", cmd.CommandPath(), f.Name)
+			}
+			shown := pflag.NewFlagSet("", pflag.ContinueOnError)
+			shown.AddFlag(&pflag.Flag{Name: "x", Value: f.Value, DefValue: f.DefValue, NoOptDefVal: f.NoOptDefVal, Usage: "`" + name + "`"})
+			if word := typesOfGo.FindString(shown.FlagUsages()); word != "" {
+				t.Errorf("%s --%s: %q in %s", cmd.CommandPath(), f.Name, word, shown.FlagUsages())
 			}
 		})
-	})
+	}
+	for _, word := range valueWords {
+		if !used[word] {
+			t.Errorf("no flag has a value called %s", word)
+		}
+	}
 }

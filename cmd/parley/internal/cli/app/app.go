@@ -70,10 +70,10 @@ func (a *App) GlobalFlags(root *cobra.Command) {
 	f.CountVarP(&a.Verbose, "verbose", "v", "``log connections to stderr; -vv: everything")
 	f.BoolVarP(&a.Quiet, "quiet", "q", false, "nothing on stderr but errors")
 	a.LogForm = LogText
-	f.Var(&a.LogForm, "log", "`FORM` of stderr: text, or json, an object with time, level and msg on each line")
+	f.Var(&a.LogForm, "log", "`FORMAT` of stderr: text, or json, an object with time, level and msg on each line")
 	root.RegisterFlagCompletionFunc("log", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
 	f.BoolVar(&a.Trace, "trace", false, "log every message and byte to stderr")
-	f.DurationVar(&a.Timeout, "timeout", 0, "longest `WAIT` for the peer, each time (default 5s to connect and greet, 30s for an answer)")
+	f.DurationVar(&a.Timeout, "timeout", 0, "longest `TIME` to wait for the peer, each time (default 5s to connect and greet, 30s for an answer)")
 	f.StringVarP(&a.profile, "profile", "p", os.Getenv("PARLEY_PROFILE"), "take address and flags from the profile `NAME` (PARLEY_PROFILE)")
 	root.RegisterFlagCompletionFunc("profile", a.Profiles)
 	f.StringVar(&a.config, "config", "", "configuration `FILE` (PARLEY_CONFIG)")

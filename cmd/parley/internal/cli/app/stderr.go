@@ -41,7 +41,7 @@ func (f *logForm) Set(s string) error {
 func (f *logForm) String() string { return string(*f) }
 
 // Type names the flag's value in the help.
-func (f *logForm) Type() string { return "FORM" }
+func (f *logForm) Type() string { return "FORMAT" }
 
 // Divert makes w what the command's standard error is, in the form that the flags
 // ask for. less is how much less than -v asks for is logged there.

@@ -69,7 +69,8 @@ too, and is what a certificate without any HOST is for.`,
 	f := cmd.Flags()
 	f.StringVar(&cert, "cert", "cert.pem", "write the certificate to `FILE`")
 	f.StringVar(&key, "key", "key.pem", "write the key to `FILE`; keep it secret")
-	f.DurationVar(&valid, "valid", 10*365*24*time.Hour, "how long the certificate is valid, `TIME`")
+	f.DurationVar(&valid, "valid", 10*365*24*time.Hour, "how long the certificate is valid, `TIME` (default ten years)")
+	f.Lookup("valid").DefValue = "0"
 	f.BoolVar(&force, "force", false, "overwrite the files")
 	cmd.AddCommand(fingerprintCmd(a))
 	return cmd

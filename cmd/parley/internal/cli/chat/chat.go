@@ -80,7 +80,8 @@ relays unharmed, and the encoding is utf-8.`,
 	f.SortFlags = false
 	f.StringVar(&o.name, "name", "", "your `NAME` (default: that of the user)")
 	f.BoolVar(&o.plain, "plain", false, "lines instead of a screen")
-	f.BoolVar(&o.reconnect, "reconnect", true, "connect again when the connection is lost; --reconnect=false leaves")
+	f.BoolVar(&o.reconnect, "reconnect", true, "connect again when the connection is lost (default); --reconnect=false leaves")
+	f.Lookup("reconnect").DefValue = "false"
 	f.StringArrayVar(&o.preamble, "preamble", nil, "send `MSG` first, after each connect")
 	f.DurationVarP(&o.wait, "wait", "w", 2*time.Second, "without a terminal, behind the end of standard input: end when nothing has come for `TIME`")
 	f.BoolVar(&o.hold, "hold", false, "there: stay until the server ends")

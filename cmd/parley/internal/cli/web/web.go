@@ -129,7 +129,8 @@ it is shown once. A program sends it as "Authorization: Bearer TOKEN".`,
 		},
 	}
 	cmd.Flags().StringVar(&scope, "scope", "read", "`WHAT` it may do: read, send, kill, admin; several by commas")
-	cmd.Flags().StringSliceVar(&targets, "target", []string{"*"}, "with which `TARGETS`")
+	cmd.Flags().StringSliceVar(&targets, "target", []string{"*"}, "`NAME,…`: the targets it is for, * for all (default *)")
+	cmd.Flags().Lookup("target").DefValue = "[]"
 	return cmd
 }
 
