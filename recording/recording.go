@@ -64,20 +64,22 @@ type Entry struct {
 	Line, Col int
 }
 
-// Value is a message's value as it is written.
+// Value is a message's value as it is written: in a recording, and wherever else its
+// keys are those of a recording, in their order.
 type Value struct {
-	Kind string // text, bytes, int, float, object
-	// Exactly one of these three. Text is that of a number too.
-	Text *string
-	B64  []byte
-	JSON json.RawMessage
-	// Pickle is the exact pickle of a message in serpy's modes 4 and 5. It
-	// counts as long as it means the same as what is written beside it.
-	Pickle []byte
-	Mode   *int // serpy's
+	Kind string `json:"kind,omitempty"` // text, bytes, int, float, object
+	// Exactly one of these three. Text is that of a number too; B64 is nil where there is
+	// none, and not where it is empty.
+	Text *string         `json:"text,omitempty"`
+	JSON json.RawMessage `json:"json,omitempty"`
+	B64  []byte          `json:"b64,omitzero"`
+	Mode *int            `json:"mode,omitempty"` // serpy's
 	// Invalid: oneline's text was no valid text. It is for the reader of the
 	// file: the bytes tell.
-	Invalid bool
+	Invalid bool `json:"invalid,omitempty"`
+	// Pickle is the exact pickle of a message in serpy's modes 4 and 5. It
+	// counts as long as it means the same as what is written beside it.
+	Pickle []byte `json:"pickle,omitempty"`
 }
 
 // Errorf returns an error that names the entry's place in its file.

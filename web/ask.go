@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/recording"
 )
 
 // send gives a message to a target: through a subscription to it if there is one, so that
@@ -100,9 +101,7 @@ func (s *socket) call(req request, m parley.Message, give func()) {
 			s.fail(&req, fmt.Errorf("%s: %w", t.Name(), err))
 			return
 		}
-		r := response{Ref: req.Ref}
-		r.set(answer)
-		s.write(r)
+		s.write(response{Ref: req.Ref, Value: recording.Recorded(answer)})
 	})
 	if ended {
 		give()

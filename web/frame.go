@@ -199,25 +199,19 @@ func parseBinary(b []byte) (request, parley.Message, error) {
 
 // response is a frame that a page gets.
 type response struct {
-	Op     string          `json:"op,omitempty"`
-	ID     *uint32         `json:"id,omitempty"`
-	Seq    uint64          `json:"seq,omitempty"`
-	Ref    json.RawMessage `json:"ref,omitempty"`
-	TS     *time.Time      `json:"ts,omitempty"`
-	Dir    string          `json:"dir,omitempty"`
-	From   string          `json:"from,omitempty"`
-	Peer   string          `json:"peer,omitempty"`
-	Proto  string          `json:"proto,omitempty"`
-	Kind   string          `json:"kind,omitempty"`
-	Text   *string         `json:"text,omitempty"`
-	JSON   json.RawMessage `json:"json,omitempty"`
-	B64    *[]byte         `json:"b64,omitempty"`
-	Mode   *int            `json:"mode,omitempty"`
-	Inval  bool            `json:"invalid,omitempty"`
-	Pickle []byte          `json:"pickle,omitempty"`
-	Len    int             `json:"len,omitempty"` // of a binary frame's payload
-	Missed uint64          `json:"missed,omitempty"`
-	Error  string          `json:"error,omitempty"`
+	Op    string          `json:"op,omitempty"`
+	ID    *uint32         `json:"id,omitempty"`
+	Seq   uint64          `json:"seq,omitempty"`
+	Ref   json.RawMessage `json:"ref,omitempty"`
+	TS    *time.Time      `json:"ts,omitempty"`
+	Dir   string          `json:"dir,omitempty"`
+	From  string          `json:"from,omitempty"`
+	Peer  string          `json:"peer,omitempty"`
+	Proto string          `json:"proto,omitempty"`
+	recording.Value
+	Len    int    `json:"len,omitempty"` // of a binary frame's payload
+	Missed uint64 `json:"missed,omitempty"`
+	Error  string `json:"error,omitempty"`
 	// Of an image.
 	Width  int      `json:"width,omitempty"`
 	Height int      `json:"height,omitempty"`
@@ -239,15 +233,6 @@ type targetInfo struct {
 	Kind   string `json:"kind"`
 	Scopes string `json:"scopes"`
 	State  string `json:"state"`
-}
-
-// set puts the value of m into the frame.
-func (r *response) set(m parley.Message) {
-	v := recording.Recorded(m)
-	r.Kind, r.Text, r.JSON, r.Mode, r.Inval, r.Pickle = v.Kind, v.Text, v.JSON, v.Mode, v.Invalid, v.Pickle
-	if v.B64 != nil {
-		r.B64 = &v.B64
-	}
 }
 
 // encode returns a frame. Its only errors are of values that JSON can't have, which there
@@ -275,6 +260,6 @@ func event(id uint32, seq uint64, m Message, binary bool) (frame []byte, isBinar
 		r.Kind, r.Len, r.ID, r.Seq, r.TS = "bytes", m.Len(), nil, 0, nil
 		return appendBinary(make([]byte, 0, binaryHead+256+m.Len()), BinaryBytes, id, seq, at, r.encode(), m.Bytes()), true
 	}
-	r.set(m.Message)
+	r.Value = recording.Recorded(m.Message)
 	return r.encode(), false
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/recording"
 )
 
 // imageForm says which images a subscription's messages are. The page gets them in 8 bits,
@@ -182,8 +183,7 @@ func (s *socket) pixel(req request) error {
 		v = parley.Int(int64(fr.at(req.Y*fr.width + req.X)))
 	}
 	at := time.Now().UTC()
-	r := response{Ref: req.Ref, TS: &at}
-	r.set(v)
+	r := response{Ref: req.Ref, TS: &at, Value: recording.Recorded(v)}
 	if v.Type() == parley.TypeFloat { // as short as a float32 is
 		text := strconv.FormatFloat(fr.at(req.Y*fr.width+req.X), 'g', -1, 32)
 		if fr.at(req.Y*fr.width+req.X)-fr.at(req.Y*fr.width+req.X) == 0 {

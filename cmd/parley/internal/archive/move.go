@@ -221,11 +221,14 @@ func numbers(text string) []float64 {
 // FoundLine appends a line of JSON for what was found: the recording's keys, with the
 // session in front and the point in time in place of the seconds.
 func FoundLine(dst []byte, f *store.Found) ([]byte, error) {
-	e, m, err := fromStore(&f.Entry)
+	e, _, err := fromStore(&f.Entry)
 	if err != nil {
 		return dst, err
 	}
-	v := struct {
+	b := bytes.NewBuffer(dst)
+	enc := json.NewEncoder(b)
+	enc.SetEscapeHTML(false)
+	err = enc.Encode(struct {
 		Session int64           `json:"session"`
 		TS      time.Time       `json:"ts"`
 		Conn    int64           `json:"conn"`
@@ -234,22 +237,9 @@ func FoundLine(dst []byte, f *store.Found) ([]byte, error) {
 		Event   recording.Event `json:"event,omitempty"`
 		Proto   string          `json:"proto,omitempty"`
 		Prompt  string          `json:"prompt,omitempty"`
-		Kind    string          `json:"kind,omitempty"`
-		Text    *string         `json:"text,omitempty"`
-		JSON    json.RawMessage `json:"json,omitempty"`
-		B64     *[]byte         `json:"b64,omitempty"`
-		Mode    *int            `json:"mode,omitempty"`
-		Invalid bool            `json:"invalid,omitempty"`
-		Pickle  []byte          `json:"pickle,omitempty"`
-		Error   string          `json:"error,omitempty"`
-		Note    string          `json:"note,omitempty"`
-	}{f.Session, f.Time.UTC(), f.Conn, f.Peer, e.Dir, e.Event, m.Proto, m.Prompt, e.Kind, e.Text, e.JSON, nil, m.Mode, m.Invalid, m.Pickle, m.Error, m.Note}
-	if e.B64 != nil {
-		v.B64 = &e.B64
-	}
-	b := bytes.NewBuffer(dst)
-	enc := json.NewEncoder(b)
-	enc.SetEscapeHTML(false)
-	err = enc.Encode(v)
+		recording.Value
+		Error string `json:"error,omitempty"`
+		Note  string `json:"note,omitempty"`
+	}{f.Session, f.Time.UTC(), f.Conn, f.Peer, e.Dir, e.Event, e.Proto, e.Prompt, e.Value, e.Error, e.Note})
 	return b.Bytes(), err
 }
