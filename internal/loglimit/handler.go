@@ -16,7 +16,9 @@ import (
 // "client" among their attributes, or in their place "for", a client for whom a
 // connection was made; others pass, and so does what is below
 // slog.LevelInfo, which somebody has asked for. A record's kind is its message, its
-// connection the value of "conn" together with that of the peer.
+// connection the value of "conn" together with that of the peer. Where a record has a
+// "request", each different one has lines of its own: who writes a device's answers
+// wants to see all that are missing.
 //
 // Beyond the bounds a record is counted. A warning tells the counts of a second,
 // by kind, and which addresses had the most of them.
@@ -29,7 +31,8 @@ type Handler struct {
 // origin is whose line a record is.
 type origin struct {
 	conn, peer string
-	other      bool // peer is another one than the connection's, for whom it was made
+	other      bool   // peer is another one than the connection's, for whom it was made
+	request    string // the beginning of it
 }
 
 // New returns a Handler in front of inner. An inner that is one already, or that
@@ -78,7 +81,7 @@ func (h *Handler) WithGroup(name string) slog.Handler {
 // note takes what an attribute tells of the origin.
 func (o *origin) note(a slog.Attr) {
 	switch a.Key {
-	case "conn", "for", "peer", "client":
+	case "conn", "for", "peer", "client", "request":
 	default:
 		return
 	}
@@ -86,6 +89,8 @@ func (o *origin) note(a slog.Attr) {
 	switch a.Key {
 	case "conn":
 		o.conn = text
+	case "request":
+		o.request = text[:min(len(text), maxRequest)]
 	case "for":
 		o.peer, o.other = cmp.Or(text, unknown), true
 	case "peer", "client":
@@ -94,6 +99,9 @@ func (o *origin) note(a slog.Attr) {
 		}
 	}
 }
+
+// maxRequest is how much of a request tells it from others.
+const maxRequest = 80
 
 // lineSize is what a line has beside its message and attributes: time and level.
 const lineSize = 64

@@ -58,6 +58,9 @@ func TestPerConnection(t *testing.T) {
 		for i := range 10 {
 			l.Warn("message lost", "conn", 1, "peer", "192.0.2.1:1000", "error", errors.New(fmt.Sprint("bad ", i)))
 		}
+		for i := range 10 {
+			l.Warn("no reply", "conn", 1, "peer", "192.0.2.1:1000", "request", fmt.Sprint("wanted ", i%2))
+		}
 		l.Warn("message lost", "conn", 2, "peer", "192.0.2.1:1001")
 		l.Warn("another kind", "conn", 1, "peer", "192.0.2.1:1000")
 		with := l.With("conn", 3, "client", "192.0.2.2:1000")
@@ -73,8 +76,8 @@ func TestPerConnection(t *testing.T) {
 		synctest.Wait()
 		log := b.String()
 		for text, want := range map[string]int{
-			"bad 0": 1, "bad 1": 1, "bad 2": 1, "bad 3": 0, "conn=2": 1, "another kind": 1, "conn=3": 4, "nobody's": 300,
-			`level=WARN msg="log lines left out" lines=9 kinds="message lost: 9" busiest="192.0.2.1: 7, 192.0.2.2: 2"`: 1,
+			"bad 0": 1, "bad 1": 1, "bad 2": 1, "bad 3": 0, "conn=2": 1, "another kind": 1, "conn=3": 4, "wanted 0": 3, "wanted 1": 3, "nobody's": 300,
+			`level=WARN msg="log lines left out" lines=13 kinds="message lost: 9, no reply: 4" busiest="192.0.2.1: 11, 192.0.2.2: 2"`: 1,
 		} {
 			if got := strings.Count(log, text); got != want {
 				t.Errorf("%q is there %d times, want %d", text, got, want)

@@ -51,13 +51,12 @@ type simulator struct {
 	scpi   bool // a file that names no grammar is one of SCPI
 	def    *device.Definition
 	dev    *device.Device
-	log    *fewLines
 	reload *reloader
 }
 
 // Mode returns the mode of serve --replies.
 func Mode(a *app.App, o Options, places []endpoint.Endpoint) (listen.Mode, error) {
-	s := &simulator{app: a, o: o, scpi: allSCPI(places), log: newFewLines(a.Log)}
+	s := &simulator{app: a, o: o, scpi: allSCPI(places)}
 	var faults device.Faults
 	var err error
 	if o.faults != "" {
@@ -214,11 +213,14 @@ func (s *simulator) suits(e *endpoint.Endpoint, srv *parley.Server) error {
 
 // tell logs what the device has to say about a request.
 func (s *simulator) tell(c *parley.Conn, m parley.Message, r device.Reply) {
+	warn := func(what, request string) {
+		s.app.Log.Warn(what, "conn", c.ID(), "client", c.RemoteAddr(), "request", request)
+	}
 	if r.Unknown {
-		s.log.warn("no reply for this request", "conn", c.ID(), "request", m.String())
+		warn("no reply for this request", m.String())
 	}
 	for _, note := range r.Notes {
-		s.log.warn("the device refused", "conn", c.ID(), "request", note)
+		warn("the device refused", note)
 	}
 }
 
@@ -237,7 +239,7 @@ func (s *simulator) send(ctx context.Context, c *parley.Conn, answers []device.A
 		}
 		err := c.Send(ctx, m)
 		if unfit := errors.Is(err, parley.ErrNotRepresentable) || errors.Is(err, parley.ErrTooLarge); unfit && !c.Protocol().Traits().Lockstep {
-			s.log.warn("an answer was not sent, the wire can't carry it", "conn", c.ID(), "answer", m.String(), "error", err)
+			s.app.Log.Warn("an answer was not sent, the wire can't carry it", "conn", c.ID(), "client", c.RemoteAddr(), "answer", m.String(), "error", err)
 			continue
 		}
 		if err != nil {
