@@ -26,7 +26,7 @@ package parley_test
 // Drivers. newServer (drivers_test.go) starts a server on a socket with the driver that
 // -eventloops asks for; with 0 it is a goroutine per connection. Pipes always have
 // goroutines. A test that is about event loops sets EventLoops itself and stands in
-// loop_linux_test.go.
+// loop_linux_test.go or rest_linux_test.go.
 //
 // Ports are chosen by the system: listen on 127.0.0.1:0 and ask for the address. A port
 // that should be closed is one that was listened on, not one that is hoped to be free.

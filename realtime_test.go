@@ -44,7 +44,7 @@ var realTime = map[string]struct {
 	"reliability/reset_test.go":             {1, "nothing tells when a peer has read"},
 	"reliability/storm_test.go":             {3, "a storm has its length, and calms down"},
 	"serial/serial_unix_test.go":            {1, "a Read should be waiting when its port is closed; it is as good if not"},
-	"timeouts_test.go":                      {1, "a bubble calls it through a variable"},
+	"timeouts_progress_test.go":             {1, "a bubble calls it through a variable"},
 	"web/browsertest/house_test.go":         {1, "a peer that reads slowly"},
 	"web/browsertest/load_test.go":          {2, "a browser is measured meanwhile, and lets go of what has only come"},
 	"web/browsertest/pages_test.go":         {1, "a page has drawn itself anew, which must leave a selection alone"},
