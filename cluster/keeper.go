@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/parley-net/parley/bus"
+	"github.com/parley-net/parley/bus/queue"
 )
 
 const (
@@ -64,7 +65,7 @@ type said struct {
 func startKeeper(r *Room) *keeper {
 	ctx, stop := context.WithCancel(context.Background())
 	k := &keeper{room: r, life: ctx, stop: stop, more: make(chan struct{}, 1), idle: make(chan struct{})}
-	k.done.Go(func() { k.run(ctx) })
+	k.done.Go(k.run)
 	return k
 }
 
@@ -102,7 +103,7 @@ func (k *keeper) wake() {
 }
 
 // next waits for something to append; none is the end.
-func (k *keeper) next(ctx context.Context) []said {
+func (k *keeper) next() []said {
 	for {
 		k.mu.Lock()
 		if len(k.waiting) > 0 {
@@ -117,7 +118,7 @@ func (k *keeper) next(ctx context.Context) []said {
 		k.mu.Unlock()
 		select {
 		case <-k.more:
-		case <-ctx.Done():
+		case <-k.life.Done():
 			return nil
 		}
 	}
@@ -125,11 +126,7 @@ func (k *keeper) next(ctx context.Context) []said {
 
 // gather takes what goes together.
 func (k *keeper) gather() []said {
-	n, size := 0, 0
-	for n < min(len(k.waiting), groupMessages) && (n == 0 || size+len(k.waiting[n].data) <= groupBytes) {
-		size += len(k.waiting[n].data)
-		n++
-	}
+	n, size := queue.Together(len(k.waiting), func(i int) int { return len(k.waiting[i].data) }, groupMessages, groupBytes)
 	group := slices.Clone(k.waiting[:n])
 	k.waiting = slices.Delete(k.waiting, 0, n)
 	k.held -= size
@@ -138,15 +135,15 @@ func (k *keeper) gather() []said {
 }
 
 // run appends what is said until the end.
-func (k *keeper) run(ctx context.Context) {
+func (k *keeper) run() {
 	told := limit{every: 10 * time.Second}
 	for {
-		group := k.next(ctx)
+		group := k.next()
 		if group == nil {
 			return
 		}
 		for {
-			err := k.append(ctx, group)
+			err := k.append(group)
 			k.note(group, err)
 			if err == nil {
 				break
@@ -158,7 +155,7 @@ func (k *keeper) run(ctx context.Context) {
 			if !errors.Is(err, bus.ErrNoBus) && told.ok() {
 				k.room.node.log.Error("what is said in the room is not kept now", "room", k.room.name, "err", err)
 			}
-			if !sleep(ctx, keepAgain) {
+			if !sleep(k.life, keepAgain) {
 				return
 			}
 		}
@@ -191,8 +188,8 @@ func (k *keeper) problem() error {
 }
 
 // append gives the log one entry and waits until it is safe.
-func (k *keeper) append(ctx context.Context, group []said) error {
-	ctx, cancel := context.WithTimeout(ctx, keepTry)
+func (k *keeper) append(group []said) error {
+	ctx, cancel := context.WithTimeout(k.life, keepTry)
 	defer cancel()
 	if k.log == nil {
 		if err := k.open(ctx); err != nil {

@@ -1,10 +1,9 @@
 package frame
 
 import (
-	"bytes"
 	"fmt"
-	"strings"
 
+	"github.com/parley-net/parley/internal/search"
 	"github.com/parley-net/parley/wire"
 )
 
@@ -206,11 +205,11 @@ func (m *machine) search(p []byte, ev *wire.Event) int {
 		n = 1 // no frame begins here
 	}
 	for {
-		i := bytes.Index(p[n:], []byte(m.magic))
-		if i < 0 {
-			return len(p) - m.partialMagic(p[n:])
-		}
+		i, found := search.Mark(p[n:], m.magic)
 		n += i
+		if !found {
+			return n
+		}
 		if m.marks == NoMarks {
 			switch _, f := m.parse(p[n:]); f {
 			case none:
@@ -230,16 +229,6 @@ func (m *machine) search(p []byte, ev *wire.Event) int {
 		}
 		return n
 	}
-}
-
-// partialMagic returns how many bytes at the end of p may be the beginning of
-// the magic.
-func (m *machine) partialMagic(p []byte) int {
-	tail := p[max(0, len(p)-len(m.magic)+1):]
-	for len(tail) > 0 && !strings.HasPrefix(m.magic, string(tail)) {
-		tail = tail[1:]
-	}
-	return len(tail)
 }
 
 func (m *machine) damaged(ev *wire.Event, length int64, sum, got uint32) {

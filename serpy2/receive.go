@@ -1,12 +1,11 @@
 package serpy2
 
 import (
-	"bytes"
 	"encoding/binary"
 	"fmt"
-	"strings"
 
 	"github.com/parley-net/parley/internal/ascii"
+	"github.com/parley-net/parley/internal/search"
 	"github.com/parley-net/parley/wire"
 )
 
@@ -76,23 +75,13 @@ func (m *machine) enter(s state, block header) {
 // scan looks for the next identifier. What may be the beginning of one at the
 // end of p is not consumed.
 func (m *machine) scan(p []byte, ev *wire.Event) int {
-	i := bytes.Index(p, []byte(identifier))
-	if i < 0 {
-		return len(p) - partialIdentifier(p)
+	i, found := search.Mark(p, identifier)
+	if !found {
+		return i
 	}
 	m.state = between
 	m.lost(ev, fmt.Sprintf("%d bytes that belong to no block were skipped; either something else writes to this connection, or a block before them had a wrong length", m.read-m.start+int64(i)), nil)
 	return i
-}
-
-// partialIdentifier returns how many bytes at the end of p may be the
-// beginning of an identifier.
-func partialIdentifier(p []byte) int {
-	tail := p[max(0, len(p)-len(identifier)+1):]
-	for len(tail) > 0 && !strings.HasPrefix(identifier, string(tail)) {
-		tail = tail[1:]
-	}
-	return len(tail)
 }
 
 // message decodes a block that is wholly at hand.

@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/parley-net/parley/bus"
+	"github.com/parley-net/parley/bus/queue"
 )
 
 const (
@@ -96,11 +97,7 @@ func (a *appender) run() {
 func (a *appender) next() []pending {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	n, size := 0, 0
-	for n < min(len(a.waiting), batchEntries) && (n == 0 || size+len(a.waiting[n].msg.Data) <= batchBytes) {
-		size += len(a.waiting[n].msg.Data)
-		n++
-	}
+	n, _ := queue.Together(len(a.waiting), func(i int) int { return len(a.waiting[i].msg.Data) }, batchEntries, batchBytes)
 	if n == 0 {
 		a.writing = false
 		return nil

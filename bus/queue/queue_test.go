@@ -103,3 +103,16 @@ func TestReady(t *testing.T) {
 		q.Close()
 	})
 }
+
+func TestTogether(t *testing.T) {
+	sizes := []int{3, 4, 5, 100, 1}
+	for _, c := range []struct{ from, most, bytes, count, total int }{
+		{0, 9, 12, 3, 12}, {0, 9, 11, 2, 7}, {0, 1, 12, 1, 3}, {3, 9, 12, 1, 100}, {4, 9, 0, 1, 1}, {5, 9, 12, 0, 0},
+	} {
+		waiting := sizes[c.from:]
+		count, total := queue.Together(len(waiting), func(i int) int { return waiting[i] }, c.most, c.bytes)
+		if count != c.count || total != c.total {
+			t.Errorf("%v, at most %d and %d bytes: %d of %d bytes, want %d of %d", waiting, c.most, c.bytes, count, total, c.count, c.total)
+		}
+	}
+}

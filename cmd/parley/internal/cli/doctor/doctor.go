@@ -87,23 +87,20 @@ func examine(ctx context.Context, a *app.App, e endpoint.Endpoint, known, speak 
 	}
 	tell(a, "connected to %s from %s in %v", nc.RemoteAddr(), nc.LocalAddr(), took(begun))
 	if d.TLSConfig != nil {
-		if err := doctorTLS(ctx, a, e, nc, d.TLSConfig); err != nil {
+		if nc, err = doctorTLS(ctx, a, e, nc, d.TLSConfig); err != nil {
 			return err
 		}
 	}
-	used := nc // by the first try
+	first := nc // is for the first try
 	p := &doctor.Peer{Listen: listen, Quiet: min(listen, 300*time.Millisecond),
 		Tell: func(s string) { tell(a, "%s", s) },
 		Dial: func(ctx context.Context) (net.Conn, error) {
-			if nc := used; nc != nil && d.TLSConfig == nil {
-				used = nil
+			if nc := first; nc != nil {
+				first = nil
 				return nc, nil
 			}
 			return a.Secured(ctx, e, d.TLSConfig)
 		}}
-	if d.TLSConfig != nil {
-		nc.Close()
-	}
 	f, err := p.Examine(ctx, speak)
 	if err != nil {
 		return err
@@ -135,15 +132,15 @@ func lookUpName(ctx context.Context, a *app.App, e endpoint.Endpoint) error {
 	return nil
 }
 
-// doctorTLS does the handshake once, to tell of it.
-func doctorTLS(ctx context.Context, a *app.App, e endpoint.Endpoint, nc net.Conn, config *tls.Config) error {
+// doctorTLS does the handshake on a connection and tells of it.
+func doctorTLS(ctx context.Context, a *app.App, e endpoint.Endpoint, nc net.Conn, config *tls.Config) (net.Conn, error) {
 	begun := time.Now()
 	t := tls.Client(nc, app.WithServerName(config, e))
 	ctx, cancel := app.Bounded(ctx, a.Timeout, app.DefaultDial)
 	defer cancel()
 	if err := t.HandshakeContext(ctx); err != nil {
 		nc.Close()
-		return app.TlsFault(e, err)
+		return nil, app.TlsFault(e, err)
 	}
 	st := t.ConnectionState()
 	who := "nobody"
@@ -152,7 +149,7 @@ func doctorTLS(ctx context.Context, a *app.App, e endpoint.Endpoint, nc net.Conn
 		who = fmt.Sprintf("%s, valid until %s", cert.Subject, cert.NotAfter.UTC().Format("2006-01-02"))
 	}
 	tell(a, "%s in %v, the certificate is of %s", tls.VersionName(st.Version), took(begun), who)
-	return nil
+	return t, nil
 }
 
 // tellFinding tells what was found, and what to do.
