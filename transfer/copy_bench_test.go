@@ -3,6 +3,7 @@
 package transfer
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -109,6 +110,27 @@ func processorTime() time.Duration {
 
 // bareCopy copies a file over a TCP connection of the loopback, to the disk.
 func bareCopy(source, target string) error {
+	return overLoopback(func(c net.Conn) error {
+		f, err := os.Open(source)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		_, err = io.Copy(c, f)
+		return err
+	}, func(c net.Conn) error {
+		f, err := os.Create(target)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		_, err = io.Copy(f, c)
+		return errors.Join(err, f.Sync())
+	})
+}
+
+// overLoopback has the two ends of a TCP connection of the loopback send and receive.
+func overLoopback(send, receive func(net.Conn) error) error {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
@@ -117,18 +139,10 @@ func bareCopy(source, target string) error {
 	sent := make(chan error, 1)
 	go func() {
 		c, err := net.Dial("tcp", l.Addr().String())
-		if err != nil {
-			sent <- err
-			return
+		if err == nil {
+			err = send(c)
+			c.Close()
 		}
-		defer c.Close()
-		f, err := os.Open(source)
-		if err != nil {
-			sent <- err
-			return
-		}
-		defer f.Close()
-		_, err = io.Copy(c, f)
 		sent <- err
 	}()
 	c, err := l.Accept()
@@ -136,16 +150,8 @@ func bareCopy(source, target string) error {
 		return err
 	}
 	defer c.Close()
-	f, err := os.Create(target)
-	if err != nil {
+	if err := receive(c); err != nil {
 		return err
 	}
-	defer f.Close()
-	if _, err := io.Copy(f, c); err != nil {
-		return err
-	}
-	if err := <-sent; err != nil {
-		return err
-	}
-	return f.Sync()
+	return <-sent
 }

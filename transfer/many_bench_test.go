@@ -88,37 +88,27 @@ func tenThousand(t testing.TB) (dir string, names []string) {
 
 // bareFolder copies files over a TCP connection of the loopback, to the disk.
 func bareFolder(from, target string, names []string) error {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	defer l.Close()
-	sent := make(chan error, 1)
-	go func() {
-		c, err := net.Dial("tcp", l.Addr().String())
+	return overLoopback(func(c net.Conn) error { return sendBare(c, from, names) },
+		func(c net.Conn) error { return receiveBare(c, target) })
+}
+
+// sendBare sends files, each behind the lengths of its name and contents.
+func sendBare(c net.Conn, from string, names []string) error {
+	w := bufio.NewWriterSize(c, 256<<10)
+	for _, name := range names {
+		data, err := os.ReadFile(filepath.Join(from, name))
 		if err != nil {
-			sent <- err
-			return
+			return err
 		}
-		defer c.Close()
-		w := bufio.NewWriterSize(c, 256<<10)
-		for _, name := range names {
-			data, err := os.ReadFile(filepath.Join(from, name))
-			if err != nil {
-				sent <- err
-				return
-			}
-			w.Write(binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, uint32(len(name))), uint32(len(data))))
-			w.WriteString(name)
-			w.Write(data)
-		}
-		sent <- w.Flush()
-	}()
-	c, err := l.Accept()
-	if err != nil {
-		return err
+		w.Write(binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, uint32(len(name))), uint32(len(data))))
+		w.WriteString(name)
+		w.Write(data)
 	}
-	defer c.Close()
+	return w.Flush()
+}
+
+// receiveBare writes them, and brings them to the disk.
+func receiveBare(c net.Conn, target string) error {
 	r := bufio.NewReaderSize(c, 256<<10)
 	for {
 		var head [8]byte
@@ -148,5 +138,5 @@ func bareFolder(from, target string, names []string) error {
 		return err
 	}
 	defer root.Close()
-	return errors.Join(<-sent, syncAll(root))
+	return syncAll(root)
 }

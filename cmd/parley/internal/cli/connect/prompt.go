@@ -229,15 +229,7 @@ func enterLine(ctx context.Context, s *talk.Sending, c *console, line string) er
 	case !ok:
 		return nil
 	}
-	s.Out.NoteSent()
-	if s.Options.Confirm {
-		cctx, cancel := s.App.Moving(ctx, s.Conn)
-		err = s.Peer.Confirm(cctx, m)
-		cancel()
-	} else {
-		err = s.Peer.Send(ctx, m)
-	}
-	if err != nil && ctx.Err() == nil {
+	if err := s.Send(ctx, m); err != nil && ctx.Err() == nil {
 		c.tell("not sent: " + fault.Bare(err).Error())
 	}
 	return nil

@@ -94,45 +94,44 @@ add", and what stands behind the name behind "parley send".`,
 }
 
 func profileShowCmd(a *app.App) *cobra.Command {
-	return &cobra.Command{
-		Use:               "show NAME",
-		Short:             "Print a profile as it stands in the configuration file",
-		Args:              cobra.ExactArgs(1),
-		ValidArgsFunction: a.Profiles,
-		RunE: func(_ *cobra.Command, args []string) error {
-			c, err := a.ReadConfig()
-			if err != nil {
-				return err
-			}
-			p, ok := c.Profile[args[0]]
-			if !ok {
-				return app.NoProfile(args[0], c)
-			}
-			b, err := toml.Marshal(app.ConfigFile{Profile: map[string]map[string]any{args[0]: p}})
-			if err != nil {
-				return err
-			}
-			_, err = a.Stdout.Write(bytes.TrimPrefix(b, []byte("[profile]\n")))
+	return ofProfile(a, "show", "Print a profile as it stands in the configuration file", func(name string) error {
+		c, err := a.ReadConfig()
+		if err != nil {
 			return err
-		},
-	}
+		}
+		p, ok := c.Profile[name]
+		if !ok {
+			return app.NoProfile(name, c)
+		}
+		b, err := toml.Marshal(app.ConfigFile{Profile: map[string]map[string]any{name: p}})
+		if err != nil {
+			return err
+		}
+		_, err = a.Stdout.Write(bytes.TrimPrefix(b, []byte("[profile]\n")))
+		return err
+	})
 }
 
 func profileRemoveCmd(a *app.App) *cobra.Command {
+	return ofProfile(a, "remove", "Remove a profile", func(name string) error {
+		return editConfig(a, func(c *app.ConfigFile) error {
+			if _, ok := c.Profile[name]; !ok {
+				return app.NoProfile(name, *c)
+			}
+			delete(c.Profile, name)
+			return nil
+		})
+	})
+}
+
+// ofProfile is a command that takes the name of a profile and nothing else.
+func ofProfile(a *app.App, verb, short string, run func(name string) error) *cobra.Command {
 	return &cobra.Command{
-		Use:               "remove NAME",
-		Short:             "Remove a profile",
+		Use:               verb + " NAME",
+		Short:             short,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: a.Profiles,
-		RunE: func(_ *cobra.Command, args []string) error {
-			return editConfig(a, func(c *app.ConfigFile) error {
-				if _, ok := c.Profile[args[0]]; !ok {
-					return app.NoProfile(args[0], *c)
-				}
-				delete(c.Profile, args[0])
-				return nil
-			})
-		},
+		RunE:              func(_ *cobra.Command, args []string) error { return run(args[0]) },
 	}
 }
 

@@ -163,21 +163,24 @@ func (s *Sending) sendAll(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		s.Out.NoteSent()
-		if s.Options.Confirm {
-			cctx, cancel := s.App.Moving(ctx, s.Conn)
-			err = s.Peer.Confirm(cctx, m)
-			cancel()
-		} else {
-			err = s.Peer.Send(ctx, m)
-		}
-		if err != nil {
+		if err := s.Send(ctx, m); err != nil {
 			return fmt.Errorf("message %d was not sent: %w", n, fault.Bare(err))
 		}
 		if s.answers(m) {
 			s.due++
 		}
 	}
+}
+
+// Send sends a message, and with --confirm waits for its confirmation.
+func (s *Sending) Send(ctx context.Context, m parley.Message) error {
+	s.Out.NoteSent()
+	if !s.Options.Confirm {
+		return s.Peer.Send(ctx, m)
+	}
+	ctx, cancel := s.App.Moving(ctx, s.Conn)
+	defer cancel()
+	return s.Peer.Confirm(ctx, m)
 }
 
 // answers reports whether m has an answer, on a wire that answersKnown.
