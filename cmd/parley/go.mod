@@ -8,6 +8,7 @@ require (
 	charm.land/lipgloss/v2 v2.0.6
 	github.com/HdrHistogram/hdrhistogram-go v1.4.0
 	github.com/coder/websocket v1.8.15
+	github.com/creack/pty v1.1.24
 	github.com/gopacket/gopacket v1.7.5
 	github.com/parley-net/parley v0.1.0
 	github.com/pelletier/go-toml/v2 v2.4.3

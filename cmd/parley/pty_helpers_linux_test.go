@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -10,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/creack/pty"
 	"golang.org/x/sys/unix"
 
 	"github.com/parley-net/parley/cmd/parley/internal/screen"
@@ -39,21 +39,7 @@ func atTerminalWith(t *testing.T, env []string, args ...string) *terminal {
 // atTerminalOf does so at one of another size, which it has from the beginning.
 func atTerminalOf(t *testing.T, width, height int, env []string, args ...string) *terminal {
 	t.Helper()
-	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
-	if err != nil {
-		t.Skipf("there are no pseudo-terminals: %v", err)
-	}
-	n, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0); err != nil {
-		t.Fatal(err)
-	}
-	tty, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|syscall.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
+	master, tty := openTerminal(t)
 	defer tty.Close()
 	term := &terminal{t: t, master: master, screen: screen.New(width, height), ended: make(chan struct{})}
 	term.resize(width, height)
@@ -88,12 +74,29 @@ func atTerminalOf(t *testing.T, width, height int, env []string, args ...string)
 	return term
 }
 
+// openTerminal opens a pseudo-terminal. A Close of master ends its Read.
+func openTerminal(t *testing.T) (master, tty *os.File) {
+	t.Helper()
+	blocking, tty, err := pty.Open()
+	if err != nil {
+		t.Skipf("there are no pseudo-terminals: %v", err)
+	}
+	defer blocking.Close()
+	fd, err := unix.FcntlInt(blocking.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err == nil {
+		err = unix.SetNonblock(fd, true)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return os.NewFile(uintptr(fd), "ptmx"), tty
+}
+
 // resize changes the size of the terminal, as a window does.
 func (term *terminal) resize(width, height int) {
 	term.t.Helper()
 	term.screen.Resize(width, height)
-	size := unix.Winsize{Row: uint16(height), Col: uint16(width)}
-	if err := unix.IoctlSetWinsize(int(term.master.Fd()), unix.TIOCSWINSZ, &size); err != nil {
+	if err := pty.Setsize(term.master, &pty.Winsize{Rows: uint16(height), Cols: uint16(width)}); err != nil {
 		term.t.Fatal(err)
 	}
 }

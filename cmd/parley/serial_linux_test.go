@@ -3,12 +3,10 @@ package main
 import (
 	"bufio"
 	"context"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -23,24 +21,9 @@ func cable(t *testing.T) (a, b string) {
 	var masters [2]*os.File
 	var names [2]string
 	for i := range masters {
-		fd, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-		if err != nil {
-			t.Skipf("there are no pseudo-terminals: %v", err)
-		}
-		masters[i] = os.NewFile(uintptr(fd), "ptmx")
-		n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
-			t.Fatal(err)
-		}
-		names[i] = fmt.Sprintf("/dev/pts/%d", n)
 		// While nobody has it open the port would be gone, and it would echo.
-		tty, err := os.OpenFile(names[i], os.O_RDWR|syscall.O_NOCTTY, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
+		master, tty := openTerminal(t)
+		masters[i], names[i] = master, tty.Name()
 		settings, err := unix.IoctlGetTermios(int(tty.Fd()), unix.TCGETS)
 		if err != nil {
 			t.Fatal(err)
