@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-// room is a row of ARCHITECTURE.md's table: folders, and what they may import.
+// room is a row of one of ARCHITECTURE.md's tables: folders, and what they may import.
 type room struct {
 	folders []string // without the slash at the end; "." is package parley
 	own     []string // packages of ours; "the public API", "nothing of parley"
@@ -23,20 +23,22 @@ type room struct {
 	used    bool
 }
 
-// rooms reads the table.
+// rooms reads the tables.
 func rooms(t *testing.T) (all []*room) {
 	text, err := os.ReadFile("ARCHITECTURE.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, table, ok := strings.Cut(string(text), "| room | what it is | what it may touch |\n|---|---|---|\n")
-	if !ok {
-		t.Fatal("ARCHITECTURE.md has no table of rooms")
-	}
-	for line := range strings.Lines(table) {
+	inside := false
+	for line := range strings.Lines(string(text)) {
+		begins, ruler := strings.HasPrefix(line, "| room |"), strings.HasPrefix(line, "|---")
+		inside = begins || inside && line[0] == '|'
+		if !inside || begins || ruler {
+			continue
+		}
 		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
 		if len(cells) != 3 {
-			break
+			t.Fatalf("a row of %d cells: %s", len(cells), line)
 		}
 		r := &room{}
 		for _, f := range strings.Fields(strings.Split(cells[0], "(")[0]) {
@@ -106,14 +108,15 @@ func (r *room) allows(at, name string) string {
 }
 
 // Every folder has a row in the table of rooms, every row has its folders, and
-// nobody imports what the row does not name.
+// nobody imports what the row does not name. Each package says what it is.
 //
 // Verifies: RUNTIME-51
 func TestRooms(t *testing.T) {
 	all := rooms(t)
-	if len(all) < 10 {
+	if len(all) < 60 {
 		t.Fatalf("the table has %d rows", len(all))
 	}
+	plates := make(map[string]bool)
 	err := filepath.WalkDir(".", func(file string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
@@ -130,10 +133,11 @@ func TestRooms(t *testing.T) {
 			return nil
 		}
 		r.used = true
-		f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
+		f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly|parser.ParseComments)
 		if err != nil {
 			return err
 		}
+		plates[folder] = plates[folder] || f.Doc != nil && f.Doc.Text() != ""
 		for _, imp := range f.Imports {
 			name, err := strconv.Unquote(imp.Path.Value)
 			if err != nil {
@@ -147,6 +151,11 @@ func TestRooms(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+	for folder, has := range plates {
+		if !has {
+			t.Errorf("%s: no file says in its package comment what the package is", folder)
+		}
 	}
 	for _, r := range all {
 		for _, f := range r.folders {
