@@ -134,6 +134,23 @@ func TestPagesOnAnyNode(t *testing.T) {
 		join := []string{"--join", hub.says(`hub on (tls://\S+)`), "--secret-file", filepath.Join(dir, "secret")}
 		pagesOnAnyNode(t, hub, join)
 	})
+	t.Run("leaf", func(t *testing.T) { // its --monitor shows what all have, and its own
+		dir := t.TempDir()
+		hub := startMachine(t, "serve", "line://127.0.0.1:0", "--relay", "--room", "cam2", "--hub", "127.0.0.1:0", "--bus-dir", dir, "--node", "hub")
+		join := []string{"--join", hub.says(`hub on (tls://\S+)`), "--secret-file", filepath.Join(dir, "secret")}
+		far := startMachine(t, append([]string{"serve", "line://127.0.0.1:0", "--relay", "--room", "cam1", "--node", "far", "--monitor", "0"}, join...)...)
+		page := openPage(t, far.says(`monitor on (http://[^/\s]+)`))
+		page.until(`{"op":"nodes","ref":1}`, func(got map[string]any) bool {
+			rooms := make(map[string]any)
+			all, _ := got["nodes"].([]any)
+			for _, n := range all {
+				node, _ := n.(map[string]any)
+				rooms[fmt.Sprint(node["node"])] = node["rooms"]
+			}
+			return len(rooms) == 2 && strings.HasPrefix(fmt.Sprint(rooms["far"]), "map[cam1:") && strings.HasPrefix(fmt.Sprint(rooms["hub"]), "map[cam2:")
+		})
+		pagesOnAnyNode(t, far, join)
+	})
 	t.Run("nats", func(t *testing.T) {
 		program, data := natsServer(t), t.TempDir()
 		nats := exec.Command(program, "-a", "127.0.0.1", "-p", "-1", "-js", "-sd", data, "--ports_file_dir", data)

@@ -16,7 +16,7 @@ import (
 // What a recorder before this one may have kept in another store has a note with the number by
 // which it is known again; what this store has already is not kept once more.
 //
-// Verifies: CLUSTER-29
+// Verifies: CLUSTER-24
 func TestKeptByAnother(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "lab.db")
 	of := func(seq uint64, again bool) cluster.Kept {
