@@ -14,13 +14,14 @@ import (
 	"time"
 )
 
-// space is a machine of its own: a network namespace whose only way to the others can be
-// cut, without anybody being told.
+// space is a machine of its own: a network namespace whose way to the others can be cut,
+// without anybody being told. Another way, to where the test and its device are, stays.
 type space struct {
 	t    *testing.T
 	n    int
 	cmd  *exec.Cmd
-	addr string
+	addr string // on the way to the others
+	here string // on the way to the test
 
 	mu    sync.Mutex
 	lines []string
@@ -36,7 +37,12 @@ func ip(t *testing.T, args ...string) error {
 	return nil
 }
 
-const spaceBridge = "parleybr0"
+// The switches of the two ways, and the test's own address on the second one.
+const (
+	spaceBridge = "parleybr0"
+	testBridge  = "parleybr1"
+	testAddr    = "10.213.8.254"
+)
 
 // spaces makes n machines on one switch, or says why it can't.
 func spaces(t *testing.T, n int) []*space {
@@ -49,20 +55,24 @@ func spaces(t *testing.T, n int) []*space {
 			t.Skip("nodes in network namespaces: left out: ", err)
 		}
 	}
-	do("link", "add", spaceBridge, "type", "bridge")
-	t.Cleanup(func() { ip(t, "link", "del", spaceBridge) })
-	do("addr", "add", "10.213.7.254/24", "dev", spaceBridge)
-	do("link", "set", spaceBridge, "up")
+	for _, bridge := range []string{spaceBridge, testBridge} {
+		do("link", "add", bridge, "type", "bridge")
+		t.Cleanup(func() { ip(t, "link", "del", bridge) })
+		do("link", "set", bridge, "up")
+	}
+	do("addr", "add", testAddr+"/24", "dev", testBridge)
 	var all []*space
 	for i := 1; i <= n; i++ {
-		s := &space{t: t, n: i, addr: fmt.Sprintf("10.213.7.%d", i)}
+		s := &space{t: t, n: i, addr: fmt.Sprintf("10.213.7.%d", i), here: fmt.Sprintf("10.213.8.%d", i)}
 		do("netns", "add", s.name())
 		t.Cleanup(func() { ip(t, "netns", "del", s.name()) })
-		t.Cleanup(func() { ip(t, "link", "del", s.link()) }) // or it is there until nobody runs there
-		do("link", "add", s.link(), "type", "veth", "peer", "name", "eth0", "netns", s.name())
-		do("link", "set", s.link(), "master", spaceBridge, "up")
-		do("-n", s.name(), "addr", "add", s.addr+"/24", "dev", "eth0")
-		do("-n", s.name(), "link", "set", "eth0", "up")
+		for _, way := range []struct{ link, dev, addr, bridge string }{{s.link(), "eth0", s.addr, spaceBridge}, {"parleyt" + fmt.Sprint(i), "eth1", s.here, testBridge}} {
+			t.Cleanup(func() { ip(t, "link", "del", way.link) }) // or it is there until nobody runs there
+			do("link", "add", way.link, "type", "veth", "peer", "name", way.dev, "netns", s.name())
+			do("link", "set", way.link, "master", way.bridge, "up")
+			do("-n", s.name(), "addr", "add", way.addr+"/24", "dev", way.dev)
+			do("-n", s.name(), "link", "set", way.dev, "up")
+		}
 		do("-n", s.name(), "link", "set", "lo", "up")
 		all = append(all, s)
 	}
@@ -133,37 +143,70 @@ func (s *space) await(pattern string, from time.Time, most time.Duration) time.T
 	return time.Time{}
 }
 
-// Three machines keep everything together and one of them has a device. The owner is cut
-// off: it stops before another one begins; the others see it gone within 15 s, and its
-// own clients are told that there is no owner. When it is back all see the same within 10 s.
-func TestOwnerInNamespaces(t *testing.T) {
-	all := spaces(t, 3)
-	program := filepath.Join(t.TempDir(), "parley")
-	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	device, err := net.Listen("tcp", "10.213.7.254:0")
+// trioLab is three machines that keep everything together, and a device that one of them has.
+type trioLab struct {
+	all           []*space
+	device        *heardDevice
+	program, dirs string
+}
+
+// heardDevice answers a line with the same line, and notes from which machine it came.
+type heardDevice struct {
+	mu   sync.Mutex
+	from []string
+	said []string
+}
+
+func startDevice(t *testing.T) (d *heardDevice, at string) {
+	t.Helper()
+	l, err := net.Listen("tcp", testAddr+":0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer device.Close()
+	t.Cleanup(func() { l.Close() })
+	d = &heardDevice{}
 	go func() {
-		for c, err := device.Accept(); err == nil; c, err = device.Accept() {
+		for c, err := l.Accept(); err == nil; c, err = l.Accept() {
 			go func() {
+				host, _, _ := net.SplitHostPort(c.RemoteAddr().String())
 				for s := bufio.NewScanner(c); s.Scan(); {
+					d.mu.Lock()
+					d.from, d.said = append(d.from, host), append(d.said, s.Text())
+					d.mu.Unlock()
 					fmt.Fprintln(c, s.Text())
 				}
 			}()
 		}
 	}()
+	return d, l.Addr().String()
+}
+
+// startTrio starts the machines.
+func startTrio(t *testing.T) *trioLab {
+	t.Helper()
+	lab := &trioLab{all: spaces(t, 3), program: filepath.Join(t.TempDir(), "parley"), dirs: t.TempDir()}
+	if out, err := exec.Command("go", "build", "-o", lab.program, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	var device string
+	lab.device, device = startDevice(t)
 	secret := filepath.Join(t.TempDir(), "secret")
 	os.WriteFile(secret, []byte(strings.Repeat("5a", 32)), 0o600)
-	dirs := t.TempDir()
-	for i, s := range all {
-		places := fmt.Sprintf("%s:6222,%s:6222,%s:6222", s.addr, all[(i+1)%3].addr, all[(i+2)%3].addr)
-		s.run(program, "bridge", "line://127.0.0.1:5025", "line://"+device.Addr().String(), "--own", "psu1", "--room", "x", "--cluster", places,
-			"--bus-dir", filepath.Join(dirs, s.name()), "--secret-file", secret, "--node", s.name(), "-v")
+	for i, s := range lab.all {
+		places := fmt.Sprintf("%s:6222,%s:6222,%s:6222", s.addr, lab.all[(i+1)%3].addr, lab.all[(i+2)%3].addr)
+		s.run(lab.program, "bridge", "line://0.0.0.0:5025", "line://"+device, "--own", "psu1", "--room", "x", "--cluster", places,
+			"--bus-dir", filepath.Join(lab.dirs, s.name()), "--secret-file", secret, "--node", s.name(), "-v")
 	}
+	return lab
+}
+
+// Three machines keep everything together and one of them has a device. The owner is cut
+// off, not from the device: it stops before another one begins; the others see it gone within
+// 15 s, and its own clients are told that there is no owner. When it is back all see the same
+// within 10 s.
+func TestOwnerInNamespaces(t *testing.T) {
+	lab := startTrio(t)
+	all, program, dirs := lab.all, lab.program, lab.dirs
 	begun := time.Now()
 	owner := -1
 	for ; owner < 0 && time.Since(begun) < 20*time.Second; time.Sleep(20 * time.Millisecond) {
