@@ -3,9 +3,13 @@ package natsbus_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -163,4 +167,111 @@ func TestCredsExpire(t *testing.T) {
 	if err := b.Publish(context.Background(), "x", nil); err != nil {
 		t.Error(err)
 	}
+}
+
+// allowed is what SECURITY.md says that a node needs.
+var allowed = []string{"parley.v1.>", "parley.log.>", "$KV.parley_default_nodes.>", "$KV.parley_default_own.>", "$O.parley_default_shared.>", "$JS.API.>", "$JS.ACK.>", "$JS.FC.>", "_INBOX.>"}
+
+// A user who may do what SECURITY.md lists, and nothing else, can do all that a node does.
+//
+// Verifies: CLUSTER-06
+func TestLeastPermissions(t *testing.T) {
+	page, err := os.ReadFile("../../SECURITY.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if list := "`" + strings.Join(allowed[:len(allowed)-1], "`, `") + "` and `" + allowed[len(allowed)-1] + "`"; !strings.Contains(string(page), list) {
+		t.Errorf("SECURITY.md does not list %s", list)
+	}
+	a := newAuthority(t)
+	e := startExternal(t, "-c", a.config)
+	file := a.creds("least", func(c *jwt.UserClaims) { c.Pub.Allow.Add(allowed...); c.Sub.Allow.Add(allowed...) })
+	var told lines
+	b := connect(t, natsbus.Options{URL: e.url(), Creds: file, Logger: slog.New(slog.NewTextHandler(&told, nil))})
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+
+	sub, err := b.Subscribe("parley.v1.default.room.x.m", bus.SubscribeOptions{}, func(m bus.Message) {
+		if m.Respond != nil {
+			m.Respond([]byte("yes"))
+		}
+	})
+	must(err)
+	must(b.Publish(ctx, "parley.v1.default.room.x.m", []byte("m")))
+	answer, err := b.Request(ctx, "parley.v1.default.room.x.m", nil)
+	must(err)
+	if string(answer) != "yes" {
+		t.Errorf("answered %q", answer)
+	}
+	sub.Close()
+
+	k, err := b.Bucket(ctx, "parley_default_own", bus.BucketOptions{TTL: bus.LeaseTTL})
+	must(err)
+	gone := make(chan bus.Entry, 10)
+	must(k.Watch(ctx, func(e bus.Entry) {
+		if e.Op == bus.OpGone {
+			gone <- e
+		}
+	}))
+	lease, err := bus.Acquire(ctx, k, "psu1", "a")
+	must(err)
+	_, _, err = bus.Holder(ctx, k, "psu1")
+	must(err)
+	must(lease.Release(ctx))
+	select {
+	case <-gone:
+	case <-ctx.Done():
+		t.Fatal("the end of a lease is not told")
+	}
+
+	l, err := b.Log(ctx, "room default x", bus.LogOptions{Queue: true})
+	must(err)
+	done := make(chan error, 1)
+	must(l.Append(ctx, "cap.a", "1", []byte("entry"), func(_ uint64, err error) { done <- err }))
+	must(<-done)
+	reading, stop := context.WithCancel(ctx)
+	if err := l.Consume(reading, "store", func(all []bus.LogEntry) int { stop(); return len(all) }); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	must(l.Read(ctx, 0, func(e bus.LogEntry) error { return fmt.Errorf("entry %d was acknowledged, and is there", e.Seq) }))
+
+	o, err := b.Objects(ctx, "parley_default_shared", bus.ObjectsOptions{TTL: time.Minute})
+	must(err)
+	_, err = o.Put(ctx, "one", strings.NewReader("object"))
+	must(err)
+	r, err := o.Get(ctx, "one")
+	must(err)
+	text, err := io.ReadAll(r)
+	must(err)
+	if string(text) != "object" {
+		t.Errorf("the object is %q", text)
+	}
+	must(o.Delete(ctx, "one"))
+	if s := told.String(); strings.Contains(s, "Violation") {
+		t.Error(s)
+	}
+}
+
+// lines keeps what a logger says.
+type lines struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }
