@@ -80,7 +80,7 @@ func (b *Bridge) Install(srv *parley.Server) {
 		from.ForceMode, from.NoPickle, to.ForceMode, to.NoPickle = true, true, true, true
 		b.clients, b.target = from, to
 	}
-	srv.Protocol = withhold(b.clients)
+	srv.Protocol = deferAck(b.clients)
 	srv.Pull = true
 	srv.Hooks.OnOpen = b.open
 	srv.Hooks.OnClose = b.closed
@@ -106,7 +106,7 @@ func (b *Bridge) streams() bool {
 func (b *Bridge) open(ctx context.Context, c *parley.Conn) error {
 	p := &pair{b: b, client: c, log: b.Log.With("client", c.RemoteAddr(), "conn", c.ID()), ended: make(chan struct{})}
 	if b.clients.Traits().Lockstep {
-		p.desk = newDesk(b.Answers)
+		p.correlator = newCorrelator(b.Answers)
 	}
 	if err := p.connect(ctx); err != nil {
 		return err

@@ -28,7 +28,7 @@ func TestAcknowledgementsWait(t *testing.T) {
 		}
 		return nil
 	}
-	strict, strict1 := withhold(ser), withhold(ser1)
+	strict, strict1 := deferAck(ser), deferAck(ser1)
 	for name, to := range map[string]parley.Protocol{"serpy": strict, "tinyproto, held": tiny} {
 		bubble(t, name, func(t *testing.T) {
 			s := bridged(t, ser1, to, slow, func(s *setup) { s.Target.Protocol = plainSerpy(to) })
@@ -121,7 +121,7 @@ func chatter(t *testing.T, c *parley.Conn) func() {
 }
 
 func plainSerpy(p parley.Protocol) parley.Protocol {
-	if p, ok := p.(withheld); ok {
+	if p, ok := p.(deferred); ok {
 		return p.Protocol
 	}
 	return p
@@ -179,7 +179,7 @@ func TestUnconfirmedWhenTheTargetDies(t *testing.T) {
 // A target that never confirms is an error after the timeout.
 func TestConfirmationTimeout(t *testing.T) {
 	bubble(t, "", func(t *testing.T) {
-		s := bridged(t, ser1, withhold(ser), silent, func(s *setup) { s.Target.Protocol = ser })
+		s := bridged(t, ser1, deferAck(ser), silent, func(s *setup) { s.Target.Protocol = ser })
 		c := s.client()
 		start := time.Now()
 		if err := c.Confirm(t.Context(), parley.Text("x")); err == nil {
@@ -259,8 +259,8 @@ func forced(t *testing.T, s *setup) *parley.Conn {
 
 // The machine: acknowledgements wait for taken, in order, and what is between
 // them too.
-func TestWithholder(t *testing.T) {
-	m := withhold(ser).New(wire.Accepting, wire.Limits{})
+func TestDeferredAck(t *testing.T) {
+	m := deferAck(ser).New(wire.Accepting, wire.Limits{})
 	var ev wire.Event
 	if _, err := m.Receive(nil, &ev); err != nil || ev.Kind != wire.EventOpen {
 		t.Fatal(ev.Kind, err)
@@ -291,7 +291,7 @@ func TestWithholder(t *testing.T) {
 			t.Errorf("after %d, again: %q", i, got)
 		}
 	}
-	if withhold(tiny) != parley.Protocol(tiny) {
+	if deferAck(tiny) != parley.Protocol(tiny) {
 		t.Error("tinyproto is changed")
 	}
 	if (taken{}).String() == "" {
@@ -299,8 +299,8 @@ func TestWithholder(t *testing.T) {
 	}
 }
 
-func TestWithholderDoesNotAllocate(t *testing.T) {
-	m := withhold(ser1).New(wire.Accepting, wire.Limits{})
+func TestDeferredAckDoesNotAllocate(t *testing.T) {
+	m := deferAck(ser1).New(wire.Accepting, wire.Limits{})
 	var ev wire.Event
 	m.Receive(nil, &ev)
 	m.Receive([]byte("\x01SETMODE1\x1f"), &ev)

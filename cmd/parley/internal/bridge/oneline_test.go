@@ -330,10 +330,10 @@ func TestSerpyEncoding(t *testing.T) {
 		}
 	})
 	b := &Bridge{}
-	if m, err := b.carry(parley.Bytes([]byte("gr\xfcn")), latin, one, wire.Accepting); err != nil || m.Text() != "grün" {
+	if m, err := b.convert(parley.Bytes([]byte("gr\xfcn")), latin, one, wire.Accepting); err != nil || m.Text() != "grün" {
 		t.Error(m, err)
 	}
-	if _, err := b.carry(parley.Bytes([]byte("gr\xfcn")), ser, one, wire.Accepting); !errors.Is(err, parley.ErrNotRepresentable) {
+	if _, err := b.convert(parley.Bytes([]byte("gr\xfcn")), ser, one, wire.Accepting); !errors.Is(err, parley.ErrNotRepresentable) {
 		t.Error(err)
 	}
 }
@@ -356,9 +356,9 @@ func TestDroppedMessagesAreAcknowledged(t *testing.T) {
 
 // Whether a command that has failed is still to be told depends on whether it
 // has been, not on what came for the one before.
-func TestDeskTellsOnce(t *testing.T) {
+func TestCorrelatorTellsOnce(t *testing.T) {
 	never := func() { t.Error("it has expired") }
-	d := newDesk(AnyAnswers)
+	d := newCorrelator(AnyAnswers)
 	d.open(time.Hour, func() uint64 { return 0 }, never)
 	d.open(time.Hour, func() uint64 { return 0 }, never)
 	d.answered() // the first command
@@ -373,7 +373,7 @@ func TestDeskTellsOnce(t *testing.T) {
 	if d.lost(false) || !d.cancel() {
 		t.Error("the client is told twice or never")
 	}
-	d = newDesk(2)
+	d = newCorrelator(2)
 	d.open(time.Hour, func() uint64 { return 0 }, never)
 	if !d.lost(false) || d.cancel() || d.lost(true) {
 		t.Error("the client is told twice or never")

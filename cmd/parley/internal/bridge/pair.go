@@ -23,15 +23,15 @@ var pairs parley.Key[*pair]
 
 // pair is a client with its connection to the target.
 type pair struct {
-	b      *Bridge
-	log    *slog.Logger
-	client *parley.Conn
-	target peer
-	conn   func(context.Context) (*parley.Conn, error) // that of the target, now
-	desk   *desk                                       // nil unless the clients are spoken to in answer only
-	due    due.Answers                                 // to the client
-	mute   uint64                                      // messages of the client that have no answer; serveClient's
-	ended  chan struct{}
+	b          *Bridge
+	log        *slog.Logger
+	client     *parley.Conn
+	target     peer
+	conn       func(context.Context) (*parley.Conn, error) // that of the target, now
+	correlator *correlator                                 // nil unless the clients are spoken to in answer only
+	due        due.Answers                                 // to the client
+	mute       uint64                                      // messages of the client that have no answer; serveClient's
+	ended      chan struct{}
 
 	mu    sync.Mutex
 	over  bool           // no more loops
@@ -72,7 +72,7 @@ func (p *pair) connect(ctx context.Context) error {
 
 func (p *pair) configure(d *parley.Dialer) error {
 	err := p.b.Target.Configure(d)
-	d.Protocol = withhold(p.b.target)
+	d.Protocol = deferAck(p.b.target)
 	d.Hooks.OnOpen = func(_ context.Context, c *parley.Conn) error {
 		p.mu.Lock()
 		defer p.mu.Unlock()
@@ -118,8 +118,8 @@ func (p *pair) passEnd() {
 // its answers: not longer than its connection stays open.
 func (p *pair) awaitAnswers() {
 	asked := p.client.Stats().MessagesIn - p.mute
-	if p.desk != nil && p.desk.answers >= 0 {
-		asked *= uint64(p.desk.answers)
+	if p.correlator != nil && p.correlator.answers >= 0 {
+		asked *= uint64(p.correlator.answers)
 	}
 	answered := make(chan struct{})
 	p.due.End(asked, sync.OnceFunc(func() { close(answered) }))
@@ -135,7 +135,7 @@ func (p *pair) serveTarget(c *parley.Conn) {
 	err := p.receive(c, func(m parley.Message) error { return p.down(c, m) })
 	c.Close()
 	forGood := p.b.Target.Client == nil
-	if p.desk != nil && p.desk.lost(forGood) {
+	if p.correlator != nil && p.correlator.lost(forGood) {
 		p.tell(fmt.Errorf("the target is gone: %w", err))
 	}
 	if forGood {
@@ -143,32 +143,32 @@ func (p *pair) serveTarget(c *parley.Conn) {
 	}
 }
 
-// receive gives each message that arrives on c to carry, one after the other,
+// receive gives each message that arrives on c to forward, one after the other,
 // and returns why that ended. The connection goes on reading meanwhile, within
 // its limits, so that what is waited for on it arrives.
-func (p *pair) receive(c *parley.Conn, carry func(parley.Message) error) error {
+func (p *pair) receive(c *parley.Conn, forward func(parley.Message) error) error {
 	next := p.next
 	if p.b.streams() {
 		next = p.nextStream
 	}
 	for {
-		if err := next(c, carry); err != nil {
+		if err := next(c, forward); err != nil {
 			return err
 		}
 	}
 }
 
 // next carries one message. One that is lost on its way to us is in the log.
-func (p *pair) next(c *parley.Conn, carry func(parley.Message) error) error {
+func (p *pair) next(c *parley.Conn, forward func(parley.Message) error) error {
 	m, err := c.Receive(context.Background())
 	if err != nil {
 		return lost(c, err)
 	}
-	return p.noted(c, carry(m))
+	return p.noted(c, forward(m))
 }
 
 // nextStream is next for wires on which a message need not be in memory.
-func (p *pair) nextStream(c *parley.Conn, carry func(parley.Message) error) error {
+func (p *pair) nextStream(c *parley.Conn, forward func(parley.Message) error) error {
 	s, err := c.ReceiveStream(context.Background())
 	if err != nil {
 		return lost(c, err)
@@ -181,7 +181,7 @@ func (p *pair) nextStream(c *parley.Conn, carry func(parley.Message) error) erro
 		if err := s.Close(); err != nil {
 			return lost(c, err)
 		}
-		return p.noted(c, carry(parley.Bytes(b)))
+		return p.noted(c, forward(parley.Bytes(b)))
 	}
 	to := p.client
 	if c == p.client {
@@ -226,10 +226,10 @@ func (p *pair) noted(c *parley.Conn, err error) error {
 // up carries a message of the client to the target.
 func (p *pair) up(m parley.Message) error {
 	p.due.Asked()
-	if p.desk != nil {
+	if p.correlator != nil {
 		return p.command(m)
 	}
-	out, err := p.b.carry(m, p.b.clients, p.b.target, wire.Dialing)
+	out, err := p.b.convert(m, p.b.clients, p.b.target, wire.Dialing)
 	if err != nil {
 		return err
 	}
@@ -242,18 +242,18 @@ func (p *pair) up(m parley.Message) error {
 // command is up for a client that can be told what went wrong with its
 // command, and goes on unless the target is gone.
 func (p *pair) command(m parley.Message) error {
-	if err := p.desk.wait(p.client.Context()); err != nil {
+	if err := p.correlator.wait(p.client.Context()); err != nil {
 		return err
 	}
-	p.desk.open(p.b.Timeout, moved(p.target), p.expired)
-	out, err := p.b.carry(m, p.b.clients, p.b.target, wire.Dialing)
+	p.correlator.open(p.b.Timeout, moved(p.target), p.expired)
+	out, err := p.b.convert(m, p.b.clients, p.b.target, wire.Dialing)
 	if err == nil {
 		err = p.pass(m, p.client, out, p.target)
 	}
 	if err == nil {
 		return nil
 	}
-	if p.desk.cancel() { // or serveTarget has told it
+	if p.correlator.cancel() { // or serveTarget has told it
 		p.tell(err)
 	}
 	if p.b.Target.Client == nil && !isSenders(err) {
@@ -266,8 +266,8 @@ func (p *pair) command(m parley.Message) error {
 // down carries a message of the target to the client. c is the connection on
 // which it has come.
 func (p *pair) down(c *parley.Conn, m parley.Message) error {
-	if p.desk != nil {
-		answers, err := p.desk.admit(c.Context(), p.b.Unsolicited)
+	if p.correlator != nil {
+		answers, err := p.correlator.admit(c.Context(), p.b.Unsolicited)
 		if err != nil {
 			return err
 		}
@@ -276,7 +276,7 @@ func (p *pair) down(c *parley.Conn, m parley.Message) error {
 			take(c, m)
 			return nil
 		}
-		defer p.desk.answered()
+		defer p.correlator.answered()
 	}
 	defer p.due.Answered()
 	err := p.answer(c, m)
@@ -288,7 +288,7 @@ func (p *pair) down(c *parley.Conn, m parley.Message) error {
 			}
 		}
 	}
-	if err != nil && p.desk != nil && isSenders(err) {
+	if err != nil && p.correlator != nil && isSenders(err) {
 		p.tell(fmt.Errorf("the answer can't be carried: %w", err))
 	}
 	return err
@@ -296,7 +296,7 @@ func (p *pair) down(c *parley.Conn, m parley.Message) error {
 
 // answer carries m, which has come on c, to the client as one message.
 func (p *pair) answer(c *parley.Conn, m parley.Message) error {
-	out, err := p.b.carry(m, p.b.target, p.b.clients, wire.Accepting)
+	out, err := p.b.convert(m, p.b.target, p.b.clients, wire.Accepting)
 	if err != nil {
 		return err
 	}

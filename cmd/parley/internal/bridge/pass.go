@@ -16,11 +16,11 @@ type Pass struct {
 // ErrNotRepresentable.
 func (p Pass) Up(m parley.Message) (parley.Message, error) {
 	b := &Bridge{Forms: p.Forms}
-	return b.carry(m, p.Clients, p.Target, wire.Dialing)
+	return b.convert(m, p.Clients, p.Target, wire.Dialing)
 }
 
 // Down returns what the target's message becomes for a client.
 func (p Pass) Down(m parley.Message) (parley.Message, error) {
 	b := &Bridge{Forms: p.Forms}
-	return b.carry(m, p.Target, p.Clients, wire.Accepting)
+	return b.convert(m, p.Target, p.Clients, wire.Accepting)
 }

@@ -10,10 +10,10 @@ import (
 	"github.com/parley-net/parley/wire"
 )
 
-// Carry returns what m, which has arrived on the wire from, becomes for the clients of a
+// Convert returns what m, which has arrived on the wire from, becomes for the clients of a
 // server of another wire. from is nil for a message that came on none. An error wraps
 // ErrNotRepresentable.
-func Carry(m parley.Message, from, to parley.Protocol) (parley.Message, error) {
+func Convert(m parley.Message, from, to parley.Protocol) (parley.Message, error) {
 	if from != nil && from.Name() == to.Name() {
 		return m, nil // as it came
 	}
@@ -21,7 +21,7 @@ func Carry(m parley.Message, from, to parley.Protocol) (parley.Message, error) {
 	if from == nil {
 		from = to
 	}
-	m, err := new(Bridge).carry(m, from, to, wire.Accepting)
+	m, err := new(Bridge).convert(m, from, to, wire.Accepting)
 	if own, ok := to.(serpy.Protocol); ok && err == nil {
 		return inMode(m, own)
 	}

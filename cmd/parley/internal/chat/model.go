@@ -201,7 +201,7 @@ func (m *Model) sent(s Sent) {
 
 // received shows a line that has arrived.
 func (m *Model) received(text string) {
-	h := Hear(m.visible(text))
+	h := ParseLine(m.visible(text))
 	who := m.people.note(h)
 	switch h.Event {
 	case Joined:

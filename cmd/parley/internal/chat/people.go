@@ -28,7 +28,7 @@ type people []person
 
 // note brings the list up to date with what was heard, and returns who it was.
 // Without an ID and a name that is nobody.
-func (l *people) note(h Heard) person {
+func (l *people) note(h Line) person {
 	p := person{id: h.ID, name: h.Name}
 	if p == (person{}) {
 		return p

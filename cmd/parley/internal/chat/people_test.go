@@ -26,7 +26,7 @@ func TestPeople(t *testing.T) {
 		{"[9] **left the chat", "[9]", []string{"ann", "bob", "sid [2]"}},
 		{"[c9fafd5a-b0fe-42de-98c2-01360c5512e6] eve: hi", "eve [c9fafd5a]", []string{"ann", "bob", "eve [c9fafd5a]", "sid [2]"}},
 	} {
-		if who := l.note(Hear(step.line)).label(); step.who != "" && who != step.who {
+		if who := l.note(ParseLine(step.line)).label(); step.who != "" && who != step.who {
 			t.Errorf("%q: from %q, want %q", step.line, who, step.who)
 		}
 		if got := l.labels(); !slices.Equal(got, step.there) {
@@ -38,8 +38,8 @@ func TestPeople(t *testing.T) {
 func TestPeopleAreBounded(t *testing.T) {
 	var l people
 	for i := range 2 * maxPeople {
-		l.note(Heard{Name: "faithful"})
-		l.note(Heard{Name: fmt.Sprint(i)})
+		l.note(Line{Name: "faithful"})
+		l.note(Line{Name: fmt.Sprint(i)})
 	}
 	if len(l) != maxPeople || !slices.Contains(l, person{name: "faithful"}) || slices.Contains(l, person{name: "0"}) {
 		t.Errorf("%d people; the first %v, the last %v", len(l), l[0], l[len(l)-1])

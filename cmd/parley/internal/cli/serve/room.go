@@ -31,7 +31,7 @@ func roomMode(a *app.App, m *join.Member, closeSlow bool) listen.Mode {
 						source = other.Protocol
 					}
 				}
-				return bridge.Carry(msg, source, e.Protocol)
+				return bridge.Convert(msg, source, e.Protocol)
 			}})
 			return nil
 		},

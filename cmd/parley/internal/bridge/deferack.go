@@ -8,18 +8,18 @@ import (
 	"github.com/parley-net/parley/wire"
 )
 
-// withhold returns serpy with acknowledgements that wait until the program has
+// deferAck returns serpy with acknowledgements that wait until the program has
 // sent taken, once for each message in an acknowledged mode; any other wire as
 // it is. tinyproto's OK can't wait: it comes before the payload.
-func withhold(p parley.Protocol) parley.Protocol {
+func deferAck(p parley.Protocol) parley.Protocol {
 	if p, ok := p.(serpy.Protocol); ok {
-		return withheld{p}
+		return deferred{p}
 	}
 	return p
 }
 
 // isAcknowledged reports whether m's sender waits for an acknowledgement that
-// is withheld.
+// is deferred.
 func isAcknowledged(m parley.Message) bool {
 	mode, ok := serpy.Mode(m)
 	return ok && mode&1 == 1
@@ -39,14 +39,14 @@ type taken struct{}
 // String is what a trace prints.
 func (taken) String() string { return "taken: it may be acknowledged" }
 
-type withheld struct{ serpy.Protocol }
+type deferred struct{ serpy.Protocol }
 
-func (p withheld) New(role wire.Role, limits wire.Limits) wire.Machine {
-	return &withholder{Machine: p.Protocol.New(role, limits)}
+func (p deferred) New(role wire.Role, limits wire.Limits) wire.Machine {
+	return &deferrer{Machine: p.Protocol.New(role, limits)}
 }
 
-// withholder is a serpy machine whose output waits at each acknowledgement.
-type withholder struct {
+// deferrer is a serpy machine whose output waits at each acknowledgement.
+type deferrer struct {
 	wire.Machine
 	owed  []byte // commands, each ended by 1F
 	taken int    // acknowledgements that may leave
@@ -55,7 +55,7 @@ type withholder struct {
 const acknowledgement = "\x01ACKEOT!!\x1f"
 
 // Send takes a message that is to be sent, or notes that one has been taken.
-func (w *withholder) Send(dst []byte, m wire.Message) ([]byte, wire.Sent, error) {
+func (w *deferrer) Send(dst []byte, m wire.Message) ([]byte, wire.Sent, error) {
 	if _, ok := m.Object().(taken); ok {
 		w.taken++
 		return dst, wire.Sent{Owes: true}, nil
@@ -64,7 +64,7 @@ func (w *withholder) Send(dst []byte, m wire.Message) ([]byte, wire.Sent, error)
 }
 
 // Output appends what may leave of what is owed.
-func (w *withholder) Output(dst []byte) []byte {
+func (w *deferrer) Output(dst []byte) []byte {
 	w.owed = w.Machine.Output(w.owed)
 	rest := w.owed
 	for len(rest) > 0 {

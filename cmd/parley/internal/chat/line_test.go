@@ -5,9 +5,9 @@ import (
 	"testing"
 )
 
-func TestHear(t *testing.T) {
+func TestParseLine(t *testing.T) {
 	const uuid = "c9fafd5a-b0fe-42de-98c2-01360c5512e6"
-	for line, want := range map[string]Heard{
+	for line, want := range map[string]Line{
 		"hello":                           {Text: "hello"},
 		"":                                {},
 		"ann: hello":                      {Name: "ann", Text: "hello"},
@@ -33,27 +33,27 @@ func TestHear(t *testing.T) {
 		"[] hello":                        {Text: "[] hello"},
 		"[123456789012345678901] hello":   {Text: "[123456789012345678901] hello"},
 	} {
-		if got := Hear(line); got != want {
+		if got := ParseLine(line); got != want {
 			t.Errorf("%q: got %+v, want %+v", line, got, want)
 		}
 	}
 }
 
-// FuzzHear: whatever comes, what is taken apart was in the line, and names are
+// FuzzParseLine: whatever comes, what is taken apart was in the line, and names are
 // names.
-func FuzzHear(f *testing.F) {
+func FuzzParseLine(f *testing.F) {
 	for _, line := range []string{"hello", "ann : hello", "ann: hello", "[7] **left the chat", "[7] a : b : c", "[[7] x", ":::"} {
 		f.Add(line)
 	}
 	f.Fuzz(func(t *testing.T, line string) {
-		h := Hear(line)
+		h := ParseLine(line)
 		if !strings.HasSuffix(line, h.Text) || !strings.Contains(line, h.Name) || !strings.Contains(line, h.ID) {
 			t.Errorf("%q: made up %+v", line, h)
 		}
 		if h.Name != "" && CheckName(h.Name) != nil {
 			t.Errorf("%q: %q is no name", line, h.Name)
 		}
-		if h.Event != Said && h.ID == "" {
+		if h.Event != Message && h.ID == "" {
 			t.Errorf("%q: nobody in %+v", line, h)
 		}
 	})

@@ -37,9 +37,9 @@ func native(p parley.Protocol) (t parley.Type, only bool) {
 	return 0, false
 }
 
-// carry returns what m, which has arrived on one wire, becomes on another,
+// convert returns what m, which has arrived on one wire, becomes on another,
 // where we play the given role. An error wraps ErrNotRepresentable.
-func (b *Bridge) carry(m parley.Message, from, to parley.Protocol, role wire.Role) (parley.Message, error) {
+func (b *Bridge) convert(m parley.Message, from, to parley.Protocol, role wire.Role) (parley.Message, error) {
 	if oneline.Invalid(m) {
 		m = parley.Bytes(m.Bytes()) // a line that is no text
 	}
@@ -110,7 +110,7 @@ func forOneline(m parley.Message, from parley.Protocol, to oneline.Protocol, rol
 		}
 		switch string(text) {
 		case "ping", "disconnect", "shutdown":
-			return m, fmt.Errorf("%w: %q is no message to a oneline server but a word of the wire", parley.ErrNotRepresentable, text)
+			return m, fmt.Errorf("%w: %q is no message to a oneline server but a word of the protocol", parley.ErrNotRepresentable, text)
 		}
 	}
 	return wire.TextBytes(text), nil

@@ -10,9 +10,9 @@ import (
 	"github.com/parley-net/parley/cmd/parley/internal/moving"
 )
 
-// desk keeps the commands of a client that is spoken to only in answer, and the
+// correlator keeps the commands of a client that is spoken to only in answer, and the
 // messages of the target, in step.
-type desk struct {
+type correlator struct {
 	answers int // that each command has, or AnyAnswers
 
 	mu      sync.Mutex
@@ -26,15 +26,17 @@ type desk struct {
 	changed chan struct{}      // closed at each change
 }
 
-func newDesk(answers int) *desk { return &desk{answers: answers, changed: make(chan struct{})} }
+func newCorrelator(answers int) *correlator {
+	return &correlator{answers: answers, changed: make(chan struct{})}
+}
 
 // wait returns when the next command may go to the target.
-func (d *desk) wait(ctx context.Context) error {
+func (d *correlator) wait(ctx context.Context) error {
 	return d.until(ctx, func() bool { return d.due == 0 })
 }
 
 // until waits until ready, which is called with the lock held, returns true.
-func (d *desk) until(ctx context.Context, ready func() bool) error {
+func (d *correlator) until(ctx context.Context, ready func() bool) error {
 	for {
 		d.mu.Lock()
 		ok, changed := ready(), d.changed
@@ -52,7 +54,7 @@ func (d *desk) until(ctx context.Context, ready func() bool) error {
 
 // open notes that a command is about to go to the target. expired is called if its
 // answers have not come when nothing has moved for the given time.
-func (d *desk) open(limit time.Duration, moved func() uint64, expired func()) {
+func (d *correlator) open(limit time.Duration, moved func() uint64, expired func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.before, d.asked, d.silent, d.told = d.asked, true, true, false
@@ -79,7 +81,7 @@ func (d *desk) open(limit time.Duration, moved func() uint64, expired func()) {
 
 // cancel notes that the command opened last has not reached the target. It
 // reports whether the client is still to be told.
-func (d *desk) cancel() bool {
+func (d *correlator) cancel() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.asked = d.before
@@ -89,7 +91,7 @@ func (d *desk) cancel() bool {
 
 // admit decides about a message of the target: true means that it answers a
 // command, false that it is to be dropped.
-func (d *desk) admit(ctx context.Context, policy Unsolicited) (bool, error) {
+func (d *correlator) admit(ctx context.Context, policy Unsolicited) (bool, error) {
 	d.mu.Lock()
 	answers := d.mayAnswer()
 	d.mu.Unlock()
@@ -107,12 +109,12 @@ func (d *desk) admit(ctx context.Context, policy Unsolicited) (bool, error) {
 
 // mayAnswer reports whether a message can be an answer now. It is called with
 // the lock held.
-func (d *desk) mayAnswer() bool {
+func (d *correlator) mayAnswer() bool {
 	return d.due > 0 || d.answers == AnyAnswers && d.asked
 }
 
 // answered notes that a message has been sent to the client.
-func (d *desk) answered() {
+func (d *correlator) answered() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.silent = false
@@ -127,7 +129,7 @@ func (d *desk) answered() {
 // client is to be told because it waits for an answer. Where the number of
 // answers is not known it may not be waiting; then it is only told at the end,
 // where a line too many does no harm.
-func (d *desk) lost(forGood bool) bool {
+func (d *correlator) lost(forGood bool) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	waits := d.due > 0 || d.answers == AnyAnswers && d.silent && forGood
@@ -139,7 +141,7 @@ func (d *desk) lost(forGood bool) bool {
 }
 
 // settle closes the command. It is called with the lock held.
-func (d *desk) settle() {
+func (d *correlator) settle() {
 	d.due, d.silent = 0, false
 	if d.end != nil {
 		d.end()
@@ -148,7 +150,7 @@ func (d *desk) settle() {
 	d.wake()
 }
 
-func (d *desk) wake() {
+func (d *correlator) wake() {
 	close(d.changed)
 	d.changed = make(chan struct{})
 }

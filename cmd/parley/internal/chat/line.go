@@ -10,13 +10,13 @@ import (
 type Event uint8
 
 const (
-	Said   Event = iota // somebody said something
-	Joined              // somebody has come
-	Left                // somebody has gone
+	Message Event = iota // somebody said something
+	Joined               // somebody has come
+	Left                 // somebody has gone
 )
 
-// Heard is a line of a chat, taken apart.
-type Heard struct {
+// Line is a line of a chat, taken apart.
+type Line struct {
 	ID    string // of the connection, which tinyproto's chat server puts in front, or ""
 	Name  string // who speaks, or ""
 	Event Event
@@ -32,11 +32,11 @@ const (
 // maxName is the longest name in characters.
 const maxName = 40
 
-// Hear takes a received line apart. It knows "[ID] text", as tinyproto's chat
+// ParseLine takes a received line apart. It knows "[ID] text", as tinyproto's chat
 // server relays, "NAME : text", as serpy's chat clients send, and "NAME: text"
 // with a name without spaces. What is none of these is text without a speaker.
-func Hear(line string) Heard {
-	h := Heard{Text: line}
+func ParseLine(line string) Line {
+	h := Line{Text: line}
 	if id, rest, ok := cutID(line); ok {
 		h.ID, h.Text = id, rest
 		switch rest {
