@@ -138,7 +138,7 @@ func exportCSV(ctx context.Context, db *sqlite.DB, session int64, w io.Writer) e
 // exportPackets writes the messages' values as TCP payload. What the wire put around
 // them is not in the store.
 func exportPackets(ctx context.Context, db *sqlite.DB, session int64, w io.Writer) error {
-	pw := pcapng.NewWriter(w, "parley", "session "+strconv.FormatInt(session, 10)+": the values of messages, without what the wire puts around them")
+	pw := pcapng.NewWriter(w, "parley", "session "+strconv.FormatInt(session, 10)+": the values of messages, without what the protocol puts around them")
 	flows := make(map[int64]*pcapng.Flow)
 	err := db.Find(ctx, store.Query{Session: session}, func(f store.Found) error {
 		flow := flows[f.Conn]

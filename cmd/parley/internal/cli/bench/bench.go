@@ -50,7 +50,7 @@ then shows in every message that it held up (no coordinated omission).
 With --ask it sends a question instead and waits for an answer, whatever that is:
 for instruments, which don't send back what they are told.
 
---confirm measures the wire's own confirmations (tinyproto, serpy) instead, so
+--confirm measures the protocol's own confirmations (tinyproto, serpy) instead, so
 any peer that takes messages will do.
 
 The report goes to standard output. It says so when the generator, not the peer,
@@ -84,7 +84,7 @@ with --depth 1, or with --confirm against a peer that sends nothing.`,
 	f.DurationVar(&o.load.Warmup, "warmup", time.Second, "run for `TIME` before that, which does not count")
 	f.Uint64Var(&o.load.Seed, "seed", 1, "seed `N` of the contents")
 	f.StringVar(&o.ask, "ask", "", "ask with `MSG` and count the answers: "+input.Forms)
-	f.BoolVar(&o.load.Confirm, "confirm", false, "measure the wire's confirmations, not messages that come back")
+	f.BoolVar(&o.load.Confirm, "confirm", false, "measure the protocol's confirmations, not messages that come back")
 	f.BoolVar(&o.json, "json", false, "print the report as JSON")
 	cmd.MarkFlagsMutuallyExclusive("rate", "depth")
 	for _, other := range []string{"size", "type", "seed", "confirm"} {

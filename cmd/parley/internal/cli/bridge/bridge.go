@@ -34,9 +34,9 @@ func Command(a *app.App) *cobra.Command {
 	var o bridgeOptions
 	cmd := &cobra.Command{
 		Use:   "bridge URL TARGET",
-		Short: "Listen on one wire and forward to another",
+		Short: "Listen on one protocol and forward to another",
 		Long: `Listens at URL and joins each client with a connection of its own to TARGET, in
-both directions. Types are kept where both wires have them: text, bytes, ints,
+both directions. Types are kept where both protocols have them: text, bytes, ints,
 floats, pickled objects. Otherwise numbers become text, text becomes bytes, and
 bytes that are text become text. What can't be carried is an error to its
 sender: an error line to a oneline client, to others the end of the connection,
@@ -53,7 +53,7 @@ without a command is unsolicited and ends the connection, unless --unsolicited
 says to drop it or to queue it for the next command. A oneline TARGET serves one
 client at a time, and so does the bridge then.
 
-A serpy message is acknowledged when TARGET has confirmed it or, on a wire that
+A serpy message is acknowledged when TARGET has confirmed it or, on a protocol that
 has no confirmations, when it is on its way.
 
 On tinyproto, on either side, the bridge takes turns, as "parley send" does, as

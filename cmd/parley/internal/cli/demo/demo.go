@@ -23,7 +23,7 @@ func Command(a *app.App) *cobra.Command {
 	return &cobra.Command{
 		Use:   "demo",
 		Short: "Hold the originals' sample conversations on loopback",
-		Long: `Starts a server of each wire on a free loopback port, holds the sample
+		Long: `Starts a server of each protocol on a free loopback port, holds the sample
 conversations of the original Python packages with it, checks every answer, and
 prints a summary. With -v it goes on with all that both sides have said. It needs
 nothing but this machine and ends by itself.`,

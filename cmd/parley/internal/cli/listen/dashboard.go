@@ -167,7 +167,7 @@ func (m *roomMetrics) Write(w *metrics.Writer) {
 		{"parley_room_messages_unsent_total", "Messages that the bus did not take.", func(s cluster.RoomStats) uint64 { return s.Unsent }},
 		{"parley_room_messages_kept_total", "Messages of this node's members that are in the room's log.", func(s cluster.RoomStats) uint64 { return s.Kept }},
 		{"parley_room_messages_unkept_total", "Messages that the room's log did not get.", func(s cluster.RoomStats) uint64 { return s.Unkept }},
-		{"parley_room_misfits_total", "Messages that had no form on a server's wire, each server counted.", func(s cluster.RoomStats) uint64 { return s.Misfits }},
+		{"parley_room_misfits_total", "Messages that had no form in a server's protocol, each server counted.", func(s cluster.RoomStats) uint64 { return s.Misfits }},
 	} {
 		w.Family(c.name, "counter", c.help)
 		for _, r := range m.rooms {

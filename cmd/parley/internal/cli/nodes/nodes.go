@@ -86,7 +86,7 @@ func KillCommand(a *app.App) *cobra.Command {
 		Use:   "kill NODE/ID",
 		Short: "End a connection of any node, with a reason and a ban",
 		Long: `Ends the connection that "parley who" lists as ID on NODE. The reason is in the log of
-its server and is told where the wire can. With --ban its IP address is refused at that node
+its server and is told where the protocol can. With --ban its IP address is refused at that node
 for a while: a client that comes straight back is not served.`,
 		Example: "  parley kill lab2/1.4 --reason 'floods the room' --ban 5m --bus-dir data",
 		Args:    cobra.ExactArgs(1),
@@ -290,7 +290,7 @@ func listWho(ctx context.Context, a *app.App, n *cluster.Node, o looking, args [
 	if o.json {
 		return jsonLines(a, all)
 	}
-	rows := [][]string{{"NODE/ID", "PEER", "WIRE", "ROOM", "STATE", "NAME"}}
+	rows := [][]string{{"NODE/ID", "PEER", "PROTOCOL", "ROOM", "STATE", "NAME"}}
 	for _, m := range all {
 		rows = append(rows, []string{m.Node + "/" + m.ID, m.Peer, m.Wire, m.Room, presence(m.Stale), m.Name})
 	}

@@ -239,7 +239,7 @@ func (s *simulator) send(ctx context.Context, c *parley.Conn, answers []device.A
 		}
 		err := c.Send(ctx, m)
 		if unfit := errors.Is(err, parley.ErrNotRepresentable) || errors.Is(err, parley.ErrTooLarge); unfit && !c.Protocol().Traits().Lockstep {
-			s.app.Log.Warn("an answer was not sent, the wire can't carry it", "conn", c.ID(), "client", c.RemoteAddr(), "answer", m.String(), "error", err)
+			s.app.Log.Warn("an answer was not sent, the protocol can't carry it", "conn", c.ID(), "client", c.RemoteAddr(), "answer", m.String(), "error", err)
 			continue
 		}
 		if err != nil {

@@ -14,9 +14,9 @@ func TestTopTable(t *testing.T) {
 		{ID: "2.17", Address: "[2001:db8:1234:5678::7]:40002", Proto: "serpy2", MessagesIn: 3, BytesIn: 100},
 	}
 	for width, want := range map[int][]string{
-		anyWidth: {"ID ADDRESS WIRE AGE IDLE IN OUT IN/s OUT/s PENDING LAST"},
+		anyWidth: {"ID ADDRESS PROTOCOL AGE IDLE IN OUT IN/s OUT/s PENDING LAST"},
 		80:       {"ID ADDRESS", "LAST"},
-		200:      {"ID ADDRESS WIRE AGE IDLE IN OUT IN/s OUT/s BYTES IN BYTES OUT IN B/s OUT B/s PENDING LOST LAST"},
+		200:      {"ID ADDRESS PROTOCOL AGE IDLE IN OUT IN/s OUT/s BYTES IN BYTES OUT IN B/s OUT B/s PENDING LOST LAST"},
 	} {
 		head := topTable(rows, width)[0]
 		words := strings.Join(strings.Fields(head), " ")

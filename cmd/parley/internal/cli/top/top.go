@@ -165,7 +165,7 @@ var topColumns = []column{
 	{"ID", 0, func(r monitor.Row) string { return oneLine(r.ID) }},
 	{"NAME", 1, func(r monitor.Row) string { return oneLine(r.Name) }},
 	{"ADDRESS", 0, func(r monitor.Row) string { return oneLine(r.Address) }},
-	{"WIRE", 4, func(r monitor.Row) string {
+	{"PROTOCOL", 4, func(r monitor.Row) string {
 		if r.TLS {
 			return oneLine(r.Proto) + "+tls"
 		}
