@@ -27,6 +27,7 @@ var realTime = map[string]struct {
 	"cluster/owner_test.go":                 {1, "a fuzz target's wait for a lease"},
 	"cmd/parley/beyond_away_test.go":        {2, "processes on other machines settle; what comes late must not count"},
 	"cmd/parley/beyond_test.go":             {1, "what was said before must not count"},
+	"cmd/parley/cuts_linux_test.go":         {4, "machines in network namespaces are cut off for a while, and looked at, with a bound"},
 	"cmd/parley/exec_ends_linux_test.go":    {1, "a client of a process that reads later than a connection that is closed waits"},
 	"cmd/parley/limits_test.go":             {3, "peers of the command that write and read slowly"},
 	"cmd/parley/memory_linux_test.go":       {1, "a process gives memory back in its own time"},
