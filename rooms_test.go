@@ -21,6 +21,7 @@ type room struct {
 	others  []string // modules, or "its go.mod"
 	none    []string // of the standard library
 	used    bool
+	needed  map[string]bool // of own and others, what is imported
 }
 
 // rooms reads the tables.
@@ -40,7 +41,7 @@ func rooms(t *testing.T) (all []*room) {
 		if len(cells) != 3 {
 			t.Fatalf("a row of %d cells: %s", len(cells), line)
 		}
-		r := &room{}
+		r := &room{needed: make(map[string]bool)}
 		for _, f := range strings.Fields(strings.Split(cells[0], "(")[0]) {
 			f = strings.Trim(f, "`")
 			r.folders = append(r.folders, strings.TrimSuffix(strings.TrimSuffix(f, "…"), "/"))
@@ -90,7 +91,12 @@ func (r *room) allows(at, name string) string {
 		}
 		public := !slices.Contains(strings.Split(own, "/"), "internal")
 		if in, ok := strings.CutPrefix(own, "cmd/parley/internal/"); ok && strings.HasPrefix(at, "cmd/parley/internal/") && slices.Contains(r.own, in) {
+			r.needed[in] = true
 			return ""
+		}
+		r.needed[own] = true
+		if public {
+			r.needed["the public API"] = true
 		}
 		if slices.Contains(r.own, own) || slices.Contains(r.own, "the public API") && public || at != "." && (own == at || strings.HasPrefix(own, at+"/")) {
 			return ""
@@ -101,6 +107,7 @@ func (r *room) allows(at, name string) string {
 	}
 	for _, o := range r.others {
 		if name == o || strings.HasPrefix(name, o+"/") {
+			r.needed[o] = true
 			return ""
 		}
 	}
@@ -108,7 +115,7 @@ func (r *room) allows(at, name string) string {
 }
 
 // Every folder has a row in the table of rooms, every row has its folders, and
-// nobody imports what the row does not name. Each package says what it is.
+// nobody imports what the row does not name, or names what nobody imports. Each package says what it is.
 //
 // Verifies: RUNTIME-51
 func TestRooms(t *testing.T) {
@@ -161,6 +168,11 @@ func TestRooms(t *testing.T) {
 		for _, f := range r.folders {
 			if _, err := os.Stat(f); err != nil {
 				t.Errorf("the table's %s is not there", f)
+			}
+		}
+		for _, name := range slices.Concat(r.own, r.others) {
+			if len(r.needed) > 0 && name != "nothing of parley" && name != "its go.mod" && !r.needed[name] {
+				t.Errorf("the table's row %v names %s, which nobody there imports", r.folders, name)
 			}
 		}
 		if !r.used {

@@ -16,7 +16,7 @@ import (
 	"github.com/parley-net/parley/cmd/parley/internal/cli/app"
 	"github.com/parley-net/parley/cmd/parley/internal/cli/listen"
 	"github.com/parley-net/parley/cmd/parley/internal/cli/output"
-	"github.com/parley-net/parley/cmd/parley/internal/cli/words"
+	"github.com/parley-net/parley/cmd/parley/internal/cli/shellwords"
 	"github.com/parley-net/parley/cmd/parley/internal/endpoint"
 	"github.com/parley-net/parley/cmd/parley/internal/manpage"
 )
@@ -174,7 +174,7 @@ func TestExamplesParse(t *testing.T) {
 		l, _, _ = strings.Cut(l, "        ") // a comment
 		l, _, _ = strings.Cut(l, " <")
 		l, _, _ = strings.Cut(l, " >")
-		words, err := words.Split(l)
+		words, err := shellwords.Split(l)
 		if err != nil {
 			t.Errorf("%s: %v", l, err)
 			continue

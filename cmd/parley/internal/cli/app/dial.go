@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/cmd/parley/internal/cli/diagnose"
 	"github.com/parley-net/parley/cmd/parley/internal/cli/fault"
 	"github.com/parley-net/parley/cmd/parley/internal/endpoint"
 	"github.com/parley-net/parley/serial"
@@ -67,13 +68,13 @@ func (a *App) Dial(ctx context.Context, e endpoint.Endpoint, d *parley.Dialer) (
 	if err != nil {
 		return nil, err
 	}
-	h := &Heard{Conn: nc}
+	h := &diagnose.Heard{Conn: nc}
 	c, err := d.NewConn(ctx, h)
 	if err != nil {
-		if h.Arrived().total == 0 {
+		if h.Arrived().Total == 0 {
 			a.Queued.Add(d, e)
 		}
-		return nil, greetingFault(e, h, err)
+		return nil, diagnose.NoGreeting(e, h, err)
 	}
 	return c, nil
 }
@@ -89,7 +90,7 @@ func (a *App) Secured(ctx context.Context, e endpoint.Endpoint, config *tls.Conf
 	defer cancel()
 	if err := t.HandshakeContext(ctx); err != nil {
 		nc.Close()
-		return nil, TlsFault(e, err)
+		return nil, diagnose.NoTLS(e, err)
 	}
 	return t, nil
 }
@@ -109,7 +110,7 @@ func (a *App) Connect(ctx context.Context, e endpoint.Endpoint) (net.Conn, error
 	defer cancel()
 	nc, err := dial(dctx, network, addr)
 	if err != nil {
-		return nil, ConnectFault(e, err)
+		return nil, diagnose.NotConnected(e, err)
 	}
 	return nc, nil
 }
@@ -192,4 +193,15 @@ func (a *App) Targets(cmd *cobra.Command, args []string) ([]endpoint.Endpoint, e
 		es = append(es, e)
 	}
 	return es, nil
+}
+
+// Bounded returns a context that ends after d, or after def if d is zero.
+func Bounded(ctx context.Context, d, def time.Duration) (context.Context, context.CancelFunc) {
+	if d == 0 {
+		d = def
+	}
+	if d < 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, d)
 }

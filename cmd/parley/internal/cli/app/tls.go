@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/parley-net/parley/cmd/parley/internal/cli/fault"
+	"github.com/parley-net/parley/cmd/parley/internal/cli/wording"
 	"github.com/spf13/cobra"
 )
 
@@ -71,7 +72,7 @@ func (f *tlsFlags) client() (*tls.Config, error) {
 					return nil
 				}
 			}
-			return &fault.PinError{Got: Fingerprint(s.PeerCertificates[0].Raw)}
+			return &fault.PinError{Got: wording.Fingerprint(s.PeerCertificates[0].Raw)}
 		}
 	}
 	c.Certificates, err = f.own()
@@ -130,12 +131,6 @@ func certPool(flag, file string) (*x509.CertPool, error) {
 		return nil, &fault.Error{Code: fault.TLS, Err: fmt.Errorf("%s %s: no certificate in it: want PEM", flag, file)}
 	}
 	return pool, nil
-}
-
-// Fingerprint returns the SHA-256 of a certificate as it is given to --pin.
-func Fingerprint(der []byte) string {
-	sum := sha256.Sum256(der)
-	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
 // parsePins reads fingerprints: 64 hex digits, with or without "sha256:" and

@@ -15,6 +15,7 @@ import (
 	"github.com/parley-net/parley"
 	"github.com/parley-net/parley/cmd/parley/internal/ask"
 	"github.com/parley-net/parley/cmd/parley/internal/cli/app"
+	"github.com/parley-net/parley/cmd/parley/internal/cli/diagnose"
 	"github.com/parley-net/parley/cmd/parley/internal/cli/fault"
 	"github.com/parley-net/parley/cmd/parley/internal/cli/input"
 	"github.com/parley-net/parley/cmd/parley/internal/cli/output"
@@ -200,7 +201,7 @@ func (r *asking) run(ctx context.Context) error {
 			continue
 		}
 		if conn != nil {
-			err = app.Explain(conn, err)
+			err = diagnose.Explain(conn, err)
 		}
 		if ctx.Err() != nil {
 			return context.Cause(ctx)

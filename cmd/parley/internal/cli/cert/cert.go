@@ -22,6 +22,7 @@ import (
 
 	"github.com/parley-net/parley/cmd/parley/internal/cli/app"
 	"github.com/parley-net/parley/cmd/parley/internal/cli/fault"
+	"github.com/parley-net/parley/cmd/parley/internal/cli/wording"
 	"github.com/spf13/cobra"
 )
 
@@ -138,7 +139,7 @@ func fingerprintCmd(a *app.App) *cobra.Command {
 			if block == nil || block.Type != "CERTIFICATE" {
 				return fmt.Errorf("%s: no certificate in it: want PEM", args[0])
 			}
-			_, err = fmt.Fprintln(a.Stdout, app.Fingerprint(block.Bytes))
+			_, err = fmt.Fprintln(a.Stdout, wording.Fingerprint(block.Bytes))
 			return err
 		},
 	}
@@ -182,7 +183,7 @@ func selfSigned(hosts []string, valid time.Duration) (certPEM, keyPEM []byte, pr
 	}
 	certPEM = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 	keyPEM = pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})
-	return certPEM, keyPEM, app.Fingerprint(der), nil
+	return certPEM, keyPEM, wording.Fingerprint(der), nil
 }
 
 // writeNew writes a file that must not exist yet, unless force is set.

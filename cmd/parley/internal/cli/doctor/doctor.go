@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/parley-net/parley/cmd/parley/internal/cli/app"
+	"github.com/parley-net/parley/cmd/parley/internal/cli/diagnose"
 	"github.com/parley-net/parley/cmd/parley/internal/cli/fault"
 	"github.com/parley-net/parley/cmd/parley/internal/cli/terminal"
 	"github.com/parley-net/parley/cmd/parley/internal/cli/wording"
@@ -126,7 +127,7 @@ func lookUpName(ctx context.Context, a *app.App, e endpoint.Endpoint) error {
 	defer cancel()
 	addrs, err := net.DefaultResolver.LookupHost(ctx, host)
 	if err != nil {
-		return app.ConnectFault(e, err)
+		return diagnose.NotConnected(e, err)
 	}
 	tell(a, "%s is %s, found in %v", host, strings.Join(addrs, ", "), took(begun))
 	return nil
@@ -140,7 +141,7 @@ func doctorTLS(ctx context.Context, a *app.App, e endpoint.Endpoint, nc net.Conn
 	defer cancel()
 	if err := t.HandshakeContext(ctx); err != nil {
 		nc.Close()
-		return nil, app.TlsFault(e, err)
+		return nil, diagnose.NoTLS(e, err)
 	}
 	st := t.ConnectionState()
 	who := "nobody"

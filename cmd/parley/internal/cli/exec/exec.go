@@ -26,7 +26,7 @@ import (
 	"github.com/parley-net/parley/cmd/parley/internal/cli/fault"
 	"github.com/parley-net/parley/cmd/parley/internal/cli/listen"
 	"github.com/parley-net/parley/cmd/parley/internal/cli/output"
-	"github.com/parley-net/parley/cmd/parley/internal/cli/words"
+	"github.com/parley-net/parley/cmd/parley/internal/cli/shellwords"
 	"github.com/parley-net/parley/cmd/parley/internal/endpoint"
 	"github.com/parley-net/parley/cmd/parley/internal/moving"
 	"github.com/parley-net/parley/cmd/parley/internal/program"
@@ -82,7 +82,7 @@ type executor struct {
 
 // Mode returns the mode of serve --exec.
 func Mode(ctx context.Context, a *app.App, o Options) (listen.Mode, error) {
-	words, err := words.Split(o.Command)
+	words, err := shellwords.Split(o.Command)
 	if err != nil {
 		return listen.Mode{}, fault.Usagef("--exec: %w", err)
 	}

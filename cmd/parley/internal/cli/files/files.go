@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/parley-net/parley/cmd/parley/internal/cli/app"
+	"github.com/parley-net/parley/cmd/parley/internal/cli/diagnose"
 	"github.com/parley-net/parley/cmd/parley/internal/cli/fault"
 	"github.com/parley-net/parley/cmd/parley/internal/cli/terminal"
 	"github.com/parley-net/parley/cmd/parley/internal/cli/wording"
@@ -133,7 +134,7 @@ func (m *mover) size(ctx context.Context, f file) (int64, error) {
 }
 
 // explained adds to an error of the connection what the peer may be.
-func (m *mover) explained(err error) error { return app.Explain(m.client.Conn, err) }
+func (m *mover) explained(err error) error { return diagnose.Explain(m.client.Conn, err) }
 
 // accepted shows the files on a terminal, and asks if it has to.
 func (m *mover) accepted(files []file) (bool, error) {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/parley-net/parley"
 	"github.com/parley-net/parley/cmd/parley/internal/cli/app"
+	"github.com/parley-net/parley/cmd/parley/internal/cli/diagnose"
 	"github.com/parley-net/parley/cmd/parley/internal/cli/fault"
 	"github.com/parley-net/parley/cmd/parley/internal/cli/input"
 	"github.com/parley-net/parley/cmd/parley/internal/cli/output"
@@ -190,7 +191,7 @@ func takeImages(ctx context.Context, a *app.App, e endpoint.Endpoint, o imageOpt
 		err = p.takeAll(ctx, cam)
 	}
 	cam.c.Close()
-	return app.Explain(cam.c, err)
+	return diagnose.Explain(cam.c, err)
 }
 
 // newPicturing reads the flags about the pictures.

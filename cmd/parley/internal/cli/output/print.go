@@ -22,8 +22,8 @@ import (
 	"github.com/parley-net/parley/cmd/parley/internal/cli/app"
 	"github.com/parley-net/parley/cmd/parley/internal/cli/fault"
 	"github.com/parley-net/parley/cmd/parley/internal/cli/private"
+	"github.com/parley-net/parley/cmd/parley/internal/cli/shellwords"
 	"github.com/parley-net/parley/cmd/parley/internal/cli/terminal"
-	"github.com/parley-net/parley/cmd/parley/internal/cli/words"
 	"github.com/parley-net/parley/oneline"
 
 	"github.com/spf13/cobra"
@@ -125,7 +125,7 @@ func NewPrinter(a *app.App, o Flags) (*Printer, error) {
 		}
 	}
 	if o.translate != "" {
-		if p.translate, err = words.Split(o.translate); err != nil {
+		if p.translate, err = shellwords.Split(o.translate); err != nil {
 			return nil, fault.Usagef("--translate: %w", err)
 		}
 	}

@@ -17,7 +17,7 @@ import (
 
 	"github.com/parley-net/parley/cmd/parley/internal/cli/app"
 	"github.com/parley-net/parley/cmd/parley/internal/cli/fault"
-	"github.com/parley-net/parley/cmd/parley/internal/cli/words"
+	"github.com/parley-net/parley/cmd/parley/internal/cli/shellwords"
 	"github.com/parley-net/parley/cmd/parley/internal/endpoint"
 )
 
@@ -124,7 +124,7 @@ func afterEditor(a *app.App, cmd *cobra.Command, old []byte, take func([]byte, a
 
 // runEditor runs the user's editor.
 func runEditor(a *app.App, cmd *cobra.Command, file string) error {
-	words, err := words.Split(cmp.Or(os.Getenv("VISUAL"), os.Getenv("EDITOR"), "vi"))
+	words, err := shellwords.Split(cmp.Or(os.Getenv("VISUAL"), os.Getenv("EDITOR"), "vi"))
 	if err != nil {
 		return fault.Usagef("VISUAL, EDITOR: %w", err)
 	}

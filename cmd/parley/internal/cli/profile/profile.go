@@ -18,6 +18,7 @@ import (
 
 	"github.com/parley-net/parley/cmd/parley/internal/cli/app"
 	"github.com/parley-net/parley/cmd/parley/internal/cli/fault"
+	"github.com/parley-net/parley/cmd/parley/internal/cli/shellwords"
 	"github.com/parley-net/parley/cmd/parley/internal/endpoint"
 )
 
@@ -83,10 +84,10 @@ add", and what stands behind the name behind "parley send".`,
 			names := slices.Sorted(maps.Keys(c.Profile))
 			width := 0
 			for _, name := range names {
-				width = max(width, len([]rune(shellWord(name))))
+				width = max(width, len([]rune(shellwords.Quote(name))))
 			}
 			for _, name := range names {
-				fmt.Fprintf(a.Stdout, "%-*s  %s\n", width, shellWord(name), strings.Join(profileWords(c.Profile[name]), " "))
+				fmt.Fprintf(a.Stdout, "%-*s  %s\n", width, shellwords.Quote(name), strings.Join(profileWords(c.Profile[name]), " "))
 			}
 			return nil
 		},
@@ -139,7 +140,7 @@ func ofProfile(a *app.App, verb, short string, run func(name string) error) *cob
 func profileWords(p map[string]any) []string {
 	var words []string
 	if url, ok := p["url"]; ok {
-		words = append(words, shellWord(fmt.Sprint(url)))
+		words = append(words, shellwords.Quote(fmt.Sprint(url)))
 	}
 	for _, flag := range slices.Sorted(maps.Keys(p)) {
 		values, list := p[flag].([]any)
@@ -152,20 +153,11 @@ func profileWords(p map[string]any) []string {
 			case v == true:
 				words = append(words, "--"+flag)
 			default:
-				words = append(words, "--"+flag+"="+shellWord(fmt.Sprint(v)))
+				words = append(words, "--"+flag+"="+shellwords.Quote(fmt.Sprint(v)))
 			}
 		}
 	}
 	return words
-}
-
-// shellWord returns s as a shell reads it as one word.
-func shellWord(s string) string {
-	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=:,./@%"
-	if s != "" && strings.Trim(s, plain) == "" {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
 // flagValue returns what the configuration keeps of a flag.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/parley-net/parley"
 	"github.com/parley-net/parley/cmd/parley/internal/cli/app"
+	"github.com/parley-net/parley/cmd/parley/internal/cli/diagnose"
 	"github.com/parley-net/parley/cmd/parley/internal/endpoint"
 	"github.com/parley-net/parley/recording"
 )
@@ -34,7 +35,7 @@ func playClient(ctx context.Context, a *app.App, e endpoint.Endpoint, s *session
 			continue
 		}
 		if err := c.Close(); err != nil {
-			return app.Explain(c, err)
+			return diagnose.Explain(c, err)
 		}
 	}
 	return nil
@@ -95,10 +96,10 @@ func (p *clientPlayer) leave(ctx context.Context, c *parley.Conn, before, st *st
 		return c.CloseNow()
 	case recording.Shutdown:
 		if err := c.Send(ctx, parley.Text("shutdown")); err != nil {
-			return st.Errorf("the shutdown was not sent: %w", inOurWords(app.Explain(c, err)))
+			return st.Errorf("the shutdown was not sent: %w", inOurWords(diagnose.Explain(c, err)))
 		}
 	}
-	return app.Explain(c, c.Close())
+	return diagnose.Explain(c, c.Close())
 }
 
 func (p *clientPlayer) dial(ctx context.Context) (*parley.Conn, error) {
@@ -115,7 +116,7 @@ func (p *clientPlayer) say(ctx context.Context, c *parley.Conn, before, st *step
 		return err
 	}
 	if err := c.Send(ctx, st.send); err != nil {
-		return p.s.unsent(st, app.Explain(c, err))
+		return p.s.unsent(st, diagnose.Explain(c, err))
 	}
 	return nil
 }
@@ -127,7 +128,7 @@ func (p *clientPlayer) hear(ctx context.Context, c *parley.Conn, st *step) error
 	case err != nil && isLost(st, err):
 		return nil
 	case err != nil:
-		return p.s.missing(st, app.Explain(c, err))
+		return p.s.missing(st, diagnose.Explain(c, err))
 	case !p.s.same(st, m, p.s.protocol.Name() == "oneline"):
 		return p.s.mismatch(st, m)
 	}

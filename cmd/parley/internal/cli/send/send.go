@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/parley-net/parley/cmd/parley/internal/cli/app"
+	"github.com/parley-net/parley/cmd/parley/internal/cli/diagnose"
 	"github.com/parley-net/parley/cmd/parley/internal/cli/fault"
 	"github.com/parley-net/parley/cmd/parley/internal/cli/input"
 	"github.com/parley-net/parley/cmd/parley/internal/cli/output"
@@ -121,7 +122,7 @@ func sendAndReceive(ctx context.Context, a *app.App, e endpoint.Endpoint, args [
 		err = cerr
 	}
 	if s.Conn != nil {
-		err = app.Explain(s.Conn, err)
+		err = diagnose.Explain(s.Conn, err)
 	}
 	return err
 }

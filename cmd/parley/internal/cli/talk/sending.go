@@ -14,6 +14,7 @@ import (
 	"github.com/parley-net/parley"
 	"github.com/parley-net/parley/cmd/parley/internal/ask"
 	"github.com/parley-net/parley/cmd/parley/internal/cli/app"
+	"github.com/parley-net/parley/cmd/parley/internal/cli/diagnose"
 	"github.com/parley-net/parley/cmd/parley/internal/cli/fault"
 	"github.com/parley-net/parley/cmd/parley/internal/cli/input"
 	"github.com/parley-net/parley/cmd/parley/internal/cli/output"
@@ -278,8 +279,8 @@ func (s *Sending) verdict(end string) error {
 		return fmt.Errorf("--expect %s: %s", s.Options.Expect, end)
 	}
 	if s.Conn != nil {
-		if h := s.Conn.NetConn().(*app.Heard); h != nil {
-			if line := app.Unfinished(s.Conn.Protocol(), h.Arrived()); line != "" {
+		if h := s.Conn.NetConn().(*diagnose.Heard); h != nil {
+			if line := diagnose.Unfinished(s.Conn.Protocol(), h.Arrived()); line != "" {
 				return &fault.Error{Code: fault.Protocol, Err: errors.New(line)}
 			}
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/parley-net/parley"
 	"github.com/parley-net/parley/cmd/parley/internal/cli/app"
+	"github.com/parley-net/parley/cmd/parley/internal/cli/diagnose"
 	"github.com/parley-net/parley/cmd/parley/internal/cli/fault"
 	"github.com/parley-net/parley/cmd/parley/internal/cli/input"
 	"github.com/parley-net/parley/cmd/parley/internal/cli/terminal"
@@ -82,7 +83,7 @@ func Leave(peer Speaker, conn *parley.Conn, err error) error {
 		err = nil
 	}
 	if conn != nil {
-		err = app.Explain(conn, err)
+		err = diagnose.Explain(conn, err)
 	}
 	return err
 }

@@ -1,7 +1,9 @@
-// Package wording puts numbers and long texts into sentences.
+// Package wording puts numbers, long texts and certificates into sentences.
 package wording
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 )
 
@@ -31,4 +33,10 @@ func Amount(n int64) string {
 		unit++
 	}
 	return fmt.Sprintf("%.1f %ciB", f, "KMGT"[unit])
+}
+
+// Fingerprint returns the SHA-256 of a certificate as it is given to --pin.
+func Fingerprint(der []byte) string {
+	sum := sha256.Sum256(der)
+	return "sha256:" + hex.EncodeToString(sum[:])
 }

@@ -1,8 +1,9 @@
-package words
+package shellwords
 
 import (
 	"slices"
 	"testing"
+	"unicode/utf8"
 )
 
 func TestSplitWords(t *testing.T) {
@@ -27,4 +28,19 @@ func TestSplitWords(t *testing.T) {
 			t.Errorf("%s: got %q, want an error", line, got)
 		}
 	}
+}
+
+// What Quote has written Split reads as it was.
+func FuzzQuote(f *testing.F) {
+	for _, s := range []string{"", "a", "a b", "it's", `C:\x`, `"`, "$HOME", "ä\n", "''"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		if !utf8.ValidString(s) {
+			return // a command line is text
+		}
+		if got, err := Split("x " + Quote(s)); err != nil || len(got) != 2 || got[1] != s {
+			t.Errorf("%q is written %s, which is %q, %v", s, Quote(s), got, err)
+		}
+	})
 }

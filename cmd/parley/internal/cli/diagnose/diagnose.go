@@ -1,4 +1,6 @@
-package app
+// Package diagnose says what may be wrong when there is no connection, no TLS, no greeting
+// and no answer, from the error and from what has arrived.
+package diagnose
 
 import (
 	"context"
@@ -11,7 +13,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/parley-net/parley"
 	"github.com/parley-net/parley/cmd/parley/internal/cli/fault"
@@ -21,8 +22,8 @@ import (
 	"github.com/parley-net/parley/wire"
 )
 
-// ConnectFault says why there is no connection to e.
-func ConnectFault(e endpoint.Endpoint, err error) error {
+// NotConnected says why there is no connection to e.
+func NotConnected(e endpoint.Endpoint, err error) error {
 	var dns *net.DNSError
 	hint := ""
 	_, unix := e.Unix()
@@ -54,8 +55,8 @@ func ConnectFault(e endpoint.Endpoint, err error) error {
 	return &fault.Error{Code: fault.Connect, Err: fmt.Errorf("can't connect to %s: %w", e, err), Hint: hint}
 }
 
-// TlsFault says why the TLS handshake with e failed.
-func TlsFault(e endpoint.Endpoint, err error) error {
+// NoTLS says why the TLS handshake with e failed.
+func NoTLS(e endpoint.Endpoint, err error) error {
 	var (
 		header  tls.RecordHeaderError
 		unknown x509.UnknownAuthorityError
@@ -81,21 +82,21 @@ func TlsFault(e endpoint.Endpoint, err error) error {
 	case errors.As(err, &pin):
 		hint = "somebody is in between, or the server has a new certificate; if it is yours, use --pin " + pin.Got
 	case errors.As(err, &unknown):
-		hint = "nobody we trust has signed it: give its CA with --ca FILE, or compare its fingerprint at the server and trust just this certificate with --pin " + Fingerprint(unknown.Cert.Raw)
+		hint = "nobody we trust has signed it: give its CA with --ca FILE, or compare its fingerprint at the server and trust just this certificate with --pin " + wording.Fingerprint(unknown.Cert.Raw)
 	case errors.As(err, &name):
-		hint = "connect by a name that is in the certificate, or trust just this one with --pin " + Fingerprint(name.Certificate.Raw)
+		hint = "connect by a name that is in the certificate, or trust just this one with --pin " + wording.Fingerprint(name.Certificate.Raw)
 	case errors.As(err, &invalid):
-		hint = "the server needs a new certificate; --pin " + Fingerprint(invalid.Cert.Raw) + " accepts it as it is"
+		hint = "the server needs a new certificate; --pin " + wording.Fingerprint(invalid.Cert.Raw) + " accepts it as it is"
 	case strings.Contains(err.Error(), "certificate"):
 		hint = "the server wants a client certificate that it trusts: --cert FILE --key FILE"
 	}
 	return &fault.Error{Code: code, Err: fmt.Errorf("TLS with %s: %w", e, err), Hint: hint}
 }
 
-// greetingFault says why the protocol's greeting with e failed.
-func greetingFault(e endpoint.Endpoint, h *Heard, err error) error {
+// NoGreeting says why the protocol's greeting with e failed.
+func NoGreeting(e endpoint.Endpoint, h *Heard, err error) error {
 	if fault.IsTLS(err) { // since TLS 1.3 a client certificate is refused this late
-		return TlsFault(e, fault.Bare(err))
+		return NoTLS(e, fault.Bare(err))
 	}
 	a := h.Arrived()
 	name := e.Protocol.Name()
@@ -113,15 +114,15 @@ func greetingFault(e endpoint.Endpoint, h *Heard, err error) error {
 	case other != "" && other != name:
 		code = fault.Protocol
 		hint = "the peer seems to speak " + other
-	case a.total == 0 && errors.Is(err, io.ErrUnexpectedEOF):
+	case a.Total == 0 && errors.Is(err, io.ErrUnexpectedEOF):
 		code = fault.Connect
 		hint = "the peer closed without a word: it may be full, shutting down, or speak another protocol"
 		if !e.TLS {
 			hint += ", or TLS: try " + strings.Replace(e.String(), "://", "+tls://", 1)
 		}
-	case a.total == 0 && name == "oneline":
+	case a.Total == 0 && name == "oneline":
 		hint = "not a byte arrived: a oneline server serves one client at a time, the others wait; or the peer speaks another protocol, a plain device line: try " + asLine(e)
-	case a.total == 0:
+	case a.Total == 0:
 		hint = "not a byte arrived: does the peer speak " + name + "?"
 		if !e.TLS {
 			hint += " It may wait for TLS: try " + strings.Replace(e.String(), "://", "+tls://", 1)
@@ -177,7 +178,7 @@ func Explain(c *parley.Conn, err error) error {
 			return err
 		}
 		hint = stalled
-	} else if fault.IsTimeout(err) && a.total == 0 {
+	} else if fault.IsTimeout(err) && a.Total == 0 {
 		hint = "not a byte has come from the peer: does it speak " + c.Protocol().Name() + ", and does it answer to that?"
 	} else if fault.IsTimeout(err) || errors.Is(err, io.ErrUnexpectedEOF) {
 		hint = Unfinished(c.Protocol(), a)
@@ -206,9 +207,9 @@ func speaks(first []byte) string {
 
 // Unfinished describes a oneline line that has begun and not ended, or returns
 // "".
-func Unfinished(p parley.Protocol, a arrival) string {
+func Unfinished(p parley.Protocol, a Arrival) string {
 	line, ok := p.(oneline.Protocol)
-	if !ok || a.total == 0 {
+	if !ok || a.Total == 0 {
 		return ""
 	}
 	n, missing := a.sinceLF, "newline"
@@ -221,7 +222,7 @@ func Unfinished(p parley.Protocol, a arrival) string {
 	case "\r\n":
 		missing = "carriage return and newline"
 		if n == 0 && a.last[0] != '\r' {
-			n = a.total
+			n = a.Total
 		}
 	}
 	if n == 0 {
@@ -237,15 +238,4 @@ func Unfinished(p parley.Protocol, a arrival) string {
 		s += ": the line has no end"
 	}
 	return s
-}
-
-// Bounded returns a context that ends after d, or after def if d is zero.
-func Bounded(ctx context.Context, d, def time.Duration) (context.Context, context.CancelFunc) {
-	if d == 0 {
-		d = def
-	}
-	if d < 0 {
-		return context.WithCancel(ctx)
-	}
-	return context.WithTimeout(ctx, d)
 }

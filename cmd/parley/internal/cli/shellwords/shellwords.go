@@ -1,5 +1,6 @@
-// Package words splits a command line into words, as a shell does.
-package words
+// Package shellwords splits a command line into words as a shell does, and writes a word
+// so that a shell reads it as one.
+package shellwords
 
 import (
 	"errors"
@@ -55,4 +56,13 @@ func Split(line string) ([]string, error) {
 		return nil, errors.New("no command is given")
 	}
 	return words, nil
+}
+
+// Quote returns s as a shell reads it as one word.
+func Quote(s string) string {
+	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=:,./@%"
+	if s != "" && strings.Trim(s, plain) == "" {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

@@ -1,4 +1,4 @@
-package app
+package diagnose
 
 import (
 	"bytes"
@@ -12,12 +12,12 @@ type Heard struct {
 	net.Conn
 
 	mu sync.Mutex
-	a  arrival
+	a  Arrival
 }
 
-// arrival is what has arrived on a connection.
-type arrival struct {
-	total   int64
+// Arrival is what has arrived on a connection.
+type Arrival struct {
+	Total   int64
 	first   []byte // the first bytes, at most 48
 	last    [2]byte
 	sinceLF int64 // bytes behind the last line feed
@@ -43,7 +43,7 @@ func (h *Heard) note(p []byte) {
 	} else {
 		a.last = [2]byte{a.last[1], p[0]}
 	}
-	a.total += int64(len(p))
+	a.Total += int64(len(p))
 	a.sinceLF = since(a.sinceLF, p, '\n')
 	a.sinceCR = since(a.sinceCR, p, '\r')
 }
@@ -77,7 +77,7 @@ func (h *Heard) SetLinger(sec int) error {
 }
 
 // Arrived returns what is remembered.
-func (h *Heard) Arrived() arrival {
+func (h *Heard) Arrived() Arrival {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	a := h.a
