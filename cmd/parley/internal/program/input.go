@@ -29,22 +29,24 @@ type Input struct {
 	w     io.WriteCloser
 	taken func(lines uint64) // is told when the program has taken a line; or nil
 
-	mu      sync.Mutex
-	turns   []*Source // those that have lines waiting
-	held    int       // bytes that wait, of all
-	waiting []*wait   // for room, the longest wait first
-	writing bool      // there is a goroutine that writes
-	closing bool      // close it when all is written
-	closed  bool
-	read    time.Time // when the program has last taken a line
-	lines   uint64    // that it has taken
+	mu       sync.Mutex
+	turns    []*Source // those that have lines queued
+	held     int       // bytes that are queued, of all
+	standing []*Source // those whose first wait is for room among all, the longest wait first
+	writing  bool      // there is a goroutine that writes
+	closing  bool      // close it when all is written
+	closed   bool
+	read     time.Time // when the program has last taken a line
+	lines    uint64    // that it has taken
 }
 
 // Source is one that writes lines to an Input.
 type Source struct {
-	in    *Input
-	lines []line
-	held  int
+	in       *Input
+	lines    []line  // queued for the program
+	held     int     // bytes of lines
+	waiting  []*wait // for room, in their order
+	standing bool    // it is in in.standing
 }
 
 // line is a line that waits, with the share that a long one has.
@@ -55,7 +57,6 @@ type line struct {
 
 // wait is a line for which there is no room yet.
 type wait struct {
-	s     *Source
 	line  line
 	taken chan struct{} // closed when it is queued
 }
@@ -69,17 +70,17 @@ func (in *Input) NewSource() *Source { return &Source{in: in} }
 // That the program does not want any more is no error.
 func (s *Source) Put(ctx context.Context, text []byte, share *Share, limit time.Duration) error {
 	in := s.in
-	w := &wait{s, line{text, share}, make(chan struct{})}
+	w := &wait{line{text, share}, make(chan struct{})}
 	in.mu.Lock()
-	in.waiting = append(in.waiting, w)
-	in.admit()
+	s.waiting = append(s.waiting, w)
+	in.stand(s)
 	in.mu.Unlock()
 	select {
 	case <-w.taken:
 		return nil
 	default:
 	}
-	defer in.giveUp(w)
+	defer s.giveUp(w)
 	began := time.Now()
 	for {
 		var late <-chan time.Time
@@ -118,23 +119,24 @@ func (s *Source) PutAtOnce(text []byte) {
 }
 
 // giveUp takes w out of the queue if it is still in it.
-func (in *Input) giveUp(w *wait) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	before := len(in.waiting)
-	in.waiting = slices.DeleteFunc(in.waiting, func(o *wait) bool { return o == w })
-	if len(in.waiting) < before {
-		w.line.share.Give()
+func (s *Source) giveUp(w *wait) {
+	s.in.mu.Lock()
+	defer s.in.mu.Unlock()
+	i := slices.Index(s.waiting, w)
+	if i < 0 {
+		return
 	}
-	in.admit() // it may have stood in others' way
+	s.waiting = slices.Delete(s.waiting, i, i+1)
+	w.line.share.Give()
+	s.in.stand(s) // it may have stood in the others' way
 }
 
 // What follows is called with the lock held.
 
-// fits reports whether there is room for a line. One that is longer than a bound
-// has room when nothing else waits that counts for it.
-func (in *Input) fits(s *Source, ln line) bool {
-	return (s.held == 0 || s.held+len(ln.text) <= perSource) && (in.held == 0 || in.held+len(ln.text) <= together)
+// blocked reports whether a source's own share leaves no room for its first wait. A
+// line that is longer than the share has room when nothing else of the source is queued.
+func (s *Source) blocked() bool {
+	return s.held > 0 && s.held+len(s.waiting[0].line.text) > perSource
 }
 
 func (in *Input) queue(s *Source, ln line) {
@@ -154,28 +156,40 @@ func (in *Input) queue(s *Source, ln line) {
 	}
 }
 
-// admit queues the lines for which there is room now. One that only its own
-// source holds up is passed over; one for which there is no room at all is not,
-// so that it has its turn.
+// stand has a source stand for room among all, if it waits for that and not for its
+// own share, and queues the lines for which there is room. Its cost does not depend
+// on how many others wait.
+func (in *Input) stand(s *Source) {
+	if !s.standing && len(s.waiting) > 0 && (in.closed || !s.blocked()) {
+		s.standing = true
+		in.standing = append(in.standing, s)
+	}
+	in.admit()
+}
+
+// admit queues lines of those that stand, one of each in turn, as long as there is
+// room. The first that finds none keeps its place, so that a long line has its turn
+// too: one that is longer than all may queue has it when nothing is queued.
 func (in *Input) admit() {
-	full := false
-	held := map[*Source]bool{} // a source's lines keep their order
-	in.waiting = slices.DeleteFunc(in.waiting, func(w *wait) bool {
-		switch {
-		case in.closed:
-		case full || held[w.s]:
-			return false
-		case w.s.held > 0 && w.s.held+len(w.line.text) > perSource:
-			held[w.s] = true
-			return false
-		case !in.fits(w.s, w.line):
-			full = true
-			return false
+	for len(in.standing) > 0 {
+		s := in.standing[0]
+		ready := len(s.waiting) > 0 && (in.closed || !s.blocked())
+		if ready {
+			w := s.waiting[0]
+			if !in.closed && in.held > 0 && in.held+len(w.line.text) > together {
+				return
+			}
+			s.waiting = slices.Delete(s.waiting, 0, 1)
+			in.queue(s, w.line)
+			close(w.taken)
+			ready = len(s.waiting) > 0 && (in.closed || !s.blocked())
 		}
-		in.queue(w.s, w.line)
-		close(w.taken)
-		return true
-	})
+		in.standing[0] = nil
+		in.standing = in.standing[1:]
+		if s.standing = ready; ready {
+			in.standing = append(in.standing, s)
+		}
+	}
 }
 
 // write writes what waits, until nothing does.
@@ -207,7 +221,7 @@ func (in *Input) write() {
 		if len(s.lines) > 0 {
 			in.turns = append(in.turns, s)
 		}
-		in.admit()
+		in.stand(s)
 	}
 	in.writing = false
 	if in.closing {
@@ -236,15 +250,17 @@ func (in *Input) close() {
 		return
 	}
 	in.closed = true
-	for _, s := range in.turns {
+	queued := in.turns
+	in.turns = nil
+	for _, s := range queued {
 		for _, ln := range s.lines {
 			ln.share.Give()
 		}
 		s.lines, s.held = nil, 0
+		in.stand(s) // who waited for its own share waits no more
 	}
-	in.turns = nil
-	in.w.Close()
 	in.admit()
+	in.w.Close()
 }
 
 // CloseAfter closes the program's standard input when what waits is written.

@@ -6,7 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
+	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -203,4 +207,100 @@ func TestClosedWhileWriting(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// However sources wait and give up, what was taken comes in each one's order and whole,
+// the bounds hold, and nobody waits for what there is room for.
+//
+// Verifies: EXEC-01
+func TestManyWait(t *testing.T) {
+	for seed := range uint64(4) {
+		synctest.Test(t, func(t *testing.T) {
+			in, program := newInput(t)
+			rnd := rand.New(rand.NewPCG(seed, 1))
+			const sources, each = 20, 10
+			var taken [sources][]string
+			var all sync.WaitGroup
+			for i := range sources {
+				s, sizes, patience := in.NewSource(), make([]int, each), make([]time.Duration, each)
+				for j := range each {
+					sizes[j], patience[j] = 20+rnd.IntN(200), time.Duration(1+rnd.IntN(600))*time.Second
+					if rnd.IntN(4) == 0 {
+						sizes[j] = perSource/2 + rnd.IntN(perSource)
+					}
+					if rnd.IntN(150) == 0 {
+						sizes[j] = together + rnd.IntN(together)
+					}
+				}
+				all.Go(func() {
+					for j := range each {
+						ctx, cancel := context.WithTimeout(t.Context(), patience[j])
+						name := fmt.Sprintf("%d %d ", i, j)
+						if s.Put(ctx, []byte(name+strings.Repeat("x", sizes[j])+"\n"), nil, 0) == nil {
+							taken[i] = append(taken[i], name)
+						}
+						cancel()
+					}
+				})
+			}
+			var read [sources][]string
+			ended := make(chan bool)
+			go func() {
+				defer close(ended)
+				for {
+					line, err := program.ReadString('\n')
+					if err != nil {
+						return
+					}
+					time.Sleep(2 * time.Second)
+					i, _ := strconv.Atoi(strings.Fields(line)[0])
+					read[i] = append(read[i], strings.TrimRight(line, "x\n"))
+					in.mu.Lock()
+					if largest := 2*together + perSource; in.held > largest {
+						t.Errorf("%d bytes are queued", in.held)
+					}
+					in.mu.Unlock()
+				}
+			}()
+			all.Wait()
+			in.CloseAfter()
+			<-ended
+			for i := range sources {
+				if !slices.Equal(taken[i], read[i]) {
+					t.Errorf("seed %d: of source %d were taken %q, the program read %q", seed, i, taken[i], read[i])
+				}
+			}
+			if in.held != 0 || len(in.standing) != 0 || len(in.turns) != 0 {
+				t.Errorf("seed %d: %d bytes, %d that stand and %d with turns are left", seed, in.held, len(in.standing), len(in.turns))
+			}
+		})
+	}
+}
+
+// BenchmarkManyWait tells what a line costs beside so many that wait.
+func BenchmarkManyWait(b *testing.B) {
+	for _, waiting := range []int{10, 5000} {
+		b.Run(strconv.Itoa(waiting), func(b *testing.B) {
+			r, w := io.Pipe()
+			in := &Input{w: w}
+			go io.Copy(io.Discard, r)
+			line := []byte(strings.Repeat("x", 60<<10) + "\n")
+			lines := make(chan bool)
+			var all sync.WaitGroup
+			for range waiting {
+				all.Go(func() {
+					s := in.NewSource()
+					for range lines {
+						s.Put(b.Context(), line, nil, 0)
+					}
+				})
+			}
+			for b.Loop() {
+				lines <- true
+			}
+			close(lines)
+			all.Wait()
+			in.Close()
+		})
+	}
 }
