@@ -33,12 +33,12 @@ type Room struct {
 	node *Node
 	name string
 	o    RoomOptions
-	sub  bus.Subscription
 
 	sending sync.Mutex // held while a message of this node is published: they leave in order
 	seq     uint64     // of the last one; guarded by mu, changed with sending held too
 
 	mu        sync.Mutex
+	sub       bus.Subscription // nil until the first message may have come
 	closed    bool
 	receivers []*Receiver
 	attached  []*attached
@@ -90,12 +90,13 @@ func (n *Node) Room(name string, o RoomOptions) (*Room, error) {
 		return r, nil
 	}
 	r := &Room{node: n, name: name, o: o, visitors: make(map[*visitor]struct{}), origins: make(map[uint64]*origin), strange: limit{every: 10 * time.Second}}
-	var err error
-	if r.sub, err = n.bus.Subscribe(n.subject("room", name, "*"), bus.SubscribeOptions{Latest: o.Latest}, r.arrive); err != nil {
+	sub, err := n.bus.Subscribe(n.subject("room", name, "*"), bus.SubscribeOptions{Latest: o.Latest}, r.arrive)
+	if err != nil {
 		return nil, fmt.Errorf("cluster: room %s: %w", name, err)
 	}
 	n.rooms[name] = r
 	r.mu.Lock()
+	r.sub = sub
 	if o.Keep {
 		r.want()
 	}
@@ -263,8 +264,12 @@ func (r *Room) take(e *envelope) {
 // tellDropped tells of what this node's own queue has dropped. Which node's messages
 // they were shows when the next ones come.
 func (r *Room) tellDropped() {
-	n := r.sub.Dropped()
 	r.mu.Lock()
+	if r.sub == nil {
+		r.mu.Unlock()
+		return // it has just begun, and drops show with the next message
+	}
+	n := r.sub.Dropped()
 	fresh := n - r.dropped
 	r.dropped = n
 	r.mu.Unlock()

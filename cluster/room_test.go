@@ -310,3 +310,33 @@ func TestSlowReceiver(t *testing.T) {
 		})
 	}
 }
+
+// hasty is a bus on which a room hears something while it is being entered.
+type hasty struct{ bus.Bus }
+
+func (h hasty) Subscribe(subject string, o bus.SubscribeOptions, fn func(bus.Message)) (bus.Subscription, error) {
+	if bus.Matches("parley.v1.*.room.>", strings.ReplaceAll(subject, "*", "x")) {
+		fn(bus.Message{Subject: strings.ReplaceAll(subject, "*", "x"), Data: []byte("of another version")})
+	}
+	return h.Bus.Subscribe(subject, o, fn)
+}
+
+// What comes while a room is being entered finds it ready.
+//
+// Verifies: ROOM-01
+func TestHeardWhileEntering(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		m := new(bus.Memory)
+		a := enter(t, start(t, hasty{connect(t, m)}, "a"), "cam1")
+		b := enter(t, start(t, connect(t, m), "b"), "cam1")
+		_, here := receive(t, a, cluster.ReceiveOptions{})
+		settle()
+		if err := b.Publish(t.Context(), parley.Text("x")); err != nil {
+			t.Fatal(err)
+		}
+		settle()
+		if got, missed := here.texts(); !slices.Equal(got, []string{"x"}) || missed != 0 {
+			t.Errorf("got %v, %d missed", got, missed)
+		}
+	})
+}
