@@ -106,6 +106,10 @@ func (c *Conn) call(gen int32, f func() error) bool {
 // was taken over meanwhile: then the goroutine has served the inbox until it was
 // empty, and ends.
 func (c *Conn) handled(gen int32, in *session.Input, err error) bool {
+	wanted := true
+	if d, ok := err.(declined); ok {
+		err, wanted = d.error, false
+	}
 	c.runs.over()
 	if c.lent > 0 {
 		c.lend(0)
@@ -123,8 +127,9 @@ func (c *Conn) handled(gen int32, in *session.Input, err error) bool {
 	}
 	in.Release()
 	// Where the connection is ending anyhow an error may be the consequence: what the
-	// peer had sent, and we have confirmed, is served all the same.
-	for (err == nil || c.s.Life().Ended() || c.s.Life().Ending()) && !c.closedHere() && c.s.Inbox().Len() > 0 && c.cfg.handler != nil {
+	// peer had sent, and we have confirmed, is served all the same, unless OnOpen has
+	// declined the connection.
+	for wanted && (err == nil || c.s.Life().Ended() || c.s.Life().Ending()) && !c.closedHere() && c.s.Inbox().Len() > 0 && c.cfg.handler != nil {
 		r := c.pop()
 		if c.lend(r.Held); c.lent >= budgetStep {
 			c.holds()

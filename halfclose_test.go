@@ -203,3 +203,37 @@ func TestContextBehindTheEnd(t *testing.T) {
 		}
 	}
 }
+
+// A connection that OnOpen declines brings nothing to the handler, also if its peer has
+// said something and left meanwhile. How it left does not matter.
+//
+// Verifies: RUNTIME-45, RUNTIME-44
+func TestDeclinedBehindTheEnd(t *testing.T) {
+	for _, f := range forms {
+		for name, leave := range map[string]func(*bare){"half-close": (*bare).closeWrite, "reset": (*bare).reset} {
+			t.Run(label(f.protocol)+"/"+name, func(t *testing.T) {
+				opening, closed := make(chan bool, 1), make(chan error, 1)
+				no := errors.New("no place")
+				srv := &parley.Server{Protocol: f.protocol, Timeouts: parley.Timeouts{HalfClose: 100 * time.Millisecond},
+					Hooks: parley.Hooks{
+						OnOpen: func(ctx context.Context, c *parley.Conn) error {
+							opening <- true
+							<-ctx.Done()
+							return no
+						},
+						OnClose: func(_ *parley.Conn, err error) { closed <- err },
+					},
+					Handler: parley.HandlerFunc(func(context.Context, *parley.Conn, parley.Message) error {
+						t.Error("a message went to the handler")
+						return nil
+					})}
+				peer := bareDial(t, newServer(t, srv))
+				peer.say(f.hello + f.text("one"))
+				next(t, opening, "OnOpen was not called")
+				peer.say(f.text("two"))
+				leave(peer)
+				next(t, closed, "the connection does not end")
+			})
+		}
+	}
+}

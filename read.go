@@ -190,6 +190,10 @@ func (c *Conn) welcome() error {
 	return nil
 }
 
+// declined is an error of ConnContext or OnOpen: the program wants neither the
+// connection nor what has come on it meanwhile.
+type declined struct{ error }
+
 // open runs the hooks of a connection that has opened.
 func (c *Conn) open(gen int32) bool {
 	if c.s.Life().Ending() {
@@ -207,7 +211,12 @@ func (c *Conn) open(gen int32) bool {
 	}
 	still := true
 	if h := c.cfg.hooks; h.OnOpen != nil || h.ConnContext != nil {
-		still = c.call(gen, c.welcome)
+		still = c.call(gen, func() error {
+			if err := c.welcome(); err != nil {
+				return declined{err}
+			}
+			return nil
+		})
 	}
 	if !c.s.Life().Ending() {
 		c.s.Life().Opens().All(nil) // Dial waits for this
