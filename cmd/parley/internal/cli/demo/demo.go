@@ -184,6 +184,20 @@ func (s *stage) dial(ctx context.Context, d *parley.Dialer, addr, who string) (*
 	}
 }
 
+// meet starts srv and connects a client for each name, in their order.
+func (s *stage) meet(ctx context.Context, srv *parley.Server, names ...string) (clients []*parley.Conn, wait func() error, err error) {
+	addr, wait, err := s.serve(ctx, srv)
+	for _, who := range names {
+		if err != nil {
+			return nil, nil, err
+		}
+		var c *parley.Conn
+		c, err = s.dial(ctx, &parley.Dialer{Protocol: srv.Protocol}, addr, who)
+		clients = append(clients, c)
+	}
+	return clients, wait, err
+}
+
 // asked sends a question and checks the answer.
 func asked(ctx context.Context, c *parley.Conn, question, want parley.Message) error {
 	got, err := c.Call(ctx, question)

@@ -34,18 +34,11 @@ func demoTinyproto(ctx context.Context, s *stage) error {
 			return c.Send(ctx, parley.Text("Echo back: "+m.Text()))
 		}),
 	}
-	addr, wait, err := s.serve(ctx, srv)
+	clients, wait, err := s.meet(ctx, srv, "client 1", "client 2")
 	if err != nil {
 		return err
 	}
-	one, err := s.dial(ctx, &parley.Dialer{Protocol: srv.Protocol}, addr, "client 1")
-	if err != nil {
-		return err
-	}
-	two, err := s.dial(ctx, &parley.Dialer{Protocol: srv.Protocol}, addr, "client 2")
-	if err != nil {
-		return err
-	}
+	one, two := clients[0], clients[1]
 	if err := steps(
 		func() error { return asked(ctx, one, parley.Text("hello"), parley.Text("Echo back: hello")) },
 		func() error { return one.Confirm(ctx, parley.Text("QUIT")) },
@@ -86,18 +79,11 @@ func demoChat(ctx context.Context, s *stage) error {
 			OnClose: func(c *parley.Conn, _ error) { say(c, "**left the chat") },
 		},
 	}
-	addr, wait, err := s.serve(ctx, srv)
+	clients, wait, err := s.meet(ctx, srv, "Ann", "Bob")
 	if err != nil {
 		return err
 	}
-	ann, err := s.dial(ctx, &parley.Dialer{Protocol: srv.Protocol}, addr, "Ann")
-	if err != nil {
-		return err
-	}
-	bob, err := s.dial(ctx, &parley.Dialer{Protocol: srv.Protocol}, addr, "Bob")
-	if err != nil {
-		return err
-	}
+	ann, bob := clients[0], clients[1]
 	return steps(
 		func() error { return next(ctx, ann, parley.Text("[2] **joined the chat")) },
 		func() error { return bob.Send(ctx, parley.Text("hello Ann")) },
@@ -128,18 +114,11 @@ func demoSerpy(ctx context.Context, s *stage) error {
 			return err
 		}),
 	}
-	addr, wait, err := s.serve(ctx, srv)
+	clients, wait, err := s.meet(ctx, srv, "Ann", "Bob")
 	if err != nil {
 		return err
 	}
-	ann, err := s.dial(ctx, &parley.Dialer{Protocol: srv.Protocol}, addr, "Ann")
-	if err != nil {
-		return err
-	}
-	bob, err := s.dial(ctx, &parley.Dialer{Protocol: srv.Protocol}, addr, "Bob")
-	if err != nil {
-		return err
-	}
+	ann, bob := clients[0], clients[1]
 	reading := parley.Object(&pickle.Dict{})
 	return steps(
 		func() error { return ann.Send(ctx, parley.Text("Ann: hello")) },
@@ -172,14 +151,11 @@ func demoSerpy2(ctx context.Context, s *stage) error {
 		}
 		return c.Send(ctx, m)
 	})
-	addr, wait, err := s.serve(ctx, srv)
+	clients, wait, err := s.meet(ctx, srv, "client")
 	if err != nil {
 		return err
 	}
-	c, err := s.dial(ctx, &parley.Dialer{Protocol: srv.Protocol}, addr, "client")
-	if err != nil {
-		return err
-	}
+	c := clients[0]
 	for _, m := range []parley.Message{parley.Int(-42), parley.Float(math.Pi), parley.Text("grüß dich"), parley.Bytes([]byte{0xde, 0xca, 0xfe})} {
 		if err := asked(ctx, c, m, m); err != nil {
 			return err
@@ -207,14 +183,11 @@ func demoInstrument(ctx context.Context, s *stage) error {
 		}
 		return nil
 	})
-	addr, wait, err := s.serve(ctx, srv)
+	clients, wait, err := s.meet(ctx, srv, "client")
 	if err != nil {
 		return err
 	}
-	c, err := s.dial(ctx, &parley.Dialer{Protocol: srv.Protocol}, addr, "client")
-	if err != nil {
-		return err
-	}
+	c := clients[0]
 	m, err := c.Call(ctx, parley.Int(3))
 	if err != nil {
 		return err

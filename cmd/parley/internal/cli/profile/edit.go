@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/pelletier/go-toml/v2"
 	"github.com/spf13/cobra"
 
 	"github.com/parley-net/parley/cmd/parley/internal/cli/app"
@@ -57,15 +56,7 @@ func editWhole(a *app.App, cmd *cobra.Command) error {
 
 // editProfile has one profile edited.
 func editProfile(a *app.App, cmd *cobra.Command, name string) error {
-	c, err := a.ReadConfig()
-	if err != nil {
-		return err
-	}
-	p, ok := c.Profile[name]
-	if !ok {
-		return app.NoProfile(name, c)
-	}
-	old, err := toml.Marshal(app.ConfigFile{Profile: map[string]map[string]any{name: p}})
+	old, err := written(a, name)
 	if err != nil {
 		return err
 	}

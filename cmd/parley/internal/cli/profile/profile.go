@@ -96,21 +96,26 @@ add", and what stands behind the name behind "parley send".`,
 
 func profileShowCmd(a *app.App) *cobra.Command {
 	return ofProfile(a, "show", "Print a profile as it stands in the configuration file", func(name string) error {
-		c, err := a.ReadConfig()
-		if err != nil {
-			return err
-		}
-		p, ok := c.Profile[name]
-		if !ok {
-			return app.NoProfile(name, c)
-		}
-		b, err := toml.Marshal(app.ConfigFile{Profile: map[string]map[string]any{name: p}})
+		b, err := written(a, name)
 		if err != nil {
 			return err
 		}
 		_, err = a.Stdout.Write(bytes.TrimPrefix(b, []byte("[profile]\n")))
 		return err
 	})
+}
+
+// written is a profile as it stands in the configuration file.
+func written(a *app.App, name string) ([]byte, error) {
+	c, err := a.ReadConfig()
+	if err != nil {
+		return nil, err
+	}
+	p, ok := c.Profile[name]
+	if !ok {
+		return nil, app.NoProfile(name, c)
+	}
+	return toml.Marshal(app.ConfigFile{Profile: map[string]map[string]any{name: p}})
 }
 
 func profileRemoveCmd(a *app.App) *cobra.Command {
