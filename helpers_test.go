@@ -7,7 +7,7 @@ package parley_test
 //   - what a program sees: connect gives a client of a server, over a socket or (pipe)
 //     in memory; expect receives one message and compares. each repeats a test for
 //     protocols and for both ways; all and symmetric are the usual ones.
-//   - what stands on the wire, or who breaks its rules: a bare peer (bare_test.go)
+//   - what stands on the wire, or who breaks its rules: a bare peer (barepeer_test.go)
 //     says and hears bytes. bareDial is a client of a server's address, barePeer and
 //     barePipe are servers of a Dialer's, memory.dial is a client in memory. forms has,
 //     for each protocol, what a client says first and how text messages look.

@@ -98,7 +98,7 @@ func uses(line string, f *pflag.Flag) bool {
 	return false
 }
 
-// isShared reports whether a flag is added by the foundation to many commands;
+// isShared reports whether a flag is added to many commands by what they share;
 // it is enough that the scripts of send and serve use these.
 func isShared(f *pflag.Flag) bool {
 	shared := new(cobra.Command)
@@ -111,7 +111,7 @@ func isShared(f *pflag.Flag) bool {
 	return same != nil && same.Usage == f.Usage
 }
 
-// The flags of the foundation are tried too, wherever.
+// The flags that commands share are tried too, wherever.
 func TestSharedFlagsAreTried(t *testing.T) {
 	files, err := filepath.Glob("testdata/script/*.txtar")
 	if err != nil {
