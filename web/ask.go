@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/parley-net/parley"
-	"github.com/parley-net/parley/recording"
 )
 
 // send gives a message to a target: through a subscription to it if there is one, so that
@@ -101,7 +100,11 @@ func (s *socket) call(req request, m parley.Message, give func()) {
 			s.fail(&req, fmt.Errorf("%s: %w", t.Name(), err))
 			return
 		}
-		s.write(response{Ref: req.Ref, Value: recording.Recorded(answer)})
+		r := response{Ref: req.Ref}
+		s.writeOut(func() outgoing { return r.valued(answer) }, func() []byte {
+			none := response{Ref: req.Ref, Error: t.Name() + ": the answer has come, but " + errNoRoom.Error()}
+			return none.encode()
+		})
 	})
 	if ended {
 		give()

@@ -39,7 +39,9 @@ type Door struct {
 	log     *slog.Logger
 	targets map[string]Target
 	tickets tickets
-	frames  budget
+	frames  budget        // that come
+	made    budget        // that wait for pages
+	large   chan struct{} // held by who parses a large frame
 	plots   plots
 	counted counters
 
@@ -48,7 +50,7 @@ type Door struct {
 	last    uint64
 	sockets map[*socket]struct{}
 	perAddr map[netip.Addr]int
-	refused map[string]time.Time // by what was refused: when it was logged
+	said    map[string]said // what was logged of each kind
 	wg      sync.WaitGroup
 }
 
@@ -56,8 +58,8 @@ type Door struct {
 func New(o Options) (*Door, error) {
 	o.Limits = o.Limits.withDefaults()
 	d := &Door{o: o, log: o.Logger, targets: make(map[string]Target), sockets: make(map[*socket]struct{}),
-		perAddr: make(map[netip.Addr]int), refused: make(map[string]time.Time)}
-	d.frames.most = o.Limits.Frames
+		perAddr: make(map[netip.Addr]int), said: make(map[string]said), large: make(chan struct{}, largeFrames)}
+	d.frames.most, d.made.most = o.Limits.Frames, o.Limits.Frames
 	if d.log == nil {
 		d.log = slog.New(slog.DiscardHandler)
 	}
@@ -159,21 +161,52 @@ func (d *Door) knownOrigin(r *http.Request) (known, own bool) {
 // refuse answers with an error, and logs it once a minute for each kind.
 func (d *Door) refuse(w http.ResponseWriter, r *http.Request, status int, why string) {
 	d.counted.refused.Add(1)
-	d.once(fmt.Sprint(status, r.URL.Path), "a page is refused", "addr", r.RemoteAddr, "path", r.URL.Path, "origin", r.Header.Get("Origin"), "why", why)
+	d.once(fmt.Sprint(status, r.Pattern), "a page is refused", "addr", r.RemoteAddr, "path", cut(r.URL.Path, 200), "origin", cut(r.Header.Get("Origin"), 200), "why", cut(why, 200))
 	http.Error(w, why, status)
 }
 
-// once logs something of a kind that pages can cause as often as they like.
+// said is when something of a kind was logged, and how often it was left out since.
+type said struct {
+	at   time.Time
+	left int
+}
+
+// maxSaid is how many kinds are told apart.
+const maxSaid = 100
+
+// once logs something of a kind that pages can cause as often as they like: once a minute,
+// and then how often it was left out before. There are few kinds; what else there may be is
+// one of them.
 func (d *Door) once(kind, what string, attrs ...any) {
+	now := time.Now()
 	d.mu.Lock()
-	again := time.Since(d.refused[kind]) < time.Minute
-	if !again && len(d.refused) < 1000 {
-		d.refused[kind] = time.Now()
+	if _, known := d.said[kind]; !known && len(d.said) >= maxSaid {
+		kind = "others"
+	}
+	last := d.said[kind]
+	again := now.Sub(last.at) < time.Minute
+	if again {
+		last.left++
+		d.said[kind] = last
+	} else {
+		d.said[kind] = said{at: now}
 	}
 	d.mu.Unlock()
-	if !again {
-		d.log.Warn(what, attrs...)
+	if again {
+		return
 	}
+	if last.left > 0 {
+		attrs = append(attrs, "left_out", last.left)
+	}
+	d.log.Warn(what, attrs...)
+}
+
+// cut shortens what somebody else has chosen, in whole or in part.
+func cut(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "…"
 }
 
 // sessionCookie holds the token of somebody who has logged in.

@@ -155,8 +155,8 @@ const (
 	binaryFrom = 1 << 10
 )
 
-// appendBinary appends the binary form.
-func appendBinary(dst []byte, kind byte, id uint32, seq uint64, at time.Time, header, payload []byte) []byte {
+// appendBinary appends the binary form up to its payload.
+func appendBinary(dst []byte, kind byte, id uint32, seq uint64, at time.Time, header []byte) []byte {
 	dst = append(dst, binaryVersion, kind)
 	dst = binary.LittleEndian.AppendUint16(dst, uint16(len(header)))
 	dst = binary.LittleEndian.AppendUint32(dst, id)
@@ -166,7 +166,7 @@ func appendBinary(dst []byte, kind byte, id uint32, seq uint64, at time.Time, he
 	for len(dst)%8 != 0 {
 		dst = append(dst, 0)
 	}
-	return append(dst, payload...)
+	return dst
 }
 
 // parseBinary reads a binary frame of a page: the header is the request, the payload its
@@ -249,17 +249,18 @@ func (r *response) encode() []byte {
 
 // event returns the frame of what a subscription gets. binary is false for those who
 // want text.
-func event(id uint32, seq uint64, m Message, binary bool) (frame []byte, isBinary bool) {
+func event(id uint32, seq uint64, m Message, binary bool) outgoing {
 	at := m.At.UTC()
 	r := response{ID: &id, Seq: seq, TS: &at, Dir: m.Dir, From: m.From, Peer: m.Peer, Proto: m.Proto, Error: m.Error, Missed: m.Missed}
 	if m.Missed > 0 || m.Error != "" {
-		return r.encode(), false
+		return whole(r.encode())
 	}
 	if binary && m.Type() == parley.TypeBytes && m.Len() > binaryFrom {
 		// The header has the same keys, the value's excepted.
 		r.Kind, r.Len, r.ID, r.Seq, r.TS = "bytes", m.Len(), nil, 0, nil
-		return appendBinary(make([]byte, 0, binaryHead+256+m.Len()), BinaryBytes, id, seq, at, r.encode(), m.Bytes()), true
+		b := m.Bytes()
+		return outgoing{binary: true, before: appendBinary(make([]byte, 0, binaryHead+256), BinaryBytes, id, seq, at, r.encode()),
+			value: len(b), piece: func(dst []byte, from, to int) []byte { return append(dst, b[from:to]...) }}
 	}
-	r.Value = recording.Recorded(m.Message)
-	return r.encode(), false
+	return r.valued(m.Message)
 }

@@ -106,21 +106,20 @@ func (f *frame) bounds() (low, high float64) {
 	return low, high
 }
 
-// appendScaled appends the image in 8 bits: low is 0, high 255, what is no number 0.
-func (f *frame) appendScaled(dst []byte, low, high float64) []byte {
+// appendScaled appends a part of the image in 8 bits: low is 0, high 255, what is no number 0.
+func (f *frame) appendScaled(dst []byte, from, to int, low, high float64) []byte {
 	scale := 0.0
 	if high > low {
 		scale = 255 / (high - low)
 	}
-	n := f.width * f.height
 	if f.form == "float32" { // what cameras send, so without a choice for each pixel
-		for i := range n {
+		for i := from; i < to; i++ {
 			v := float64(math.Float32frombits(binary.LittleEndian.Uint32(f.data[4*i:])))
 			dst = append(dst, eight((v-low)*scale))
 		}
 		return dst
 	}
-	for i := range n {
+	for i := from; i < to; i++ {
 		dst = append(dst, eight((f.at(i)-low)*scale))
 	}
 	return dst
@@ -136,12 +135,12 @@ func eight(v float64) byte {
 	return 0
 }
 
-// append appends the binary frame of an image that m is, and keeps it for those who ask
+// event returns the binary frame of an image that m is, and keeps it for those who ask
 // for a pixel.
-func (f *imageForm) append(id uint32, seq uint64, m Message) ([]byte, error) {
+func (f *imageForm) event(id uint32, seq uint64, m Message) (outgoing, error) {
 	fr, err := f.frameOf(m.Message)
 	if err != nil {
-		return nil, err
+		return outgoing{}, err
 	}
 	f.mu.Lock()
 	f.last = fr
@@ -157,8 +156,8 @@ func (f *imageForm) append(id uint32, seq uint64, m Message) ([]byte, error) {
 		high = *f.High
 	}
 	r := response{Dir: m.Dir, From: m.From, Proto: m.Proto, Width: fr.width, Height: fr.height, Low: &low, High: &high, Len: fr.width * fr.height}
-	dst := appendBinary(make([]byte, 0, binaryHead+256+fr.width*fr.height), BinaryImage, id, seq, m.At, r.encode(), nil)
-	return fr.appendScaled(dst, low, high), nil
+	return outgoing{binary: true, before: appendBinary(make([]byte, 0, binaryHead+256), BinaryImage, id, seq, m.At, r.encode()),
+		value: r.Len, piece: func(dst []byte, from, to int) []byte { return fr.appendScaled(dst, from, to, low, high) }}, nil
 }
 
 // pixel answers what number is behind a pixel of the last image.

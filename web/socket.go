@@ -12,8 +12,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/coder/websocket"
-
-	"github.com/parley-net/parley"
 )
 
 // subprotocol is the name of this language.
@@ -25,17 +23,18 @@ const tooBigTime = time.Second
 // socket is one page's. One goroutine reads it (run); each subscription and each call
 // writes for itself, which websocket.Conn allows.
 type socket struct {
-	door   *Door
-	ws     *websocket.Conn
-	addr   netip.Addr
-	peer   string
-	id     string // its name at this door
-	caller caller
-	ctx    context.Context
-	calls  chan struct{}              // a place for each call, and each send to a device, under way
-	lanes  map[Target]<-chan struct{} // closed when the last send to a device has ended; run's
-	ended  sync.WaitGroup
-	kill   func(error) // of a reader without a WebSocket
+	door    *Door
+	ws      *websocket.Conn
+	addr    netip.Addr
+	peer    string
+	id      string // its name at this door
+	caller  caller
+	ctx     context.Context
+	calls   chan struct{}              // a place for each call, and each send to a device, under way
+	lanes   map[Target]<-chan struct{} // closed when the last send to a device has ended; run's
+	ended   sync.WaitGroup
+	kill    func(error)   // of a reader without a WebSocket
+	writing chan struct{} // held by who makes and writes the frame of a value
 
 	mu   sync.Mutex
 	subs map[uint32]*subscription
@@ -48,7 +47,7 @@ func (d *Door) socket(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	addr, _ := netip.ParseAddrPort(r.RemoteAddr)
-	s := &socket{door: d, addr: addr.Addr().Unmap(), peer: r.RemoteAddr, calls: make(chan struct{}, d.o.Limits.Calls), subs: make(map[uint32]*subscription), lanes: make(map[Target]<-chan struct{})}
+	s := &socket{door: d, addr: addr.Addr().Unmap(), peer: r.RemoteAddr, calls: make(chan struct{}, d.o.Limits.Calls), subs: make(map[uint32]*subscription), writing: make(chan struct{}, 1), lanes: make(map[Target]<-chan struct{})}
 	if err := d.enter(s); err != nil {
 		d.refuse(w, r, http.StatusServiceUnavailable, err.Error())
 		return
@@ -188,15 +187,10 @@ func (s *socket) read() (kind websocket.MessageType, b []byte, give func(), err 
 
 // frame does what a frame asks for.
 func (s *socket) frame(kind websocket.MessageType, b []byte, give func()) {
-	var req request
-	var m parley.Message
-	var err error
-	if kind == websocket.MessageBinary {
-		req, m, err = parseBinary(b)
-	} else if !utf8.Valid(b) {
-		err = errors.New("a text frame that is not UTF-8")
-	} else if req, err = parseRequest(b); err == nil && (req.Op == "send" || req.Op == "call") {
-		m, err = req.message()
+	req, m, more, err := s.door.parse(kind, b)
+	if more != nil {
+		frame := give
+		give = func() { more(); frame() }
 	}
 	if err != nil {
 		give()
@@ -259,7 +253,7 @@ func (s *socket) done(req *request, err error) {
 
 // fail tells the page what is wrong with what it asked for.
 func (s *socket) fail(req *request, err error) {
-	r := response{Error: err.Error()}
+	r := response{Error: cut(err.Error(), 1000)} // which may quote the page
 	if req != nil {
 		r.Ref = req.Ref
 		if req.Op == "sub" || req.Op == "unsub" || req.Op == "ack" {

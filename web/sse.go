@@ -2,6 +2,7 @@ package web
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -37,7 +38,6 @@ func (d *Door) events(w http.ResponseWriter, r *http.Request) {
 	flush.SetWriteDeadline(time.Time{}) // it takes as long as the reader likes
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
-	frames := make(chan []byte)
 	ended := make(chan error, 1)
 	kill := func(err error) {
 		select {
@@ -46,13 +46,11 @@ func (d *Door) events(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	place.kill = kill
-	var seq uint64
 	l := d.o.Limits
+	messages := make(chan Message)
 	sub, err := t.Subscribe(place.options(l.CreditMessages, l.CreditBytes, policy == "latest", kill), func(m Message) {
-		seq++
-		frame, _ := event(0, seq, m, false)
 		select {
-		case frames <- fmt.Appendf(nil, "id: %d\ndata: %s\n\n", seq, frame):
+		case messages <- m:
 		case <-r.Context().Done():
 		}
 	})
@@ -62,10 +60,10 @@ func (d *Door) events(w http.ResponseWriter, r *http.Request) {
 	}
 	defer sub.Close()
 	fmt.Fprint(w, ": listening\n\n")
-	for flush.Flush() == nil {
+	for seq := uint64(1); flush.Flush() == nil; seq++ {
 		select {
-		case frame := <-frames:
-			if _, err := w.Write(frame); err != nil {
+		case m := <-messages:
+			if d.writeEvent(w, seq, m) != nil {
 				return
 			}
 		case err := <-ended:
@@ -75,4 +73,24 @@ func (d *Door) events(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+}
+
+// writeEvent writes a message as an event.
+func (d *Door) writeEvent(w io.Writer, seq uint64, m Message) error {
+	o := event(0, seq, m, false)
+	if n := int64(cap(o.before)); n > smallFrame {
+		if d.made.take(n) {
+			defer d.made.give(n)
+		} else {
+			o = event(0, seq, Message{Missed: 1, At: m.At}, false)
+		}
+	}
+	if _, err := fmt.Fprintf(w, "id: %d\ndata: ", seq); err != nil {
+		return err
+	}
+	if err := o.writeTo(w); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, "\n\n")
+	return err
 }

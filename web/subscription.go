@@ -195,24 +195,25 @@ func (sub *subscription) take(m Message) {
 	if m.Missed == 0 {
 		s.door.counted.sent.Add(1)
 	}
-	frame, binary := sub.frame(m)
-	kind := websocket.MessageText
-	if binary {
-		kind = websocket.MessageBinary
-	}
-	s.ws.Write(s.ctx, kind, frame)
+	s.writeOut(func() outgoing { return sub.frame(m) }, func() []byte { return sub.missed(m) })
 }
 
 // frame returns the frame of a message.
-func (sub *subscription) frame(m Message) (frame []byte, binary bool) {
+func (sub *subscription) frame(m Message) outgoing {
 	if sub.image != nil && m.Missed == 0 && m.Error == "" {
-		b, err := sub.image.append(sub.id, sub.seq, m)
+		o, err := sub.image.event(sub.id, sub.seq, m)
 		if err == nil {
-			return b, true
+			return o
 		}
 		m.Error = err.Error()
 	}
 	return event(sub.id, sub.seq, m, sub.binary)
+}
+
+// missed returns the frame that says that m, for which there is no room, is missing here.
+func (sub *subscription) missed(m Message) []byte {
+	sub.socket.door.counted.missed.Add(1)
+	return event(sub.id, sub.seq, Message{Missed: 1, At: m.At}, false).before
 }
 
 // drop ends a subscription.
