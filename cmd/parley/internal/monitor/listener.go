@@ -33,12 +33,19 @@ func Serve(l net.Listener, h http.Handler, started func(*http.Server)) error {
 		MaxHeaderBytes:    maxHeader,
 	}
 	started(s)
-	return s.Serve(&limited{Listener: l, by: make(map[netip.Addr]int)})
+	return s.Serve(Limit(l, maxConns, maxConnsOfAddr))
+}
+
+// Limit returns a listener in front of l that has at most all connections at a time,
+// and ofAddr of one IP address. Those beyond are closed at once.
+func Limit(l net.Listener, all, ofAddr int) net.Listener {
+	return &limited{Listener: l, most: all, ofAddr: ofAddr, by: make(map[netip.Addr]int)}
 }
 
 // limited is a listener that closes connections beyond the limits.
 type limited struct {
 	net.Listener
+	most, ofAddr int
 
 	mu  sync.Mutex
 	all int
@@ -66,7 +73,7 @@ func (l *limited) Accept() (net.Conn, error) {
 func (l *limited) take(ip netip.Addr) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.all == maxConns || l.by[ip] == maxConnsOfAddr {
+	if l.all >= l.most || l.by[ip] >= l.ofAddr {
 		return false
 	}
 	l.all++

@@ -11,7 +11,7 @@ import (
 
 // One address can't take all places, and what is beyond the limits is closed.
 func TestLimits(t *testing.T) {
-	l := &limited{by: make(map[netip.Addr]int)}
+	l := Limit(nil, maxConns, maxConnsOfAddr).(*limited)
 	take := func(ip string, n int) (taken int) {
 		for range n {
 			if l.take(netip.MustParseAddr(ip)) {

@@ -55,9 +55,11 @@ func (m *memory) LongLines() *program.LongLines {
 }
 
 // Watch gives memory back to the system when the budget has fallen below a quarter
-// of its highest, until the function that it returns is called.
+// of its highest, and when much is held that no budget counts, until the function that
+// it returns is called.
 func (m *memory) Watch() (stop func()) {
 	b, quit := m.Budget(), make(chan struct{})
+	heap := newHeapWatch(held())
 	go func() {
 		t := time.NewTicker(MemoryLooks)
 		defer t.Stop()
@@ -79,6 +81,9 @@ func (m *memory) Watch() (stop func()) {
 				if again--; again == 0 {
 					GiveBack()
 				}
+			} else if now := held(); heap.due(now) {
+				GiveBack()
+				heap.gave(now, held())
 			}
 		}
 	}()

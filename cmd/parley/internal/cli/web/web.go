@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"slices"
@@ -200,6 +201,7 @@ func serveWeb(ctx context.Context, a *app.App, o webOptions) (err error) {
 	if err != nil {
 		return err
 	}
+	l = limited(l, addr)
 	scheme := "http"
 	if config != nil {
 		l, scheme = tls.NewListener(l, config), "https"
@@ -217,6 +219,7 @@ func serveWeb(ctx context.Context, a *app.App, o webOptions) (err error) {
 	listen.TellReady(a, place, "")
 	m.Tell(a, []string{place})
 	defer settle(door)()
+	defer a.Memory.Watch()()
 	select {
 	case <-ctx.Done():
 		a.Stopping()
@@ -228,6 +231,16 @@ func serveWeb(ctx context.Context, a *app.App, o webOptions) (err error) {
 	defer cancel()
 	door.Close(stop)
 	return srv.Shutdown(stop)
+}
+
+// limited bounds the connections of a door, those included that have not said yet what
+// they want: as many as there may be sockets, and some for pages and requests.
+func limited(l net.Listener, addr string) net.Listener {
+	const all, ofAddr = 2000 + 512, 256 + 64
+	if listen.OnlyHere(addr) { // see listen.WebLimits
+		return monitor.Limit(l, all, all)
+	}
+	return monitor.Limit(l, all, ofAddr)
 }
 
 // settle gives memory back to the system when many pages have come or gone and no more
@@ -259,7 +272,7 @@ func settle(door *web.Door) (stop func()) {
 // webServer serves pages: with bounds for everything that a client could hold up. Sockets
 // and events are not bounded in time.
 func webServer(h http.Handler, log *slog.Logger) *http.Server {
-	return &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: time.Minute,
+	return &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: time.Minute,
 		IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
 }
 
