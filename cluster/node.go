@@ -78,6 +78,7 @@ type Node struct {
 	mu     sync.Mutex
 	closed bool
 	rooms  map[string]*Room
+	parts  map[*Owner]struct{} // its parts in the ownership of devices
 	nodes  map[string]*known   // as told by the registry, by key; this one too
 	calls  map[string]struct{} // of other nodes, under way here
 	sends  map[uint64]*sending // big messages under way, by number
@@ -97,6 +98,7 @@ type NodeInfo struct {
 	Started     time.Time           `json:"started"`
 	URLs        []string            `json:"urls,omitempty"`
 	Rooms       map[string]RoomInfo `json:"rooms,omitempty"`
+	Owns        []string            `json:"owns,omitempty"` // devices that it has
 	// Stale: it has not been heard of for 10 s, has not answered when it was asked last, or
 	// the bus is away. The rest is how it was known then.
 	Stale bool `json:"stale,omitempty"`
@@ -130,7 +132,7 @@ func Start(ctx context.Context, b bus.Bus, o Options) (*Node, error) {
 	}
 	n := &Node{
 		bus: b, o: o, log: o.Logger, host: host, current: make(chan struct{}), incarnation: binary.BigEndian.Uint64(random[:]), started: time.Now(),
-		changed: make(chan struct{}, 1), rooms: make(map[string]*Room), calls: make(map[string]struct{}), nodes: make(map[string]*known),
+		changed: make(chan struct{}, 1), rooms: make(map[string]*Room), parts: make(map[*Owner]struct{}), calls: make(map[string]struct{}), nodes: make(map[string]*known),
 		sends: make(map[uint64]*sending), bans: make(map[netip.Addr]time.Time), strange: limit{every: 10 * time.Second},
 	}
 	if n.log == nil {

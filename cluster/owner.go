@@ -64,6 +64,9 @@ func (n *Node) Own(device string, o OwnerOptions) (*Owner, error) {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	own := &Owner{node: n, device: device, o: o, stop: stop, ended: make(chan struct{}), turn: make(chan struct{}, 1), wait: make(chan struct{}, maxWaiting)}
+	n.mu.Lock()
+	n.parts[own] = struct{}{}
+	n.mu.Unlock()
 	go own.run(ctx)
 	return own, nil
 }
@@ -71,6 +74,11 @@ func (n *Node) Own(device string, o OwnerOptions) (*Owner, error) {
 // run has the device, or waits for it, until ctx ends.
 func (o *Owner) run(ctx context.Context) {
 	defer close(o.ended)
+	defer func() {
+		o.node.mu.Lock()
+		delete(o.node.parts, o)
+		o.node.mu.Unlock()
+	}()
 	for ctx.Err() == nil {
 		if err := o.hold(ctx); err != nil && ctx.Err() == nil {
 			o.node.log.Debug("nobody can be asked whose the device is", "device", o.device, "err", err)
@@ -102,6 +110,7 @@ func (o *Owner) hold(ctx context.Context) error {
 	o.mu.Lock()
 	o.lease, o.held, o.had = lease, held, true
 	o.mu.Unlock()
+	o.node.change()
 	sub, err := o.node.bus.Subscribe(o.node.subject("own", o.device, "req"), bus.SubscribeOptions{}, o.asked)
 	if err == nil {
 		o.node.log.Info("this node has the device", "device", o.device, "token", lease.Token())
@@ -124,6 +133,7 @@ func (o *Owner) let(lease *bus.Lease) {
 	o.mu.Lock()
 	o.lease = nil
 	o.mu.Unlock()
+	o.node.change()
 	o.calls.Wait()
 	if o.o.Lost != nil {
 		o.o.Lost()

@@ -3,6 +3,7 @@ package cluster_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -116,6 +117,13 @@ func TestOwner(t *testing.T) {
 		}
 		if _, err := call(t, first, "z"); err != nil {
 			t.Errorf("one that has left does not pass on: %v", err)
+		}
+		time.Sleep(time.Second) // the registry tells
+		synctest.Wait()
+		for _, info := range far.Nodes() {
+			if has := slices.Contains(info.Owns, "psu.1 *"); has != (info.Name == "b") {
+				t.Errorf("node %s is said to own %q", info.Name, info.Owns)
+			}
 		}
 	})
 }

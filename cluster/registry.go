@@ -33,7 +33,7 @@ type known struct {
 // entry is what the registry has of this node.
 func (n *Node) entry() []byte {
 	n.mu.Lock()
-	rooms, urls := maps.Clone(n.rooms), n.o.URLs
+	rooms, parts, urls := maps.Clone(n.rooms), maps.Clone(n.parts), n.o.URLs
 	n.mu.Unlock()
 	e := entry{Who: make(map[string][]Member), NodeInfo: NodeInfo{
 		Name: n.o.Name, Incarnation: fmt.Sprintf("%016x", n.incarnation), Host: n.host, PID: os.Getpid(),
@@ -48,6 +48,12 @@ func (n *Node) entry() []byte {
 			e.Who[name] = members[:min(len(members), entryMembers)]
 		}
 	}
+	for o := range parts {
+		if _, has := o.Holds(); has {
+			e.Owns = append(e.Owns, o.device)
+		}
+	}
+	slices.Sort(e.Owns)
 	b, err := json.Marshal(e)
 	if err != nil {
 		panic(err) // nothing in it can fail

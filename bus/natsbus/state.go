@@ -103,11 +103,17 @@ func (b *Bus) Status() bus.Status {
 	return bus.Status{Up: s.up, Since: s.since, Err: s.err, Server: server, Changed: s.changed}
 }
 
+// Why the bus is away.
+var (
+	errNoServer = errors.New("the server is not there")
+	errUnlinked = errors.New("the others can't be reached")
+)
+
 // look looks whether the bus is there.
 func (b *Bus) look(nc *nats.Conn) {
-	up, why := nc.IsConnected(), errors.New("the server is not there")
+	up, why := nc.IsConnected(), errNoServer
 	if up && b.o.Linked != nil {
-		up, why = b.o.Linked(), errors.New("the others can't be reached")
+		up, why = b.o.Linked(), errUnlinked
 	}
 	b.state.set(up, why)
 }

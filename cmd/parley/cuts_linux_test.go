@@ -52,6 +52,7 @@ func (l *trioLab) talk(ctx context.Context, s *space, asked *asked) {
 			question := fmt.Sprintf("%s-%d", s.name(), n)
 			c.SetDeadline(time.Now().Add(10 * time.Second))
 			if _, err := fmt.Fprintln(c, question); err != nil || !answers.Scan() {
+				asked.note(question, "") // nobody has the device: the connection is closed
 				break
 			}
 			asked.note(question, answers.Text())

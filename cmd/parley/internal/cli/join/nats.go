@@ -73,12 +73,25 @@ func OpenNATS(ctx context.Context, a *app.App, looker bool) (*Link, error) {
 	}
 	l := &Link{Bus: b, end: s.Close, fault: s.Fault}
 	if a.Bus.Hub != "" {
-		l.notes = append(l.notes, fmt.Sprintf("hub on tls://%s (others --join it with --secret-file %s)", endpoint.Dialable(strings.TrimPrefix(s.HubURL(), "tls://")), secretPlace(a)))
+		l.notes = append(l.notes, hubNote(s.HubURL(), secretPlace(a)))
 	}
 	if o.Join != "" && b.Status().Up {
 		l.notes = append(l.notes, "joined "+o.Join)
 	}
 	return l, nil
+}
+
+// hubNote says where the hub is, here and for others.
+func hubNote(url, secret string) string {
+	here := "tls://" + endpoint.Dialable(strings.TrimPrefix(url, "tls://"))
+	if here == url {
+		return fmt.Sprintf("hub on %s (others --join it with --secret-file %s)", url, secret)
+	}
+	there := here
+	if host, err := os.Hostname(); err == nil {
+		there = strings.Replace(here, "localhost", host, 1)
+	}
+	return fmt.Sprintf("hub on %s (on all addresses: others --join %s with --secret-file %s, a copy)", here, there, secret)
 }
 
 // readSecret finds the secret that the flags name.

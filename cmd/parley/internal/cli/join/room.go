@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/parley-net/parley/bus"
@@ -56,6 +58,11 @@ func Enter(ctx context.Context, a *app.App, names []string, keep bool) (*Member,
 func (m *Member) Tell(a *app.App, places []string) {
 	for _, note := range m.link.notes {
 		fmt.Fprintln(a.Stderr, note)
+	}
+	if host, err := os.Hostname(); err == nil {
+		for i, p := range places { // what is on all addresses is at localhost, but not for others
+			places[i] = strings.Replace(p, "://localhost:", "://"+host+":", 1)
+		}
 	}
 	m.Node.Serves(places...)
 }

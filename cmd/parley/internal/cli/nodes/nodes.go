@@ -211,10 +211,10 @@ func listNodes(ctx context.Context, a *app.App, n *cluster.Node, o looking, _ []
 	if o.json {
 		return jsonLines(a, all)
 	}
-	rows := [][]string{{"NODE", "HOST", "PID", "VERSION", "UP", "STATE", "ROOMS", "SERVES"}}
+	rows := [][]string{{"NODE", "HOST", "PID", "VERSION", "UP", "STATE", "ROOMS", "OWNS", "SERVES"}}
 	for _, i := range all {
 		rooms := slices.Sorted(maps.Keys(i.Rooms))
-		rows = append(rows, []string{i.Name, i.Host, fmt.Sprint(i.PID), i.Version, time.Since(i.Started).Round(time.Second).String(), presence(i.Stale), strings.Join(rooms, " "), strings.Join(i.URLs, " ")})
+		rows = append(rows, []string{i.Name, i.Host, fmt.Sprint(i.PID), i.Version, time.Since(i.Started).Round(time.Second).String(), presence(i.Stale), strings.Join(rooms, " "), strings.Join(i.Owns, " "), strings.Join(i.URLs, " ")})
 	}
 	return writeTable(a, rows)
 }
