@@ -7,6 +7,13 @@ import (
 // Handler answers messages. One connection's messages come one after the
 // other; different connections call it concurrently.
 //
+// A message that the wire confirms is confirmed when its handler has taken it, however
+// long that works (tinyproto: when the handler before it is done). While one runs and
+// waits for nothing of the peer, what has come behind is neither confirmed nor granted,
+// so to kill the process loses nothing of it; while it waits (Confirm, Call, Receive, a
+// Send of much), that may be read, confirmed and queued. A peer gives up what is not
+// confirmed for its own Timeouts.Answer, 30 s: longer work belongs to another goroutine.
+//
 // m's bytes are borrowed: they are valid until ServeMessage returns; m.Clone()
 // can be kept. ServeMessage may Send any amount, Confirm, Call or Receive on c.
 // ctx ends when the connection ends, and context.Cause(ctx) is the reason. An error ends the connection and reaches

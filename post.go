@@ -56,6 +56,7 @@ func (c *Conn) tryPost(b *broadcast) (posted bool, err error) {
 	c.s.Out().Join(b.body)
 	c.holds()
 	c.s.Sending().Post(m, b.body)
+	c.s.Room().All(nil) // likewise
 	return false, nil
 }
 
@@ -90,6 +91,7 @@ func (c *Conn) post(b *broadcast) error {
 	}
 	if sent.Body == wire.BodyHeld {
 		c.s.Sending().Hold(&session.Held{Body: m.Bytes(), Whole: buf, Pool: body})
+		c.s.Room().All(nil) // a parked reader reads on for the consent
 		c.s.Out().Join(body)
 		c.holds()
 		return nil

@@ -150,6 +150,10 @@ func (c *Conn) look(now time.Time) bool {
 	if owing && patient.answer { // what waits for the peer's program may take its time
 		owing = awaiting > c.s.Machine().AwaitingProgram()
 	}
+	if owing && c.reader == readerParked { // the answer may be there, behind what a handler has not taken
+		c.s.Overdue()
+		c.s.Room().All(nil)
+	}
 	moved := c.s.Answers()
 	if patient.progress && c.s.Partial() {
 		moved += c.stats.BytesIn // of what comes before the answer

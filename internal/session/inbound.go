@@ -136,9 +136,10 @@ func (s *Session) Answerable() bool {
 // MustPark reports whether nothing more may be read: the inbox is full, or the server's budget nearly used up, and nobody
 // has come for what is in it; or, where
 // answers stay in the order of messages, the last one may not be answered yet,
-// and the machine would answer what follows (a ping) before it; or it came too
-// late for a connection that is draining. If the connection is broken nothing can be
-// answered, and what has arrived is all.
+// and the machine would answer what follows (a ping) before it; or a handler runs that
+// waits for nothing, and the wire would confirm what the handler has not taken; or it
+// came too late for a connection that is draining. If the connection is broken nothing
+// can be answered, and what has arrived is all.
 func (s *Session) MustPark() bool {
 	slack, tight := 1, s.inbox.Len() > 0 && s.host.Short()
 	if s.sending.Held() != nil || !s.sending.Confirms().Empty() || s.waitsForTurn() {
@@ -147,8 +148,18 @@ func (s *Session) MustPark() bool {
 	if s.sending.Held() != nil && s.rules.Traits.TakesTurns {
 		slack *= 2 // it was sent in spite of a full inbox, as the driver does, and the peer's next message lets it go
 	}
-	ahead := s.rules.Stepwise && s.stats.MessagesIn > 0 || s.handling && s.rules.Traits.Lockstep
+	ahead := s.rules.Stepwise && s.stats.MessagesIn > 0 || s.handling && (s.rules.Traits.Lockstep || s.confirmsAhead())
 	return s.broken == nil && (ahead || tight || s.overrun(slack) || s.TooLate() && s.Deaf()) && !s.Awaited() && !s.life.Ending()
+}
+
+// confirmsAhead reports whether to read the next message would confirm it, or consent
+// to it, while a handler runs, and nobody waits for what may stand behind it.
+func (s *Session) confirmsAhead() bool {
+	if s.overdue && s.Machine().Awaiting() > 0 {
+		return false
+	}
+	return s.rules.Traits.Confirms && s.asm.Idle() && s.sending.Turn() == TurnFree && s.sending.Turns().Empty() &&
+		s.sending.Confirms().Empty() && s.drained.Empty() && !s.out.Awaited()
 }
 
 // Receive runs the machine over p, and accounts for what it has made of it. A caller

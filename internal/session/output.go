@@ -1,6 +1,7 @@
 package session
 
 import (
+	"slices"
 	"time"
 
 	"github.com/parley-net/parley/internal/bufpool"
@@ -64,6 +65,11 @@ func (o *Output) Pending() int { return len(o.current.Bytes) + o.queued + len(o.
 
 // Waiting reports whether something waits for the peer, or is being written.
 func (o *Output) Waiting() bool { return o.Pending() > 0 || o.writer == WriterBusy }
+
+// Awaited reports whether somebody waits until a part of it has left.
+func (o *Output) Awaited() bool {
+	return o.current.Done != nil || slices.ContainsFunc(o.queue, func(s Segment) bool { return s.Done != nil })
+}
 
 // Idle reports whether nothing waits, nor is to be appended, nor is anybody writing.
 func (o *Output) Idle() bool {

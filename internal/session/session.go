@@ -143,6 +143,7 @@ func (s *Session) Repeater() wire.Repeater {
 // of something.
 type underWay struct {
 	handling bool // a handler runs
+	overdue  bool // meanwhile it must be seen whether the peer has answered
 	partial  bool // a message has begun and the reader waits for its rest
 }
 
@@ -150,7 +151,11 @@ type underWay struct {
 func (u *underWay) BeginHandler() { u.handling = true }
 
 // EndHandler notes that it has returned.
-func (u *underWay) EndHandler() { u.handling = false }
+func (u *underWay) EndHandler() { u.handling, u.overdue = false, false }
+
+// Overdue notes that it must be seen whether the peer has answered, though a handler
+// runs.
+func (u *underWay) Overdue() { u.overdue = u.handling }
 
 // AwaitRest notes whether the reader waits for the rest of a message.
 func (u *underWay) AwaitRest(partial bool) { u.partial = partial }
