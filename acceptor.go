@@ -31,7 +31,7 @@ func (s *Server) acceptOrRefuse(l net.Listener) (net.Conn, error) {
 		select {
 		case s.slots <- struct{}{}:
 		default:
-			return nil, s.refuse(nc, ErrFull)
+			return nil, s.refuse(nc, errNoPlace)
 		}
 	}
 	return nc, s.admit(nc)

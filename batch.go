@@ -128,7 +128,7 @@ func (b *batch) caught(more *bool) {
 		c.runs.meet()
 		c.s.Machine().Deserted()
 	case r != nil:
-		err := c.failed(&fault{r, debug.Stack()})
+		err := c.failed(&fault{r, debug.Stack()}, false)
 		c.lock()
 		*more = c.handled(b.gen, b.in, err)
 	default:

@@ -207,7 +207,7 @@ func (c *Client) tell() {
 		c.mu.Unlock()
 		if at := aside(func() { c.OnState(next.state, next.err) }); at != nil {
 			if next.conn != nil {
-				next.conn.cutAside(next.conn.failed(at))
+				next.conn.cutAside(next.conn.failed(at, false))
 			} else if c.Dialer.state().faults.panics.Add(1); c.Dialer.log() != nil {
 				c.Dialer.log().Error("panic in OnState", "addr", c.Addr, "panic", at.value, "stack", string(at.stack))
 			}

@@ -128,8 +128,8 @@ func (c *Conn) handled(gen int32, in *session.Input, err error) bool {
 	in.Release()
 	// Where the connection is ending anyhow an error may be the consequence: what the
 	// peer had sent, and we have confirmed, is served all the same, unless OnOpen has
-	// declined the connection.
-	for wanted && (err == nil || c.s.Life().Ended() || c.s.Life().Ending()) && !c.closedHere() && c.s.Inbox().Len() > 0 && c.cfg.handler != nil {
+	// declined the connection, or the program has crashed.
+	for wanted && (err == nil || !isCrash(err) && (c.s.Life().Ended() || c.s.Life().Ending())) && !c.closedHere() && c.s.Inbox().Len() > 0 && c.cfg.handler != nil {
 		r := c.pop()
 		if c.lend(r.Held); c.lent >= budgetStep {
 			c.holds()

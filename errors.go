@@ -63,9 +63,13 @@ var (
 	ErrOutOfStep = errors.New("parley: questions and answers are out of step")
 	// ErrSlowConsumer: the peer did not take our bytes in time.
 	ErrSlowConsumer = errors.New("parley: the peer reads too slowly")
-	// ErrFull: the server has as many connections as it may.
-	ErrFull = errors.New("parley: connection limit reached")
+	// ErrFull: the server has as many connections as it may, or what they hold has
+	// come to the limit of its memory.
+	ErrFull = errors.New("parley: the server is full")
 )
+
+// errNoPlace is why a connection is refused.
+var errNoPlace = fmt.Errorf("%w: it has as many connections as it may", ErrFull)
 
 // What is wrong with a Server, Dialer or Client before it can start.
 var (

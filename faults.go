@@ -29,10 +29,13 @@ type crash struct{ error }
 // Unwrap returns what the panic was about.
 func (e crash) Unwrap() error { return errors.Unwrap(e.error) }
 
+// isCrash reports whether err is that of a panic.
+func isCrash(err error) bool { return errors.As(err, new(crash)) }
+
 // returned counts an error that the program's code has returned, and which ends its
 // connection.
 func (f *faults) returned(err error) {
-	if !errors.As(err, new(crash)) { // which has been counted
+	if !isCrash(err) { // which has been counted
 		f.handlers.Add(1)
 	}
 }

@@ -36,6 +36,15 @@ const (
 	endedByMachine         // or by a plugin, and the connection has been cut
 )
 
+// machine reports, once, whether it was the machine or a plugin: that has been counted.
+func (e *endedBy) machine() bool {
+	was := *e == endedByMachine
+	if was {
+		*e = endedByNothing
+	}
+	return was
+}
+
 // forsaken ends the connection, because of err, as the machine or a plugin has ended the
 // goroutine, which can't go on; see counted.
 func (c *Conn) forsaken(err error) {
@@ -83,16 +92,23 @@ func aside(f func()) *fault {
 
 // hook runs f, the program's code, and makes an error of a panic.
 func (c *Conn) hook(f func() error) (err error) {
-	if at := aside(func() { err = f() }); at != nil {
-		return c.failed(at)
+	at := aside(func() { err = f() })
+	if at == nil {
+		return err
 	}
-	return err
+	c.lock()
+	known := at.value == session.ErrGoexit && c.endedBy.machine()
+	c.unlock()
+	return c.failed(at, known)
 }
 
-// failed makes an error of what the program's code did instead of returning.
-func (c *Conn) failed(at *fault) error {
-	c.cfg.faults.panics.Add(1)
-	if c.cfg.logger != nil {
+// failed makes an error of what the program's code did instead of returning; known: it
+// has been counted.
+func (c *Conn) failed(at *fault, known bool) error {
+	if !known {
+		c.cfg.faults.panics.Add(1)
+	}
+	if c.cfg.logger != nil && !known {
 		c.cfg.logger.Error("panic", "conn", c.id, "peer", c.peer(), "panic", at.value, "stack", string(at.stack))
 	}
 	if at.value == session.ErrGoexit {
@@ -109,7 +125,7 @@ func (c *Conn) handle(gen int32, in *session.Input, m Message) (err error) {
 			return
 		}
 		if r := recover(); r != nil {
-			err = c.failed(&fault{r, debug.Stack()})
+			err = c.failed(&fault{r, debug.Stack()}, false)
 		} else {
 			c.succeeded(gen, in)
 		}
@@ -122,7 +138,10 @@ func (c *Conn) handle(gen int32, in *session.Input, m Message) (err error) {
 // succeeded is called, without the lock, by a goroutine of c that the handler has
 // ended: another one goes on where it was. It takes the lock; see endedBy.
 func (c *Conn) succeeded(gen int32, in *session.Input) {
-	err := c.failed(&fault{value: session.ErrGoexit})
+	c.lock()
+	known := c.endedBy.machine()
+	c.unlock()
+	err := c.failed(&fault{value: session.ErrGoexit}, known)
 	c.lock()
 	if gen == c.gen {
 		if in.Kind() == session.InputLent { // by a loop that another goroutine runs from now on

@@ -85,8 +85,8 @@ func (s *Server) place(ctx context.Context, nc net.Conn) error {
 		case s.slots <- struct{}{}:
 		default:
 			if s.WhenFull == FullRefuse {
-				s.refuse(nc, ErrFull)
-				return ErrFull
+				s.refuse(nc, errNoPlace)
+				return errNoPlace
 			}
 			select {
 			case s.slots <- struct{}{}:
@@ -101,7 +101,7 @@ func (s *Server) place(ctx context.Context, nc net.Conn) error {
 	}
 	err := s.admit(nc)
 	if errors.Is(err, errRefused) {
-		return ErrFull
+		return errNoPlace
 	}
 	if err != nil && s.slots != nil {
 		<-s.slots

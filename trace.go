@@ -72,7 +72,7 @@ func (c *Conn) traceIn(p []byte, ev *wire.Event) {
 // tell calls the trace function.
 func (c *Conn) tell(t Trace) {
 	if at := aside(func() { c.cfg.trace(t) }); at != nil {
-		c.cutAside(c.failed(at))
+		c.cutAside(c.failed(at, false))
 	}
 }
 

@@ -80,7 +80,7 @@ func (s *Session) Weighed(m wire.Message, buf []byte) Received {
 
 // ForHandler reports whether the next message goes straight to the handler.
 func (s *Session) ForHandler() bool {
-	return s.rules.Handles && !s.handling && !s.Dropping() && s.ready.Empty()
+	return s.rules.Handles && !s.Handling() && !s.Dropping() && s.ready.Empty()
 }
 
 // NextIsLate reports whether the next message comes in the place of a Call that
@@ -148,14 +148,14 @@ func (s *Session) MustPark() bool {
 	if s.sending.Held() != nil && s.rules.Traits.TakesTurns {
 		slack *= 2 // it was sent in spite of a full inbox, as the driver does, and the peer's next message lets it go
 	}
-	ahead := s.rules.Stepwise && s.stats.MessagesIn > 0 || s.handling && (s.rules.Traits.Lockstep || s.confirmsAhead())
+	ahead := s.rules.Stepwise && s.stats.MessagesIn > 0 || s.Handling() && (s.rules.Traits.Lockstep || s.confirmsAhead())
 	return s.broken == nil && (ahead || tight || s.overrun(slack) || s.TooLate() && s.Deaf()) && !s.Awaited() && !s.life.Ending()
 }
 
 // confirmsAhead reports whether to read the next message would confirm it, or consent
 // to it, while a handler runs, and nobody waits for what may stand behind it.
 func (s *Session) confirmsAhead() bool {
-	if s.overdue && s.Machine().Awaiting() > 0 {
+	if s.handler == handlerOverdue && s.Machine().Awaiting() > 0 {
 		return false
 	}
 	return s.rules.Traits.Confirms && s.asm.Idle() && s.sending.Turn() == TurnFree && s.sending.Turns().Empty() &&

@@ -142,20 +142,32 @@ func (s *Session) Repeater() wire.Repeater {
 // underWay is what is true while the program's code runs, or the peer is in the middle
 // of something.
 type underWay struct {
-	handling bool // a handler runs
-	overdue  bool // meanwhile it must be seen whether the peer has answered
-	partial  bool // a message has begun and the reader waits for its rest
+	handler handlerState
+	partial bool // a message has begun and the reader waits for its rest
 }
 
+// handlerState is what the handler does.
+type handlerState uint8
+
+const (
+	handlerNone    handlerState = iota
+	handlerRuns                 // nothing is confirmed ahead of it; see confirmsAhead
+	handlerOverdue              // likewise, but it must be seen whether the peer has answered
+)
+
 // BeginHandler notes that a handler runs.
-func (u *underWay) BeginHandler() { u.handling = true }
+func (u *underWay) BeginHandler() { u.handler = handlerRuns }
 
 // EndHandler notes that it has returned.
-func (u *underWay) EndHandler() { u.handling, u.overdue = false, false }
+func (u *underWay) EndHandler() { u.handler = handlerNone }
 
 // Overdue notes that it must be seen whether the peer has answered, though a handler
 // runs.
-func (u *underWay) Overdue() { u.overdue = u.handling }
+func (u *underWay) Overdue() {
+	if u.handler == handlerRuns {
+		u.handler = handlerOverdue
+	}
+}
 
 // AwaitRest notes whether the reader waits for the rest of a message.
 func (u *underWay) AwaitRest(partial bool) { u.partial = partial }
@@ -198,7 +210,7 @@ func (s *Session) Talk() *Talk { return s.talk }
 func (s *Session) Life() *Life { return &s.life }
 
 // Handling reports whether a handler runs.
-func (u *underWay) Handling() bool { return u.handling }
+func (u *underWay) Handling() bool { return u.handler != handlerNone }
 
 // Partial reports whether a message has begun and the reader waits for its rest.
 func (u *underWay) Partial() bool { return u.partial }
