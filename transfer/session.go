@@ -316,7 +316,7 @@ func (ss *session) takeAcceptance(ctx context.Context, size int64, r io.Reader) 
 		return err
 	}
 	ss.resumed(ss.t.Resumed)
-	if err := ss.out.send(ctx, ss.conn, ss.t.Resumed, ss.srv.MessageSize, ss.moved, func() bool { return false }); err != nil {
+	if err := ss.out.send(ctx, ss.conn, ss.t.Resumed, ss.srv.MessageSize, ss.moved, func() bool { return false }, nil); err != nil {
 		return err
 	}
 	ss.next = ss.takeConfirmation

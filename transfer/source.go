@@ -73,19 +73,20 @@ func (s *source) resume(n int64, want digest, prefix func(n int64) (hash.Hash, e
 }
 
 // send sends the file from offset on. tell is called with each number of bytes
-// that leave. Between two messages stop is asked whether to end early.
-func (s *source) send(ctx context.Context, c *parley.Conn, offset int64, messageSize int, tell func(n int), stop func() bool) error {
+// that leave. Between two messages stop is asked whether to end early; behind the end of
+// the peer's stream, which gone tells, nothing is; nil: it may still read.
+func (s *source) send(ctx context.Context, c *parley.Conn, offset int64, messageSize int, tell func(n int), stop func() bool, gone <-chan struct{}) error {
 	for at := offset; at < s.size; {
 		if stop() {
 			return errStopped
 		}
 		n := s.next(s.size-at, int64(cmp.Or(messageSize, defaultMessageSize)))
-		var r io.Reader = &meter{r: io.NewSectionReader(s.r, at, n), sum: s.sum, tell: tell}
+		var r io.Reader = &meter{r: io.NewSectionReader(s.r, at, n), sum: s.sum, tell: tell, gone: gone}
 		if s.sum == nil && s.f != nil { // nobody has to see the bytes
 			if _, err := s.f.Seek(at, io.SeekStart); err != nil {
 				return err
 			}
-			r = &fileMeter{f: s.f, tell: tell}
+			r = &fileMeter{f: s.f, tell: tell, gone: gone}
 		}
 		if err := c.SendStream(ctx, n, r); err != nil {
 			return err
@@ -130,12 +131,16 @@ func (s *source) Close() error {
 type fileMeter struct {
 	f    *os.File
 	tell func(n int)
+	gone <-chan struct{}
 }
 
 // fileStep is how many bytes of a file leave before they are told.
 const fileStep = 256 << 10
 
 func (m *fileMeter) Read(p []byte) (int, error) {
+	if isGone(m.gone) {
+		return 0, parley.ErrPeerClosed
+	}
 	n, err := m.f.Read(p)
 	m.tell(n)
 	return n, err
@@ -144,6 +149,9 @@ func (m *fileMeter) Read(p []byte) (int, error) {
 // WriteTo writes as much of the file as w takes.
 func (m *fileMeter) WriteTo(w io.Writer) (sent int64, err error) {
 	for err == nil {
+		if isGone(m.gone) {
+			return sent, parley.ErrPeerClosed
+		}
 		var n int64
 		n, err = io.CopyN(w, m.f, fileStep)
 		m.tell(int(n))
@@ -157,9 +165,25 @@ type meter struct {
 	r    io.Reader
 	sum  hash.Hash
 	tell func(n int)
+	gone <-chan struct{}
+}
+
+// isGone reports whether the peer has ended its stream: on this wire a message may leave
+// then without its consent, as a peer that has only ended its own direction reads on.
+// One that is to confirm a file can't any more.
+func isGone(gone <-chan struct{}) bool {
+	select {
+	case <-gone:
+		return true
+	default:
+		return false
+	}
 }
 
 func (m *meter) Read(p []byte) (int, error) {
+	if isGone(m.gone) {
+		return 0, parley.ErrPeerClosed
+	}
 	n, err := m.r.Read(p)
 	if m.sum != nil {
 		m.sum.Write(p[:n])

@@ -58,7 +58,7 @@ func (k *task) upload(src *source) error {
 	}
 	k.begin(offset)
 	spoken := func() bool { return k.cl.Conn.Buffered() > 0 } // it can only have rejected the file
-	if err := src.send(k.ctx, k.cl.Conn, offset, k.cl.MessageSize, k.moved, spoken); err != nil {
+	if err := src.send(k.ctx, k.cl.Conn, offset, k.cl.MessageSize, k.moved, spoken, k.cl.Conn.PeerClosed()); err != nil {
 		return k.interrupted(err)
 	}
 	changed := src.changed()
