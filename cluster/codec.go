@@ -24,7 +24,7 @@ type envelope struct {
 	at          time.Time
 	node        string // its name
 	conn        string // its connection, "" if there is none
-	proto       string // the wire on which it came, "" if there is none
+	proto       string // the protocol on which it came, "" if there is none
 	m           parley.Message
 }
 

@@ -56,7 +56,7 @@ type RoomStats struct {
 	Arrived    uint64 // messages of other nodes
 	Missed     uint64 // messages of other nodes that did not arrive
 	Unsent     uint64 // of Published, those that the bus did not take
-	Misfits    uint64 // messages that had no form on an attached server's wire, each server counted
+	Misfits    uint64 // messages that had no form on an attached server's protocol, each server counted
 	Kept       uint64 // of Published, those that are in the room's log, if it has one
 	Unkept     uint64 // of Published, those that are not, as they were too many or too large
 	Incomplete uint64 // of Missed, big ones whose publisher or whose way has ended in the middle
@@ -69,7 +69,7 @@ type Delivery struct {
 	At      time.Time      // when it was published, by the publisher's clock
 	Node    string         // the publisher's
 	Conn    string         // its connection there, as in Member.ID; "" for a program's own
-	Proto   string         // the wire on which it came, "" for a program's own
+	Proto   string         // the protocol on which it came, "" for a program's own
 	Local   bool           // it was published on this node
 }
 

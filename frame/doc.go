@@ -1,4 +1,4 @@
-// Package frame speaks wires that are configured instead of coded: messages
+// Package frame speaks protocols that are configured instead of coded: messages
 // with a size in front, of a fixed size, or between marks, as many devices and
 // servers have them.
 //

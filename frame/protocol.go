@@ -13,7 +13,7 @@ const (
 // size, and the size.
 const Head = -1
 
-// Protocol is a wire of frames. Exactly one of Size, Fixed and Marks must be
+// Protocol is the frame protocol with its options. Exactly one of Size, Fixed and Marks must be
 // set; [Protocol.Validate] tells whether the fields make sense together.
 type Protocol struct {
 	// Size is the form of the size in front of each message.

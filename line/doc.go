@@ -1,4 +1,4 @@
-// Package line is the wire of everything that ends its messages with something:
+// Package line is the protocol of everything that ends its messages with something:
 // instruments, motor controllers, serial device servers, simple daemons. There is
 // no greeting, no reserved word and no farewell; both sides may speak at any time,
 // and an empty message is a message.
@@ -12,5 +12,5 @@
 // [SCPI] is line with the arbitrary blocks of IEEE 488.2 in its messages; [Block]
 // returns what is in one.
 //
-// The wire is described in docs/protocol/line.md.
+// The protocol is described in docs/protocol/line.md.
 package line

@@ -59,13 +59,13 @@ func (m *machine) Refuse(reason error) error { return reason }
 // BodySent has nothing to do: a line has no body of its own.
 func (m *machine) BodySent() {}
 
-// Output has nothing to append: the wire owes nothing.
+// Output has nothing to append: the protocol owes nothing.
 func (m *machine) Output(dst []byte) []byte { return dst }
 
 // Awaiting returns 0: no message has to be answered.
 func (m *machine) Awaiting() int { return 0 }
 
-// Close appends nothing: the wire has no farewell.
+// Close appends nothing: the protocol has no farewell.
 func (m *machine) Close(dst []byte) []byte {
 	m.left = true
 	return dst

@@ -12,7 +12,7 @@ const (
 	mostMax      = 1<<31 - 1
 )
 
-// Protocol is the line wire with its options. The zero value is good for most
+// Protocol is the line protocol with its options. The zero value is good for most
 // peers; Validate says which options make no sense.
 type Protocol struct {
 	// End is what ends a received message; the zero value is Any.
@@ -66,7 +66,7 @@ type Protocol struct {
 
 var _ wire.Validator = Protocol{}
 
-// SCPI returns the wire of instruments that speak SCPI over a plain socket: line
+// SCPI returns the protocol of instruments that speak SCPI over a plain socket: line
 // with Blocks, by the name of scpi.
 func SCPI() Protocol { return Protocol{Blocks: true, scpi: true} }
 
@@ -78,7 +78,7 @@ func (p Protocol) Name() string {
 	return "line"
 }
 
-// Traits tells what is particular to the wire: text, of unknown size, at any
+// Traits tells what is particular to the protocol: text, of unknown size, at any
 // time.
 func (p Protocol) Traits() wire.Traits {
 	types := wire.Types(wire.TypeText)

@@ -1,4 +1,4 @@
-// Package oneline speaks the wire of the Python package socket-oneline: one
+// Package oneline speaks the protocol of the Python package socket-oneline: one
 // message is one line of text.
 //
 // A client opens the conversation with "ping" and waits for "pong". From then
@@ -27,5 +27,5 @@
 // would arrive as two. An original server understands ASCII only, an original
 // client UTF-8. White space at the ends of a response is lost at the client.
 //
-// docs/protocol/oneline.md has the wire byte for byte, with every quirk of the original.
+// docs/protocol/oneline.md has the protocol byte for byte, with every quirk of the original.
 package oneline

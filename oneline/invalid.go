@@ -3,7 +3,7 @@ package oneline
 import "github.com/parley-net/parley/wire"
 
 // tagInvalid is the tag of a line that is not valid text, distinct from another
-// wire's tags.
+// protocol's tags.
 const tagInvalid = 0x4F4C_0001
 
 // Invalid reports whether m is a line that is not valid text. To a server that

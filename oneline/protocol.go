@@ -11,7 +11,7 @@ const (
 	defaultMaxLine = 1 << 20
 )
 
-// Protocol is the oneline wire. The zero value is the original's, with a line
+// Protocol is the oneline protocol. The zero value is the original's, with a line
 // limit.
 type Protocol struct {
 	// UTF8 makes a server take commands as UTF-8: Message.Text has all of the

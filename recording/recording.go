@@ -38,7 +38,7 @@ type Event string
 
 const (
 	Open     Event = "open"     // the connection's greeting is done
-	Leave    Event = "leave"    // the client said the wire's farewell
+	Leave    Event = "leave"    // the client said the protocol's farewell
 	Shutdown Event = "shutdown" // the client asked the server to end
 	End      Event = "end"      // Dir ended its direction
 	Reset    Event = "reset"    // Dir reset the connection
@@ -52,7 +52,7 @@ type Entry struct {
 	Conn  int           // which connection; 1 unless given
 	Dir   Dir           // "" with Open
 	Event Event         // "" for a message
-	Proto string        // the wire's name, with Open
+	Proto string        // the protocol's name, with Open
 	// Prompt is what the server says behind each answer, on line and scpi, with Open.
 	Prompt string
 	Error  string // with Lost and Stopped; with End, what was cut off

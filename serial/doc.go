@@ -14,7 +14,7 @@
 // A serial line is no network: nobody connects, so a connection is open as soon
 // as the port is; the other side can't close, so there is no end of the stream;
 // there is one client, so the port is opened for this program alone (where the
-// system can say so). What the line has broken arrives broken. So it is for wires
+// system can say so). What the line has broken arrives broken. So it is for protocols
 // that begin without a greeting and can tell a message by itself: those of the
 // packages line and frame, as instruments speak them. No flow control is used.
 //

@@ -14,7 +14,7 @@ import (
 // use.
 //
 // Every Encoding extends ASCII, one byte per ASCII character: in others, such
-// as UTF-16, the commands of the wire would not be understood.
+// as UTF-16, the commands of the protocol would not be understood.
 type Encoding struct {
 	charset *charset // nil is ASCII
 }

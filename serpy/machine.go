@@ -123,7 +123,7 @@ func (m *machine) AwaitingProgram() int {
 	return int(m.modesSet) - int(m.modesAhead)
 }
 
-// Close implements wire.Machine. The wire has no farewell, but an original
+// Close implements wire.Machine. The protocol has no farewell, but an original
 // drops what it has not yet handled when the stream ends. Blocks are handled in
 // order: the acknowledgement of a change of mode, even to the same one, says
 // that everything before it has been taken.

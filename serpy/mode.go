@@ -7,7 +7,7 @@ import (
 )
 
 // A message's tag on serpy: its mode, behind a mark that tells it from another
-// wire's tag.
+// protocol's tag.
 const (
 	modeMark = 0x5350_5900
 	modeMask = 0xFF

@@ -1,4 +1,4 @@
-// Package serpy speaks the wire of the Python package serpy: messages of text,
+// Package serpy speaks the protocol of the Python package serpy: messages of text,
 // bytes or pickled objects in blocks, each ended by the byte 1F, in one of six
 // modes.
 //
@@ -38,7 +38,7 @@
 //
 // # What arrives
 //
-// Modes 0 to 3 deliver Bytes: the wire does not say whether they were text.
+// Modes 0 to 3 deliver Bytes: the protocol does not say whether they were text.
 // Message.Text takes them for UTF-8; [Encoding.Decode] reads others. Modes 4
 // and 5 deliver what was pickled: bytes as Bytes, str as Text, int as Int,
 // float as Float, and everything else, bool and None too, as an Object; package
@@ -57,7 +57,7 @@
 // A message that can't be delivered (bad base85, a bad pickle, too large) is
 // reported as a *wire.MessageError and not acknowledged; the connection lives.
 //
-// docs/protocol/serpy.md has the wire byte for byte, with every quirk of the original.
+// docs/protocol/serpy.md has the protocol byte for byte, with every quirk of the original.
 package serpy
 
 import (
@@ -67,10 +67,10 @@ import (
 	"github.com/parley-net/parley/wire"
 )
 
-// maxMessage is the largest payload in bytes. The wire has no limit of its own.
+// maxMessage is the largest payload in bytes. The protocol has no limit of its own.
 const maxMessage = 1 << 32
 
-// Protocol is the serpy wire. The zero value is ready to use and speaks like
+// Protocol is the serpy protocol. The zero value is ready to use and speaks like
 // the original with its defaults.
 type Protocol struct {
 	// Mode, 0 to 5, is the mode of messages that have none of their own.

@@ -185,7 +185,7 @@ func (m *machine) appendPickle(out []byte, v any) ([]byte, error) {
 	return out, nil
 }
 
-// SendHead implements wire.Machine. The wire has no streams.
+// SendHead implements wire.Machine. The protocol has no streams.
 func (m *machine) SendHead(dst []byte, _ int64) ([]byte, wire.Sent, error) {
 	return dst, wire.Sent{}, wire.ErrNotRepresentable
 }

@@ -1,4 +1,4 @@
-// Package serpy2 speaks the wire of serpy2: typed values, each in a block of
+// Package serpy2 speaks the protocol of serpy2: typed values, each in a block of
 // its own, in both directions at any time and without acknowledgements.
 //
 //	DE CA FE CA FE   identifier
@@ -31,5 +31,5 @@
 // and lost: no original sends them. Shorter numbers are always delivered
 // whole, whatever [wire.Limits] says.
 //
-// docs/protocol/serpy2.md has the wire byte for byte, with every quirk of the original.
+// docs/protocol/serpy2.md has the protocol byte for byte, with every quirk of the original.
 package serpy2

@@ -8,7 +8,7 @@ import (
 
 const name = "serpy2"
 
-// Protocol is the serpy2 wire. It has no options.
+// Protocol is the serpy2 protocol. It has no options.
 type Protocol struct{}
 
 // Name returns "serpy2".

@@ -1,4 +1,4 @@
-// Package tinyproto speaks the wire of the Python package tinyproto, versions
+// Package tinyproto speaks the protocol of the Python package tinyproto, versions
 // 2.0.1 and 3.0. Either side may send at any time; every message is answered.
 //
 //	hello     FF, once, from each side as soon as it is connected
@@ -50,5 +50,5 @@
 // header for a refusal. A program that talks to originals takes turns with
 // them ([Protocol].Turns), and a deadline on confirmations ends what has gone wrong.
 //
-// docs/protocol/tinyproto.md has the wire byte for byte, with every quirk of the original.
+// docs/protocol/tinyproto.md has the protocol byte for byte, with every quirk of the original.
 package tinyproto

@@ -9,7 +9,7 @@ const name = "tinyproto"
 // agree on it.
 const EagerLimit = 64 << 10
 
-// maxMessage is the largest payload in bytes the wire can carry. The first
+// maxMessage is the largest payload in bytes the protocol can carry. The first
 // byte of a larger size could be a status.
 const maxMessage = 0xF0FFFFFF
 
@@ -25,7 +25,7 @@ const (
 	Never
 )
 
-// Protocol is the tinyproto wire. Its zero value is ready for use.
+// Protocol is the tinyproto protocol. Its zero value is ready for use.
 type Protocol struct {
 	// Eager says when payloads leave, Auto by default.
 	Eager Eager

@@ -104,5 +104,5 @@
 //
 // The files of a pack are on the disk together before each gets its name.
 //
-// docs/protocol/tpft.md has the wire byte for byte, with every quirk of the original.
+// docs/protocol/tpft.md has the protocol byte for byte, with every quirk of the original.
 package transfer

@@ -61,7 +61,7 @@ type Message struct {
 	Dir    string    // of a device's: "c2s", "s2c"
 	From   string    // of a room's: NODE/ID; of a server's: the connection's number
 	Peer   string    // of a server's: its client's address
-	Proto  string    // the wire on which it came
+	Proto  string    // the protocol on which it came
 	Error  string    // of a device's: what could not be read; then there is no message
 }
 

@@ -38,7 +38,7 @@
 //   - Time. Messages can be held back, the first one no longer than the window.
 //   - The end. A connection that was cut looks like one that was closed; a
 //     conversation that has to be complete needs a last word of its own.
-//   - What the wire says beside messages: tinyproto's hello, acknowledgements
+//   - What the protocol says beside messages: tinyproto's hello, acknowledgements
 //     and codes.
 //   - One direction taken elsewhere. What a client says, and what a server says
 //     before it has received anything, is bound to no peer: within the window
