@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -43,10 +44,11 @@ type Input struct {
 // Source is one that writes lines to an Input.
 type Source struct {
 	in       *Input
-	lines    []line  // queued for the program
-	held     int     // bytes of lines
-	waiting  []*wait // for room, in their order
-	standing bool    // it is in in.standing
+	lines    []line                // queued for the program
+	held     int                   // bytes of lines
+	waiting  []*wait               // for room, in their order
+	standing bool                  // it is in in.standing
+	over     atomic.Pointer[error] // why a line was not queued, as the context had ended
 }
 
 // line is a line that waits, with the share that a long one has.
@@ -67,8 +69,13 @@ func (in *Input) NewSource() *Source { return &Source{in: in} }
 // Put queues text, a line that is the Input's from then on, as its share is (nil: it has
 // none), and waits for room as long
 // as ctx and, if it is not zero, limit: no longer than the program takes nothing.
-// That the program does not want any more is no error.
+// That the program does not want any more is no error. Behind a line that was given up
+// with its context none is queued, so that what the program reads has no gap.
 func (s *Source) Put(ctx context.Context, text []byte, share *Share, limit time.Duration) error {
+	if err := s.over.Load(); err != nil {
+		share.Give()
+		return *err
+	}
 	in := s.in
 	w := &wait{line{text, share}, make(chan struct{})}
 	in.mu.Lock()
@@ -91,7 +98,9 @@ func (s *Source) Put(ctx context.Context, text []byte, share *Share, limit time.
 		case <-w.taken:
 			return nil
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			err := context.Cause(ctx)
+			s.over.Store(&err)
+			return err
 		case <-late:
 			if time.Since(in.lastRead(began)) >= limit {
 				return fmt.Errorf("%w for %v", ErrNotReading, limit)

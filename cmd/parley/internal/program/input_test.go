@@ -143,10 +143,13 @@ func TestTogether(t *testing.T) {
 		if got := len(program.line()); got != together {
 			t.Errorf("a line of %d bytes", got)
 		}
-		if err := late.Put(t.Context(), []byte("late\n"), nil, 0); err != nil {
+		if err := late.Put(t.Context(), []byte("behind a gap\n"), nil, 0); !errors.Is(err, context.DeadlineExceeded) {
 			t.Error(err)
 		}
-		program.expect("late")
+		if err := in.NewSource().Put(t.Context(), []byte("later\n"), nil, 0); err != nil {
+			t.Error(err)
+		}
+		program.expect("later")
 	})
 }
 
@@ -220,6 +223,7 @@ func TestManyWait(t *testing.T) {
 			rnd := rand.New(rand.NewPCG(seed, 1))
 			const sources, each = 20, 10
 			var taken [sources][]string
+			var gaveUp [sources]bool
 			var all sync.WaitGroup
 			for i := range sources {
 				s, sizes, patience := in.NewSource(), make([]int, each), make([]time.Duration, each)
@@ -236,10 +240,16 @@ func TestManyWait(t *testing.T) {
 					for j := range each {
 						ctx, cancel := context.WithTimeout(t.Context(), patience[j])
 						name := fmt.Sprintf("%d %d ", i, j)
-						if s.Put(ctx, []byte(name+strings.Repeat("x", sizes[j])+"\n"), nil, 0) == nil {
-							taken[i] = append(taken[i], name)
-						}
+						err := s.Put(ctx, []byte(name+strings.Repeat("x", sizes[j])+"\n"), nil, 0)
 						cancel()
+						if err == nil && gaveUp[i] {
+							t.Errorf("source %d has a gap", i)
+						}
+						if err == nil {
+							taken[i] = append(taken[i], name)
+						} else {
+							gaveUp[i] = true
+						}
 					}
 				})
 			}
