@@ -148,20 +148,26 @@ func (s *Session) Filled() bool {
 // Alone is Hand for a message in a batch in which nothing is in the way. It leaves a
 // panic of the machine to its caller, whom it tells in asking when that runs.
 func (s *Session) Alone(m *wire.Message, asking *bool) (wire.Sent, error) {
-	s.out.Grow(s.FormSize(m.Len()))
+	s.out.Grow(s.FormSize(m.Len()) + controlSize)
 	tail := s.out.Tail()
 	before := len(tail)
 	*asking = true
 	if s.out.Control() == ControlOwed {
-		s.out.AppendControl(s.Machine())
-		tail = s.out.Tail()
+		s.out.Forget()
+		owed := s.m.Output(tail)
+		if len(owed) < before {
+			*asking = false
+			return wire.Sent{}, s.Machine().Broke("Output returns %d bytes for %d", len(owed), before)
+		}
+		tail = owed
+		s.out.Appended(tail)
 	}
 	out, sent, err := s.m.Send(tail, *m)
 	*asking = false
 	s.moved() // see checked
 	if err != nil || len(out) < len(tail) || sent.Body > wire.BodyHeld {
 		_, _, err = s.Machine().checked("Send", tail, out, sent, err)
-		s.stats.Put(len(s.out.Tail()) - before)
+		s.stats.Put(len(tail) - before)
 		return sent, err
 	}
 	s.out.Appended(out)

@@ -12,6 +12,8 @@ const (
 	WriteSize = 256 << 10
 	// burstGap is how soon after the last one a message is part of a burst.
 	burstGap = 50 * time.Microsecond
+	// controlSize is how much room what the machine owes may need, more or less.
+	controlSize = 64
 )
 
 // Output is what waits to be written, as one stream of bytes: the segment being
@@ -144,7 +146,7 @@ func (o *Output) Mute() { o.control = ControlMuted }
 // AppendControl appends what the machine owes, and returns that.
 func (o *Output) AppendControl(m interface{ Output([]byte) []byte }) []byte {
 	o.control = ControlNone
-	o.Grow(64)
+	o.Grow(controlSize)
 	before := len(o.tail)
 	o.tail = m.Output(o.tail)
 	return o.tail[before:]
