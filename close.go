@@ -198,7 +198,7 @@ func (c *Conn) pause(d time.Duration) {
 // confirmed.
 func (c *Conn) waitDrained(ctx context.Context, n uint64) error {
 	c.flush(flushNow)
-	if c.s.Life().Err() != nil || c.s.IsDrained(n, c.reader == readerGone) {
+	if c.s.Life().Err() != nil || c.s.IsDrained(n) {
 		return c.s.Life().Err()
 	}
 	w := session.NewWaiter(nil).Wants(n)
@@ -219,7 +219,7 @@ func (c *Conn) checkDrained() {
 			c.exit()
 		})
 	}
-	for d := c.s.Drained(); !d.Empty() && c.s.IsDrained(d.First().Want(), c.reader == readerGone) && !d.Empty(); { // a machine that fails when asked has cut c
+	for d := c.s.Drained(); !d.Empty() && c.s.IsDrained(d.First().Want()) && !d.Empty(); { // a machine that fails when asked has cut c
 		d.Pop().Signal(nil)
 	}
 }
@@ -242,7 +242,7 @@ func (c *Conn) nudge() {
 	if !c.s.Life().Drains() {
 		return
 	}
-	if c.reader == readerAttached {
+	if c.s.Reader() == session.ReaderAttached {
 		c.promote()
 		return
 	}

@@ -33,7 +33,6 @@ type Conn struct {
 	stats      session.Counters
 	gen        int32 // tells a goroutine that it has lost the reader's role
 	goroutines int32
-	reader     readerState
 	endedBy    endedBy // what has ended the goroutine that holds the lock
 	vital      vital   // what the kernel tells about the peer; it does not change
 	talked     session.Talked
@@ -64,6 +63,7 @@ func newConn(cfg *config, nc net.Conn, id uint64, ours bool) (c *Conn, err error
 		c.more().takeTurns()
 	}
 	c.wake()
+	c.s.ReaderIs(session.ReaderBusy)
 	c.s.Out().Owe() // it may owe a greeting
 	c.s.Transforms(transform)
 	return c, nil
@@ -194,8 +194,8 @@ func (c *Conn) cut(err error) {
 	c.s.Drained().All(err)
 	c.s.Room().All(err)
 	c.s.Ready().All(err)
-	if c.reader == readerAttached {
-		c.reader = readerGone
+	if c.s.Reader() == session.ReaderAttached {
+		c.s.ReaderIs(session.ReaderGone)
 	}
 	c.settle()
 }
@@ -213,7 +213,7 @@ func hangUp(nc net.Conn) {
 // was received may wait for the program long after the peer has gone. It is
 // called with the lock held.
 func (c *Conn) settle() {
-	if c.goroutines > 0 || c.s.Life().Err() == nil || c.reader != readerGone {
+	if c.goroutines > 0 || c.s.Life().Err() == nil || c.s.Reader() != session.ReaderGone {
 		return
 	}
 	c.goroutines++
@@ -227,7 +227,7 @@ func (c *Conn) settle() {
 // is called with the lock held and releases it.
 func (c *Conn) exit() {
 	c.goroutines--
-	last := c.goroutines == 0 && c.s.Life().Err() != nil && c.reader == readerGone
+	last := c.goroutines == 0 && c.s.Life().Err() != nil && c.s.Reader() == session.ReaderGone
 	opened, err := c.talked.Opened(), c.s.Life().Err()
 	if last {
 		c.s.In().Release()

@@ -18,7 +18,6 @@ func (c *Conn) handing() {
 		c.armFlush() // neither answers nor confirmations should wait for a slow handler, nor it for the end
 	}
 	c.s.BeginHandler()
-	c.reader = readerInHandler
 }
 
 // deliver gives a message to whom it belongs: a waiting receiver, the
@@ -91,7 +90,6 @@ func (c *Conn) lost(gen int32, err error) bool {
 func (c *Conn) call(gen int32, f func() error) bool {
 	in := c.s.In()
 	c.s.BeginHandler()
-	c.reader = readerInHandler
 	if c.s.Life().Watched() {
 		c.armFlush()
 	}
@@ -117,7 +115,7 @@ func (c *Conn) handled(gen int32, in *session.Input, err error) bool {
 	}
 	if gen == c.gen {
 		c.s.EndHandler()
-		c.reader = readerBusy
+		c.s.ReaderIs(session.ReaderBusy)
 		if err != nil && !c.s.Life().Ending() {
 			c.cfg.faults.returned(err)
 			c.end(err)

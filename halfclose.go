@@ -57,7 +57,7 @@ var errOursEnded = fmt.Errorf("%w for sending, by CloseWrite", ErrClosed)
 // was received has been served. It is called with the lock held.
 func (c *Conn) ended() {
 	c.checkDrained()
-	if !c.s.Life().Ended() || c.s.Life().Err() != nil || c.reader != readerGone {
+	if !c.s.Life().Ended() || c.s.Life().Err() != nil || c.s.Reader() != session.ReaderGone {
 		return
 	}
 	why := c.s.Life().WhyEnded(ErrPeerClosed)
@@ -123,11 +123,11 @@ func (c *Conn) awaitReset() {
 // mostly it has only made a context for what it does. It is called with the lock held.
 func (c *Conn) lookAhead() {
 	switch {
-	case c.reader == readerParked:
+	case c.s.Reader() == session.ReaderParked:
 		c.s.Room().All(nil) // it does not know that it is to look
-	case c.reader == readerInHandler && c.runner != nil:
+	case c.s.Reader() == session.ReaderInHandler && c.runner != nil:
 		c.ensureReader()
-	case c.reader == readerInHandler:
+	case c.s.Reader() == session.ReaderInHandler:
 		c.armFlush()
 	}
 }

@@ -1,5 +1,7 @@
 package parley
 
+import "github.com/parley-net/parley/internal/session"
+
 // This is the only way to a connection's lock.
 
 // lock takes the lock, and wakes c. Everything but the fields of Conn itself needs
@@ -19,7 +21,7 @@ func (c *Conn) entered() {
 
 // unlock releases the lock, and lets c rest if nothing is under way.
 func (c *Conn) unlock() {
-	if c.reader == readerAttached && c.resting() {
+	if c.s.Reader() == session.ReaderAttached && c.resting() {
 		c.rest()
 	}
 	c.mu.Unlock()

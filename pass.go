@@ -52,12 +52,12 @@ func closeLoops(ls []*loop) {
 // goroutine. It returns true if there is more to read.
 func (r *runner) pass(c *Conn) (more bool) {
 	c.lock()
-	if c.reader != readerAttached { // somebody else serves c, and has been told
+	if c.s.Reader() != session.ReaderAttached { // somebody else serves c, and has been told
 		c.miss()
 		c.unlock()
 		return false
 	}
-	c.reader = readerBusy
+	c.s.ReaderIs(session.ReaderBusy)
 	c.goroutines++
 	c.serveBy(r)
 	c.s.AwaitRest(false)
@@ -139,7 +139,7 @@ func (c *Conn) calm(own *session.Input) {
 		c.passed(c.gen, own)
 		return
 	}
-	c.reader = readerAttached
+	c.s.ReaderIs(session.ReaderAttached)
 	c.goroutines--
 	if c.missed { // this runner has been replaced, and another one saw an event
 		c.looped().Arm()
@@ -157,11 +157,11 @@ func (c *Conn) attach() bool {
 	}
 	c.s.In().Shrink()
 	c.unequip()
-	c.reader = readerAttached
+	c.s.ReaderIs(session.ReaderAttached)
 	c.goroutines--
 	if err := lc.Arm(); err != nil {
 		c.equip(c.nc)
-		c.reader = readerBusy
+		c.s.ReaderIs(session.ReaderBusy)
 		c.goroutines++
 		return false
 	}
@@ -179,7 +179,7 @@ func (c *Conn) passed(gen int32, own *session.Input) {
 		}
 		c.leaveRunner()
 		c.unequip()
-		c.reader = readerGone
+		c.s.ReaderIs(session.ReaderGone)
 		c.ended()
 		if c.s.Life().Err() == nil && !(c.s.Life().Ended() && c.s.Life().Ending()) {
 			c.goroutines++

@@ -68,7 +68,7 @@ func (c *Conn) readOn(gen int32, more bool) {
 		}
 	}
 	if gen == c.gen {
-		c.reader = readerGone
+		c.s.ReaderIs(session.ReaderGone)
 		c.ended()
 		c.discard()
 		c.awaitReset()

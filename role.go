@@ -12,18 +12,6 @@ import (
 // One goroutine at a time has the reader's role of a connection. This is how it
 // changes hands.
 
-// readerState tells what the goroutine with the reader's role is doing.
-type readerState uint8
-
-const (
-	readerBusy      readerState = iota // reading, or running the machine
-	readerInHandler                    // in a handler: the role can be taken over
-	readerInStream                     // parked: a Stream reads
-	readerParked                       // parked: the inbox is full
-	readerAttached                     // none: a loop tells when there is something to read
-	readerGone                         // ended
-)
-
 // reading is what the goroutine with the reader's role works with. While a handler
 // runs on it, another one may take the role over: Conn.gen tells the old one that it
 // has lost it.
@@ -81,14 +69,14 @@ func (c *Conn) succeed() (was *session.Input) {
 func (c *Conn) ensureReader() {
 	c.s.Room().All(nil)
 	c.ended() // what is waited for may not come any more
-	if c.reader != readerInHandler || c.stream != nil || c.s.Life().Err() != nil {
+	if c.s.Reader() != session.ReaderInHandler || c.stream != nil || c.s.Life().Err() != nil {
 		return
 	}
 	c.leaveLoop()
 	c.lend(c.lent + int64(c.s.In().Kept()))
 	c.succeed()
 	c.gen++
-	c.reader = readerBusy
+	c.s.ReaderIs(session.ReaderBusy)
 	c.goroutines++
 	go c.read()
 }
@@ -99,7 +87,7 @@ func (c *Conn) promote() {
 	c.succeed().Release()
 	c.leaveRunner()
 	c.gen++
-	c.reader = readerBusy
+	c.s.ReaderIs(session.ReaderBusy)
 	c.goroutines++
 	go c.read()
 }
@@ -124,19 +112,19 @@ func (c *Conn) leaveLoop() {
 // park blocks the reading goroutine until something has changed.
 func (c *Conn) park() {
 	w := session.NewWaiter(nil)
-	was := c.reader
-	if was == readerBusy {
-		c.reader = readerParked
+	was := c.s.Reader()
+	if was == session.ReaderBusy {
+		c.s.ReaderIs(session.ReaderParked)
 	}
 	c.s.Room().Push(w)
-	if was == readerBusy && c.s.Life().Watched() && c.s.Broken() == nil {
+	if was == session.ReaderBusy && c.s.Life().Watched() && c.s.Broken() == nil {
 		c.lookOut(w)
 	} else {
 		c.unlock()
 		<-w.Ch()
 		c.lock()
 	}
-	c.reader = was
+	c.s.ReaderIs(was)
 }
 
 // passTurnAfter calls passTurn after d, if somebody waits then.

@@ -258,7 +258,7 @@ func (c *Conn) mayTurn() bool {
 	switch {
 	case c.cfg.limits.overrun(c.s.Inbox(), session.InboxSlack):
 		return true // nothing more is read, and a peer that sends so much ahead is no original
-	case c.s.Life().Draining(), c.reader == readerInStream, c.reader == readerGone:
+	case c.s.Life().Draining(), c.s.Reader() == session.ReaderInStream, c.s.Reader() == session.ReaderGone:
 		// a message of the peer may have begun; the program decides when that goes on, if ever
 	case !c.s.Assembly().Idle(), c.s.Talk().Unread():
 		return false // the reader passes the turn when it has read that

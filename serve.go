@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/parley-net/parley/internal/poller"
+	"github.com/parley-net/parley/internal/session"
 )
 
 // serveConn begins the conversation on nc, which a listener of ours has accepted, or
@@ -94,14 +95,14 @@ func (s *Server) looped() bool {
 func (s *Server) begin(c *Conn, lc *loopConn, began time.Time) error {
 	if lc != nil {
 		if h := c.cfg.hooks; h.OnOpen == nil && h.ConnContext == nil {
-			c.reader = readerAttached
+			c.s.ReaderIs(session.ReaderAttached)
 		}
 		if err := s.loops[c.id%uint64(len(s.loops))].Add(lc, c); err != nil { // can't be, but for a lack of memory
 			return err
 		}
 	}
 	c.watchHandshake(began)
-	if c.reader != readerAttached {
+	if c.s.Reader() != session.ReaderAttached {
 		c.start()
 	}
 	return nil

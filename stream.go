@@ -122,14 +122,14 @@ func (c *Conn) openStream(gen int32, ev *wire.Event) bool {
 		return c.serveStream(gen, s)
 	}
 	c.reads(s)
-	c.reader = readerInStream
+	c.s.ReaderIs(session.ReaderInStream)
 	if !c.s.Ready().Empty() {
 		c.s.Ready().Pop().GetStream(s)
 	}
 	for c.stream == s && c.s.Life().Err() == nil && !(c.s.Life().Ending() && s.state == streamOffered) {
 		c.park()
 	}
-	c.reader = readerBusy
+	c.s.ReaderIs(session.ReaderBusy)
 	if c.stream == s && c.s.Life().Err() == nil { // Close came before anyone wanted it
 		c.reads(nil)
 		return c.refuse(ErrClosed)

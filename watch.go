@@ -150,8 +150,8 @@ func (c *Conn) look(now time.Time) bool {
 	if owing && patient.answer { // what waits for the peer's program may take its time
 		owing = awaiting > c.s.Machine().AwaitingProgram()
 	}
-	if owing && c.reader == readerParked { // the answer may be there, behind what a handler has not taken
-		c.s.Overdue()
+	if owing && c.s.Reader() == session.ReaderParked { // the answer may be there, behind what a handler has not taken
+		c.s.AnswerDue()
 		c.s.Room().All(nil)
 	}
 	moved := c.s.Answers()
@@ -160,7 +160,7 @@ func (c *Conn) look(now time.Time) bool {
 	}
 	if c.s.Answer().Stuck(now, owing && c.canAnswer(patient), moved, t.Answer) {
 		why := fmt.Sprintf("%d answers the peer owes by the rules of %s, the oldest for %v", awaiting, c.cfg.protocol.Name(), t.Answer)
-		if c.reader != readerBusy && c.reader != readerAttached {
+		if c.s.Reader() != session.ReaderBusy && c.s.Reader() != session.ReaderAttached {
 			why += "; they may have come, but nothing is read while received messages wait for the program"
 		} else {
 			why += c.stalled()
@@ -216,7 +216,7 @@ func (c *Conn) progress(now time.Time, on bool) (got uint64, ok bool) {
 // read while the program is busy; if somebody waits for it all the same, that
 // must end some day.
 func (c *Conn) canAnswer(patient patience) bool {
-	reading := c.reader == readerBusy || c.reader == readerAttached || !c.s.Sending().Confirms().Empty() || c.s.Sending().Held() != nil
+	reading := c.s.Reader() == session.ReaderBusy || c.s.Reader() == session.ReaderAttached || !c.s.Sending().Confirms().Empty() || c.s.Sending().Held() != nil
 	if patient.progress { // nobody else watches that message
 		return reading && (c.stream == nil || c.s.Partial())
 	}

@@ -141,7 +141,7 @@ func (a *activity) onLate() {
 	c.late.rang()
 	c.runs.over() // the handler takes long: what is sent from now on leaves at once
 	c.flush(flushNow)
-	if c.reader == readerInHandler && c.s.Life().Watched() {
+	if c.s.Reader() == session.ReaderInHandler && c.s.Life().Watched() {
 		c.ensureReader()
 	}
 }
@@ -212,7 +212,7 @@ func (c *Conn) writeFailed(err error) {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		c.tooSlow(fieldWrite, fmt.Sprintf("it took nothing for %v", c.cfg.timeouts.Write))
 		return
-	case isReset(err) && c.s.Life().Phase() == session.PhaseOpen && !c.s.Handling() && c.reader != readerGone:
+	case isReset(err) && c.s.Life().Phase() == session.PhaseOpen && !c.s.Handling() && c.s.Reader() != session.ReaderGone:
 		// The output is given up, but reading goes on: behind what the peer had sent the
 		// reader finds the end.
 		lost := &ConnError{Peer: c.peer(), Offset: int64(c.stats.BytesIn), Err: err}

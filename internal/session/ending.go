@@ -1,15 +1,14 @@
 package session
 
 // IsDrained reports whether the output has left and the first n messages are confirmed.
-// deaf: nobody reads.
-func (s *Session) IsDrained(n uint64, deaf bool) bool {
+func (s *Session) IsDrained(n uint64) bool {
 	if s.life.Reset() {
 		return true
 	}
 	if s.out.Pending() > 0 || s.sending.Turn() == TurnTaken { // a message is just being handed over
 		return false
 	}
-	if s.life.Ended() || deaf {
+	if s.life.Ended() || s.reader == ReaderGone {
 		return true // a peer that is not heard any more neither grants nor confirms
 	}
 	if s.sending.Held() != nil || s.sending.Posted() > 0 {

@@ -33,7 +33,7 @@ type Session struct {
 	talk    *Talk // where the wire takes turns
 
 	life Life
-	underWay
+	Reading
 }
 
 // Rules are what does not change, and is the same for all connections of a driver.
@@ -85,7 +85,7 @@ func (s *Session) Begin(m wire.Machine, host Host, rules *Rules, stats *Counters
 
 // Idle reports whether nothing is under way.
 func (s *Session) Idle() bool {
-	return s.underWay == (underWay{}) && s.life.Idle() && s.inbound.idle() && s.asm.Idle() && s.inbox.Len() == 0 &&
+	return s.Reading == (Reading{}) && s.life.Idle() && s.inbound.idle() && s.asm.Idle() && s.inbox.Len() == 0 &&
 		s.ready.Empty() && s.room.Empty() && s.drained.Empty() && s.sending.Idle() && s.out.Idle() && s.transform == nil &&
 		s.consumed == int64(s.stats.BytesIn) && s.out.Gone() == s.stats.BytesOut && s.sending.Sent() == s.stats.Confirmed
 }
@@ -139,39 +139,6 @@ func (s *Session) Repeater() wire.Repeater {
 	return r
 }
 
-// underWay is what is true while the program's code runs, or the peer is in the middle
-// of something.
-type underWay struct {
-	handler handlerState
-	partial bool // a message has begun and the reader waits for its rest
-}
-
-// handlerState is what the handler does.
-type handlerState uint8
-
-const (
-	handlerNone    handlerState = iota
-	handlerRuns                 // nothing is confirmed ahead of it; see confirmsAhead
-	handlerOverdue              // likewise, but it must be seen whether the peer has answered
-)
-
-// BeginHandler notes that a handler runs.
-func (u *underWay) BeginHandler() { u.handler = handlerRuns }
-
-// EndHandler notes that it has returned.
-func (u *underWay) EndHandler() { u.handler = handlerNone }
-
-// Overdue notes that it must be seen whether the peer has answered, though a handler
-// runs.
-func (u *underWay) Overdue() {
-	if u.handler == handlerRuns {
-		u.handler = handlerOverdue
-	}
-}
-
-// AwaitRest notes whether the reader waits for the rest of a message.
-func (u *underWay) AwaitRest(partial bool) { u.partial = partial }
-
 // Assembly returns the message that arrives in pieces, if there is one.
 func (s *Session) Assembly() *Assembly { return &s.asm }
 
@@ -208,9 +175,3 @@ func (s *Session) Talk() *Talk { return s.talk }
 
 // Life returns where the connection stands.
 func (s *Session) Life() *Life { return &s.life }
-
-// Handling reports whether a handler runs.
-func (u *underWay) Handling() bool { return u.handler != handlerNone }
-
-// Partial reports whether a message has begun and the reader waits for its rest.
-func (u *underWay) Partial() bool { return u.partial }

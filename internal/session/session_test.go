@@ -65,6 +65,7 @@ func (e *end) hear() error {
 			e.life().BeginClose(err)
 			e.observed(e)
 			e.life().PeerIs(PeerViolated)
+			e.s.ReaderIs(ReaderGone)
 			e.observed(e)
 			return nil
 		}
@@ -183,7 +184,7 @@ func (e *end) send(text string) error {
 func (e *end) goOn() {
 	switch e.life().Phase() {
 	case PhaseClosing:
-		if e.s.IsDrained(e.s.sending.Sent(), e.life().Violated()) && e.life().Advance(PhaseFlushed) && e.life().Writable() {
+		if e.s.IsDrained(e.s.sending.Sent()) && e.life().Advance(PhaseFlushed) && e.life().Writable() {
 			e.s.out.Appended(e.s.Machine().Close(e.s.out.Tail()))
 		}
 	case PhaseFlushed:
