@@ -22,8 +22,21 @@ type activity struct {
 	spare  *session.Waiter
 }
 
-// until has t end a connection whose peer has ended its stream.
-func (a *activity) until(t *time.Timer) { a.bound = t }
+// until has f called after d, once: it ends a connection whose peer has ended its stream.
+func (a *activity) until(d time.Duration, f func()) {
+	if a.bound == nil {
+		a.bound = time.AfterFunc(d, f)
+	}
+}
+
+// stopTimers keeps them from calling back.
+func (a *activity) stopTimers() {
+	a.watch.off()
+	a.late.stop()
+	if a.bound != nil {
+		a.bound.Stop()
+	}
+}
 
 // reads says which stream the program reads, nil: none.
 func (a *activity) reads(s *Stream) { a.stream = s }

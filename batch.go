@@ -84,7 +84,7 @@ func (c *Conn) process(gen int32) (more bool) {
 	defer b.caught(&more)
 	for c.s.Life().Err() == nil && !c.s.Life().Violated() {
 		if c.s.TooLate() { // a peer that never stops sending must not hold up the end
-			c.endDraining()
+			c.s.EndDraining()
 		}
 		if (c.s.Inbox().Len() > 0 || c.cfg.stepwise || c.s.Life().Draining() || c.s.Handling()) && c.s.In().Kind() != session.InputPlaced && c.s.MustPark() {
 			if !c.holdBack() {
@@ -95,7 +95,7 @@ func (c *Conn) process(gen int32) (more bool) {
 		b.next()
 		switch {
 		case b.err != nil:
-			c.violated(b.err)
+			c.s.Violated(b.err)
 			return false
 		case b.ev.Kind == wire.EventNone:
 			return true
@@ -119,7 +119,7 @@ func (b *batch) caught(more *bool) {
 	c, r := b.c, recover()
 	switch {
 	case b.calling == callingMachine && r != nil:
-		c.violated(c.s.Machine().Panicked(r))
+		c.s.Violated(c.s.Machine().Panicked(r))
 	case b.calling == callingMachineAgain && r != nil:
 		c.runs.meet()
 		c.s.Machine().Panicked(r)
@@ -162,19 +162,25 @@ func (b *batch) event() bool {
 		return b.serve()
 	case wire.EventOffer:
 		return c.offered(b.gen, ev)
-	case wire.EventData, wire.EventEnd, wire.EventLost:
-		return c.piece(b.gen, ev)
+	case wire.EventData:
+		return c.s.Piece(ev.Data)
+	case wire.EventEnd:
+		m, buf := c.s.Whole(ev)
+		return c.deliver(b.gen, m, buf)
+	case wire.EventLost:
+		err := c.s.Lost(ev.Err)
+		return err == nil || c.lost(b.gen, err)
 	case wire.EventOpen:
 		return c.open(b.gen)
 	case wire.EventBanner:
 		return c.banner(b.gen, ev.Data)
 	case wire.EventLeave:
-		c.end(ErrPeerClosed)
+		c.s.End(ErrPeerClosed)
 		return false
 	case wire.EventShutdown:
 		return c.shutdownRequested(b.gen)
 	default:
-		c.control(ev)
+		c.s.Control(ev)
 		return true
 	}
 }
@@ -213,7 +219,7 @@ func (b *batch) serve() (more bool) {
 				c.runs.last()
 			}
 		case ev.Kind == wire.EventConfirmed && err == nil && c.s.Machine().Told(ev) == nil:
-			c.control(ev)
+			c.s.Control(ev)
 			goto next
 		default:
 			c.runs.meet()

@@ -3,6 +3,8 @@ package parley
 import (
 	"runtime"
 	"slices"
+
+	"github.com/parley-net/parley/internal/session"
 )
 
 // flushGroup is how many connections one goroutine flushes after a Broadcast.
@@ -32,7 +34,7 @@ func (s *Server) Broadcast(m Message, except ...*Conn) (int, error) {
 // left out, as is nil; one that is given twice is sent m twice.
 func (s *Server) BroadcastTo(m Message, conns []*Conn) (int, error) {
 	n := 0
-	own := broadcast{m: m, many: len(conns) > 1}
+	own := session.NewBroadcast(m, len(conns))
 	var group []*Conn
 	returned := false
 	defer func() {
@@ -49,7 +51,8 @@ func (s *Server) BroadcastTo(m Message, conns []*Conn) (int, error) {
 		}
 		b := &own
 		if c.cfg != s.cfg { // another server's: its machines may have another form
-			b = &broadcast{m: m}
+			alone := session.NewBroadcast(m, 1)
+			b = &alone
 		}
 		flush, err := c.offer(b)
 		if flush {
@@ -67,7 +70,7 @@ func (s *Server) BroadcastTo(m Message, conns []*Conn) (int, error) {
 			s.mu.Unlock()
 			if s.WhenSlow == SlowCut {
 				c.lock()
-				c.netFailed(ErrSlowConsumer)
+				c.s.Cut(connError(&c.s, ErrSlowConsumer))
 				c.unlock()
 			}
 		case isCallers(err):
@@ -77,6 +80,18 @@ func (s *Server) BroadcastTo(m Message, conns []*Conn) (int, error) {
 	}
 	returned = true
 	return n, nil
+}
+
+// offer sends b's message without waiting, and reports whether somebody has to
+// flush. If its turn has not come yet, it queues with the other senders.
+func (c *Conn) offer(b *session.Broadcast) (flush bool, err error) {
+	c.lock()
+	defer c.unlock()
+	if !c.talked.Opened() && !c.s.Life().Ending() {
+		return false, ErrClosed
+	}
+	posted, err := c.s.Post(b)
+	return posted && c.flushesAside(), err
 }
 
 // flushAll has another goroutine flush connections that flushesAside has chosen. If other

@@ -243,7 +243,7 @@ func (c *Conn) weigh() (victims []*Conn) {
 func (b *Budget) cut(victims []*Conn) {
 	for _, c := range victims {
 		c.lock()
-		c.cut(fmt.Errorf("%w: the unfinished and the waiting messages and the output of all connections hold more than %d bytes, this one most of them", ErrFull, b.limit))
+		c.s.Cut(fmt.Errorf("%w: the unfinished and the waiting messages and the output of all connections hold more than %d bytes, this one most of them", ErrFull, b.limit))
 		c.unlock()
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"sync"
 	"time"
+
+	"github.com/parley-net/parley/internal/session"
 )
 
 // State is the state of a Client.
@@ -268,9 +270,9 @@ func (c *Client) each(ctx context.Context, f func(*Conn) error) error {
 	for {
 		var err error
 		if conn, err = c.other(ctx, conn); err != nil {
-			return notSent(err)
+			return session.NotSent(err)
 		}
-		if err := f(conn); !sendElsewhere(err) || ctx.Err() != nil {
+		if err := f(conn); !session.SendElsewhere(err) || ctx.Err() != nil {
 			return err
 		}
 	}

@@ -31,6 +31,11 @@ func (e *ConnError) Error() string {
 // Unwrap returns the cause.
 func (e *ConnError) Unwrap() error { return e.Err }
 
+// connError is why the connection of s ends if the network has ended it.
+func connError(s *session.Session, err error) *ConnError {
+	return &ConnError{Peer: s.Peer(), Offset: s.Offset(), Err: err}
+}
+
 // Close ends the conversation politely: it waits until everything sent has
 // left and is confirmed where the wire has confirmations, says the wire's
 // farewell, and waits a moment for the peer to close too; all this bounded by
@@ -44,7 +49,7 @@ func (c *Conn) Close() error {
 		if c.s.Life().Err() != nil {
 			return true
 		}
-		c.end(ErrClosed)
+		c.s.End(ErrClosed)
 		c.ensureReader()
 		return false
 	}()
@@ -63,22 +68,8 @@ func (c *Conn) Close() error {
 func (c *Conn) CloseNow() error {
 	c.lock()
 	defer c.unlock()
-	c.cut(ErrClosed)
+	c.s.Cut(ErrClosed)
 	return nil
-}
-
-// end begins the end of the connection: what has been sent still leaves. It is
-// called with the lock held.
-func (c *Conn) end(reason error) {
-	if c.s.Life().Ending() {
-		return
-	}
-	c.s.Owed() // for what has been delivered
-	c.s.Life().BeginClose(reason)
-	c.s.Sending().Refuse(&notSentError{reason, true})
-	c.s.Room().All(nil)
-	c.goroutines++
-	go c.counted(noRole, nil, c.leave)
 }
 
 // leave is the goroutine that carries out the end.
@@ -91,15 +82,7 @@ func (c *Conn) leave() {
 		c.s.Life().Advance(session.PhaseFlushed)
 	}
 	if c.s.Life().Err() == nil && late == nil && !c.s.Life().Ended() && !c.s.Life().Reset() && c.s.Sending().Ours() == session.DirectionOpen {
-		c.s.Owed()
-		before := len(c.s.Out().Tail())
-		c.s.Out().Appended(c.s.Machine().Close(c.s.Out().Tail()))
-		if farewell := c.s.Out().Tail()[before:]; len(farewell) > 0 {
-			c.stats.Put(len(farewell))
-			if c.cfg.trace != nil {
-				c.traceOut("farewell", farewell, Message{})
-			}
-		}
+		c.s.Farewell()
 		late = c.waitTaken(ctx)
 	}
 	if settle := c.cfg.timeouts.Settle; c.s.Life().Err() == nil && late == nil && !c.s.Life().Ended() && !c.s.Life().Reset() && c.cfg.traits.Settles && c.talked == session.TalkedLast && settle > 0 {
@@ -113,9 +96,9 @@ func (c *Conn) leave() {
 		c.linger()
 	}
 	if errors.Is(late, context.DeadlineExceeded) && c.s.Life().Reason() == ErrClosed {
-		c.cut(&TimeoutError{Peer: c.peer(), Wait: fmt.Sprintf("the peer took or confirmed what was sent not within %v; the rest is lost%s", c.cfg.timeouts.Close, c.stalled())})
+		c.s.Cut(&TimeoutError{Peer: c.peer(), Wait: fmt.Sprintf("the peer took or confirmed what was sent not within %v; the rest is lost%s", c.cfg.timeouts.Close, c.stalled())})
 	}
-	c.cut(c.s.Life().Reason())
+	c.s.Cut(c.s.Life().Reason())
 	c.exit()
 }
 
@@ -205,25 +188,6 @@ func (c *Conn) waitDrained(ctx context.Context, n uint64) error {
 	return c.wait(ctx, c.s.Drained(), w, !c.cfg.traits.Lockstep)
 }
 
-// checkDrained wakes those who wait for the output to be empty, and ends our
-// direction behind it if that is wanted.
-func (c *Conn) checkDrained() {
-	if c.s.Life().Err() == nil && c.s.Sending().OursEnds(c.s.Out()) {
-		if c.cfg.trace != nil {
-			c.traceNote("end of our stream")
-		}
-		c.goroutines++
-		go c.counted(noRole, nil, func() {
-			c.nc.(closeWriter).CloseWrite() // TLS may have to wait; who reads finds what is wrong with the connection
-			c.lock()
-			c.exit()
-		})
-	}
-	for d := c.s.Drained(); !d.Empty() && c.s.IsDrained(d.First().Want()) && !d.Empty(); { // a machine that fails when asked has cut c
-		d.Pop().Signal(nil)
-	}
-}
-
 // drain makes the connection end when it is between messages, for Shutdown.
 func (c *Conn) drain() {
 	c.lock()
@@ -232,7 +196,7 @@ func (c *Conn) drain() {
 		return
 	}
 	if !c.talked.Opened() {
-		c.end(ErrServerClosed)
+		c.s.End(ErrServerClosed)
 	}
 	c.nudge()
 }
@@ -249,17 +213,6 @@ func (c *Conn) nudge() {
 	c.nc.SetReadDeadline(time.Now())
 }
 
-// endDraining ends a draining connection when what it has received has been
-// served. A message that has begun is waited for if we have accepted it.
-// Reading goes on until the peer has closed.
-func (c *Conn) endDraining() {
-	served := c.s.Assembly().Idle() && !c.s.Handling() && !c.s.Inbox().Missed() && (c.cfg.handler != nil || !c.s.Answerable())
-	if c.s.Life().Drains() && served {
-		c.nc.SetReadDeadline(time.Time{})
-		c.end(ErrServerClosed)
-	}
-}
-
 // readFailed handles the end of the peer's stream, or of the connection. It
 // returns true if reading goes on all the same.
 func (c *Conn) readFailed(gen int32, err error) bool {
@@ -269,27 +222,23 @@ func (c *Conn) readFailed(gen int32, err error) bool {
 		if !c.s.Life().Reset() && !c.lastMessage(gen) {
 			return false
 		}
-		c.s.Life().PeerEnds()
-		c.s.Life().TellLeft()
-		if c.cfg.trace != nil {
-			c.traceNote("end of stream")
-		}
+		c.s.PeerEnds()
 		switch {
 		case c.s.Life().Ending():
-			c.cut(c.s.Life().Reason())
+			c.s.Cut(c.s.Life().Reason())
 		case c.talked.Opened(): // see ended
 		case c.s.Life().EofErr() != nil:
-			c.cut(c.s.Life().EofErr())
+			c.s.Cut(c.s.Life().EofErr())
 		default:
-			c.cut(&ProtocolError{Protocol: c.cfg.protocol.Name(), Peer: c.peer(), Offset: int64(c.stats.BytesIn), Rule: "closed before the handshake was done", Err: io.ErrUnexpectedEOF})
+			c.s.Cut(&ProtocolError{Protocol: c.cfg.protocol.Name(), Peer: c.peer(), Offset: int64(c.stats.BytesIn), Rule: "closed before the handshake was done", Err: io.ErrUnexpectedEOF})
 		}
 	case errors.Is(err, os.ErrDeadlineExceeded) && c.s.Life().Draining() && c.s.Life().Phase() < session.PhaseHalfClosed: // see nudge
 		c.nc.SetReadDeadline(time.Time{})
 		return true
 	case c.s.Life().Ending():
-		c.cut(c.s.Life().Reason())
+		c.s.Cut(c.s.Life().Reason())
 	default:
-		c.netFailed(err)
+		c.s.Cut(connError(&c.s, err))
 	}
 	return false
 }
@@ -310,33 +259,25 @@ func (c *Conn) lastMessage(gen int32) bool {
 	}
 	in, ev := c.s.In(), c.event
 	rest := in.Bytes()
-	c.s.Life().EndsWith(withPeer(c.s.Machine().ReceiveEOF(rest, ev), c.peer()))
+	c.s.Life().EndsWith(c.s.Named(c.s.Machine().ReceiveEOF(rest, ev)))
 	if ev.Owes || c.s.Life().EofErr() != nil {
 		c.s.Out().Owe()
 	}
 	if c.s.Life().EofErr() != nil || ev.Kind != wire.EventMessage {
 		if ev.Kind == wire.EventGranted {
-			c.granted()
+			c.s.Granted()
 		}
 		return true
 	}
 	in.Consume(len(rest))
 	c.s.Begins()
 	c.s.Consume(len(rest))
-	if c.cfg.trace != nil {
-		c.traceIn(rest, ev)
-	}
+	c.s.Heard(rest, ev)
 	if !c.deliver(gen, ev.Message, nil) {
 		return false
 	}
 	c.flushRest()
 	return true
-}
-
-// netFailed ends the connection because the network did. It is called with the
-// lock held.
-func (c *Conn) netFailed(err error) {
-	c.cut(&ConnError{Peer: c.peer(), Offset: int64(c.stats.BytesIn), Err: err})
 }
 
 // boundedBy returns a context that ends after d, or never if d is negative.

@@ -13,6 +13,6 @@ func (c *Conn) CloseWith(err error) {
 	}
 	c.lock()
 	defer c.unlock()
-	c.end(err)
+	c.s.End(err)
 	c.ensureReader()
 }

@@ -59,8 +59,8 @@ func (cfg *config) writeLimit(v vital) time.Duration {
 func (cfg *config) decide() {
 	cfg.rules = session.Rules{
 		Name: cfg.protocol.Name(), Role: cfg.role, Traits: cfg.traits,
-		MaxMessage: cfg.limits.MaxMessage, MaxOutput: cfg.limits.MaxOutput, MaxInput: cfg.limits.MaxInput, MaxQueue: cfg.limits.MaxQueue,
-		Handles: cfg.handler != nil, Stepwise: cfg.stepwise, Queues: cfg.queue.known, Traced: cfg.trace != nil,
+		MaxMessage: cfg.limits.MaxMessage, MaxStream: cfg.limits.MaxStream, MaxOutput: cfg.limits.MaxOutput, MaxInput: cfg.limits.MaxInput, MaxQueue: cfg.limits.MaxQueue, Turn: cfg.timeouts.Turn,
+		Handles: cfg.handler != nil, Streams: cfg.streams != nil, Stepwise: cfg.stepwise, Queues: cfg.queue.known, Traced: cfg.trace != nil,
 	}
 }
 

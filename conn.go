@@ -169,37 +169,6 @@ func (c *Conn) peer() string {
 	return "unknown"
 }
 
-// cut ends the connection now: err is the reason, unless there is one
-// already. It is called with the lock held.
-func (c *Conn) cut(err error) {
-	if c.s.Life().Closed() {
-		return
-	}
-	c.cfg.faults.ended(err, c.s.Life().Reason(), c.talked.Opened())
-	c.over.Store(true) // before Done is closed: who has seen that asks for Err
-	c.s.Life().Close(err)
-	for _, f := range c.s.Life().TakeAfters() {
-		go (*f)()
-	}
-	hangUp(c.nc)
-	c.watch.off()
-	c.late.stop()
-	if c.bound != nil {
-		c.bound.Stop()
-	}
-	c.s.Out().Drop(err)
-	c.s.Sending().Drop(c.s.Out(), &notSentError{err, true}, notSent(err))
-	c.holds()
-	c.s.Sending().Confirms().All(err)
-	c.s.Drained().All(err)
-	c.s.Room().All(err)
-	c.s.Ready().All(err)
-	if c.s.Reader() == session.ReaderAttached {
-		c.s.ReaderIs(session.ReaderGone)
-	}
-	c.settle()
-}
-
 // hangUp closes nc at once. TLS would first say goodbye and wait until that has
 // left; see linger for where it does.
 func hangUp(nc net.Conn) {

@@ -48,27 +48,13 @@ func (c *Conn) deliver(gen int32, m Message, buf []byte) bool {
 		bufpool.Put(buf)
 		return c.handled(gen, in, err)
 	}
-	c.stats.Message()
-	c.talked.Heard()
-	if c.s.Dropping() {
-		c.s.Out().Mute()
-		c.checkDrained()
-		return true
-	}
-	if buf == nil {
-		m = m.Clone()
-	}
-	if c.s.NextIsLate() {
-		c.lateAnswer(m, nil)
-	} else {
-		c.s.Enqueue(c.s.Weighed(m, buf))
-	}
+	c.s.Keep(m, buf)
 	return true
 }
 
 // lost tells the program that one message was lost.
 func (c *Conn) lost(gen int32, err error) bool {
-	c.more().lose()
+	c.more().counts(session.SeldomLost)
 	if c.cfg.logger != nil {
 		c.cfg.logger.Warn("message lost", "conn", c.id, "peer", c.peer(), "error", err)
 	}
@@ -76,7 +62,7 @@ func (c *Conn) lost(gen int32, err error) bool {
 	switch {
 	case c.s.Life().Ending(): // like everything that arrives now
 	case c.s.NextIsLate():
-		c.lateAnswer(Message{}, err)
+		c.s.Late(Message{}, err)
 	case c.cfg.handler == nil, !c.s.Ready().Empty(), c.s.Handling() && hook != nil:
 		c.s.Enqueue(session.Received{Err: err})
 	case hook != nil:
@@ -118,7 +104,7 @@ func (c *Conn) handled(gen int32, in *session.Input, err error) bool {
 		c.s.ReaderIs(session.ReaderBusy)
 		if err != nil && !c.s.Life().Ending() {
 			c.cfg.faults.returned(err)
-			c.end(err)
+			c.s.End(err)
 			return false
 		}
 		return c.s.Life().Err() == nil
@@ -148,9 +134,9 @@ func (c *Conn) handled(gen int32, in *session.Input, err error) bool {
 		if !c.s.Life().Ending() {
 			c.cfg.faults.returned(err)
 		}
-		c.end(err)
+		c.s.End(err)
 	}
-	c.ended()
+	c.s.FinishIfServed()
 	c.nudge()
 	return false
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/parley-net/parley/internal/session"
 	"github.com/parley-net/parley/wire"
 )
 
@@ -41,7 +42,7 @@ var (
 	ErrUnsolicited = wire.ErrUnsolicited
 	// ErrNoConfirmation: this wire has no confirmations, so Confirm can't
 	// keep its promise. Use Send.
-	ErrNoConfirmation error = &notSentError{error: errors.New("parley: this wire has no confirmations; use Send")}
+	ErrNoConfirmation error = session.NotSent(errors.New("parley: this wire has no confirmations; use Send"))
 	// ErrNoPlugins: plugins turn messages into arbitrary bytes, which this
 	// wire does not carry unchanged.
 	ErrNoPlugins = errors.New("parley: this wire does not carry arbitrary bytes, so plugins can't be used on it")
@@ -50,19 +51,19 @@ var (
 // What a connection, a server or a client that has ended returns.
 var (
 	// ErrClosed: this side closed the connection.
-	ErrClosed = errors.New("parley: connection closed")
+	ErrClosed = session.ErrClosed
 	// ErrPeerClosed: the peer ended the conversation properly.
-	ErrPeerClosed = errors.New("parley: the peer closed the connection")
+	ErrPeerClosed = session.ErrPeerClosed
 	// ErrServerClosed is what Serve and Accept return after Shutdown or
 	// Close, and why the server's connections ended.
-	ErrServerClosed = errors.New("parley: server closed")
+	ErrServerClosed = session.ErrServerClosed
 	// ErrClientClosed: Close was called on the Client.
 	ErrClientClosed = errors.New("parley: client closed")
 	// ErrOutOfStep: two Calls have given up, and nobody can tell any more which
 	// answer belongs to which question.
 	ErrOutOfStep = errors.New("parley: questions and answers are out of step")
 	// ErrSlowConsumer: the peer did not take our bytes in time.
-	ErrSlowConsumer = errors.New("parley: the peer reads too slowly")
+	ErrSlowConsumer = session.ErrSlowConsumer
 	// ErrFull: the server has as many connections as it may, or what they hold has
 	// come to the limit of its memory.
 	ErrFull = errors.New("parley: the server is full")
@@ -107,23 +108,4 @@ func (e *TimeoutError) Unwrap() []error {
 // goesOn reports whether err is about one message, behind which Receive goes on.
 func goesOn(err error) bool {
 	return errors.As(err, new(*MessageError)) || errors.As(err, new(*LateAnswerError))
-}
-
-// withPeer returns err with the peer's address in it. A machine that has given
-// up returns the same error again, when the program has it already: then it is
-// not touched.
-func withPeer(err error, peer string) error {
-	var at *string
-	switch e := err.(type) {
-	case *ProtocolError:
-		at = &e.Peer
-	case *MessageError:
-		at = &e.Peer
-	case *RefusedError:
-		at = &e.Peer
-	}
-	if at != nil && *at == "" {
-		*at = peer
-	}
-	return err
 }

@@ -9,26 +9,19 @@ import (
 
 // extra is what few connections need.
 type extra struct {
-	values        values          // of Keys
-	ctx           context.Context // ConnContext's; nil: a connContext
-	lost, refused uint64          // for Stats
-	late          uint64
-	talk          *session.Talk // where the wire takes turns
-	turns         *time.Timer   // of passTurnAfter
-	left          chan struct{} // closed when the conversation is out of step, if anybody asked
+	values values          // of Keys
+	ctx    context.Context // ConnContext's; nil: a connContext
+	seldom [3]uint64       // for Stats, by session.Seldom
+	talk   *session.Talk   // where the wire takes turns
+	turns  *time.Timer     // of passTurnAfter
+	left   chan struct{}   // closed when the conversation is out of step, if anybody asked
 }
 
 // enrich makes ctx the connection's context.
 func (x *extra) enrich(ctx context.Context) { x.ctx = ctx }
 
-// lose counts a message that could not be delivered.
-func (x *extra) lose() { x.lost++ }
-
-// refuse counts one that was not taken because of its size.
-func (x *extra) refuse() { x.refused++ }
-
-// tooLate counts one that came in the place of an answer whose Call had given up.
-func (x *extra) tooLate() { x.late++ }
+// counts counts what happens seldom.
+func (x *extra) counts(what session.Seldom) { x.seldom[what]++ }
 
 // leaves has ch closed when the conversation is out of step.
 func (x *extra) leaves(ch chan struct{}) { x.left = ch }

@@ -49,7 +49,7 @@ func (e *endedBy) machine() bool {
 // goroutine, which can't go on; see counted.
 func (c *Conn) forsaken(err error) {
 	c.endedBy = endedByMachine
-	c.cut(err)
+	c.s.Cut(err)
 }
 
 // noRole is the generation of a goroutine that never has the reader's role.
@@ -170,7 +170,7 @@ func (c *Conn) cutAside(err error) {
 	go func() {
 		c.lock()
 		defer c.unlock()
-		c.cut(err)
+		c.s.Cut(err)
 	}()
 }
 

@@ -41,61 +41,13 @@ func (c *Conn) CloseWrite() error {
 	case c.s.Life().Ending():
 		return c.s.Life().Reason()
 	}
-	c.s.Sending().EndOurs()
-	c.s.Sending().Refuse(&notSentError{errOursEnded, true})
+	c.s.EndOurs()
 	c.flush(flushNow)
 	return nil
 }
 
 // closeWriter is a transport that can end one direction.
 type closeWriter interface{ CloseWrite() error }
-
-// errOursEnded is why nothing can be sent behind CloseWrite.
-var errOursEnded = fmt.Errorf("%w for sending, by CloseWrite", ErrClosed)
-
-// ended finishes a connection whose peer has ended its stream, once all that
-// was received has been served. It is called with the lock held.
-func (c *Conn) ended() {
-	c.checkDrained()
-	if !c.s.Life().Ended() || c.s.Life().Err() != nil || c.s.Reader() != session.ReaderGone {
-		return
-	}
-	why := c.s.Life().WhyEnded(ErrPeerClosed)
-	c.s.Sending().Confirms().All(why) // none can come any more
-	if c.cfg.traits.TakesTurns {
-		c.passTurn()
-		defer c.flush(flushNow)
-	}
-	switch {
-	case c.s.Sending().Held() != nil:
-		c.end(why)
-	case c.s.Handling():
-		if c.s.Awaited() {
-			c.s.Life().TellEnd()
-		}
-		c.s.Ready().All(why) // nor a message; but the handler may still answer
-		c.stayOpen()
-	case c.cfg.handler == nil && !c.s.Life().Ending() && (c.s.Inbox().Missed() || c.s.Answerable()):
-		c.s.Ready().All(why) // a Call gets no answer any more
-		c.stayOpen()         // Receive comes for it
-	case c.s.Life().Left() != nil && c.s.Sending().Ours() == session.DirectionOpen && !c.s.Life().Reset() && !c.s.Life().Ending():
-		c.s.Ready().All(why)
-		c.stayOpen() // who has asked for PeerClosed may still answer
-	default:
-		c.end(why)
-	}
-}
-
-// stayOpen bounds how long a peer that has ended its stream can still be answered.
-func (c *Conn) stayOpen() {
-	if limit := c.cfg.timeouts.HalfClose; limit > 0 && c.bound == nil && !c.s.Life().Ending() {
-		c.until(time.AfterFunc(limit, func() {
-			c.lock()
-			defer c.unlock()
-			c.end(c.s.Life().WhyEnded(ErrPeerClosed))
-		}))
-	}
-}
 
 // awaitReset ends a connection that stays open behind the end of the peer's stream as
 // soon as the peer has gone for good. It waits for that, on systems that tell.
@@ -108,7 +60,7 @@ func (c *Conn) awaitReset() {
 	err := raw.Read(poller.Broken)
 	c.lock()
 	if err == nil && !c.s.Life().Ending() && c.s.Sending().Ours() == session.DirectionOpen {
-		c.netFailed(errGone)
+		c.s.Cut(connError(&c.s, errGone))
 	}
 }
 
@@ -170,8 +122,7 @@ func (c *Conn) lookOut(w *session.Waiter) {
 		case err == nil:
 		case errors.Is(err, io.EOF):
 			state = session.PeerEnded
-			c.s.Life().TellLeft()
-			c.stayOpen()
+			c.s.PeerLeaves()
 		case err == errGone && c.s.Sending().Ours() != session.DirectionOpen: // it is we who have ended the other direction
 		case errors.Is(err, os.ErrDeadlineExceeded): // see nudge
 			w.Leave(c.s.Room())

@@ -4,6 +4,8 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/parley-net/parley/internal/bufpool"
+	"github.com/parley-net/parley/internal/poller"
 	"github.com/parley-net/parley/internal/session"
 
 	"github.com/parley-net/parley/wire"
@@ -38,15 +40,127 @@ func (h *host) Faulted(err error, how session.Fault) {
 		c.forsaken(err)
 		return
 	}
-	c.cut(err)
+	c.s.Cut(err)
 }
 
-// Unsent ends the connection if a plugin has counted the message already, as the peer's
-// would wait for it.
-func (h *host) Unsent(err error) { h.owner.unsent(err) }
+// Cuts counts why the connection ends.
+func (h *host) Cuts(err error) {
+	c := h.owner
+	c.cfg.faults.ended(err, c.s.Life().Reason(), c.talked.Opened())
+	c.over.Store(true) // before Done is closed: who has seen that asks for Err
+}
+
+// Gone closes the socket.
+func (h *host) Gone() {
+	c := h.owner
+	for _, f := range c.s.Life().TakeAfters() {
+		go (*f)()
+	}
+	hangUp(c.nc)
+	c.stopTimers()
+	c.holds()
+	c.settle()
+}
+
+// Leaves carries out the end.
+func (h *host) Leaves() {
+	c := h.owner
+	if c.s.Life().Draining() {
+		c.nc.SetReadDeadline(time.Time{}) // see nudge
+	}
+	c.goroutines++
+	go c.counted(noRole, nil, c.leave)
+}
+
+// EndsOurs ends our direction of the connection.
+func (h *host) EndsOurs() {
+	c := h.owner
+	c.goroutines++
+	go c.counted(noRole, nil, func() {
+		c.nc.(closeWriter).CloseWrite() // TLS may have to wait; who reads finds what is wrong with the connection
+		c.lock()
+		c.exit()
+	})
+}
+
+// StaysOpen bounds how long a peer that has ended its stream can still be answered.
+func (h *host) StaysOpen() {
+	c := h.owner
+	if limit := c.cfg.timeouts.HalfClose; limit > 0 && !c.s.Life().Ending() {
+		c.until(limit, func() {
+			c.lock()
+			defer c.unlock()
+			c.s.End(c.s.Life().WhyEnded(ErrPeerClosed))
+		})
+	}
+}
+
+// Unsent asks the kernel.
+func (h *host) Unsent() int { return poller.Unsent(h.owner.nc) }
+
+// Share has the budget count p once.
+func (h *host) Share(p []byte) *bufpool.Shared { return h.owner.cfg.budget.share(p) }
+
+// Transformed runs the plugins.
+func (h *host) Transformed(m wire.Message) (wire.Message, []byte, error) {
+	return h.owner.transformed(m)
+}
+
+// Flush writes what waits.
+func (h *host) Flush() { h.owner.flush(flushNow) }
+
+// PassLater passes the turn after d, if somebody waits then.
+func (h *host) PassLater(d time.Duration) {
+	c := h.owner
+	if t := c.extra; t.turns == nil {
+		t.asks(time.AfterFunc(d, func() {
+			c.lock()
+			defer c.unlock()
+			if !c.s.Sending().Turns().Empty() && c.s.Life().Err() == nil {
+				c.s.PassTurn()
+				c.flush(flushNow) // what PassTurn itself has sent
+			}
+		}))
+	} else {
+		t.turns.Reset(d)
+	}
+}
+
+// Unposted logs a message of Broadcast that could not be sent.
+func (h *host) Unposted(err error) {
+	if c := h.owner; c.cfg.logger != nil {
+		c.cfg.logger.Warn("broadcast failed", "conn", c.id, "peer", c.peer(), "error", err)
+	}
+}
+
+// Counts counts what happens seldom.
+func (h *host) Counts(what session.Seldom) { h.owner.more().counts(what) }
 
 // Traced calls the trace function.
-func (h *host) Traced(what string, m wire.Message, p []byte) { h.owner.traceOut(what, p, m) }
+func (h *host) Traced(what string, m wire.Message, p []byte) {
+	h.tell(Trace{Sent: true, What: what, Message: m, Bytes: p})
+}
 
 // Heard likewise.
-func (h *host) Heard(p []byte, ev *wire.Event) { h.owner.traceIn(p, ev) }
+func (h *host) Heard(p []byte, ev *wire.Event) {
+	if len(p) == 0 && ev.Kind != wire.EventMessage && ev.Kind != wire.EventLost {
+		return
+	}
+	t := Trace{What: ev.Kind.String(), Message: ev.Message, Bytes: p}
+	if ev.Kind == wire.EventNone {
+		t.What = "control"
+	}
+	h.tell(t)
+}
+
+// Noted likewise.
+func (h *host) Noted(what string) { h.tell(Trace{What: what}) }
+
+// tell calls the trace function.
+func (h *host) tell(t Trace) {
+	c := h.owner
+	t.Time, t.Conn = time.Now(), c
+	if at := aside(func() { c.cfg.trace(t) }); at != nil {
+		c.cutAside(c.failed(at, false))
+	}
+}

@@ -60,7 +60,7 @@ func (c *Conn) giveUp(ctx context.Context, l *session.WaitList, w *session.Waite
 // outOfStep ends the connection because the second Call has got no answer in time.
 func (c *Conn) outOfStep(err error) error {
 	reason := fmt.Errorf("%w: peer %s", ErrOutOfStep, c.peer())
-	c.end(reason)
+	c.s.End(reason)
 	c.s.Ready().All(reason)
 	if few := c.extra; few != nil && few.left != nil {
 		few.leave()
@@ -105,15 +105,12 @@ func (c *Conn) Resync() {
 	c.s.Ready().Turn(session.ClaimInDoubt, session.ClaimCall)
 }
 
-// lateAnswer tells the program of a message, or of its loss, that has come in the place
-// of a Call that has given up.
-func (c *Conn) lateAnswer(m Message, lost error) {
-	w := c.s.Ready().Pop()
-	c.more().tooLate()
-	c.s.Ready().Turn(session.ClaimCall, session.ClaimInDoubt)
-	err := lost
+// Late tells the program of a message, or of its loss, that has come in the place of a
+// Call that has given up.
+func (h *host) Late(question, m Message, lost error) {
+	c, err := h.owner, lost
 	if err == nil {
-		err = &LateAnswerError{Question: w.Msg(), Answer: m, Peer: c.peer()}
+		err = &LateAnswerError{Question: question, Answer: m, Peer: c.peer()}
 		if c.cfg.logger != nil {
 			c.cfg.logger.Warn("late answer", "conn", c.id, "peer", c.peer(), "error", err)
 		}
@@ -126,7 +123,7 @@ func (c *Conn) lateAnswer(m Message, lost error) {
 			c.counted(noRole, nil, func() {
 				c.lock()
 				if hookErr != nil {
-					c.end(hookErr)
+					c.s.End(hookErr)
 				}
 				c.exit()
 			})

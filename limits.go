@@ -3,8 +3,6 @@ package parley
 import (
 	"net"
 	"time"
-
-	"github.com/parley-net/parley/internal/session"
 )
 
 // Limits bounds what a connection may hold in memory. A zero field means its
@@ -89,11 +87,6 @@ type Timeouts struct {
 	// Server.Inherit.
 	// Default 15 s, negative: never; whole seconds.
 	KeepAlive time.Duration
-}
-
-// overrun reports whether b holds slack times what it may.
-func (l *Limits) overrun(b *session.Inbox, slack int) bool {
-	return b.Full(slack*l.MaxQueue, slack*l.MaxInput)
 }
 
 func (l Limits) withDefaults() Limits {

@@ -111,7 +111,7 @@ func (c *Conn) passOnce(r *runner, gen int32) (drained, ok bool) {
 		return true, false
 	}
 	c.flushRest()
-	c.endDraining()
+	c.s.EndDraining()
 	c.settleUp()
 	switch {
 	case c.s.Life().Err() != nil:
@@ -180,7 +180,7 @@ func (c *Conn) passed(gen int32, own *session.Input) {
 		c.leaveRunner()
 		c.unequip()
 		c.s.ReaderIs(session.ReaderGone)
-		c.ended()
+		c.s.FinishIfServed()
 		if c.s.Life().Err() == nil && !(c.s.Life().Ended() && c.s.Life().Ending()) {
 			c.goroutines++
 			go c.counted(noRole, nil, func() {

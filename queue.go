@@ -136,11 +136,11 @@ func (f *firstByte) Read(p []byte) (int, error) {
 // forsake ends a connection that Dial gives up, because of err.
 func (c *Conn) forsake(err error) {
 	if !c.cfg.queue.known {
-		c.cut(err)
+		c.s.Cut(err)
 		return
 	}
 	c.watch.off()
-	c.end(err)
+	c.s.End(err)
 	c.s.Life().Opens().All(err)
 }
 

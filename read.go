@@ -33,7 +33,7 @@ func (c *Conn) readOn(gen int32, more bool) {
 		if !c.s.Handling() { // else what another goroutine's handler sends depends on it
 			c.late.stop() // it would cost more to let it run
 		}
-		c.endDraining()
+		c.s.EndDraining()
 		c.settleUp()
 		if c.s.Life().Err() != nil {
 			break
@@ -69,7 +69,7 @@ func (c *Conn) readOn(gen int32, more bool) {
 	}
 	if gen == c.gen {
 		c.s.ReaderIs(session.ReaderGone)
-		c.ended()
+		c.s.FinishIfServed()
 		c.discard()
 		c.awaitReset()
 	}
@@ -90,9 +90,9 @@ func (c *Conn) discard() {
 	io.Copy(io.Discard, onlyReader{c.nc})
 	c.lock()
 	c.s.Life().PeerEnds()
-	c.checkDrained()
+	c.s.CheckDrained()
 	if c.s.Life().Phase() >= session.PhaseHalfClosed {
-		c.cut(c.s.Life().Reason())
+		c.s.Cut(c.s.Life().Reason())
 	}
 }
 
@@ -116,32 +116,6 @@ func (c *Conn) holdBack() bool {
 	return true
 }
 
-// control handles the events that concern what we have sent.
-func (c *Conn) control(ev *wire.Event) {
-	switch ev.Kind {
-	case wire.EventConfirmed:
-		c.stats.Confirm(ev.N)
-		if c.cfg.traits.TakesTurns {
-			c.s.HeardTalk(false)
-		}
-		c.s.Sending().Confirmed(c.stats.Confirmed)
-		c.checkDrained()
-	case wire.EventGranted:
-		if c.cfg.traits.TakesTurns {
-			c.s.Talk().Granted()
-		}
-		c.granted()
-	}
-}
-
-// violated ends the connection because of what the peer has sent.
-func (c *Conn) violated(err error) error {
-	err = withPeer(err, c.peer())
-	c.end(err)
-	c.s.Life().PeerIs(session.PeerViolated)
-	return err
-}
-
 // shutdownRequested closes the connection of a peer that has asked the server
 // to end, and ends the server unless that is refused.
 func (c *Conn) shutdownRequested(gen int32) bool {
@@ -151,7 +125,7 @@ func (c *Conn) shutdownRequested(gen int32) bool {
 		c.call(gen, func() error { agreed = hook(c) == nil; return nil })
 		granted = granted && agreed
 	}
-	c.end(ErrPeerClosed)
+	c.s.End(ErrPeerClosed)
 	if granted {
 		c.cfg.shutdown(c)
 	}

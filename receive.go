@@ -76,7 +76,7 @@ func (c *Conn) pop() session.Received {
 		c.freed(r.Held)
 	}
 	c.s.Room().All(nil)
-	c.ended()
+	c.s.FinishIfServed()
 	return r
 }
 

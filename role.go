@@ -2,7 +2,6 @@ package parley
 
 import (
 	"net"
-	"time"
 
 	"github.com/parley-net/parley/internal/session"
 
@@ -68,7 +67,7 @@ func (c *Conn) succeed() (was *session.Input) {
 // with the lock held.
 func (c *Conn) ensureReader() {
 	c.s.Room().All(nil)
-	c.ended() // what is waited for may not come any more
+	c.s.FinishIfServed() // what is waited for may not come any more
 	if c.s.Reader() != session.ReaderInHandler || c.stream != nil || c.s.Life().Err() != nil {
 		return
 	}
@@ -125,20 +124,4 @@ func (c *Conn) park() {
 		c.lock()
 	}
 	c.s.ReaderIs(was)
-}
-
-// passTurnAfter calls passTurn after d, if somebody waits then.
-func (c *Conn) passTurnAfter(d time.Duration) {
-	if t := c.extra; t.turns == nil {
-		t.asks(time.AfterFunc(d, func() {
-			c.lock()
-			defer c.unlock()
-			if !c.s.Sending().Turns().Empty() && c.s.Life().Err() == nil {
-				c.passTurn()
-				c.flush(flushNow) // what passTurn itself has sent
-			}
-		}))
-	} else {
-		t.turns.Reset(d)
-	}
 }

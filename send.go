@@ -2,10 +2,8 @@ package parley
 
 import (
 	"context"
-	"fmt"
 	"time"
 
-	"github.com/parley-net/parley/internal/poller"
 	"github.com/parley-net/parley/internal/session"
 
 	"github.com/parley-net/parley/internal/bufpool"
@@ -36,7 +34,7 @@ func (c *Conn) Send(ctx context.Context, m Message) (err error) {
 	sent, err := c.s.Alone(&m, &asking)
 	if err != nil {
 		c.flush(flushDeferred)
-		return notSent(err)
+		return session.NotSent(err)
 	}
 	if c.runs == batchAlone && sent.Body == wire.BodyNone {
 		return nil // the reader will flush
@@ -50,7 +48,7 @@ func (c *Conn) Send(ctx context.Context, m Message) (err error) {
 func (c *Conn) sendEnds(asking *bool, err *error) {
 	if *asking {
 		if r := recover(); r != nil {
-			*err = notSent(c.s.Machine().Panicked(r))
+			*err = session.NotSent(c.s.Machine().Panicked(r))
 		} else {
 			c.s.Machine().Deserted()
 		}
@@ -74,13 +72,13 @@ func (c *Conn) Confirm(ctx context.Context, m Message) error {
 		return err
 	}
 	if c.s.Life().Err() != nil {
-		return c.unsentSince(from, c.s.Life().Err())
+		return c.s.UnsentSince(from, c.s.Life().Err())
 	}
 	w := c.newWaiter()
 	w.Wants(n)
 	c.s.Sending().Confirms().Insert(w) // in the order of sending
 	c.ensureReader()
-	return c.unsentSince(from, c.await(ctx, c.s.Sending().Confirms(), w))
+	return c.s.UnsentSince(from, c.await(ctx, c.s.Sending().Confirms(), w))
 }
 
 // Call sends m and returns the next message that arrives after it. Several
@@ -112,7 +110,7 @@ func (c *Conn) Call(ctx context.Context, m Message) (Message, error) {
 	}
 	c.ensureReader()
 	answer, err := c.received(ctx, w)
-	return answer, c.unsentSince(from, err)
+	return answer, c.s.UnsentSince(from, err)
 }
 
 // send hands m to the machine when its turn has come, and returns how many
@@ -121,17 +119,17 @@ func (c *Conn) Call(ctx context.Context, m Message) (Message, error) {
 // for what the peer answers. It is called, and returns, with the lock held.
 func (c *Conn) send(ctx context.Context, m Message, receiver *session.Waiter, waits bool) (n, from uint64, err error) {
 	if err := c.takeTurn(ctx); err != nil {
-		return 0, 0, notSent(err)
+		return 0, 0, session.NotSent(err)
 	}
 	if len(c.s.Transform()) > 0 {
 		plain, buf, err := c.transformed(m)
 		if err != nil {
-			c.releaseTurn()
-			return 0, 0, notSent(err)
+			c.s.ReleaseTurn()
+			return 0, 0, session.NotSent(err)
 		}
 		defer bufpool.Put(buf)
 		if err := c.s.Life().Failure(); err != nil {
-			return 0, 0, &notSentError{err, true}
+			return 0, 0, session.NotSentHere(err)
 		}
 		m = plain
 	}
@@ -151,11 +149,11 @@ func (c *Conn) send(ctx context.Context, m Message, receiver *session.Waiter, wa
 func (c *Conn) handed(ctx context.Context, m Message, sent wire.Sent, from uint64, err error, waits bool) error {
 	switch {
 	case err != nil:
-		c.releaseTurn()
+		c.s.ReleaseTurn()
 		c.flush(flushDeferred)
-		return notSent(err)
+		return session.NotSent(err)
 	case sent.Body == wire.BodyNone:
-		c.releaseTurn()
+		c.s.ReleaseTurn()
 		if !waits && !c.s.Handling() && c.s.Out().Burst(time.Since(c.cfg.epoch)) {
 			c.flush(flushAside)
 			return nil
@@ -163,15 +161,15 @@ func (c *Conn) handed(ctx context.Context, m Message, sent wire.Sent, from uint6
 		end := c.stats.BytesOut
 		c.flush(flushDeferred)
 		if c.s.Out().Gone() < end { // if the connection is gone, they are too
-			return c.unsentSince(from, c.s.Life().Failure())
+			return c.s.UnsentSince(from, c.s.Life().Failure())
 		}
 		return nil
 	case sent.Body == wire.BodyFollows:
 		w := session.SegmentWaiter()
 		c.s.QueueBody(m.Bytes(), nil, w)
 		c.s.BodySent()
-		c.releaseTurn()
-		return c.unsentSince(from, c.awaitSegment(ctx, w))
+		c.s.ReleaseTurn()
+		return c.s.UnsentSince(from, c.awaitSegment(ctx, w))
 	default:
 		w := session.SegmentWaiter()
 		c.s.Sending().Hold(&session.Held{Body: m.Bytes(), Sender: w})
@@ -179,33 +177,23 @@ func (c *Conn) handed(ctx context.Context, m Message, sent wire.Sent, from uint6
 	}
 }
 
-// unsent is called when the machine has refused a message. A plugin may have
-// counted it already, and the peer's would wait for it: then the connection
-// can't go on.
-func (c *Conn) unsent(err error) {
-	if len(c.s.Transform()) > 0 {
-		c.cut(fmt.Errorf("parley: a message was lost behind the plugins: %w", err))
-	}
-}
-
 // takeTurn waits until the next message may be handed to the machine, and
 // reserves that for the caller.
 func (c *Conn) takeTurn(ctx context.Context) error {
-	if !c.free(ctx) {
-		if err := c.sendable(); err != nil {
+	if !c.s.Free() || !c.outlives(ctx) {
+		if err := c.s.Sendable(); err != nil {
 			return err
 		}
 		if ctx.Err() != nil {
 			return c.ctxErr(ctx)
 		}
 	}
-	if c.mayTurn() && c.s.Sending().Turns().Empty() {
-		c.s.Sending().Take()
+	if c.s.TakeTurn() {
 		return nil
 	}
 	w := session.NewWaiter(nil)
 	c.s.Sending().Turns().Push(w)
-	c.passTurn()
+	c.s.PassTurn()
 	c.flush(flushNow)
 	if w.Enlisted() && !c.cfg.traits.Lockstep {
 		c.ensureReader()
@@ -213,103 +201,15 @@ func (c *Conn) takeTurn(ctx context.Context) error {
 	if err := c.await(ctx, c.s.Sending().Turns(), w); err != nil {
 		return err
 	}
-	if err := c.sendable(); err != nil { // it ended between the signal and now
-		c.releaseTurn()
+	if err := c.s.Sendable(); err != nil { // it ended between the signal and now
+		c.s.ReleaseTurn()
 		return err
 	}
 	return nil
-}
-
-// free: neither the connection nor ctx has ended, and the output is not full.
-func (c *Conn) free(ctx context.Context) bool {
-	if c.s.Life().Ending() || c.s.Life().Reset() || c.s.Sending().Ours() != session.DirectionOpen || c.s.Filled() {
-		return false
-	}
-	return c.outlives(ctx)
 }
 
 // outlives: ctx has not ended, unless c has.
 func (c *Conn) outlives(ctx context.Context) bool {
 	own, ok := ctx.(connContext) // it ends with its connection
 	return ok && own.c == c || ctx.Err() == nil
-}
-
-// sendable says why nothing can be sent any more.
-func (c *Conn) sendable() error {
-	if err := c.s.Life().Failure(); err != nil {
-		return &notSentError{err, true}
-	}
-	if c.s.Life().Ending() {
-		return &notSentError{c.s.Life().Reason(), true}
-	}
-	if c.s.Sending().Ours() != session.DirectionOpen {
-		return &notSentError{errOursEnded, true}
-	}
-	return nil
-}
-
-func (c *Conn) mayTurn() bool {
-	if c.s.Sending().Turn() != session.TurnFree || c.s.Filled() {
-		return false
-	}
-	if !c.cfg.traits.TakesTurns {
-		return true
-	}
-	switch {
-	case c.cfg.limits.overrun(c.s.Inbox(), session.InboxSlack):
-		return true // nothing more is read, and a peer that sends so much ahead is no original
-	case c.s.Life().Draining(), c.s.Reader() == session.ReaderInStream, c.s.Reader() == session.ReaderGone:
-		// a message of the peer may have begun; the program decides when that goes on, if ever
-	case !c.s.Assembly().Idle(), c.s.Talk().Unread():
-		return false // the reader passes the turn when it has read that
-	}
-	ours, again := c.s.OurTurn(time.Now(), poller.Unsent(c.nc) > 0, c.cfg.timeouts.Turn)
-	if again > 0 {
-		c.passTurnAfter(again)
-	}
-	return ours
-}
-
-// releaseTurn lets the next sender go on.
-func (c *Conn) releaseTurn() {
-	c.s.Sending().Give()
-	c.passTurn()
-	c.checkDrained()
-}
-
-func (c *Conn) passTurn() {
-	for !c.s.Sending().Turns().Empty() && c.mayTurn() {
-		w := c.s.Sending().PopTurn()
-		if !w.Post() {
-			c.s.Sending().Take()
-			w.Signal(nil)
-			return
-		}
-		err := c.post(&broadcast{m: w.Msg(), body: w.Pool()})
-		c.s.Out().Part(w.Pool())
-		if err != nil && c.cfg.logger != nil {
-			c.cfg.logger.Warn("broadcast failed", "conn", c.id, "peer", c.peer(), "error", err)
-		}
-	}
-}
-
-// granted sends the held body.
-func (c *Conn) granted() {
-	if c.s.Sending().Held() == nil {
-		return
-	}
-	c.s.Owed() // what is owed leaves before the body; if the machine fails it is still held
-	h, stream := c.s.Sending().Unhold()
-	if h == nil {
-		return
-	}
-	if stream {
-		h.Sender.Signal(nil)
-		return
-	}
-	c.s.QueueShared(session.Segment{Bytes: h.Body, Whole: h.Whole, Done: h.Sender, Pool: h.Pool})
-	c.s.Out().Part(h.Pool)
-	c.s.BodySent()
-	c.releaseTurn()
-	c.flush(flushNow)
 }

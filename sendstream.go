@@ -23,38 +23,31 @@ import (
 // does, its bytes go from the file to a bare TCP connection inside the kernel.
 func (c *Conn) SendStream(ctx context.Context, size int64, r io.Reader) error {
 	if size < 0 {
-		return notSent(fmt.Errorf("%w: a message of %d bytes", ErrNotRepresentable, size))
+		return session.NotSent(fmt.Errorf("%w: a message of %d bytes", ErrNotRepresentable, size))
 	}
 	if !c.cfg.traits.SendsStreams || len(c.cfg.plugins) > 0 {
 		if size > c.cfg.limits.MaxMessage {
-			return notSent(fmt.Errorf("%w: %d bytes must be in memory on this wire, Limits.MaxMessage is %d", ErrTooLarge, size, c.cfg.limits.MaxMessage))
+			return session.NotSent(fmt.Errorf("%w: %d bytes must be in memory on this wire, Limits.MaxMessage is %d", ErrTooLarge, size, c.cfg.limits.MaxMessage))
 		}
 		b := make([]byte, size)
 		if _, err := io.ReadFull(r, b); err != nil {
 			if err == io.EOF {
 				err = io.ErrUnexpectedEOF
 			}
-			return notSent(fmt.Errorf("parley: reading the message to send: %w", err))
+			return session.NotSent(fmt.Errorf("parley: reading the message to send: %w", err))
 		}
 		return c.Send(ctx, Bytes(b))
 	}
 	c.lock()
 	defer c.unlock()
 	if err := c.takeTurn(ctx); err != nil {
-		return notSent(err)
+		return session.NotSent(err)
 	}
 	from := c.stats.BytesOut
-	c.s.Owed()
-	before := len(c.s.Out().Tail())
-	out, sent, err := c.s.Machine().SendHead(c.s.Out().Tail(), size)
+	sent, err := c.s.Head(size)
 	if err != nil {
-		c.releaseTurn()
-		return notSent(err)
-	}
-	c.s.Out().Appended(out)
-	c.s.Account(sent, len(out)-before)
-	if c.cfg.trace != nil {
-		c.traceOut("head of a stream", out[before:], Message{})
+		c.s.ReleaseTurn()
+		return session.NotSent(err)
 	}
 	if sent.Body == wire.BodyHeld {
 		w := session.SegmentWaiter()
@@ -64,15 +57,15 @@ func (c *Conn) SendStream(ctx context.Context, size int64, r io.Reader) error {
 		}
 	}
 	if sent.Body == wire.BodyNone {
-		c.releaseTurn()
+		c.s.ReleaseTurn()
 		c.flush(flushNow)
-		return c.unsentSince(from, c.s.Life().Failure())
+		return c.s.UnsentSince(from, c.s.Life().Failure())
 	}
 	if err := c.sendBody(ctx, size, r); err != nil {
-		return c.unsentSince(from, err)
+		return c.s.UnsentSince(from, err)
 	}
 	c.s.BodySent()
-	c.releaseTurn()
+	c.s.ReleaseTurn()
 	c.flush(flushNow)
 	return nil
 }
@@ -84,7 +77,7 @@ func (c *Conn) sendBody(ctx context.Context, size int64, r io.Reader) (err error
 	defer func() {
 		if !ended { // r has panicked, or ended this goroutine
 			c.cfg.faults.panics.Add(1)
-			c.cut(fmt.Errorf("parley: reading the message to send to %s has panicked", c.peer()))
+			c.s.Cut(fmt.Errorf("parley: reading the message to send to %s has panicked", c.peer()))
 		}
 	}()
 	// A body can go from a file to the connection without being in memory: not through
@@ -103,7 +96,7 @@ func (c *Conn) sendBody(ctx context.Context, size int64, r io.Reader) (err error
 		if err == nil || err == io.EOF {
 			err = io.ErrUnexpectedEOF
 		}
-		c.cut(fmt.Errorf("parley: the message to send ended %d bytes early: %w", size-sent, err))
+		c.s.Cut(fmt.Errorf("parley: the message to send ended %d bytes early: %w", size-sent, err))
 	}
 	return c.s.Life().Err()
 }

@@ -134,13 +134,13 @@ func (s *Server) connOpened(c *Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		c.end(ErrServerClosed)
+		c.s.End(ErrServerClosed)
 		return
 	}
 	select {
 	case s.accepted <- c:
 	default:
-		c.end(fmt.Errorf("%w: %d connections wait for Accept", ErrFull, cap(s.accepted)))
+		c.s.End(fmt.Errorf("%w: %d connections wait for Accept", ErrFull, cap(s.accepted)))
 	}
 }
 

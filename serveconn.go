@@ -42,7 +42,7 @@ func (s *Server) NewConn(ctx context.Context, nc net.Conn) (*Conn, error) {
 	c.lock()
 	defer c.unlock()
 	if err := c.await(ctx, c.s.Life().Opens(), w); err != nil {
-		c.cut(err)
+		c.s.Cut(err)
 		return nil, err
 	}
 	return c, nil

@@ -1,6 +1,10 @@
 package parley
 
-import "time"
+import (
+	"time"
+
+	"github.com/parley-net/parley/internal/session"
+)
 
 // ConnStats counts what a connection has done.
 type ConnStats struct {
@@ -28,7 +32,7 @@ func (c *Conn) Stats() ConnStats {
 	return ConnStats{
 		Opened:     c.cfg.epoch.Add(c.made),
 		MessagesIn: n.MessagesIn, MessagesOut: n.MessagesOut, BytesIn: n.BytesIn, BytesOut: n.BytesOut,
-		Confirmed: n.Confirmed, Lost: few.lost, Late: few.late, TooLarge: few.refused,
+		Confirmed: n.Confirmed, Lost: few.seldom[session.SeldomLost], Late: few.seldom[session.SeldomLate], TooLarge: few.seldom[session.SeldomRefused],
 		Pending: c.s.Out().Pending(), Waiting: c.s.Inbox().Len(),
 	}
 }

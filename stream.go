@@ -105,17 +105,17 @@ func (c *Conn) openStream(gen int32, ev *wire.Event) bool {
 	if c.cfg.handler != nil {
 		for c.s.Handling() && !c.s.Life().Ending() { // its turn comes, unless the handler waits for us
 			if !c.s.Ready().Empty() {
-				return c.refuse(c.s.TooLarge(s.size, "raise it, as the handler waits for what is behind this message"))
+				return c.s.Refuse(c.s.TooLarge(s.size, "raise it, as the handler waits for what is behind this message"))
 			}
 			// Who waits for a confirmation may be another goroutine; if it is
 			// the handler, Timeouts.Answer ends it.
 			if c.park(); c.s.Broken() != nil {
-				c.netFailed(c.s.Broken())
+				c.s.Cut(connError(&c.s, c.s.Broken()))
 				return false
 			}
 		}
 		if c.s.Life().Ending() {
-			return c.s.Life().Err() == nil && c.refuse(ErrClosed)
+			return c.s.Life().Err() == nil && c.s.Refuse(ErrClosed)
 		}
 		c.reads(s)
 		s.accept()
@@ -132,7 +132,7 @@ func (c *Conn) openStream(gen int32, ev *wire.Event) bool {
 	c.s.ReaderIs(session.ReaderBusy)
 	if c.stream == s && c.s.Life().Err() == nil { // Close came before anyone wanted it
 		c.reads(nil)
-		return c.refuse(ErrClosed)
+		return c.s.Refuse(ErrClosed)
 	}
 	return c.s.Life().Err() == nil
 }
@@ -159,8 +159,7 @@ func (c *Conn) serveStream(gen int32, s *Stream) bool {
 // accept grants the offer. It is called with the lock held.
 func (s *Stream) accept() {
 	s.state = streamOpen
-	s.c.s.Machine().Accept()
-	s.c.s.Out().Owe()
+	s.c.s.Accept()
 	s.c.flush(flushNow)
 }
 
@@ -169,7 +168,7 @@ func (s *Stream) refuse() error {
 	c := s.c
 	c.reads(nil)
 	c.s.Room().All(nil)
-	if !c.refuse(c.s.TooLarge(s.size, "raise it, or use ReceiveStream")) {
+	if !c.s.Refuse(c.s.TooLarge(s.size, "raise it, or use ReceiveStream")) {
 		return c.s.Life().Reason()
 	}
 	return c.s.Assembly().Tell()
@@ -242,7 +241,7 @@ func (s *Stream) fill(p []byte) (int, error) {
 	c.stats.Got(n)
 	if errors.Is(err, io.EOF) {
 		// The reading goroutine will meet the end too, and end the connection.
-		s.finish(withPeer(c.s.Machine().ReceiveEOF(in.Bytes(), c.event), c.peer()))
+		s.finish(c.s.Named(c.s.Machine().ReceiveEOF(in.Bytes(), c.event)))
 		return 0, nil
 	}
 	if err != nil {
@@ -277,7 +276,7 @@ func (s *Stream) event(ev *wire.Event, err error) {
 	c := s.c
 	switch {
 	case err != nil:
-		s.finish(c.violated(err))
+		s.finish(c.s.Violated(err))
 	case ev.Kind == wire.EventData && int64(len(ev.Data)) > s.left, ev.Kind == wire.EventEnd && s.left > 0:
 		s.finish(c.s.Machine().Broke("event %v in a message of %d bytes, of which %d are to come", ev.Kind, s.size, s.left))
 	case ev.Kind == wire.EventData:
@@ -287,14 +286,14 @@ func (s *Stream) event(ev *wire.Event, err error) {
 		c.stats.Message()
 		s.finish(io.EOF)
 	case ev.Kind == wire.EventLost:
-		c.more().lose()
-		s.finish(withPeer(ev.Err, c.peer()))
+		c.more().counts(session.SeldomLost)
+		s.finish(c.s.Named(ev.Err))
 	case ev.Kind == wire.EventNone, ev.Kind == wire.EventConfirmed, ev.Kind == wire.EventGranted:
 		if err := c.s.Machine().Told(ev); err != nil {
 			s.finish(err)
 			return
 		}
-		c.control(ev)
+		c.s.Control(ev)
 	default:
 		s.finish(c.s.Machine().Broke("event %v comes inside a message", ev.Kind))
 	}

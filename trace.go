@@ -57,35 +57,3 @@ func TraceTo(w io.Writer) func(Trace) {
 		fmt.Fprintln(w, t)
 	}
 }
-
-func (c *Conn) traceIn(p []byte, ev *wire.Event) {
-	if len(p) == 0 && ev.Kind != wire.EventMessage && ev.Kind != wire.EventLost {
-		return
-	}
-	t := Trace{Time: time.Now(), Conn: c, What: ev.Kind.String(), Message: ev.Message, Bytes: p}
-	if ev.Kind == wire.EventNone {
-		t.What = "control"
-	}
-	c.tell(t)
-}
-
-// tell calls the trace function.
-func (c *Conn) tell(t Trace) {
-	if at := aside(func() { c.cfg.trace(t) }); at != nil {
-		c.cutAside(c.failed(at, false))
-	}
-}
-
-// traceMessage traces a message that has come in pieces, whose bytes have been
-// traced.
-func (c *Conn) traceMessage(m Message) {
-	c.tell(Trace{Time: time.Now(), Conn: c, What: "message", Message: m})
-}
-
-func (c *Conn) traceOut(what string, p []byte, m Message) {
-	c.tell(Trace{Time: time.Now(), Conn: c, Sent: true, What: what, Message: m, Bytes: p})
-}
-
-func (c *Conn) traceNote(what string) {
-	c.tell(Trace{Time: time.Now(), Conn: c, What: what})
-}

@@ -1,5 +1,7 @@
 package parley
 
+import "github.com/parley-net/parley/internal/session"
+
 // TrySend is Send that never waits: if Limits.MaxOutput bytes wait for the peer
 // it returns ErrSlowConsumer, and m is not sent. Where another message has the
 // turn m queues behind it. m's bytes may be used again when TrySend returns; a nil
@@ -10,7 +12,8 @@ package parley
 func (c *Conn) TrySend(m Message) error {
 	c.lock()
 	defer c.unlock()
-	posted, err := c.tryPost(&broadcast{m: m})
+	b := session.NewBroadcast(m, 1)
+	posted, err := c.s.Post(&b)
 	if posted {
 		c.flush(flushDeferred)
 	}

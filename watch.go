@@ -107,7 +107,7 @@ func (c *Conn) watchHandshake(began time.Time) {
 // strange ends a connection whose handshake was not done in time.
 func (c *Conn) strange() {
 	if c.s.Life().Ending() { // the peer has not spoken the wire, nor taken our last words
-		c.cut(c.s.Life().Reason())
+		c.s.Cut(c.s.Life().Reason())
 		return
 	}
 	c.forsake(&TimeoutError{Peer: c.peer(), Wait: fmt.Sprintf("the handshake of %s was not done within %v; %s", c.cfg.protocol.Name(), c.cfg.timeouts.Handshake, c.hint())})
@@ -165,11 +165,11 @@ func (c *Conn) look(now time.Time) bool {
 		} else {
 			why += c.stalled()
 		}
-		c.cut(&TimeoutError{Peer: c.peer(), Wait: why})
+		c.s.Cut(&TimeoutError{Peer: c.peer(), Wait: why})
 		return false
 	}
 	if w.idle.Stuck(now, t.Idle > 0, c.stats.BytesIn+c.stats.BytesOut, t.Idle) {
-		c.cut(&TimeoutError{Peer: c.peer(), Wait: fmt.Sprintf("no traffic for %v", t.Idle)})
+		c.s.Cut(&TimeoutError{Peer: c.peer(), Wait: fmt.Sprintf("no traffic for %v", t.Idle)})
 		return false
 	}
 	stalling := (c.s.Partial() || c.s.Out().Waiting()) && t.Stall > 0
@@ -178,7 +178,7 @@ func (c *Conn) look(now time.Time) bool {
 		what = "a message has begun"
 	}
 	if w.stall.Stuck(now, stalling, c.stats.BytesIn+uint64(c.taken()), t.Stall) {
-		c.cut(&TimeoutError{Peer: c.peer(), Wait: fmt.Sprintf("%s, and nothing has moved for %v (Timeouts.Stall)", what, t.Stall)})
+		c.s.Cut(&TimeoutError{Peer: c.peer(), Wait: fmt.Sprintf("%s, and nothing has moved for %v (Timeouts.Stall)", what, t.Stall)})
 		return false
 	}
 	return c.lives(now) && (partial || awaiting > 0 && t.Answer > 0 || stalling || t.Idle > 0 || c.vital == vitalAlways && c.s.Out().Waiting())
@@ -271,10 +271,10 @@ func (c *Conn) tooSlow(f field, how string) {
 	how = fmt.Sprintf("%s (%v)", how, f)
 	if f == fieldWrite {
 		c.cfg.faults.timeouts.Add(1)
-		c.netFailed(fmt.Errorf("%w: %s", ErrSlowConsumer, how))
+		c.s.Cut(connError(&c.s, fmt.Errorf("%w: %s", ErrSlowConsumer, how)))
 		return
 	}
-	c.cut(&TimeoutError{Peer: c.peer(), Wait: how})
+	c.s.Cut(&TimeoutError{Peer: c.peer(), Wait: how})
 }
 
 // lives reports whether the peer's kernel answers while output waits for it; if not,
@@ -289,6 +289,6 @@ func (c *Conn) lives(now time.Time) bool {
 		return true
 	}
 	c.cfg.faults.timeouts.Add(1)
-	c.netFailed(fmt.Errorf("output waits, and the peer's system has answered nothing for %v (Timeouts.KeepAlive): %w", span, syscall.ETIMEDOUT))
+	c.s.Cut(connError(&c.s, fmt.Errorf("output waits, and the peer's system has answered nothing for %v (Timeouts.KeepAlive): %w", span, syscall.ETIMEDOUT)))
 	return false
 }

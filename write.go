@@ -51,7 +51,7 @@ func (c *Conn) flush(mode flushMode) {
 	}
 	if c.s.Sending().Ours() == session.DirectionEnded {
 		c.s.Out().Discard(c.s.Machine())
-		c.checkDrained()
+		c.s.CheckDrained()
 		return
 	}
 	c.s.Owed()
@@ -81,20 +81,20 @@ func (c *Conn) flush(mode flushMode) {
 		c.holdsLess()
 	}
 	c.watchSome()
-	c.checkDrained()
+	c.s.CheckDrained()
 }
 
 // flushRest is flush for the reader at the end of a batch, whose last answer has
 // mostly left already.
 func (c *Conn) flushRest() {
 	if c.cfg.traits.TakesTurns {
-		c.passTurn()
+		c.s.PassTurn()
 	}
 	if c.s.Out().Waits() {
 		c.flush(flushNow)
 		return
 	}
-	c.checkDrained() // the peer's last answer may have come
+	c.s.CheckDrained() // the peer's last answer may have come
 }
 
 // try writes what the kernel takes of p without blocking.
@@ -185,7 +185,7 @@ func (c *Conn) write() {
 		c.nc.SetWriteDeadline(time.Time{})
 		c.watchSome()
 	}
-	c.checkDrained()
+	c.s.CheckDrained()
 	c.exit()
 }
 
@@ -200,14 +200,14 @@ func (c *Conn) wrote(n int, err error) {
 		c.writeFailed(err)
 		return
 	}
-	c.passTurn()
+	c.s.PassTurn()
 }
 
 // writeFailed ends the connection because nothing can be written to it.
 func (c *Conn) writeFailed(err error) {
 	switch {
 	case c.s.Life().Phase() >= session.PhaseFlushed:
-		c.cut(c.s.Life().Reason()) // a peer that has gone does not need our last words
+		c.s.Cut(c.s.Life().Reason()) // a peer that has gone does not need our last words
 		return
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		c.tooSlow(fieldWrite, fmt.Sprintf("it took nothing for %v", c.cfg.timeouts.Write))
@@ -215,14 +215,10 @@ func (c *Conn) writeFailed(err error) {
 	case isReset(err) && c.s.Life().Phase() == session.PhaseOpen && !c.s.Handling() && c.s.Reader() != session.ReaderGone:
 		// The output is given up, but reading goes on: behind what the peer had sent the
 		// reader finds the end.
-		lost := &ConnError{Peer: c.peer(), Offset: int64(c.stats.BytesIn), Err: err}
-		c.s.Life().Resets(lost)
-		c.s.Out().Mute()
-		c.s.Out().Drop(lost)
-		c.s.Sending().Drop(c.s.Out(), &notSentError{lost, true}, notSent(lost))
+		c.s.Resets(connError(&c.s, err))
 		return
 	}
-	c.netFailed(err)
+	c.s.Cut(connError(&c.s, err))
 }
 
 // isReset: the peer has closed the connection, which does not take away what it

@@ -1,7 +1,6 @@
 package session
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/parley-net/parley/wire"
@@ -121,11 +120,6 @@ func (s *Session) MessageError(rule string, err error) error {
 	return &wire.MessageError{Protocol: s.rules.Name, Peer: s.host.Peer(), Offset: s.began, Rule: rule, Err: err}
 }
 
-// TooLarge returns why an announced message of size bytes is refused, with what to do.
-func (s *Session) TooLarge(size int64, advice string) error {
-	return fmt.Errorf("%w: %d bytes announced, Limits.MaxMessage is %d; %s", wire.ErrTooLarge, size, s.rules.MaxMessage, advice)
-}
-
 // Answerable reports whether a program that receives may still have to answer what it
 // has just received, though the peer has closed its direction; its next Receive ends the
 // connection.
@@ -188,6 +182,19 @@ func (s *Session) Receive(p []byte, ev *wire.Event, catches bool) (n int, err er
 	s.consumed += int64(n)
 	return n, err
 }
+
+// Heard traces what the machine has found in p.
+func (s *Session) Heard(p []byte, ev *wire.Event) {
+	if s.rules.Traced {
+		s.host.Heard(p, ev)
+	}
+}
+
+// Offset returns how many bytes of the peer have arrived.
+func (s *Session) Offset() int64 { return int64(s.stats.BytesIn) }
+
+// Peer names the peer.
+func (s *Session) Peer() string { return s.host.Peer() }
 
 // receiveWatched notes if the peer has answered, and traces what the machine has
 // found.

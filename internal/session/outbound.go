@@ -1,6 +1,8 @@
 package session
 
 import (
+	"fmt"
+
 	"github.com/parley-net/parley/wire"
 )
 
@@ -57,6 +59,22 @@ func (s *Session) Hand(m wire.Message) (wire.Sent, error) {
 	return sent, err
 }
 
+// Head gives the machine the head of a message of size bytes that its sender writes.
+func (s *Session) Head(size int64) (wire.Sent, error) {
+	s.Owed()
+	before := len(s.out.Tail())
+	out, sent, err := s.Machine().SendHead(s.out.Tail(), size)
+	if err != nil {
+		return sent, err
+	}
+	s.out.Appended(out)
+	s.Account(sent, len(out)-before)
+	if s.rules.Traced {
+		s.host.Traced("head of a stream", wire.Message{}, out[before:])
+	}
+	return sent, nil
+}
+
 // Took accounts for what the machine has made of m: what stands behind before in
 // the output, or an error.
 func (s *Session) Took(before int, m wire.Message, sent wire.Sent, err error) {
@@ -64,7 +82,9 @@ func (s *Session) Took(before int, m wire.Message, sent wire.Sent, err error) {
 		s.out.Owe()
 	}
 	if err != nil {
-		s.host.Unsent(err)
+		if len(s.transform) > 0 { // a plugin may have counted it already, and the peer's would wait for it
+			s.Cut(fmt.Errorf("parley: a message was lost behind the plugins: %w", err))
+		}
 		return
 	}
 	s.Account(sent, len(s.out.Tail())-before)

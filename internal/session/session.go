@@ -3,6 +3,7 @@ package session
 import (
 	"time"
 
+	"github.com/parley-net/parley/internal/bufpool"
 	"github.com/parley-net/parley/wire"
 )
 
@@ -42,17 +43,20 @@ type Rules struct {
 	Role       wire.Role
 	Traits     wire.Traits
 	MaxMessage int64
+	MaxStream  int64
 	MaxOutput  int
 	MaxInput   int
 	MaxQueue   int
-	Handles    bool // messages go to a handler
-	Stepwise   bool // the program takes them one by one, and answers in their order
-	Queues     bool // the peer may be serving others first
-	Traced     bool // Host is told of all that goes either way
+	Turn       time.Duration // how long a silence of the peer is enough, on a wire that takes turns
+	Handles    bool          // messages go to a handler
+	Streams    bool          // it takes large ones piece by piece
+	Stepwise   bool          // the program takes them one by one, and answers in their order
+	Queues     bool          // the peer may be serving others first
+	Traced     bool          // Host is told of all that goes either way
 }
 
-// Host is the driver of a Session, as the Session needs it. Its methods are called with
-// the connection's lock held.
+// Host is the driver of a Session, which does what the Session decides. Its methods are
+// called with the connection's lock held.
 type Host interface {
 	// Peer names the peer, for errors.
 	Peer() string
@@ -60,16 +64,49 @@ type Host interface {
 	Now() time.Time
 	// Short reports whether memory is short.
 	Short() bool
+	// Unsent returns how many bytes that were written have not reached the peer's system.
+	Unsent() int
+	// Share returns p as bytes that several connections hold together.
+	Share(p []byte) *bufpool.Shared
+	// Transformed runs the plugins over a message that is to be sent, and may release the
+	// lock for it. The result's bytes are buf, from bufpool.
+	Transformed(m wire.Message) (out wire.Message, buf []byte, err error)
+
 	// Weighed is told that the Session may hold much more, or less.
 	Weighed()
+	// Flush is told that what waits is to be written. It may release the lock for it.
+	Flush()
+	// PassLater is told that PassTurn is to be called after d.
+	PassLater(d time.Duration)
+	// Unposted is told that a message of Broadcast could not be sent.
+	Unposted(err error)
+
+	// EndsOurs is told that our direction ends now.
+	EndsOurs()
+	// StaysOpen is told that the peer can say nothing more, and may still be answered; not
+	// for ever.
+	StaysOpen()
+	// Leaves is told that the end has begun, and is to be carried out.
+	Leaves()
+	// Cuts is told that the connection ends at once, before anybody else is.
+	Cuts(err error)
+	// Gone is told so when everybody is.
+	Gone()
 	// Faulted is told that the machine can't be used any more: the connection ends at once.
 	Faulted(err error, how Fault)
-	// Unsent is told that the machine has refused a message.
-	Unsent(err error)
+
+	// Counts is told what happens seldom.
+	Counts(what Seldom)
+	// Late is told of a message, or of its loss, that has come in the place of the answer to
+	// a question whose Call had given up.
+	Late(question, m wire.Message, lost error)
+
 	// Traced is told what goes to the peer, if Rules.Traced: p is borrowed.
 	Traced(what string, m wire.Message, p []byte)
 	// Heard is told what the machine has found in p, likewise.
 	Heard(p []byte, ev *wire.Event)
+	// Noted is told what comes with no bytes, likewise.
+	Noted(what string)
 }
 
 // Begin begins what is under way. stats and talked are the driver's, and known to no
@@ -132,12 +169,6 @@ func (s *Session) stands() int { s.still++; return s.still }
 
 // wreck puts something in the machine's place that does nothing but return err.
 func (s *Session) wreck(err error) { s.m = wreck{err} }
-
-// Repeater returns the machine if it can repeat what another one has sent, or nil.
-func (s *Session) Repeater() wire.Repeater {
-	r, _ := s.m.(wire.Repeater)
-	return r
-}
 
 // Assembly returns the message that arrives in pieces, if there is one.
 func (s *Session) Assembly() *Assembly { return &s.asm }

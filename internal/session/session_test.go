@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/parley-net/parley/internal/bufpool"
 	"github.com/parley-net/parley/tinyproto"
 	"github.com/parley-net/parley/wire"
 )
@@ -29,14 +30,29 @@ type end struct {
 	observed func(*end)
 }
 
-func (e *end) Peer() string                             { return e.name }
-func (e *end) Now() time.Time                           { return time.Time{} }
-func (e *end) Short() bool                              { return false }
-func (e *end) Weighed()                                 {}
-func (e *end) Unsent(err error)                         { e.faulted = err }
-func (e *end) Faulted(err error, _ Fault)               { e.faulted = err }
-func (e *end) Traced(string, wire.Message, []byte)      {}
-func (e *end) Heard([]byte, *wire.Event)                {}
+func (e *end) Peer() string                        { return e.name }
+func (e *end) Now() time.Time                      { return time.Time{} }
+func (e *end) Short() bool                         { return false }
+func (e *end) Weighed()                            {}
+func (e *end) Unsent() int                         { return 0 }
+func (e *end) Share(p []byte) *bufpool.Shared      { return bufpool.Share(p, nil) }
+func (e *end) Flush()                              {}
+func (e *end) PassLater(time.Duration)             {}
+func (e *end) Unposted(err error)                  { e.faulted = err }
+func (e *end) EndsOurs()                           { e.closed = true }
+func (e *end) StaysOpen()                          {}
+func (e *end) Leaves()                             {} // see goOn
+func (e *end) Cuts(error)                          {}
+func (e *end) Gone()                               { e.closed, e.gone = true, true }
+func (e *end) Faulted(err error, _ Fault)          { e.faulted = err }
+func (e *end) Counts(Seldom)                       {}
+func (e *end) Late(_, _ wire.Message, _ error)     {}
+func (e *end) Noted(string)                        {}
+func (e *end) Traced(string, wire.Message, []byte) {}
+func (e *end) Heard([]byte, *wire.Event)           {}
+func (e *end) Transformed(m wire.Message) (wire.Message, []byte, error) {
+	return m, nil, nil
+}
 func (e *end) life() *Life                              { return &e.s.life }
 func (e *end) fail(format string, a ...any) (err error) { return fmt.Errorf(e.name+": "+format, a...) }
 
@@ -46,7 +62,7 @@ func two(observed func(*end)) (a, b *end) {
 	a.peer, b.peer = b, a
 	for role, e := range map[wire.Role]*end{wire.Dialing: a, wire.Accepting: b} {
 		p := tinyproto.Protocol{}
-		rules := &Rules{Name: p.Name(), Role: role, Traits: p.Traits(), MaxMessage: 1 << 20, MaxOutput: 1 << 20, MaxInput: 1 << 20, MaxQueue: 1000}
+		rules := &Rules{Name: p.Name(), Role: role, Traits: p.Traits(), MaxMessage: 1 << 20, MaxStream: 1 << 20, MaxOutput: 1 << 20, MaxInput: 1 << 20, MaxQueue: 1000}
 		e.observed = observed
 		e.s.Begin(p.New(role, wire.Limits{MaxMessage: 1 << 20}), e, rules, &e.stats, &e.talked, nil)
 		e.s.out.Owe()
@@ -62,9 +78,9 @@ func (e *end) hear() error {
 		n, err := e.s.Receive(e.s.in.Bytes(), &ev, false)
 		e.s.in.Consume(n)
 		if err != nil {
-			e.life().BeginClose(err)
+			e.s.End(err)
 			e.observed(e)
-			e.life().PeerIs(PeerViolated)
+			e.s.Violated(err)
 			e.s.ReaderIs(ReaderGone)
 			e.observed(e)
 			return nil
@@ -88,28 +104,22 @@ func (e *end) hear() error {
 			}
 			e.got = append(e.got, ev.Message.Text())
 		case wire.EventOffer:
-			if e.life().Ending() {
-				e.s.Machine().Refuse(errors.New("closing"))
-				e.s.asm.Skip(errors.New("closing"))
-			} else {
-				e.s.asm.Begin(ev.N)
-				e.s.Machine().Accept()
+			if stream, _ := e.s.Offered(ev.N); stream {
+				return e.fail("%d bytes as a stream", ev.N)
 			}
-			e.s.out.Owe()
 		case wire.EventData:
-			e.s.asm.Add(ev.Data)
+			e.s.Piece(ev.Data)
 		case wire.EventEnd:
-			m := ev.Message.WithBytes(e.s.asm.Take())
+			m, _ := e.s.Whole(&ev)
 			if !e.s.Dropping() {
 				e.got = append(e.got, m.Text())
 			}
 		case wire.EventLost:
-			e.s.asm.Fail(ev.Err)
-		case wire.EventConfirmed:
-			e.stats.Confirm(ev.N)
-			e.s.sending.Confirmed(e.stats.Confirmed)
+			e.s.Lost(ev.Err)
+		case wire.EventConfirmed, wire.EventGranted:
+			e.s.Control(&ev)
 		case wire.EventLeave:
-			e.life().BeginClose(errors.New("the peer leaves"))
+			e.s.End(errors.New("the peer leaves"))
 		default:
 			return e.fail("event %v", ev.Kind)
 		}
@@ -132,10 +142,7 @@ func (e *end) write(some int) {
 	if e.peer.gone {
 		err := errors.New("reset")
 		if e.life().Phase() == PhaseOpen { // what the peer had sent is still read
-			e.life().Resets(err)
-			e.s.out.Mute()
-			e.s.out.Drop(err)
-			e.s.sending.Drop(&e.s.out, err, err)
+			e.s.Resets(err)
 		} else {
 			e.cut(err)
 		}
@@ -160,19 +167,18 @@ func (e *end) eof() error {
 		var ev wire.Event
 		e.life().EndsWith(e.s.Machine().ReceiveEOF(nil, &ev))
 	}
-	e.life().PeerEnds()
+	e.s.PeerEnds()
 	e.observed(e)
 	return nil
 }
 
 // send sends a message if it may.
 func (e *end) send(text string) error {
-	if e.life().Phase() != PhaseOpen || e.life().Reset() || e.s.sending.Turn() != TurnFree || e.s.Filled() {
+	if e.life().Phase() != PhaseOpen || e.s.Sendable() != nil || !e.s.TakeTurn() {
 		return nil
 	}
-	e.s.sending.Take()
 	sent, err := e.s.Hand(wire.Text(text))
-	e.s.sending.Give()
+	e.s.ReleaseTurn()
 	if err != nil || sent.Body != wire.BodyNone {
 		return e.fail("send: %v, body %v", err, sent.Body)
 	}
@@ -185,7 +191,7 @@ func (e *end) goOn() {
 	switch e.life().Phase() {
 	case PhaseClosing:
 		if e.s.IsDrained(e.s.sending.Sent()) && e.life().Advance(PhaseFlushed) && e.life().Writable() {
-			e.s.out.Appended(e.s.Machine().Close(e.s.out.Tail()))
+			e.s.Farewell()
 		}
 	case PhaseFlushed:
 		if e.s.out.Pending() == 0 || e.life().Reset() {
@@ -204,11 +210,7 @@ func (e *end) goOn() {
 
 // cut ends the connection at once.
 func (e *end) cut(err error) {
-	if e.life().Close(err) {
-		e.s.out.Drop(err)
-		e.s.sending.Drop(&e.s.out, err, err)
-		e.closed, e.gone = true, true
-	}
+	e.s.Cut(err)
 	e.observed(e)
 }
 
@@ -226,7 +228,7 @@ func (e *end) step(r *rand.Rand, n int) error {
 	case k < 92:
 		e.goOn()
 	case k < 96:
-		e.life().BeginClose(errors.New("close"))
+		e.s.End(errors.New("close"))
 	case k < 98 && !e.life().Ended(): // noise on the line
 		copy(e.s.in.Room(), "\xff\xff\xff\xff\xff\xff")
 		e.s.in.Added(6)
