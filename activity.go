@@ -15,8 +15,8 @@ type activity struct {
 	s     session.Session
 	reading
 	weight
-	stream *Stream // being read by the program
-	watch  watch
+	stream *Stream     // being read by the program
+	watch  alarm       // when to look at the limits
 	late   alarm       // see armFlush
 	bound  *time.Timer // ends a connection whose peer has ended its stream
 	spare  *session.Waiter
@@ -29,9 +29,16 @@ func (a *activity) until(d time.Duration, f func()) {
 	}
 }
 
+// unwatch ends the watch. It returns false if its alarm has run off and waits for the
+// lock.
+func (a *activity) unwatch() bool {
+	a.s.Unwatch()
+	return a.watch.stop()
+}
+
 // stopTimers keeps them from calling back.
 func (a *activity) stopTimers() {
-	a.watch.off()
+	a.unwatch()
 	a.late.stop()
 	if a.bound != nil {
 		a.bound.Stop()
@@ -61,7 +68,7 @@ func (c *Conn) wake() {
 	if c.extra != nil {
 		turns = c.extra.talk
 	}
-	a.s.Begin(c.m, (*host)(a), &c.cfg.rules, &c.stats, &c.talked, turns)
+	a.s.Begin(c.m, (*host)(a), &c.cfg.rules, &c.stats, &c.talked, turns, c.vital)
 	c.activity = a
 }
 
@@ -69,10 +76,9 @@ func (c *Conn) wake() {
 func (c *Conn) rest() {
 	a := c.activity
 	c.activity = nil
-	spares, watch, late, spare := a.s.Spares(), a.watch.alarm, a.late, a.spare
+	spares, watch, late, spare := a.s.Spares(), a.watch, a.late, a.spare
 	*a = activity{} // at once: with the fields in it there would be a copy to move
-	a.watch.keep(watch)
-	a.late, a.spare = late, spare
+	a.watch, a.late, a.spare = watch, late, spare
 	a.s.Reuse(spares)
 	c.cfg.activities.Put(a)
 }
@@ -82,5 +88,5 @@ func (c *Conn) rest() {
 func (c *Conn) resting() bool {
 	a := c.activity
 	return c.goroutines == 0 && a.s.Idle() && a.stream == nil && a.weight.idle() &&
-		!c.worthWatching() && c.watch.off() && c.late.stop()
+		!a.s.WorthWatching() && a.unwatch() && c.late.stop()
 }

@@ -96,7 +96,7 @@ func (c *Conn) leave() {
 		c.linger()
 	}
 	if errors.Is(late, context.DeadlineExceeded) && c.s.Life().Reason() == ErrClosed {
-		c.s.Cut(&TimeoutError{Peer: c.peer(), Wait: fmt.Sprintf("the peer took or confirmed what was sent not within %v; the rest is lost%s", c.cfg.timeouts.Close, c.stalled())})
+		c.s.Cut(&TimeoutError{Peer: c.peer(), Wait: fmt.Sprintf("the peer took or confirmed what was sent not within %v; the rest is lost%s", c.cfg.timeouts.Close, c.s.Stalled())})
 	}
 	c.s.Cut(c.s.Life().Reason())
 	c.exit()
@@ -109,23 +109,15 @@ func (c *Conn) leave() {
 func (c *Conn) waitTaken(ctx context.Context) error {
 	err := c.waitDrained(ctx, c.s.Sending().Sent())
 	for (c.s.Life().Draining() || c.s.Life().Ended()) && errors.Is(err, context.DeadlineExceeded) && c.s.Out().Pending()+poller.Unsent(c.nc) > 0 {
-		taken := c.taken()
+		taken := c.s.Taken()
 		longer, cancel := boundedBy(c.cfg.timeouts.Write)
 		err = c.waitDrained(longer, c.s.Sending().Sent())
 		cancel()
-		if c.taken() == taken {
+		if c.s.Taken() == taken {
 			break
 		}
 	}
 	return err
-}
-
-// taken is how much the peer has taken and confirmed: a figure that grows with it.
-func (c *Conn) taken() int64 {
-	if peer, ok := poller.VitalsOf(c.nc); ok {
-		return int64(peer.Taken + c.stats.Confirmed)
-	}
-	return int64(c.s.Out().Gone()+c.stats.Confirmed) - int64(poller.Unsent(c.nc))
 }
 
 // linger closes our direction and waits a moment for the peer to close its
@@ -151,7 +143,7 @@ func (c *Conn) linger() {
 	extend(max(c.cfg.timeouts.Linger, c.cfg.timeouts.Close))
 	taken := int64(-1)
 	for c.s.Life().Err() == nil && time.Now().Before(limit) {
-		if n := c.taken(); c.s.Life().Draining() && n > taken && poller.Unsent(c.nc) > 0 { // see waitTaken
+		if n := c.s.Taken(); c.s.Life().Draining() && n > taken && poller.Unsent(c.nc) > 0 { // see waitTaken
 			taken = n
 			extend(max(c.cfg.timeouts.Linger, c.cfg.timeouts.Close, c.cfg.timeouts.Write))
 		}

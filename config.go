@@ -26,7 +26,7 @@ type config struct {
 	plugins  []Plugin
 	limits   Limits
 	timeouts Timeouts
-	patience patience
+	patience session.Patience
 	queue    queue        // that of the server, for who dials
 	logger   *slog.Logger // nil: silent
 	trace    func(Trace)
@@ -37,19 +37,15 @@ type config struct {
 	shutdown func(*Conn)       // honours a peer's request to end the server
 	opened   func(*Conn)       // tells the server that OnOpen has agreed
 	closed   func(*Conn)       // tells the server that the connection has ended
-	tells    func(net.Conn) vital
+	tells    func(net.Conn) session.Vital
 
 	epoch      time.Time // what times of connections count from
 	activities sync.Pool // of connections at rest
 }
 
-// patient returns which clocks count only in a shortage, for a connection of whose peer
-// the kernel tells v and for which output waits or does not.
-func (cfg *config) patient(v vital, waiting bool) patience { return cfg.patience.with(v, waiting) }
-
 // writeLimit is Timeouts.Write where that counts always, else 0.
-func (cfg *config) writeLimit(v vital) time.Duration {
-	if cfg.patient(v, true).write {
+func (cfg *config) writeLimit(v session.Vital) time.Duration {
+	if cfg.patience.With(v, true).Write {
 		return 0
 	}
 	return cfg.timeouts.Write
@@ -60,7 +56,9 @@ func (cfg *config) decide() {
 	cfg.rules = session.Rules{
 		Name: cfg.protocol.Name(), Role: cfg.role, Traits: cfg.traits,
 		MaxMessage: cfg.limits.MaxMessage, MaxStream: cfg.limits.MaxStream, MaxOutput: cfg.limits.MaxOutput, MaxInput: cfg.limits.MaxInput, MaxQueue: cfg.limits.MaxQueue, Turn: cfg.timeouts.Turn,
-		Handles: cfg.handler != nil, Streams: cfg.streams != nil, Stepwise: cfg.stepwise, Queues: cfg.queue.known, Traced: cfg.trace != nil,
+		MinRate: cfg.limits.MinRate, Handshake: cfg.timeouts.Handshake, Answer: cfg.timeouts.Answer, Progress: cfg.timeouts.Progress,
+		Idle: cfg.timeouts.Idle, Stall: cfg.timeouts.Stall, KeepAlive: cfg.timeouts.KeepAlive, Patience: cfg.patience, Silence: wire.ExplainSilence(cfg.protocol),
+		Handles: cfg.handler != nil, Streams: cfg.streams != nil, Stepwise: cfg.stepwise, Queues: cfg.queue.known, Unbounded: cfg.queue.unbounded, Traced: cfg.trace != nil,
 	}
 }
 

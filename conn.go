@@ -33,8 +33,8 @@ type Conn struct {
 	stats      session.Counters
 	gen        int32 // tells a goroutine that it has lost the reader's role
 	goroutines int32
-	endedBy    endedBy // what has ended the goroutine that holds the lock
-	vital      vital   // what the kernel tells about the peer; it does not change
+	endedBy    endedBy       // what has ended the goroutine that holds the lock
+	vital      session.Vital // what the kernel tells about the peer; it does not change
 	talked     session.Talked
 	runs       batchState
 	over       atomic.Bool // err is set, for who can't take the lock

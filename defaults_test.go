@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/parley-net/parley/internal/session"
 	"github.com/parley-net/parley/oneline"
 	"github.com/parley-net/parley/tinyproto"
 )
@@ -35,7 +36,7 @@ func TestDefaults(t *testing.T) {
 		if s.cfg.timeouts != want.timeouts {
 			t.Errorf("%s: timeouts %+v, want %+v", name, s.cfg.timeouts, want.timeouts)
 		}
-		if s.cfg.patience != (patience{write: true, progress: true, answer: true}) {
+		if s.cfg.patience != (session.Patience{Write: true, Progress: true, Answer: true}) {
 			t.Errorf("%s: patience %+v, want all", name, s.cfg.patience)
 		}
 		if n := cap(s.slots); n != want.conns {

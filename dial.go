@@ -253,10 +253,10 @@ func (d *Dialer) open(ctx context.Context, cfg *config, nc net.Conn, began time.
 	defer c.unlock()
 	w := c.newWaiter()
 	c.s.Life().Opens().Push(w)
-	c.watchHandshake(began)
+	c.s.WatchHandshake(began)
 	c.start()
 	if err := c.await(ctx, c.s.Life().Opens(), w); err != nil {
-		c.forsake(err)
+		c.s.Forsake(err)
 		if !c.s.Life().Closed() {
 			d.state().leavers.add(c.s.Life().WhenClosed())
 		}

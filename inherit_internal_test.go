@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/parley-net/parley/internal/session"
 	"github.com/parley-net/parley/serpy2"
 )
 
@@ -25,12 +26,12 @@ func TestInheritedListenerIsPatient(t *testing.T) {
 		name  string
 		given bool
 		loops int
-		want  vital
+		want  session.Vital
 	}{
-		{"inherited", false, 0, vitalAlways},
-		{"inherited, event loops", false, 1, vitalAlways},
-		{"given to Serve", true, 0, vitalNothing},
-		{"given to Serve, event loops", true, 1, vitalNothing},
+		{"inherited", false, 0, session.VitalAlways},
+		{"inherited, event loops", false, 1, session.VitalAlways},
+		{"given to Serve", true, 0, session.VitalNothing},
+		{"given to Serve, event loops", true, 1, session.VitalNothing},
 	} {
 		t.Run(k.name, func(t *testing.T) {
 			first, err := net.Listen("tcp", "127.0.0.1:0")

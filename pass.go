@@ -135,7 +135,7 @@ func (c *Conn) calm(own *session.Input) {
 	own.Shrink()
 	c.unequip()
 	c.s.AwaitRest(!c.s.Assembly().Idle() || c.s.In().Len() > 0)
-	if c.watchSome(); c.s.Life().Err() != nil { // a limit has been passed
+	if c.s.WatchWaits(); c.s.Life().Err() != nil { // a limit has been passed
 		c.passed(c.gen, own)
 		return
 	}

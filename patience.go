@@ -13,45 +13,10 @@ import (
 // Progress, where they are left at zero, are patient: they count only while the
 // server is short of places or of memory. This file decides, relief.go acts.
 
-// vital is what the kernel tells about whether a peer lives.
-type vital uint8
-
-const (
-	vitalNothing vital = iota // a pipe, a listener that was given to Serve, TCP without keep-alive
-	vitalIdle                 // while no output waits for the peer
-	vitalAlways
-)
-
-// patience says which clocks count only in a shortage.
-type patience struct{ write, progress, answer bool }
-
 // patienceOf returns the clocks that are left at zero. Who has set the least speed
 // of a message wants it kept.
-func patienceOf(l Limits, t Timeouts) patience {
-	return patience{write: t.Write == 0, progress: t.Progress == 0 && l.MinRate == 0, answer: t.Answer == 0}
-}
-
-// with returns the clocks that are patient with a peer of which the kernel tells v,
-// and for which output waits or does not.
-func (p patience) with(v vital, waiting bool) patience {
-	if v == vitalNothing || v == vitalIdle && waiting {
-		return patience{}
-	}
-	return p
-}
-
-// field is what of Timeouts and Limits says that a connection is too slow.
-type field uint8
-
-const (
-	fieldNone field = iota
-	fieldWrite
-	fieldProgress
-)
-
-// String names the field for the reason why a connection has ended.
-func (f field) String() string {
-	return [...]string{"", "Timeouts.Write", "Timeouts.Progress, Limits.MinRate"}[f]
+func patienceOf(l Limits, t Timeouts) session.Patience {
+	return session.Patience{Write: t.Write == 0, Progress: t.Progress == 0 && l.MinRate == 0, Answer: t.Answer == 0}
 }
 
 // pace is how a connection fares at one look, as far as its clocks are patient.
@@ -82,8 +47,8 @@ func (k *clock) seen(look int) { k.look = look }
 
 // slowness is how slow a connection is whose time is over.
 type slowness struct {
-	field field   // that says so; none: it is not
-	rate  float64 // bytes per second
+	field session.Limit // that says so; none: it is not
+	rate  float64       // bytes per second
 	since time.Time
 }
 
@@ -96,13 +61,13 @@ func (k *clock) over(now time.Time, p pace, b bounds) slowness {
 		since := k.arrival.Since()
 		rate := float64(p.in-k.from) / now.Sub(since).Seconds()
 		if rate < float64(b.rate) {
-			return slowness{fieldProgress, rate, since}
+			return slowness{session.LimitProgress, rate, since}
 		}
 		k.arrival.Restart(now)
 		k.from = p.in
 	}
 	if k.taking.Stuck(now, p.waiting && b.write > 0, uint64(p.taken), b.write) {
-		return slowness{fieldWrite, 0, k.taking.Since()}
+		return slowness{session.LimitWrite, 0, k.taking.Since()}
 	}
 	return slowness{}
 }
@@ -110,7 +75,7 @@ func (k *clock) over(now time.Time, p pace, b bounds) slowness {
 // slowly says how slow it has been until now.
 func (s slowness) slowly(now time.Time) string {
 	lasted := now.Sub(s.since).Round(time.Second)
-	if s.field == fieldWrite {
+	if s.field == session.LimitWrite {
 		return fmt.Sprintf("it took nothing for %v", lasted)
 	}
 	return fmt.Sprintf("a message that had begun brought %.0f bytes a second over %v", s.rate, lasted)

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/parley-net/parley/internal/session"
 )
 
 // Which clocks count always: those that are set, and all of a peer of which nobody
@@ -19,22 +21,22 @@ func TestPatienceOf(t *testing.T) {
 		name    string
 		limits  Limits
 		given   Timeouts
-		vital   vital
+		vital   session.Vital
 		waiting bool
-		want    patience
+		want    session.Patience
 	}{
-		{"nothing set", Limits{}, Timeouts{}, vitalAlways, true, patience{true, true, true}},
-		{"nothing set, at rest", Limits{}, Timeouts{}, vitalAlways, false, patience{true, true, true}},
-		{"all set", Limits{}, set, vitalAlways, true, patience{}},
-		{"switched off", Limits{}, Timeouts{Write: -1, Progress: -1, Answer: -1}, vitalAlways, true, patience{}},
-		{"Write set", Limits{}, Timeouts{Write: time.Second}, vitalAlways, true, patience{false, true, true}},
-		{"Progress set", Limits{}, Timeouts{Progress: time.Second}, vitalAlways, true, patience{true, false, true}},
-		{"MinRate set", Limits{MinRate: 10}, Timeouts{}, vitalAlways, true, patience{true, false, true}},
-		{"keep-alive alone, nothing waits", Limits{}, Timeouts{}, vitalIdle, false, patience{true, true, true}},
-		{"keep-alive alone, output waits", Limits{}, Timeouts{}, vitalIdle, true, patience{}},
-		{"nobody tells", Limits{}, Timeouts{}, vitalNothing, false, patience{}},
+		{"nothing set", Limits{}, Timeouts{}, session.VitalAlways, true, session.Patience{Write: true, Progress: true, Answer: true}},
+		{"nothing set, at rest", Limits{}, Timeouts{}, session.VitalAlways, false, session.Patience{Write: true, Progress: true, Answer: true}},
+		{"all set", Limits{}, set, session.VitalAlways, true, session.Patience{}},
+		{"switched off", Limits{}, Timeouts{Write: -1, Progress: -1, Answer: -1}, session.VitalAlways, true, session.Patience{}},
+		{"Write set", Limits{}, Timeouts{Write: time.Second}, session.VitalAlways, true, session.Patience{Progress: true, Answer: true}},
+		{"Progress set", Limits{}, Timeouts{Progress: time.Second}, session.VitalAlways, true, session.Patience{Write: true, Answer: true}},
+		{"MinRate set", Limits{MinRate: 10}, Timeouts{}, session.VitalAlways, true, session.Patience{Write: true, Answer: true}},
+		{"keep-alive alone, nothing waits", Limits{}, Timeouts{}, session.VitalIdle, false, session.Patience{Write: true, Progress: true, Answer: true}},
+		{"keep-alive alone, output waits", Limits{}, Timeouts{}, session.VitalIdle, true, session.Patience{}},
+		{"nobody tells", Limits{}, Timeouts{}, session.VitalNothing, false, session.Patience{}},
 	} {
-		if got := patienceOf(c.limits, c.given).with(c.vital, c.waiting); got != c.want {
+		if got := patienceOf(c.limits, c.given).With(c.vital, c.waiting); got != c.want {
 			t.Errorf("%s: %+v, want %+v", c.name, got, c.want)
 		}
 	}
@@ -65,28 +67,28 @@ func TestClock(t *testing.T) {
 		name  string
 		b     bounds
 		at    func(s int) pace // after s seconds
-		field field
+		field session.Limit
 		after int // seconds
 	}{
-		{"idle", b, func(int) pace { return pace{} }, fieldNone, never},
-		{"a byte a second", b, func(s int) pace { return pace{arriving: true, in: uint64(s)} }, fieldProgress, 30},
-		{"nothing", b, func(int) pace { return pace{arriving: true} }, fieldProgress, 30},
-		{"1,023 bytes a second", b, func(s int) pace { return pace{arriving: true, in: uint64(s) * 1023} }, fieldProgress, 30},
-		{"1,024 bytes a second", b, func(s int) pace { return pace{arriving: true, in: uint64(s) * 1024} }, fieldNone, never},
-		{"fast, then nothing", b, func(s int) pace { return pace{arriving: true, in: uint64(min(s, 40)) * 2000} }, fieldProgress, 60},
-		{"a small message every 29 s", b, func(s int) pace { return pace{arriving: true, messages: uint64(s / 29), in: uint64(s)} }, fieldNone, never},
-		{"never for 30 s in a message", b, func(s int) pace { return pace{arriving: s%20 != 0} }, fieldNone, never},
-		{"takes nothing", b, func(int) pace { return pace{waiting: true, taken: 7} }, fieldWrite, 10},
-		{"takes a byte every 9 s", b, func(s int) pace { return pace{waiting: true, taken: int64(s / 9)} }, fieldNone, never},
-		{"takes all now and then", b, func(s int) pace { return pace{waiting: s%9 != 0} }, fieldNone, never},
-		{"takes nothing and brings a byte a second", b, func(s int) pace { return pace{arriving: true, in: uint64(s), waiting: true} }, fieldWrite, 10},
-		{"no bounds", bounds{write: -1, progress: -1, rate: 1024}, func(int) pace { return pace{arriving: true, waiting: true} }, fieldNone, never},
-		{"any rate", bounds{progress: 30 * time.Second, rate: -1}, func(int) pace { return pace{arriving: true} }, fieldNone, never},
+		{"idle", b, func(int) pace { return pace{} }, session.LimitNone, never},
+		{"a byte a second", b, func(s int) pace { return pace{arriving: true, in: uint64(s)} }, session.LimitProgress, 30},
+		{"nothing", b, func(int) pace { return pace{arriving: true} }, session.LimitProgress, 30},
+		{"1,023 bytes a second", b, func(s int) pace { return pace{arriving: true, in: uint64(s) * 1023} }, session.LimitProgress, 30},
+		{"1,024 bytes a second", b, func(s int) pace { return pace{arriving: true, in: uint64(s) * 1024} }, session.LimitNone, never},
+		{"fast, then nothing", b, func(s int) pace { return pace{arriving: true, in: uint64(min(s, 40)) * 2000} }, session.LimitProgress, 60},
+		{"a small message every 29 s", b, func(s int) pace { return pace{arriving: true, messages: uint64(s / 29), in: uint64(s)} }, session.LimitNone, never},
+		{"never for 30 s in a message", b, func(s int) pace { return pace{arriving: s%20 != 0} }, session.LimitNone, never},
+		{"takes nothing", b, func(int) pace { return pace{waiting: true, taken: 7} }, session.LimitWrite, 10},
+		{"takes a byte every 9 s", b, func(s int) pace { return pace{waiting: true, taken: int64(s / 9)} }, session.LimitNone, never},
+		{"takes all now and then", b, func(s int) pace { return pace{waiting: s%9 != 0} }, session.LimitNone, never},
+		{"takes nothing and brings a byte a second", b, func(s int) pace { return pace{arriving: true, in: uint64(s), waiting: true} }, session.LimitWrite, 10},
+		{"no bounds", bounds{write: -1, progress: -1, rate: 1024}, func(int) pace { return pace{arriving: true, waiting: true} }, session.LimitNone, never},
+		{"any rate", bounds{progress: 30 * time.Second, rate: -1}, func(int) pace { return pace{arriving: true} }, session.LimitNone, never},
 	} {
 		var k clock
 		got, after := slowness{}, never
-		for s := 0; s < 300 && got.field == fieldNone; s++ {
-			if got = k.over(time.Unix(int64(s), 0), c.at(s), c.b); got.field != fieldNone {
+		for s := 0; s < 300 && got.field == session.LimitNone; s++ {
+			if got = k.over(time.Unix(int64(s), 0), c.at(s), c.b); got.field != session.LimitNone {
 				after = s
 			}
 		}
@@ -101,7 +103,7 @@ func TestClock(t *testing.T) {
 // Verifies: RUNTIME-85
 func TestSlowest(t *testing.T) {
 	at := func(who string, rate float64, since int64, worth int64) overdue[string] {
-		return overdue[string]{candidate[string]{who, worth}, slowness{fieldProgress, rate, time.Unix(since, 0)}}
+		return overdue[string]{candidate[string]{who, worth}, slowness{session.LimitProgress, rate, time.Unix(since, 0)}}
 	}
 	all := []overdue[string]{at("a", 5, 0, 1), at("b", 0, 9, 1), at("c", 0, 3, 1), at("d", 900, 0, 1)}
 	for _, c := range []struct {
@@ -151,7 +153,7 @@ func TestRelief(t *testing.T) {
 				p.ended = gone
 				return p, bounds{10 * time.Second, 30 * time.Second, 1024}
 			},
-			func(who string, f field, why string) {
+			func(who string, f session.Limit, why string) {
 				c.mu.Lock()
 				defer c.mu.Unlock()
 				c.gone[who] = time.Since(start)
@@ -243,36 +245,4 @@ func TestRelief(t *testing.T) {
 			t.Errorf("gone: %v, though no shortage has lasted for ten seconds", c.gone)
 		}
 	})
-}
-
-// A peer is alive as long as its kernel answers, however long its program does not.
-//
-// Verifies: RUNTIME-86
-func TestSilence(t *testing.T) {
-	const span = 75 * time.Second
-	for _, c := range []struct {
-		name  string
-		at    func(s int) (asked bool, last int) // seconds
-		after int
-	}{
-		{"takes all", func(int) (bool, int) { return false, 0 }, 0},
-		{"nobody has asked", func(s int) (bool, int) { return false, s }, 0},
-		{"vanished", func(s int) (bool, int) { return true, s }, 75},
-		{"vanished later", func(s int) (bool, int) { return s >= 20, max(0, s-20) }, 95},
-		{"answers each probe, the pauses grow to two minutes", func(s int) (bool, int) { return s%120 == 0, s % 120 }, 0},
-		{"seen with a probe under way, each time", func(s int) (bool, int) { return true, s % 60 }, 0},
-		{"a lossy network", func(s int) (bool, int) { return s%3 > 0, s % 3 }, 0},
-	} {
-		var w watch
-		after := 0
-		for s := 0; s < 3600 && after == 0; s++ {
-			asked, last := c.at(s)
-			if w.silent(time.Unix(int64(s), 0), asked, time.Duration(last)*time.Second, span) {
-				after = s
-			}
-		}
-		if after < c.after || after > c.after+2 {
-			t.Errorf("%s: found after %d s, want %d", c.name, after, c.after)
-		}
-	}
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/parley-net/parley/frame"
+	"github.com/parley-net/parley/internal/session"
 	"github.com/parley-net/parley/line"
 	"github.com/parley-net/parley/oneline"
 	"github.com/parley-net/parley/serpy"
@@ -64,7 +65,7 @@ func patientServer(t *testing.T, s *Server) *pipes {
 	if err := s.init(); err != nil {
 		t.Fatal(err)
 	}
-	s.cfg.tells = func(net.Conn) vital { return vitalAlways }
+	s.cfg.tells = func(net.Conn) session.Vital { return session.VitalAlways }
 	s.add([]net.Listener{l}, originListen)
 	ended := make(chan error, 1)
 	go func() { ended <- s.Serve() }()
@@ -270,17 +271,17 @@ func TestAnswerBehindThePeersProgram(t *testing.T) {
 	const modeAck, ack = "\x01ACKMODCG\x1f", "\x01ACKEOT!!\x1f"
 	for _, c := range []struct {
 		name   string
-		vital  vital
+		vital  session.Vital
 		given  time.Duration
 		answer string // to all that is sent
 		cut    bool
 	}{
-		{"the first change of mode", vitalAlways, 0, "", true},
-		{"behind an unread message", vitalAlways, 0, modeAck, false},
-		{"behind one that was read", vitalAlways, 0, modeAck + ack, true},
-		{"all answered", vitalAlways, 0, modeAck + ack + modeAck, false},
-		{"Answer set", vitalAlways, 30 * time.Second, modeAck, true},
-		{"nobody tells", vitalNothing, 0, modeAck, true},
+		{"the first change of mode", session.VitalAlways, 0, "", true},
+		{"behind an unread message", session.VitalAlways, 0, modeAck, false},
+		{"behind one that was read", session.VitalAlways, 0, modeAck + ack, true},
+		{"all answered", session.VitalAlways, 0, modeAck + ack + modeAck, false},
+		{"Answer set", session.VitalAlways, 30 * time.Second, modeAck, true},
+		{"nobody tells", session.VitalNothing, 0, modeAck, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -289,7 +290,7 @@ func TestAnswerBehindThePeersProgram(t *testing.T) {
 					OnOpen: func(_ context.Context, c *Conn) error { opened <- c; return nil },
 				}}
 				l := patientServer(t, s)
-				s.cfg.tells = func(net.Conn) vital { return c.vital }
+				s.cfg.tells = func(net.Conn) session.Vital { return c.vital }
 				var wg sync.WaitGroup
 				t.Cleanup(wg.Wait)
 				nc := l.dial(t, "hi\x1f")

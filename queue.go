@@ -20,8 +20,6 @@ import (
 // connection until the server has come to it.
 
 const (
-	// queueNotice is after how long a silence the log tells of the queue.
-	queueNotice = time.Second
 	// queueStay is how long a connection that has left the queue waits for the
 	// server, unless Timeouts.Close is set.
 	queueStay = 10 * time.Minute
@@ -89,34 +87,6 @@ func queueOf(traits wire.Traits, t Timeouts) queue {
 	}
 }
 
-// watchQueue is watchHandshake for a wire that has a queue.
-func (c *Conn) watchQueue(began time.Time) {
-	w := &c.watch
-	tick := queueNotice / 4
-	if limit := c.cfg.timeouts.Handshake; limit > 0 {
-		tick = shortest(min(limit, queueNotice)) / 4
-	}
-	w.queue(began, tick)
-	c.arm(tick)
-}
-
-// lookAtQueue tells that c waits in the queue, once, and reports whether it may go
-// on waiting.
-func (c *Conn) lookAtQueue(now time.Time) bool {
-	w, limit := &c.watch, c.cfg.timeouts.Handshake
-	silent := c.stats.BytesIn == 0
-	if silent && w.idle.Mark() == 0 && now.Sub(w.idle.Since()) >= queueNotice {
-		w.idle.Note(1)
-		if c.cfg.logger != nil {
-			c.cfg.logger.Warn("waiting in the queue of the server", "conn", c.id, "peer", c.peer(), "hint", c.hint())
-		}
-	}
-	if c.cfg.queue.unbounded {
-		return !c.s.Answer().Stuck(now, !silent, 0, limit)
-	}
-	return limit < 0 || now.Sub(w.idle.Since()) < limit
-}
-
 // A firstByte is a connection that tells when the first byte has come: with TLS who
 // waits in the queue waits for the server's part of that handshake.
 type firstByte struct {
@@ -131,17 +101,6 @@ func (f *firstByte) Read(p []byte) (int, error) {
 		f.came = nil
 	}
 	return n, err
-}
-
-// forsake ends a connection that Dial gives up, because of err.
-func (c *Conn) forsake(err error) {
-	if !c.cfg.queue.known {
-		c.s.Cut(err)
-		return
-	}
-	c.watch.off()
-	c.s.End(err)
-	c.s.Life().Opens().All(err)
 }
 
 // stayInQueue waits until the server has come to our farewell and closed. One that has

@@ -43,7 +43,7 @@ func (c *Conn) readOn(gen int32, more bool) {
 			continue
 		}
 		c.s.AwaitRest(!c.s.Assembly().Idle() || c.s.In().Len() > 0)
-		c.watchSome()
+		c.s.WatchWaits()
 		t, in, direct := c.io, c.s.In(), c.s.Direct()
 		*c.event = wire.Event{} // it refers to buffers that others may get now
 		if c.attach() {
@@ -179,7 +179,7 @@ func (c *Conn) open(gen int32) bool {
 	if c.cfg.traits.TakesTurns {
 		c.s.HeardTalk(false)
 	}
-	c.watch.off()
+	c.unwatch()
 	if c.cfg.logger != nil {
 		c.cfg.logger.Info("connection open", "conn", c.id, "peer", c.peer(), "protocol", c.cfg.protocol.Name())
 	}

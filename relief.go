@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"sync/atomic"
 	"time"
+
+	"github.com/parley-net/parley/internal/session"
 )
 
 const (
@@ -33,11 +35,11 @@ type relief[K comparable] struct {
 
 // shortage is what relief is told, and tells. Its functions are called one at a time.
 type shortage[K comparable] struct {
-	of      string                           // what
-	missing func() int64                     // how much; 0: nothing, below: nor will it ever be
-	who     func() []candidate[K]            // may have to go
-	pace    func(K) (pace, bounds)           // how they fare
-	end     func(who K, f field, why string) // they have to go
+	of      string                                   // what
+	missing func() int64                             // how much; 0: nothing, below: nor will it ever be
+	who     func() []candidate[K]                    // may have to go
+	pace    func(K) (pace, bounds)                   // how they fare
+	end     func(who K, l session.Limit, why string) // they have to go
 }
 
 // candidate is a connection with what it gives up if it goes.
@@ -112,7 +114,7 @@ func (r *relief[K]) relieve(missing int64) {
 			r.clocks[at.who] = k
 		}
 		k.seen(r.looks)
-		if o := k.over(r.lasted, p, b); o.field != fieldNone {
+		if o := k.over(r.lasted, p, b); o.field != session.LimitNone {
 			over = append(over, overdue[K]{at, o})
 		}
 	}

@@ -97,8 +97,8 @@ func (c *Conn) sendFile(ctx context.Context, size int64, f *os.File) (sent int64
 	}
 	// While the body is open nothing else can leave, so nobody else is writing.
 	c.s.Out().Begin()
-	c.watchSome()
-	to, wait, stuck, taken := c.nc.(*net.TCPConn), c.cfg.writeLimit(c.vital)/writeLooks, 0, c.taken()
+	c.s.WatchWaits()
+	to, wait, stuck, taken := c.nc.(*net.TCPConn), c.cfg.writeLimit(c.vital)/writeLooks, 0, c.s.Taken()
 	for sent < size && c.s.Life().Failure() == nil {
 		c.unlock()
 		if wait > 0 {
@@ -110,8 +110,8 @@ func (c *Conn) sendFile(ctx context.Context, size int64, f *os.File) (sent int64
 		sent += n
 		c.s.Out().Left(int(n))
 		c.stats.Put(int(n))
-		if stuck++; n > 0 || c.taken() != taken { // see write
-			stuck, taken = 0, c.taken()
+		if stuck++; n > 0 || c.s.Taken() != taken { // see write
+			stuck, taken = 0, c.s.Taken()
 		}
 		switch {
 		case err == nil && n < want: // the end of the file

@@ -101,7 +101,7 @@ func (s *Server) begin(c *Conn, lc *loopConn, began time.Time) error {
 			return err
 		}
 	}
-	c.watchHandshake(began)
+	c.s.WatchHandshake(began)
 	if c.s.Reader() != session.ReaderAttached {
 		c.start()
 	}

@@ -223,10 +223,10 @@ func (s *Stream) fill(p []byte) (int, error) {
 	}
 	t, in := c.io, c.s.In()
 	if !s.waited.IsZero() { // the program's own time does not count as the peer's
-		c.watch.progress.Forgive(time.Since(s.waited))
+		c.s.ForgiveProgress(time.Since(s.waited))
 	}
 	c.s.AwaitRest(true)
-	c.watchSome()
+	c.s.WatchWaits()
 	c.goroutines++ // the input must outlive the read
 	c.unlock()
 	n, err := t.read(in, direct)

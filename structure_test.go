@@ -32,8 +32,8 @@ func TestStructure(t *testing.T) {
 		bound, goal int
 		detail      []string
 	}{
-		{"functions that take a *Conn, as receiver or parameter", len(h.withConn()), 166, 110, nil},
-		{"methods of Conn", len(h.methods()), 150, 90, nil},
+		{"functions that take a *Conn, as receiver or parameter", len(h.withConn()), 151, 110, nil},
+		{"methods of Conn", len(h.methods()), 135, 90, nil},
 		{"fields of Conn, and of what it holds, that are a bool or flags", len(flags), 8, 8, flags},
 		{"files that call each other in a circle", len(h.circle()), 21, 8, h.circle()},
 		{"lines of the longest file", h.longest(), 400, 400, nil},
@@ -196,7 +196,7 @@ func (h *house) held() map[string]*types.Struct {
 func (h *house) structs() map[string]*types.Struct {
 	all := make(map[string]*types.Struct)
 	for _, name := range h.pkg.Scope().Names() {
-		if s, ok := h.pkg.Scope().Lookup(name).Type().Underlying().(*types.Struct); ok && name != "Rules" {
+		if s, ok := h.pkg.Scope().Lookup(name).Type().Underlying().(*types.Struct); ok && name != "Rules" && name != "Patience" {
 			all[name] = s
 		}
 	}

@@ -4,32 +4,34 @@ import (
 	"crypto/tls"
 	"net"
 	"runtime"
+
+	"github.com/parley-net/parley/internal/session"
 )
 
 // vitalOf returns a function that says what the kernel tells about the peer of a
 // connection that parley has made.
-func vitalOf(t Timeouts) func(net.Conn) vital {
-	return func(nc net.Conn) vital {
+func vitalOf(t Timeouts) func(net.Conn) session.Vital {
+	return func(nc net.Conn) session.Vital {
 		if s, ok := nc.(*tls.Conn); ok {
 			nc = s.NetConn()
 		}
 		switch nc := nc.(type) {
 		case *net.UnixConn:
-			return vitalAlways // its peer is in this kernel
+			return session.VitalAlways // its peer is in this kernel
 		case *net.TCPConn:
 		case *loopConn:
 			if !nc.Host().IsValid() {
-				return vitalAlways
+				return session.VitalAlways
 			}
 		default:
-			return vitalNothing
+			return session.VitalNothing
 		}
 		switch {
 		case t.KeepAlive <= 0:
-			return vitalNothing
+			return session.VitalNothing
 		case runtime.GOOS != "linux":
-			return vitalIdle
+			return session.VitalIdle
 		}
-		return vitalAlways
+		return session.VitalAlways
 	}
 }

@@ -65,8 +65,8 @@ func (c *Conn) ctxErr(ctx context.Context) error {
 		wait := "the context's deadline has passed"
 		if !c.talked.Opened() {
 			wait += "; " + c.hint()
-		} else if n := c.s.Machine().Awaiting(); c.stalled() != "" {
-			wait += fmt.Sprintf(", and the peer owes %d answers by the rules of %s%s", n, c.cfg.protocol.Name(), c.stalled())
+		} else if n := c.s.Machine().Awaiting(); c.s.Stalled() != "" {
+			wait += fmt.Sprintf(", and the peer owes %d answers by the rules of %s%s", n, c.cfg.protocol.Name(), c.s.Stalled())
 		}
 		return &TimeoutError{Peer: c.peer(), Wait: wait}
 	}

@@ -72,7 +72,7 @@ func (c *Conn) flush(mode flushMode) {
 			c.goroutines++
 			go c.counted(noRole, nil, c.write)
 			c.holds()
-			c.watchSome()
+			c.s.WatchWaits()
 			return
 		}
 	}
@@ -80,7 +80,7 @@ func (c *Conn) flush(mode flushMode) {
 		c.s.Out().End()
 		c.holdsLess()
 	}
-	c.watchSome()
+	c.s.WatchWaits()
 	c.s.CheckDrained()
 }
 
@@ -157,7 +157,7 @@ func (c *Conn) write() {
 	}
 	stuck := 0 // looks since the peer took something
 	c.lock()
-	taken := c.taken()
+	taken := c.s.Taken()
 	for c.s.Life().Err() == nil && !c.s.Life().Reset() && c.s.Next() {
 		b := c.s.Out().Current().Bytes[:min(len(c.s.Out().Current().Bytes), size)]
 		c.unlock()
@@ -168,8 +168,8 @@ func (c *Conn) write() {
 		c.lock()
 		// The kernel takes more only when much has gone: what the peer has taken
 		// meanwhile counts too.
-		if stuck++; n > 0 || c.taken() != taken {
-			stuck, taken = 0, c.taken()
+		if stuck++; n > 0 || c.s.Taken() != taken {
+			stuck, taken = 0, c.s.Taken()
 		}
 		if (limit <= 0 || stuck < looks) && errors.Is(err, os.ErrDeadlineExceeded) {
 			err = nil
@@ -183,7 +183,7 @@ func (c *Conn) write() {
 		c.s.Out().Finish(err)
 	} else {
 		c.nc.SetWriteDeadline(time.Time{})
-		c.watchSome()
+		c.s.WatchWaits()
 	}
 	c.s.CheckDrained()
 	c.exit()
@@ -210,7 +210,7 @@ func (c *Conn) writeFailed(err error) {
 		c.s.Cut(c.s.Life().Reason()) // a peer that has gone does not need our last words
 		return
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		c.tooSlow(fieldWrite, fmt.Sprintf("it took nothing for %v", c.cfg.timeouts.Write))
+		c.s.Overdue(session.LimitWrite, fmt.Sprintf("it took nothing for %v", c.cfg.timeouts.Write))
 		return
 	case isReset(err) && c.s.Life().Phase() == session.PhaseOpen && !c.s.Handling() && c.s.Reader() != session.ReaderGone:
 		// The output is given up, but reading goes on: behind what the peer had sent the

@@ -160,7 +160,7 @@ func (s *Session) confirmsAhead() bool {
 // that catches a panic of the machine itself says so.
 func (s *Session) Receive(p []byte, ev *wire.Event, catches bool) (n int, err error) {
 	switch {
-	case s.answer.On() || s.rules.Traced:
+	case s.Watch.answer.On() || s.rules.Traced:
 		n, err = s.receiveWatched(p, ev)
 	case catches:
 		n, err = s.Machine().receive(p, ev)
@@ -205,7 +205,7 @@ func (s *Session) receiveWatched(p []byte, ev *wire.Event) (n int, err error) {
 	owing := s.Machine().Awaiting()
 	n, err = s.Machine().Receive(p, ev)
 	if s.Machine().Awaiting() < owing {
-		s.answered()
+		s.Watch.answered()
 	}
 	if s.rules.Traced {
 		s.host.Heard(s.seen[:n], ev)

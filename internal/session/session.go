@@ -23,8 +23,6 @@ type Session struct {
 	ready     WaitList         // receivers; none waits while the inbox has something
 	room      WaitList         // the reader, while the inbox is full or a stream is open
 	still     int              // events that the machine has told without consuming a byte
-	answer    Tracker          // of what the peer owes
-	answers   uint64           // that the peer has given while answer is on
 	transform []wire.Transform // of the plugins
 
 	out     Output
@@ -35,24 +33,31 @@ type Session struct {
 
 	life Life
 	Reading
+	Watch
+	vital Vital
 }
 
 // Rules are what does not change, and is the same for all connections of a driver.
 type Rules struct {
-	Name       string // of the protocol
-	Role       wire.Role
-	Traits     wire.Traits
-	MaxMessage int64
-	MaxStream  int64
-	MaxOutput  int
-	MaxInput   int
-	MaxQueue   int
-	Turn       time.Duration // how long a silence of the peer is enough, on a wire that takes turns
-	Handles    bool          // messages go to a handler
-	Streams    bool          // it takes large ones piece by piece
-	Stepwise   bool          // the program takes them one by one, and answers in their order
-	Queues     bool          // the peer may be serving others first
-	Traced     bool          // Host is told of all that goes either way
+	Name                                                string // of the protocol
+	Role                                                wire.Role
+	Traits                                              wire.Traits
+	MaxMessage                                          int64
+	MaxStream                                           int64
+	MaxOutput                                           int
+	MaxInput                                            int
+	MaxQueue                                            int
+	Turn                                                time.Duration // how long a silence of the peer is enough, on a wire that takes turns
+	MinRate                                             int           // bytes per second inside a message, over Progress
+	Handshake, Answer, Progress, Idle, Stall, KeepAlive time.Duration // see Timeouts; 0 and below: for ever
+	Patience                                            Patience
+	Silence                                             string // what it may mean that the peer does not answer, or ""
+	Handles                                             bool   // messages go to a handler
+	Streams                                             bool   // it takes large ones piece by piece
+	Stepwise                                            bool   // the program takes them one by one, and answers in their order
+	Queues                                              bool   // the peer may be serving others first
+	Unbounded                                           bool   // Handshake counts from the peer's first byte on, if Queues
+	Traced                                              bool   // Host is told of all that goes either way
 }
 
 // Host is the driver of a Session, which does what the Session decides. Its methods are
@@ -80,6 +85,19 @@ type Host interface {
 	PassLater(d time.Duration)
 	// Unposted is told that a message of Broadcast could not be sent.
 	Unposted(err error)
+
+	// LookAfter is told that Look is to be called after d, unless that is going to be already.
+	LookAfter(d time.Duration)
+	// Streaming reports whether the program reads a message piece by piece.
+	Streaming() bool
+	// Taken returns a figure that grows with what the peer takes and confirms.
+	Taken() int64
+	// Asked reports whether the peer's system was asked again, and when it was heard of last.
+	Asked() (asked bool, heard time.Duration)
+	// Overdue is told that a limit has been passed, which ends the connection.
+	Overdue(l Limit, how string)
+	// Queues is told that the server seems to be serving others first.
+	Queues()
 
 	// EndsOurs is told that our direction ends now.
 	EndsOurs()
@@ -110,8 +128,10 @@ type Host interface {
 }
 
 // Begin begins what is under way. stats and talked are the driver's, and known to no
-// other Session meanwhile; so is turns, which is nil where the wire takes none.
-func (s *Session) Begin(m wire.Machine, host Host, rules *Rules, stats *Counters, talked *Talked, turns *Talk) {
+// other Session meanwhile; so is turns, which is nil where the wire takes none. vital
+// is what the kernel tells about the peer.
+func (s *Session) Begin(m wire.Machine, host Host, rules *Rules, stats *Counters, talked *Talked, turns *Talk, vital Vital) {
+	s.vital = vital
 	s.m, s.host, s.rules, s.stats, s.talked, s.talk = m, host, rules, stats, talked, turns
 	s.crowded = min(rules.MaxOutput, tightOutput)
 	s.inbound.rested(int64(stats.BytesIn))
@@ -154,12 +174,6 @@ func (s *Session) overrun(slack int) bool {
 // first.
 func (s *Session) Queueing() bool { return s.rules.Queues && !s.talked.Opened() }
 
-// WatchAnswers begins anew to watch what the peer owes.
-func (s *Session) WatchAnswers() { s.answer, s.answers = Tracker{}, 0 }
-
-// answered counts an answer of the peer.
-func (s *Session) answered() { s.answers++ }
-
 // moved notes that the machine has made progress, or may.
 func (s *Session) moved() { s.still = 0 }
 
@@ -182,12 +196,6 @@ func (s *Session) Ready() *WaitList { return &s.ready }
 // Room returns the list on which the reader waits, while the inbox is full or a stream is
 // open.
 func (s *Session) Room() *WaitList { return &s.room }
-
-// Answer returns what tells how long the peer has owed an answer.
-func (s *Session) Answer() *Tracker { return &s.answer }
-
-// Answers returns how many answers the peer has given while Answer is on.
-func (s *Session) Answers() uint64 { return s.answers }
 
 // Transform returns what the plugins do to each message.
 func (s *Session) Transform() []wire.Transform { return s.transform }

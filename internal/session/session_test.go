@@ -47,6 +47,12 @@ func (e *end) Gone()                               { e.closed, e.gone = true, tr
 func (e *end) Faulted(err error, _ Fault)          { e.faulted = err }
 func (e *end) Counts(Seldom)                       {}
 func (e *end) Late(_, _ wire.Message, _ error)     {}
+func (e *end) LookAfter(time.Duration)             {}
+func (e *end) Streaming() bool                     { return false }
+func (e *end) Taken() int64                        { return 0 }
+func (e *end) Asked() (bool, time.Duration)        { return false, 0 }
+func (e *end) Overdue(_ Limit, how string)         { e.faulted = errors.New(how) }
+func (e *end) Queues()                             {}
 func (e *end) Noted(string)                        {}
 func (e *end) Traced(string, wire.Message, []byte) {}
 func (e *end) Heard([]byte, *wire.Event)           {}
@@ -64,7 +70,7 @@ func two(observed func(*end)) (a, b *end) {
 		p := tinyproto.Protocol{}
 		rules := &Rules{Name: p.Name(), Role: role, Traits: p.Traits(), MaxMessage: 1 << 20, MaxStream: 1 << 20, MaxOutput: 1 << 20, MaxInput: 1 << 20, MaxQueue: 1000}
 		e.observed = observed
-		e.s.Begin(p.New(role, wire.Limits{MaxMessage: 1 << 20}), e, rules, &e.stats, &e.talked, nil)
+		e.s.Begin(p.New(role, wire.Limits{MaxMessage: 1 << 20}), e, rules, &e.stats, &e.talked, nil, VitalNothing)
 		e.s.out.Owe()
 		e.observed(e)
 	}
