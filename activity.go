@@ -48,10 +48,12 @@ func (a *activity) stopTimers() {
 // reads says which stream the program reads, nil: none.
 func (a *activity) reads(s *Stream) { a.stream = s }
 
-// unwaited returns a waiter that was used before, or nil, and forgets it.
-func (a *activity) unwaited() (w *session.Waiter) {
-	w, a.spare = a.spare, nil
-	return w
+// newWaiter returns a waiter. One is kept for reuse, so that a client that waits for each
+// answer does not allocate.
+func (a *activity) newWaiter() *session.Waiter {
+	of := a.spare
+	a.spare = nil
+	return session.NewWaiter(of)
 }
 
 // waited keeps w for who waits next.

@@ -171,72 +171,93 @@ type weight struct {
 // idle reports whether the budget knows of nothing.
 func (w *weight) idle() bool { return w.holding == 0 && w.sharing == 0 }
 
+// keeps says what in holds.
+func (w *weight) keeps(n int) { w.inHeld = n }
+
 // lend says what the handler that runs borrows.
 func (w *weight) lend(n int64) { w.lent = n }
 
-// emptied says that nothing is read any more.
-func (w *weight) emptied() { w.inHeld = 0 }
-
-// freed tells the budget that a message that has waited was taken.
-func (c *Conn) freed(n int64) {
-	if c.holding = max(0, c.holding-n); c.holding < budgetStep {
-		c.holding = 0
+// of weighs a connection that holds its session, and reports whether the budget need
+// know: small changes don't matter.
+func (w *weight) of(s *session.Session) bool {
+	own, shared := s.Held()+int64(w.inHeld)+w.lent, s.Out().Pooled()
+	if own < budgetStep {
+		own = 0
 	}
-	c.cfg.budget.set(c, c.holding, c.sharing)
+	known := own == w.holding && shared == w.sharing
+	w.holding, w.sharing = own, shared
+	return !known
 }
+
+// free takes n off what the connection holds.
+func (w *weight) free(n int64) {
+	if w.holding = max(0, w.holding-n); w.holding < budgetStep {
+		w.holding = 0
+	}
+}
+
+// drop says that nothing is read or handled any more, and that what waits for the program
+// is the program's own.
+func (w *weight) drop() { *w = weight{} }
 
 // holds tells the budget how much c holds. It is called whenever that may have
 // changed by much. Who has to go for it goes soon, as two connections are never
 // locked together.
-func (c *Conn) holds() {
-	if victims := c.weigh(); victims != nil {
-		go c.cfg.budget.cut(victims)
+func (a *activity) holds() {
+	if b := a.owner.cfg.budget; b != nil && a.weight.of(&a.s) {
+		if victims := b.set(a.owner, a.holding, a.sharing); victims != nil {
+			go b.cut(victims)
+		}
+	}
+}
+
+// emptied tells the budget that the connection, which has ended, holds nothing any more.
+func (a *activity) emptied() {
+	if !a.weight.idle() {
+		a.owner.cfg.budget.set(a.owner, 0, 0)
+	}
+	a.weight.drop()
+}
+
+// Freed tells the budget that a message that has waited was taken.
+func (h *host) Freed(n int64) {
+	if h.holding > 0 {
+		h.weight.free(n)
+		h.owner.cfg.budget.set(h.owner, h.holding, h.sharing)
 	}
 }
 
 // holdsLess is holds for who has let go of something.
-func (c *Conn) holdsLess() {
-	if c.holding > 0 || c.sharing > 0 {
-		c.holds()
+func (a *activity) holdsLess() {
+	if a.holding > 0 || a.sharing > 0 {
+		a.holds()
 	}
 }
 
 // settleUp is holds for the reader before it waits, which releases the lock for it:
 // nobody reads on while others have to go.
 func (c *Conn) settleUp() {
-	c.inHeld = c.s.In().Kept() // nobody else may look at it while it is being read into
-	if victims := c.weigh(); victims != nil {
-		c.unlock()
-		c.cfg.budget.cut(victims)
-		c.lock()
+	b := c.cfg.budget
+	if b == nil {
+		return
+	}
+	c.keeps(c.s.In().Kept()) // nobody else may look at it while it is being read into
+	if c.weight.of(&c.s) {
+		if victims := b.set(c, c.holding, c.sharing); victims != nil {
+			c.unlock()
+			b.cut(victims)
+			c.lock()
+		}
 	}
 	// Who holds much reads on when there is room again. A loop has others to serve.
 	for range 100 {
-		if b := c.cfg.budget; b == nil || b.Used() <= b.limit || c.holding < session.ReadSize || c.runner != nil || c.s.Life().Err() != nil {
+		if b.Used() <= b.limit || c.holding < session.ReadSize || c.runner != nil || c.s.Life().Err() != nil {
 			return
 		}
 		c.unlock()
 		time.Sleep(5 * time.Millisecond)
 		c.lock()
 	}
-}
-
-// weigh tells the budget how much c holds, and returns who has to go for it.
-func (c *Conn) weigh() (victims []*Conn) {
-	b := c.cfg.budget
-	if b == nil {
-		return nil
-	}
-	own := c.s.Assembly().Holds() + int64(c.inHeld) + c.s.Out().Held() + c.s.Inbox().Held() + c.lent
-	shared := c.s.Out().Pooled()
-	if own < budgetStep || c.s.Life().Err() != nil && c.goroutines == 0 {
-		own = 0
-	}
-	if own == c.holding && shared == c.sharing {
-		return nil
-	}
-	c.holding, c.sharing = own, shared
-	return b.set(c, own, shared)
 }
 
 // cut ends connections that hold most of the budget.

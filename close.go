@@ -241,7 +241,8 @@ func (c *Conn) readFailed(gen int32, err error) bool {
 // meets the end of the stream again, and nothing is left.
 func (c *Conn) lastMessage(gen int32) bool {
 	for c.s.In().Len() > 0 && c.s.MustPark() {
-		if c.promoted() {
+		if c.runner != nil {
+			c.promote()
 			return false
 		}
 		c.park()

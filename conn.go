@@ -76,12 +76,6 @@ func (c *Conn) start() {
 	go c.read()
 }
 
-// looped returns nc if an event loop tells when it can be read, or nil.
-func (c *Conn) looped() *loopConn {
-	lc, _ := c.nc.(*loopConn)
-	return lc
-}
-
 // ID is a number that no other connection of the same Server or Dialer has.
 func (c *Conn) ID() uint64 { return c.id }
 
@@ -200,10 +194,9 @@ func (c *Conn) exit() {
 	opened, err := c.talked.Opened(), c.s.Life().Err()
 	if last {
 		c.s.In().Release()
-		c.emptied()
 		c.s.Assembly().Drop()
 		c.forgetEvent()
-		c.holds()
+		c.emptied()
 	}
 	c.unlock()
 	if !last {
@@ -213,7 +206,7 @@ func (c *Conn) exit() {
 		c.hook(func() error { c.cfg.hooks.OnClose(c, err); return nil })
 	}
 	if c.cfg.logger != nil {
-		c.cfg.logger.Log(context.Background(), c.endLevel(err), "connection closed", "conn", c.id, "peer", c.peer(), "reason", err)
+		c.cfg.logger.Log(context.Background(), endLevel(c.cfg.role, err), "connection closed", "conn", c.id, "peer", c.peer(), "reason", err)
 	}
 	c.lock()
 	c.s.Life().Finish()

@@ -114,7 +114,7 @@ func (c *Conn) handled(gen int32, in *session.Input, err error) bool {
 	// peer had sent, and we have confirmed, is served all the same, unless OnOpen has
 	// declined the connection, or the program has crashed.
 	for wanted && (err == nil || !isCrash(err) && (c.s.Life().Ended() || c.s.Life().Ending())) && !c.closedHere() && c.s.Inbox().Len() > 0 && c.cfg.handler != nil {
-		r := c.pop()
+		r := c.s.Pop()
 		if c.lend(r.Held); c.lent >= budgetStep {
 			c.holds()
 		}

@@ -260,7 +260,7 @@ func (d *Dialer) open(ctx context.Context, cfg *config, nc net.Conn, began time.
 		if !c.s.Life().Closed() {
 			d.state().leavers.add(c.s.Life().WhenClosed())
 		}
-		return nil, c.strangerError(err)
+		return nil, c.s.Stranger(err)
 	}
 	return c, nil
 }

@@ -61,7 +61,7 @@ var (
 	ErrClientClosed = errors.New("parley: client closed")
 	// ErrOutOfStep: two Calls have given up, and nobody can tell any more which
 	// answer belongs to which question.
-	ErrOutOfStep = errors.New("parley: questions and answers are out of step")
+	ErrOutOfStep = session.ErrOutOfStep
 	// ErrSlowConsumer: the peer did not take our bytes in time.
 	ErrSlowConsumer = session.ErrSlowConsumer
 	// ErrFull: the server has as many connections as it may, or what they hold has

@@ -1,7 +1,6 @@
 package parley
 
 import (
-	"context"
 	"errors"
 	"fmt"
 
@@ -41,33 +40,6 @@ func short(m Message) string {
 	return fmt.Sprintf("%q", s)
 }
 
-// giveUp ends w's wait, whose ctx has ended, and returns why. It is called with
-// the lock held.
-func (c *Conn) giveUp(ctx context.Context, l *session.WaitList, w *session.Waiter) error {
-	err := c.ctxErr(ctx)
-	switch {
-	case w.Claim() == session.ClaimReceive || c.s.Life().Ending():
-		l.Remove(w)
-	case w.Claim() == session.ClaimInDoubt || c.s.Ready().Find(session.ClaimKept) != nil:
-		l.Remove(w)
-		return c.outOfStep(err)
-	default:
-		w.Keep()
-	}
-	return err
-}
-
-// outOfStep ends the connection because the second Call has got no answer in time.
-func (c *Conn) outOfStep(err error) error {
-	reason := fmt.Errorf("%w: peer %s", ErrOutOfStep, c.peer())
-	c.s.End(reason)
-	c.s.Ready().All(reason)
-	if few := c.extra; few != nil && few.left != nil {
-		few.leave()
-	}
-	return fmt.Errorf("%w; %w", err, ErrOutOfStep)
-}
-
 // astray returns a channel that is closed when the conversation is out of step,
 // which is before the connection has ended. It is for one caller.
 func (c *Conn) astray() <-chan struct{} {
@@ -103,6 +75,13 @@ func (c *Conn) Resync() {
 		c.s.Ready().Remove(w)
 	}
 	c.s.Ready().Turn(session.ClaimInDoubt, session.ClaimCall)
+}
+
+// Astray tells who has asked that the conversation is out of step.
+func (h *host) Astray() {
+	if few := h.owner.extra; few != nil && few.left != nil {
+		few.leave()
+	}
 }
 
 // Late tells the program of a message, or of its loss, that has come in the place of a

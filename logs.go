@@ -27,8 +27,8 @@ func logged(l *slog.Logger, arrived func() uint64) func() {
 // endLevel is the level at which the end of the connection is logged: a warning if
 // a client should not have ended so. That a peer goes away, or is idle for too
 // long, is normal; a program that has dialled is told itself.
-func (c *Conn) endLevel(err error) slog.Level {
-	if c.cfg.role == wire.Dialing {
+func endLevel(role wire.Role, err error) slog.Level {
+	if role == wire.Dialing {
 		return slog.LevelInfo
 	}
 	for _, normal := range []error{ErrPeerClosed, ErrClosed, ErrServerClosed, os.ErrDeadlineExceeded} {

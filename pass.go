@@ -2,6 +2,7 @@ package parley
 
 import (
 	"fmt"
+	"net"
 	"time"
 
 	"github.com/parley-net/parley/internal/session"
@@ -19,6 +20,12 @@ type (
 	loop     = poller.Loop[*Conn]
 	loopConn = poller.Conn[*Conn]
 )
+
+// looped returns nc if an event loop tells when it can be read, or nil.
+func looped(nc net.Conn) *loopConn {
+	lc, _ := nc.(*loopConn)
+	return lc
+}
 
 // runner is a goroutine that runs a loop, with what a pass needs.
 type runner struct {
@@ -94,7 +101,7 @@ func (c *Conn) passOnce(r *runner, gen int32) (drained, ok bool) {
 		}
 		p = c.s.In().Room()
 	}
-	lc := c.looped()
+	lc := looped(c.nc)
 	n, again, err := lc.TryRead(p)
 	if again && c.talked.Opened() {
 		return true, true
@@ -142,7 +149,7 @@ func (c *Conn) calm(own *session.Input) {
 	c.s.ReaderIs(session.ReaderAttached)
 	c.goroutines--
 	if c.missed { // this runner has been replaced, and another one saw an event
-		c.looped().Arm()
+		looped(c.nc).Arm()
 	}
 	c.unlock()
 }
@@ -151,7 +158,7 @@ func (c *Conn) calm(own *session.Input) {
 // is called by the reading goroutine with the lock held, and releases it if it
 // returns true: then the goroutine has nothing more to do with c.
 func (c *Conn) attach() bool {
-	lc := c.looped()
+	lc := looped(c.nc)
 	if lc == nil || c.s.Life().Draining() || c.s.Life().Ending() || c.s.Life().Ended() || c.s.Life().Err() != nil {
 		return false
 	}

@@ -109,7 +109,8 @@ func (c *Conn) holdBack() bool {
 	if !c.s.MustPark() {
 		return true
 	}
-	if c.promoted() {
+	if c.runner != nil {
+		c.promote()
 		return false
 	}
 	c.park()

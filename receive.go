@@ -21,7 +21,7 @@ func (c *Conn) Receive(ctx context.Context) (Message, error) {
 	c.lock()
 	defer c.unlock()
 	if c.s.Inbox().Len() > 0 {
-		r := c.pop()
+		r := c.s.Pop()
 		if r.Err != nil {
 			return Message{}, r.Err
 		}
@@ -67,17 +67,6 @@ func (c *Conn) received(ctx context.Context, w *session.Waiter) (Message, error)
 		return Message{}, err
 	}
 	return m, nil
-}
-
-// pop takes the next message out of the inbox and lets reading go on.
-func (c *Conn) pop() session.Received {
-	r := c.s.Inbox().Pop()
-	if c.holding > 0 {
-		c.freed(r.Held)
-	}
-	c.s.Room().All(nil)
-	c.s.FinishIfServed()
-	return r
 }
 
 // Messages returns the messages that arrive, one after the other, until the

@@ -31,6 +31,14 @@ func (r *reading) equip(nc net.Conn) {
 	}
 }
 
+// try writes what the kernel takes of p without blocking.
+func (r *reading) try(nc net.Conn, p []byte) (int, error) {
+	if lc := looped(nc); lc != nil {
+		return lc.TryWrite(p)
+	}
+	return r.io.try(p)
+}
+
 // unequip lets go of what equip has made.
 func (r *reading) unequip() { r.event, r.io = nil, nil }
 
@@ -51,15 +59,16 @@ func (r *reading) leaveRunner() *runner {
 	return by
 }
 
+// leaveLoop gives a loop that runs a handler for the connection another goroutine, as
+// that is going to wait.
+func (r *reading) leaveLoop() {
+	if by := r.leaveRunner(); by != nil {
+		by.Leave()
+	}
+}
+
 // miss notes that a loop has seen an event.
 func (r *reading) miss() { r.missed = true }
-
-// succeed gives the role's next goroutine a copy of the input. The old one, from
-// which the program's code may borrow, is returned.
-func (c *Conn) succeed() (was *session.Input) {
-	c.event = nil // the other one is in use
-	return c.s.Fork()
-}
 
 // ensureReader makes sure that somebody reads while the caller waits: if the
 // reader's role belongs to a goroutine that is in a handler, a new goroutine
@@ -73,7 +82,8 @@ func (c *Conn) ensureReader() {
 	}
 	c.leaveLoop()
 	c.lend(c.lent + int64(c.s.In().Kept()))
-	c.succeed()
+	c.forgetEvent() // the other one is in use
+	c.s.Fork()      // the program's code may borrow from the old input
 	c.gen++
 	c.s.ReaderIs(session.ReaderBusy)
 	c.goroutines++
@@ -83,29 +93,13 @@ func (c *Conn) ensureReader() {
 // promote gives c, which is attached to a loop, a goroutine of its own that
 // reads on. It is called with the lock held.
 func (c *Conn) promote() {
-	c.succeed().Release()
+	c.forgetEvent()
+	c.s.Fork().Release()
 	c.leaveRunner()
 	c.gen++
 	c.s.ReaderIs(session.ReaderBusy)
 	c.goroutines++
 	go c.read()
-}
-
-// promoted is promote if a loop serves c, and reports whether it does.
-func (c *Conn) promoted() bool {
-	if c.runner == nil {
-		return false
-	}
-	c.promote()
-	return true
-}
-
-// leaveLoop: the handler that a loop runs for c is going to wait, so the loop
-// needs another goroutine. It is called with the lock held.
-func (c *Conn) leaveLoop() {
-	if r := c.leaveRunner(); r != nil {
-		r.Leave()
-	}
 }
 
 // park blocks the reading goroutine until something has changed.

@@ -50,11 +50,11 @@ func (c *Conn) ReceiveStream(ctx context.Context) (*Stream, error) {
 	c.lock()
 	defer c.unlock()
 	if c.s.Inbox().Len() > 0 {
-		r := c.pop()
+		r := c.s.Pop()
 		if r.Err != nil {
 			return nil, r.Err
 		}
-		return c.memStream(r)
+		return memStream(&c.s, r)
 	}
 	if s := c.stream; s != nil {
 		if s.state != streamOffered {
@@ -74,7 +74,7 @@ func (c *Conn) ReceiveStream(ctx context.Context) (*Stream, error) {
 		s.accept()
 		return s, nil
 	}
-	return c.memStream(session.Received{Msg: w.Msg()})
+	return memStream(&c.s, session.Received{Msg: w.Msg()})
 }
 
 // streamOf returns the stream that w was handed, or nil.
@@ -85,13 +85,13 @@ func streamOf(w *session.Waiter) *Stream {
 
 // memStream returns a stream of a message that is in memory. A number or an
 // object has no bytes to stream: it stays for Receive.
-func (c *Conn) memStream(r session.Received) (*Stream, error) {
+func memStream(from *session.Session, r session.Received) (*Stream, error) {
 	m := r.Msg
 	if m.Type() != TypeBytes && m.Type() != TypeText {
-		c.s.Inbox().Unpop(r)
+		from.Inbox().Unpop(r)
 		return nil, fmt.Errorf("%w: the next message is an %v, which has no bytes to stream; use Receive", ErrNotRepresentable, m.Type())
 	}
-	return &Stream{c: c, typ: m.Type(), size: int64(m.Len()), mem: bytes.NewReader(m.Bytes()), state: streamDone}, nil
+	return &Stream{typ: m.Type(), size: int64(m.Len()), mem: bytes.NewReader(m.Bytes()), state: streamDone}, nil
 }
 
 // openStream hands an announced message to the program and returns when that

@@ -9,13 +9,6 @@ import (
 	"github.com/parley-net/parley/internal/session"
 )
 
-// newWaiter returns a waiter; it is called with the connection's lock held.
-// One is kept for reuse, so that a client that waits for each answer does not
-// allocate.
-func (c *Conn) newWaiter() *session.Waiter {
-	return session.NewWaiter(c.unwaited())
-}
-
 // wait enlists w in l and blocks until it is signalled or ctx ends. It is
 // called with the lock held and returns with it held. Whoever waits makes sure
 // that somebody reads. On a cancelled wait w is out of the list; a signal that
@@ -37,7 +30,11 @@ func (c *Conn) await(ctx context.Context, l *session.WaitList, w *session.Waiter
 	case <-ctx.Done():
 		c.lock()
 		if w.Enlisted() {
-			return c.giveUp(ctx, l, w)
+			err := c.ctxErr(ctx)
+			if !c.s.GiveUp(l, w) {
+				err = fmt.Errorf("%w; %w", err, ErrOutOfStep)
+			}
+			return err
 		}
 		<-w.Ch()
 	}
@@ -51,7 +48,7 @@ func (c *Conn) await(ctx context.Context, l *session.WaitList, w *session.Waiter
 func (c *Conn) unlockToWait(ctx context.Context) {
 	c.leaveLoop()
 	c.unlock()
-	if other, ok := ctx.Value(handlerOf{}).(*Conn); ok && other != c && other.looped() != nil {
+	if other, ok := ctx.Value(handlerOf{}).(*Conn); ok && other != c && looped(other.nc) != nil {
 		other.lock()
 		other.leaveLoop()
 		other.unlock()
@@ -64,7 +61,7 @@ func (c *Conn) ctxErr(ctx context.Context) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		wait := "the context's deadline has passed"
 		if !c.talked.Opened() {
-			wait += "; " + c.hint()
+			wait += "; " + c.s.Hint()
 		} else if n := c.s.Machine().Awaiting(); c.s.Stalled() != "" {
 			wait += fmt.Sprintf(", and the peer owes %d answers by the rules of %s%s", n, c.cfg.protocol.Name(), c.s.Stalled())
 		}

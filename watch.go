@@ -44,7 +44,7 @@ func (h *host) Asked() (asked bool, heard time.Duration) {
 // Queues logs that the server is busy.
 func (h *host) Queues() {
 	if c := h.owner; c.cfg.logger != nil {
-		c.cfg.logger.Warn("waiting in the queue of the server", "conn", c.id, "peer", c.peer(), "hint", c.hint())
+		c.cfg.logger.Warn("waiting in the queue of the server", "conn", c.id, "peer", c.peer(), "hint", c.s.Hint())
 	}
 }
 
@@ -62,7 +62,7 @@ func (h *host) Overdue(l session.Limit, how string) {
 		c.cfg.faults.timeouts.Add(1)
 		c.s.Cut(connError(&c.s, fmt.Errorf("%s: %w", how, syscall.ETIMEDOUT)))
 	case session.LimitHandshake:
-		c.s.Forsake(&TimeoutError{Peer: c.peer(), Wait: fmt.Sprintf("%s; %s", how, c.hint())})
+		c.s.Forsake(&TimeoutError{Peer: c.peer(), Wait: fmt.Sprintf("%s; %s", how, c.s.Hint())})
 	default:
 		c.s.Cut(&TimeoutError{Peer: c.peer(), Wait: how})
 	}

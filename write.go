@@ -61,7 +61,7 @@ func (c *Conn) flush(mode flushMode) {
 		c.s.Out().Begin()
 		b := c.s.Out().Current().Bytes
 		c.unlock()
-		n, err := c.try(b)
+		n, err := c.try(c.nc, b)
 		c.lock()
 		if c.wrote(n, err); c.s.Life().Closed() || c.s.Life().Reset() {
 			c.s.Out().End()
@@ -97,14 +97,6 @@ func (c *Conn) flushRest() {
 	c.s.CheckDrained() // the peer's last answer may have come
 }
 
-// try writes what the kernel takes of p without blocking.
-func (c *Conn) try(p []byte) (int, error) {
-	if lc := c.looped(); lc != nil {
-		return lc.TryWrite(p)
-	}
-	return c.io.try(p)
-}
-
 // flushesAside reports whether the caller must see to it that flusher is called,
 // by another goroutine.
 func (c *Conn) flushesAside() bool {
@@ -128,11 +120,7 @@ func (c *Conn) flusher() {
 
 // armFlush makes sure that the output leaves even if the handler that is
 // about to run takes long.
-func (c *Conn) armFlush() {
-	if !c.late.armed {
-		c.late.set(lateFlush, c.activity, (*activity).onLate)
-	}
-}
+func (a *activity) armFlush() { a.late.set(lateFlush, a, (*activity).onLate) }
 
 func (a *activity) onLate() {
 	c := a.owner
@@ -191,11 +179,9 @@ func (c *Conn) write() {
 
 // wrote accounts for n bytes that have left, or for why they did not.
 func (c *Conn) wrote(n int, err error) {
-	c.s.Out().Left(n)
-	if c.s.Life().Err() != nil {
+	if c.s.Wrote(n); c.s.Life().Err() != nil {
 		return
 	}
-	c.s.Out().Wrote(n)
 	if err != nil {
 		c.writeFailed(err)
 		return

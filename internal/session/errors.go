@@ -12,6 +12,7 @@ var (
 	ErrClosed       = errors.New("parley: connection closed")
 	ErrPeerClosed   = errors.New("parley: the peer closed the connection")
 	ErrServerClosed = errors.New("parley: server closed")
+	ErrOutOfStep    = errors.New("parley: questions and answers are out of step")
 	ErrSlowConsumer = errors.New("parley: the peer reads too slowly")
 	ErrNotSent      = errors.New("parley: the message was not sent")
 

@@ -66,6 +66,15 @@ func (s *Session) Enqueue(r Received) {
 	s.inbox.Push(r)
 }
 
+// Pop takes the next message out of the inbox, which is not empty, and lets reading go on.
+func (s *Session) Pop() Received {
+	r := s.inbox.Pop()
+	s.host.Freed(r.Held)
+	s.room.All(nil)
+	s.FinishIfServed()
+	return r
+}
+
 // Weighed returns m, whose bytes lie in buf or are its own, with what it weighs. What
 // an object holds only its machine knows: the limits of package pickle, the most that
 // any may, are 48 times its form up to 32 MiB, or else 4 times.
@@ -224,6 +233,3 @@ func (s *Session) Note() {
 
 // In returns what has arrived and is not consumed.
 func (i *inbound) In() *Input { return i.in }
-
-// First is until the handshake is done: how the peer's stream begins.
-func (i *inbound) First() []byte { return i.first }

@@ -108,6 +108,26 @@ func (s *Session) Late(m wire.Message, lost error) {
 	s.host.Late(w.Msg(), m, lost)
 }
 
+// GiveUp ends the wait of w, in l, as its caller gives up. It returns false if the
+// conversation is out of step by that, which ends the connection: the second Call has got
+// no answer in time.
+func (s *Session) GiveUp(l *WaitList, w *Waiter) bool {
+	switch {
+	case w.claim == ClaimReceive || s.life.Ending():
+		l.Remove(w)
+	case w.claim == ClaimInDoubt || s.ready.Find(ClaimKept) != nil:
+		l.Remove(w)
+		reason := fmt.Errorf("%w: peer %s", ErrOutOfStep, s.host.Peer())
+		s.End(reason)
+		s.ready.All(reason)
+		s.host.Astray()
+		return false
+	default:
+		w.Keep()
+	}
+	return true
+}
+
 // Seldom is what happens seldom enough to be counted by the driver.
 type Seldom uint8
 

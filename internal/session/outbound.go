@@ -154,6 +154,18 @@ func (s *Session) Next() bool {
 	return true
 }
 
+// Wrote notes that n bytes of the segment that is written have left.
+func (s *Session) Wrote(n int) {
+	s.out.Left(n)
+	if s.life.Err() == nil {
+		s.out.Wrote(n)
+	}
+}
+
+// Held returns how much memory the Session holds that is not shared, beside what has
+// arrived and is not consumed.
+func (s *Session) Held() int64 { return s.asm.Holds() + s.out.Held() + s.inbox.Held() }
+
 // overfull is Filled for much output.
 func (s *Session) overfull() bool {
 	n := s.out.Pending()

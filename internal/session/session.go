@@ -79,6 +79,8 @@ type Host interface {
 
 	// Weighed is told that the Session may hold much more, or less.
 	Weighed()
+	// Freed is told that a message that had waited, and holds so much, was taken.
+	Freed(held int64)
 	// Flush is told that what waits is to be written. It may release the lock for it.
 	Flush()
 	// PassLater is told that PassTurn is to be called after d.
@@ -115,6 +117,8 @@ type Host interface {
 
 	// Counts is told what happens seldom.
 	Counts(what Seldom)
+	// Astray is told that questions and answers are out of step.
+	Astray()
 	// Late is told of a message, or of its loss, that has come in the place of the answer to
 	// a question whose Call had given up.
 	Late(question, m wire.Message, lost error)
