@@ -156,8 +156,11 @@ func (c *Conn) Buffered() int {
 }
 
 // peer is the peer's address for errors and logs.
-func (c *Conn) peer() string {
-	if a := c.nc.RemoteAddr(); a != nil && a.String() != "" {
+func (c *Conn) peer() string { return peerOf(c.nc) }
+
+// peerOf is the address of nc's peer.
+func peerOf(nc net.Conn) string {
+	if a := nc.RemoteAddr(); a != nil && a.String() != "" {
 		return a.String()
 	}
 	return "unknown"

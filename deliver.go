@@ -25,14 +25,13 @@ func (c *Conn) handing() {
 // borrowed from the input.
 func (c *Conn) deliver(gen int32, m Message, buf []byte) bool {
 	if len(c.s.Transform()) > 0 && !c.s.Dropping() {
-		plain, plainBuf, err := c.untransform(m)
+		plain, plainBuf, err := c.s.Untransformed(m)
 		bufpool.Put(buf)
 		if c.s.Life().Err() != nil {
 			return false
 		}
 		if err != nil {
-			c.stats.Message()
-			return c.lost(gen, c.s.MessageError("a plugin can't read the message; both peers need the same plugins and keys", err))
+			return c.lost(gen, err)
 		}
 		m, buf = plain, plainBuf
 	}

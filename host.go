@@ -101,11 +101,6 @@ func (h *host) Unsent() int { return poller.Unsent(h.owner.nc) }
 // Share has the budget count p once.
 func (h *host) Share(p []byte) *bufpool.Shared { return h.owner.cfg.budget.share(p) }
 
-// Transformed runs the plugins.
-func (h *host) Transformed(m wire.Message) (wire.Message, []byte, error) {
-	return h.owner.transformed(m)
-}
-
 // Flush writes what waits.
 func (h *host) Flush() { h.owner.flush(flushNow) }
 

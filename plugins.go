@@ -2,6 +2,7 @@ package parley
 
 import (
 	"fmt"
+	"net"
 	"runtime/debug"
 
 	"github.com/parley-net/parley/internal/session"
@@ -10,80 +11,115 @@ import (
 	"github.com/parley-net/parley/wire"
 )
 
-// transformed runs the plugins over a message to be sent, in their order. It
-// is called by the goroutine that has the turn, with the lock held, and
-// releases it while the plugins work. The result's bytes are buf, from bufpool.
-func (c *Conn) transformed(m Message) (_ Message, buf []byte, err error) {
+// chain runs messages through the plugins of one connection. It knows no more of that
+// than with whom it talks.
+type chain struct {
+	plugins []Plugin
+	by      []wire.Transform
+	nc      net.Conn
+	broke   *brokenPlugin
+}
+
+// brokenPlugin is what a plugin has done instead of returning. It costs the connection:
+// nobody knows what the next message would meet.
+type brokenPlugin struct {
+	error
+	name  string
+	stack []byte
+}
+
+// send runs the plugins over a message to be sent, in their order. The result's bytes
+// are buf, from bufpool.
+func (ch *chain) send(m Message) (_ Message, buf []byte, err error) {
 	if m.Type() != TypeBytes && m.Type() != TypeText {
 		return m, nil, fmt.Errorf("%w: plugins take bytes and text only, not %s", ErrNotRepresentable, m.Type())
 	}
-	var broke error // what a plugin did instead of returning
-	c.unlock()
-	defer func() {
-		c.lock()
-		if broke != nil {
-			c.forsaken(broke)
-		}
-	}()
 	p, owned := m.Bytes(), false
-	for i := range c.s.Transform() {
-		out, err := c.transformOne(i, wire.Transform.Send, p, &broke)
+	for i := range ch.by {
+		out, err := ch.step(i, wire.Transform.Send, p)
 		if owned {
 			bufpool.Put(p)
 		}
 		if err != nil {
-			return m, nil, fmt.Errorf("parley: plugin %s: %w", c.cfg.plugins[i].Name(), err)
+			return m, nil, fmt.Errorf("parley: plugin %s: %w", ch.plugins[i].Name(), err)
 		}
 		p, owned = out, true
 	}
 	return m.AsBytes(p), p, nil
 }
 
-// transformOne runs the given plugin over p. A panic of it is an error, and fault,
-// which costs the connection: nobody knows what the next message would meet. So is it
-// if the plugin ends the goroutine, whose caller hears of that by fault only.
-func (c *Conn) transformOne(i int, step func(wire.Transform, []byte, []byte) ([]byte, error), p []byte, fault *error) (out []byte, err error) {
+// receive runs the plugins over a received message, in reverse order. The result's bytes
+// are buf, from bufpool.
+func (ch *chain) receive(m Message) (_ Message, buf []byte, err error) {
+	p, owned := m.Bytes(), false
+	for i := len(ch.by) - 1; i >= 0; i-- {
+		out, err := ch.step(i, wire.Transform.Receive, p)
+		if owned {
+			bufpool.Put(p)
+		}
+		if err != nil {
+			return m, nil, fmt.Errorf("plugin %s: %w", ch.plugins[i].Name(), err)
+		}
+		p, owned = out, true
+	}
+	return m.AsBytes(p), p, nil
+}
+
+// step runs the given plugin over p. A panic of it is an error; if the plugin ends the
+// goroutine its caller hears of that by broke only.
+func (ch *chain) step(i int, do func(wire.Transform, []byte, []byte) ([]byte, error), p []byte) (out []byte, err error) {
 	returned := false
 	defer func() {
 		if returned {
 			return
 		}
-		r, name := recover(), c.cfg.plugins[i].Name()
+		r, name := recover(), ch.plugins[i].Name()
 		if r != nil {
-			*fault = fmt.Errorf("parley: panic in plugin %s, serving %s: %v", name, c.peer(), r)
+			err = fmt.Errorf("parley: panic in plugin %s, serving %s: %v", name, peerOf(ch.nc), r)
 		} else {
-			*fault = fmt.Errorf("parley: in plugin %s, serving %s, %w", name, c.peer(), session.ErrGoexit)
+			err = fmt.Errorf("parley: in plugin %s, serving %s, %w", name, peerOf(ch.nc), session.ErrGoexit)
 		}
-		err = *fault
-		c.cfg.faults.panics.Add(1)
-		if c.cfg.logger != nil {
-			c.cfg.logger.Error("panic", "conn", c.id, "peer", c.peer(), "plugin", name, "panic", *fault, "stack", string(debug.Stack()))
-		}
+		ch.broke = &brokenPlugin{err, name, debug.Stack()}
 	}()
-	out, err = step(c.s.Transform()[i], bufpool.Get(len(p)+256), p)
+	out, err = do(ch.by[i], bufpool.Get(len(p)+256), p)
 	returned = true
 	return out, err
 }
 
-// untransform runs the plugins over a received message, in reverse order. The
-// result's bytes are buf, from bufpool.
-func (c *Conn) untransform(m Message) (_ Message, buf []byte, err error) {
-	var broke error
+// Transformed runs the plugins over a message to be sent. It releases the lock while they
+// work.
+func (h *host) Transformed(m wire.Message) (_ wire.Message, buf []byte, err error) {
+	c := h.owner
+	ch := h.chain()
+	c.unlock()
 	defer func() {
-		if broke != nil {
-			c.forsaken(broke)
-		}
+		c.lock()
+		h.broken(ch.broke)
 	}()
-	p, owned := m.Bytes(), false
-	for i := len(c.s.Transform()) - 1; i >= 0; i-- {
-		out, err := c.transformOne(i, wire.Transform.Receive, p, &broke)
-		if owned {
-			bufpool.Put(p)
-		}
-		if err != nil {
-			return m, nil, fmt.Errorf("plugin %s: %w", c.cfg.plugins[i].Name(), err)
-		}
-		p, owned = out, true
+	return ch.send(m)
+}
+
+// Untransformed runs the plugins over a message that was received.
+func (h *host) Untransformed(m wire.Message) (_ wire.Message, buf []byte, err error) {
+	ch := h.chain()
+	defer func() { h.broken(ch.broke) }()
+	return ch.receive(m)
+}
+
+// chain returns the connection's plugins.
+func (h *host) chain() chain {
+	return chain{plugins: h.owner.cfg.plugins, by: h.s.Transform(), nc: h.owner.nc}
+}
+
+// broken ends the connection of a plugin that has not returned, if b is not nil.
+func (h *host) broken(b *brokenPlugin) {
+	if b == nil {
+		return
 	}
-	return m.AsBytes(p), p, nil
+	c := h.owner
+	c.cfg.faults.panics.Add(1)
+	if c.cfg.logger != nil {
+		c.cfg.logger.Error("panic", "conn", c.id, "peer", c.peer(), "plugin", b.name, "panic", b.error, "stack", string(b.stack))
+	}
+	c.forsaken(b.error)
 }

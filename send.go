@@ -122,15 +122,12 @@ func (c *Conn) send(ctx context.Context, m Message, receiver *session.Waiter, wa
 		return 0, 0, session.NotSent(err)
 	}
 	if len(c.s.Transform()) > 0 {
-		plain, buf, err := c.transformed(m)
+		plain, buf, err := c.s.Transformed(m)
 		if err != nil {
 			c.s.ReleaseTurn()
 			return 0, 0, session.NotSent(err)
 		}
 		defer bufpool.Put(buf)
-		if err := c.s.Life().Failure(); err != nil {
-			return 0, 0, session.NotSentHere(err)
-		}
 		m = plain
 	}
 	from = c.stats.BytesOut

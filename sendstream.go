@@ -4,11 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 
 	"github.com/parley-net/parley/internal/session"
 
-	"github.com/parley-net/parley/internal/bufpool"
 	"github.com/parley-net/parley/wire"
 )
 
@@ -61,81 +59,12 @@ func (c *Conn) SendStream(ctx context.Context, size int64, r io.Reader) error {
 		c.flush(flushNow)
 		return c.s.UnsentSince(from, c.s.Life().Failure())
 	}
-	if err := c.sendBody(ctx, size, r); err != nil {
+	b := &bodyWriter{c: c, ctx: ctx, left: size}
+	if err := b.send(r); err != nil {
 		return c.s.UnsentSince(from, err)
 	}
 	c.s.BodySent()
 	c.s.ReleaseTurn()
 	c.flush(flushNow)
 	return nil
-}
-
-// sendBody sends size bytes of r as the open body.
-func (c *Conn) sendBody(ctx context.Context, size int64, r io.Reader) (err error) {
-	var sent int64
-	ended := false
-	defer func() {
-		if !ended { // r has panicked, or ended this goroutine
-			c.cfg.faults.panics.Add(1)
-			c.s.Cut(fmt.Errorf("parley: reading the message to send to %s has panicked", c.peer()))
-		}
-	}()
-	// A body can go from a file to the connection without being in memory: not through
-	// TLS, nor if it is to be traced. An event loop's socket is not Go's.
-	_, bare := c.nc.(*net.TCPConn)
-	if to, ok := r.(io.WriterTo); ok && bare && c.cfg.trace == nil {
-		sent, err = c.writeBody(ctx, size, to)
-	} else {
-		sent, err = c.copyBody(ctx, size, r)
-	}
-	ended = true
-	if err := c.s.Life().Failure(); err != nil {
-		return err
-	}
-	if sent < size {
-		if err == nil || err == io.EOF {
-			err = io.ErrUnexpectedEOF
-		}
-		c.s.Cut(fmt.Errorf("parley: the message to send ended %d bytes early: %w", size-sent, err))
-	}
-	return c.s.Life().Err()
-}
-
-// copyBody sends at most size bytes of r as the open body, and returns how many,
-// with the error of r if that is not its end. Two pieces are under way at a time:
-// one is read while the other leaves.
-func (c *Conn) copyBody(ctx context.Context, size int64, r io.Reader) (sent int64, err error) {
-	var leaving *session.Waiter
-	for sent < size && err == nil {
-		var b []byte
-		b, err = c.readBody(r, bufpool.Get(session.WriteSize), size-sent)
-		if len(b) == 0 || c.s.Life().Failure() != nil {
-			bufpool.Put(b)
-			break
-		}
-		w := session.SegmentWaiter()
-		c.s.QueueBody(b, b, w)
-		c.flush(flushNow)
-		sent += int64(len(b))
-		if leaving != nil && c.awaitSegment(ctx, leaving) != nil {
-			return sent, nil
-		}
-		leaving = w
-	}
-	if leaving != nil {
-		c.awaitSegment(ctx, leaving)
-	}
-	if err == io.EOF {
-		err = nil
-	}
-	return sent, err
-}
-
-// readBody reads what r has into b, at most most bytes, without the lock: to wait
-// for all of b would keep back what a slow reader brings.
-func (c *Conn) readBody(r io.Reader, b []byte, most int64) ([]byte, error) {
-	c.unlock()
-	defer c.lock() // also if r panics
-	n, err := io.ReadAtLeast(r, b[:min(most, int64(cap(b)))], 1)
-	return b[:n], err
 }

@@ -75,6 +75,17 @@ func (s *Session) Pop() Received {
 	return r
 }
 
+// Untransformed runs the plugins over a message that was received. If they can't read it,
+// it counts as one all the same.
+func (s *Session) Untransformed(m wire.Message) (plain wire.Message, buf []byte, err error) {
+	plain, buf, err = s.host.Untransformed(m)
+	if err != nil && s.life.Err() == nil {
+		s.stats.Message()
+		err = s.MessageError("a plugin can't read the message; both peers need the same plugins and keys", err)
+	}
+	return plain, buf, err
+}
+
 // Weighed returns m, whose bytes lie in buf or are its own, with what it weighs. What
 // an object holds only its machine knows: the limits of package pickle, the most that
 // any may, are 48 times its form up to 32 MiB, or else 4 times.

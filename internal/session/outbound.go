@@ -3,6 +3,7 @@ package session
 import (
 	"fmt"
 
+	"github.com/parley-net/parley/internal/bufpool"
 	"github.com/parley-net/parley/wire"
 )
 
@@ -57,6 +58,17 @@ func (s *Session) Hand(m wire.Message) (wire.Sent, error) {
 	s.out.Appended(out)
 	s.Took(before, m, sent, err)
 	return sent, err
+}
+
+// Transformed runs the plugins over a message of the caller, who has the turn. The lock is
+// released meanwhile. The result's bytes are buf, from bufpool.
+func (s *Session) Transformed(m wire.Message) (out wire.Message, buf []byte, err error) {
+	out, buf, err = s.host.Transformed(m)
+	if err == nil && s.life.Failure() != nil {
+		bufpool.Put(buf)
+		buf, err = nil, NotSentHere(s.life.Failure())
+	}
+	return out, buf, err
 }
 
 // Head gives the machine the head of a message of size bytes that its sender writes.

@@ -62,10 +62,7 @@ func (s *Session) post(b *Broadcast) error {
 		err  error
 	)
 	if len(s.transform) > 0 {
-		if m, buf, err = s.host.Transformed(b.m); err == nil && s.life.Failure() != nil {
-			err = NotSentHere(s.life.Failure())
-		}
-		if err == nil {
+		if m, buf, err = s.Transformed(b.m); err == nil {
 			sent, err = s.Hand(m)
 		}
 	} else {

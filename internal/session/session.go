@@ -76,6 +76,8 @@ type Host interface {
 	// Transformed runs the plugins over a message that is to be sent, and may release the
 	// lock for it. The result's bytes are buf, from bufpool.
 	Transformed(m wire.Message) (out wire.Message, buf []byte, err error)
+	// Untransformed likewise over one that was received, with the lock held.
+	Untransformed(m wire.Message) (out wire.Message, buf []byte, err error)
 
 	// Weighed is told that the Session may hold much more, or less.
 	Weighed()

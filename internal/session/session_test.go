@@ -61,6 +61,9 @@ func (e *end) Heard([]byte, *wire.Event)           {}
 func (e *end) Transformed(m wire.Message) (wire.Message, []byte, error) {
 	return m, nil, nil
 }
+func (e *end) Untransformed(m wire.Message) (wire.Message, []byte, error) {
+	return m, nil, nil
+}
 func (e *end) life() *Life                              { return &e.s.life }
 func (e *end) fail(format string, a ...any) (err error) { return fmt.Errorf(e.name+": "+format, a...) }
 
