@@ -16,8 +16,7 @@ import (
 // lock meanwhile: Conn.runs says so, and Conn.lock ends it. What is sent in a
 // batch waits for its last message, or for the timer of armFlush.
 type batch struct {
-	c       *Conn
-	gen     int32
+	reader
 	in      *session.Input // what the handler borrows from
 	ev      *wire.Event
 	err     error
@@ -79,15 +78,16 @@ const (
 // process runs the machine over the input at hand. It returns false when the
 // goroutine has lost the reader's role or the connection has ended. It is
 // called, and returns, with the lock held.
-func (c *Conn) process(gen int32) (more bool) {
-	b := batch{c: c, gen: gen, ev: c.event}
+func (r reader) process() (more bool) {
+	c := r.c
+	b := batch{reader: r, ev: c.event}
 	defer b.caught(&more)
 	for c.s.Life().Err() == nil && !c.s.Life().Violated() {
 		if c.s.TooLate() { // a peer that never stops sending must not hold up the end
 			c.s.EndDraining()
 		}
 		if (c.s.Inbox().Len() > 0 || c.cfg.stepwise || c.s.Life().Draining() || c.s.Handling()) && c.s.In().Kind() != session.InputPlaced && c.s.MustPark() {
-			if !c.holdBack() {
+			if !b.holdBack() {
 				return false
 			}
 			continue
@@ -123,16 +123,16 @@ func (b *batch) caught(more *bool) {
 	case b.calling == callingMachineAgain && r != nil:
 		c.runs.meet()
 		c.s.Machine().Panicked(r)
-		c.handled(b.gen, b.in, nil)
+		b.handled(b.in, nil)
 	case b.calling != callingHandler:
 		c.runs.meet()
 		c.s.Machine().Deserted()
 	case r != nil:
 		err := c.failed(&fault{r, debug.Stack()}, false)
 		c.lock()
-		*more = c.handled(b.gen, b.in, err)
+		*more = b.handled(b.in, err)
 	default:
-		c.succeeded(b.gen, b.in)
+		b.succeeded(b.in)
 	}
 }
 
@@ -157,28 +157,28 @@ func (b *batch) event() bool {
 	switch ev.Kind {
 	case wire.EventMessage:
 		if len(c.s.Transform()) > 0 || !c.s.ForHandler() {
-			return c.deliver(b.gen, ev.Message, nil)
+			return b.deliver(ev.Message, nil)
 		}
 		return b.serve()
 	case wire.EventOffer:
-		return c.offered(b.gen, ev)
+		return b.offered(ev)
 	case wire.EventData:
 		return c.s.Piece(ev.Data)
 	case wire.EventEnd:
 		m, buf := c.s.Whole(ev)
-		return c.deliver(b.gen, m, buf)
+		return b.deliver(m, buf)
 	case wire.EventLost:
 		err := c.s.Lost(ev.Err)
-		return err == nil || c.lost(b.gen, err)
+		return err == nil || b.lost(err)
 	case wire.EventOpen:
-		return c.open(b.gen)
+		return b.open()
 	case wire.EventBanner:
-		return c.banner(b.gen, ev.Data)
+		return b.banner(ev.Data)
 	case wire.EventLeave:
 		c.s.End(ErrPeerClosed)
 		return false
 	case wire.EventShutdown:
-		return c.shutdownRequested(b.gen)
+		return b.shutdownRequested()
 	default:
 		c.s.Control(ev)
 		return true
@@ -190,7 +190,7 @@ func (b *batch) event() bool {
 // returns what handled does.
 func (b *batch) serve() (more bool) {
 	c, in, ev := b.c, b.in, b.ev
-	c.handing()
+	b.handing()
 	if c.s.Plain() {
 		c.runs.alone()
 	}
@@ -204,7 +204,7 @@ func (b *batch) serve() (more bool) {
 		c.hold()
 		if c.runs != batchAlone || err != nil {
 			c.runs.meet()
-			return c.handled(b.gen, in, err)
+			return b.handled(in, err)
 		}
 	next:
 		b.calling = callingMachineAgain
@@ -224,7 +224,7 @@ func (b *batch) serve() (more bool) {
 		default:
 			c.runs.meet()
 			b.found, b.err = true, err
-			return c.handled(b.gen, in, nil)
+			return b.handled(in, nil)
 		}
 	}
 }

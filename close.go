@@ -207,11 +207,12 @@ func (c *Conn) nudge() {
 
 // readFailed handles the end of the peer's stream, or of the connection. It
 // returns true if reading goes on all the same.
-func (c *Conn) readFailed(gen int32, err error) bool {
+func (r reader) readFailed(err error) bool {
+	c := r.c
 	switch {
 	case c.s.Life().Err() != nil:
 	case errors.Is(err, io.EOF):
-		if !c.s.Life().Reset() && !c.lastMessage(gen) {
+		if !c.s.Life().Reset() && !r.lastMessage() {
 			return false
 		}
 		c.s.PeerEnds()
@@ -239,7 +240,8 @@ func (c *Conn) readFailed(gen int32, err error) bool {
 // message that it ends, like any other. It returns false when the goroutine has
 // lost the reader's role, or the connection has ended: who has the role then
 // meets the end of the stream again, and nothing is left.
-func (c *Conn) lastMessage(gen int32) bool {
+func (r reader) lastMessage() bool {
+	c := r.c
 	for c.s.In().Len() > 0 && c.s.MustPark() {
 		if c.runner != nil {
 			c.promote()
@@ -266,7 +268,7 @@ func (c *Conn) lastMessage(gen int32) bool {
 	c.s.Begins()
 	c.s.Consume(len(rest))
 	c.s.Heard(rest, ev)
-	if !c.deliver(gen, ev.Message, nil) {
+	if !r.deliver(ev.Message, nil) {
 		return false
 	}
 	c.flushRest()

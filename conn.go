@@ -73,7 +73,7 @@ func newConn(cfg *config, nc net.Conn, id uint64, ours bool) (c *Conn, err error
 func (c *Conn) start() {
 	c.equip(c.nc)
 	c.goroutines++
-	go c.read()
+	go reader{c, c.gen}.read()
 }
 
 // ID is a number that no other connection of the same Server or Dialer has.

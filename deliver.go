@@ -10,7 +10,8 @@ import (
 
 // handing counts a message that goes to the handler, for which the lock is released
 // until handled.
-func (c *Conn) handing() {
+func (r reader) handing() {
+	c := r.c
 	c.stats.Message()
 	c.talked.Heard()
 	c.runs.begin(c.s.In().Len() > 0)
@@ -23,7 +24,8 @@ func (c *Conn) handing() {
 // deliver gives a message to whom it belongs: a waiting receiver, the
 // handler, or the inbox. buf, from bufpool, holds its bytes; without it they are
 // borrowed from the input.
-func (c *Conn) deliver(gen int32, m Message, buf []byte) bool {
+func (r reader) deliver(m Message, buf []byte) bool {
+	c := r.c
 	if len(c.s.Transform()) > 0 && !c.s.Dropping() {
 		plain, plainBuf, err := c.s.Untransformed(m)
 		bufpool.Put(buf)
@@ -31,28 +33,29 @@ func (c *Conn) deliver(gen int32, m Message, buf []byte) bool {
 			return false
 		}
 		if err != nil {
-			return c.lost(gen, err)
+			return r.lost(err)
 		}
 		m, buf = plain, plainBuf
 	}
 	if c.s.ForHandler() {
 		in := c.s.In()
-		c.handing()
+		r.handing()
 		if c.lend(int64(cap(buf))); c.lent >= budgetStep {
 			c.holds()
 		}
 		c.letGo()
-		err := c.handle(gen, in, m)
+		err := r.handle(in, m)
 		c.lock()
 		bufpool.Put(buf)
-		return c.handled(gen, in, err)
+		return r.handled(in, err)
 	}
 	c.s.Keep(m, buf)
 	return true
 }
 
 // lost tells the program that one message was lost.
-func (c *Conn) lost(gen int32, err error) bool {
+func (r reader) lost(err error) bool {
+	c := r.c
 	c.more().counts(session.SeldomLost)
 	if c.cfg.logger != nil {
 		c.cfg.logger.Warn("message lost", "conn", c.id, "peer", c.peer(), "error", err)
@@ -65,14 +68,15 @@ func (c *Conn) lost(gen int32, err error) bool {
 	case c.cfg.handler == nil, !c.s.Ready().Empty(), c.s.Handling() && hook != nil:
 		c.s.Enqueue(session.Received{Err: err})
 	case hook != nil:
-		return c.call(gen, func() error { hook(c, err); return nil })
+		return r.call(func() error { hook(c, err); return nil })
 	}
 	return true
 }
 
 // call runs f, the program's code, on the reading goroutine without the lock.
 // See handled for the rest.
-func (c *Conn) call(gen int32, f func() error) bool {
+func (r reader) call(f func() error) bool {
+	c := r.c
 	in := c.s.In()
 	c.s.BeginHandler()
 	if c.s.Life().Watched() {
@@ -81,15 +85,15 @@ func (c *Conn) call(gen int32, f func() error) bool {
 	c.unlock()
 	err := c.hook(f)
 	c.lock()
-	return c.handled(gen, in, err)
+	return r.handled(in, err)
 }
 
 // handled goes on after the program's code, which borrowed what lies in in. An
 // error of it ends the connection. handled returns false if the reader's role
 // was taken over meanwhile: then the goroutine has served the inbox until it was
 // empty, and ends.
-func (c *Conn) handled(gen int32, in *session.Input, err error) bool {
-	wanted := true
+func (r reader) handled(in *session.Input, err error) bool {
+	c, wanted := r.c, true
 	if d, ok := err.(declined); ok {
 		err, wanted = d.error, false
 	}
@@ -98,7 +102,7 @@ func (c *Conn) handled(gen int32, in *session.Input, err error) bool {
 		c.lend(0)
 		c.holds()
 	}
-	if gen == c.gen {
+	if r.has() {
 		c.s.EndHandler()
 		c.s.ReaderIs(session.ReaderBusy)
 		if err != nil && !c.s.Life().Ending() {
@@ -113,15 +117,15 @@ func (c *Conn) handled(gen int32, in *session.Input, err error) bool {
 	// peer had sent, and we have confirmed, is served all the same, unless OnOpen has
 	// declined the connection, or the program has crashed.
 	for wanted && (err == nil || !isCrash(err) && (c.s.Life().Ended() || c.s.Life().Ending())) && !c.closedHere() && c.s.Inbox().Len() > 0 && c.cfg.handler != nil {
-		r := c.s.Pop()
-		if c.lend(r.Held); c.lent >= budgetStep {
+		next := c.s.Pop()
+		if c.lend(next.Held); c.lent >= budgetStep {
 			c.holds()
 		}
 		c.unlock()
-		if r.Err != nil {
-			err = c.hook(func() error { c.cfg.hooks.OnMessageError(c, r.Err); return nil })
+		if next.Err != nil {
+			err = c.hook(func() error { c.cfg.hooks.OnMessageError(c, next.Err); return nil })
 		} else {
-			err = c.handle(gen, in, r.Msg)
+			err = r.handle(in, next.Msg)
 		}
 		c.lock()
 	}

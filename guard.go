@@ -52,20 +52,24 @@ func (c *Conn) forsaken(err error) {
 	c.s.Cut(err)
 }
 
+// counted runs f on a goroutine that counts as c's and never has the reader's role, and
+// does what is left to do if that is ended.
+func (c *Conn) counted(f func()) { reader{c, noRole}.counted(nil, f) }
+
 // noRole is the generation of a goroutine that never has the reader's role.
 const noRole = -1
 
-// counted runs f on a goroutine that counts as c's, and does what is left to do if that
-// is ended. gen and own are what they were when it began.
-func (c *Conn) counted(gen int32, own *session.Input, f func()) {
-	returned := false
+// counted runs f on the goroutine, and does what is left to do if that is ended. own is
+// what the input was when it began.
+func (r reader) counted(own *session.Input, f func()) {
+	c, returned := r.c, false
 	defer func() {
 		switch {
 		case returned:
 		case c.endedBy == endedByHandler:
 			c.unlock()
 		case c.endedBy == endedByMachine:
-			c.passed(gen, own)
+			r.passed(own)
 		}
 	}()
 	f()
@@ -118,16 +122,17 @@ func (c *Conn) failed(at *fault, known bool) error {
 }
 
 // handle runs the handler on the reading goroutine, which borrows from in.
-func (c *Conn) handle(gen int32, in *session.Input, m Message) (err error) {
+func (r reader) handle(in *session.Input, m Message) (err error) {
+	c := r.c
 	returned := false
 	defer func() {
 		if returned {
 			return
 		}
-		if r := recover(); r != nil {
-			err = c.failed(&fault{r, debug.Stack()}, false)
+		if v := recover(); v != nil {
+			err = c.failed(&fault{v, debug.Stack()}, false)
 		} else {
-			c.succeeded(gen, in)
+			r.succeeded(in)
 		}
 	}()
 	err = c.cfg.serve(c.Context(), c, m)
@@ -137,13 +142,14 @@ func (c *Conn) handle(gen int32, in *session.Input, m Message) (err error) {
 
 // succeeded is called, without the lock, by a goroutine of c that the handler has
 // ended: another one goes on where it was. It takes the lock; see endedBy.
-func (c *Conn) succeeded(gen int32, in *session.Input) {
+func (r reader) succeeded(in *session.Input) {
+	c := r.c
 	c.lock()
 	known := c.endedBy.machine()
 	c.unlock()
 	err := c.failed(&fault{value: session.ErrGoexit}, known)
 	c.lock()
-	if gen == c.gen {
+	if r.has() {
 		if in.Kind() == session.InputLent { // by a loop that another goroutine runs from now on
 			rest := in.Fork()
 			in = &rest
@@ -154,11 +160,11 @@ func (c *Conn) succeeded(gen int32, in *session.Input) {
 	}
 	c.unlock()
 	go func() { // it counts as the one that ends
-		c.counted(gen, in, func() {
+		r.counted(in, func() {
 			c.lock()
-			more := c.handled(gen, in, err)
+			more := r.handled(in, err)
 			c.equip(c.nc)
-			c.readOn(gen, more && c.process(gen))
+			r.readOn(more && r.process())
 		})
 	}()
 	c.lock()

@@ -69,14 +69,14 @@ func (h *host) Leaves() {
 		c.nc.SetReadDeadline(time.Time{}) // see nudge
 	}
 	c.goroutines++
-	go c.counted(noRole, nil, c.leave)
+	go c.counted(c.leave)
 }
 
 // EndsOurs ends our direction of the connection.
 func (h *host) EndsOurs() {
 	c := h.owner
 	c.goroutines++
-	go c.counted(noRole, nil, func() {
+	go c.counted(func() {
 		c.nc.(closeWriter).CloseWrite() // TLS may have to wait; who reads finds what is wrong with the connection
 		c.lock()
 		c.exit()

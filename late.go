@@ -99,7 +99,7 @@ func (h *host) Late(question, m Message, lost error) {
 		c.goroutines++
 		go func() {
 			hookErr := c.hook(func() error { hook(c, err); return nil })
-			c.counted(noRole, nil, func() {
+			c.counted(func() {
 				c.lock()
 				if hookErr != nil {
 					c.s.End(hookErr)

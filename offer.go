@@ -8,7 +8,8 @@ import (
 
 // offered has the session decide about an announced message, and opens the stream that
 // the program may have it as.
-func (c *Conn) offered(gen int32, ev *wire.Event) bool {
+func (r reader) offered(ev *wire.Event) bool {
+	c := r.c
 	stream, ok := c.s.Offered(ev.N)
 	switch {
 	case !stream:
@@ -19,14 +20,15 @@ func (c *Conn) offered(gen int32, ev *wire.Event) bool {
 		c.decide(offer)
 		return false
 	default:
-		return c.openStream(gen, ev)
+		return r.openStream(ev)
 	}
 }
 
 // processDirect runs the machine over bytes that lie where they belong.
-func (c *Conn) processDirect(gen int32, p []byte) bool {
+func (r reader) processDirect(p []byte) bool {
+	c := r.c
 	in := c.s.ReadFrom(session.Placed(p))
-	ok := c.process(gen)
+	ok := r.process()
 	c.s.ReadFrom(in)
 	return ok
 }

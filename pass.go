@@ -68,16 +68,16 @@ func (r *runner) pass(c *Conn) (more bool) {
 	c.goroutines++
 	c.serveBy(r)
 	c.s.AwaitRest(false)
-	gen, own := c.gen, c.s.In()
-	c.counted(gen, own, func() {
+	rd, own := reader{c, c.gen}, c.s.In()
+	rd.counted(own, func() {
 		drained, ok := false, true
 		for n := 0; n < loopReads && ok && !drained; n++ {
-			drained, ok = c.passOnce(r, gen)
+			drained, ok = rd.passOnce(r)
 		}
 		if ok {
-			c.calm(own)
+			rd.calm(own)
 		} else {
-			c.passed(gen, own)
+			rd.passed(own)
 		}
 		more = ok && !drained
 	})
@@ -86,7 +86,8 @@ func (r *runner) pass(c *Conn) (more bool) {
 
 // passOnce reads once and serves that. It returns whether nothing is left to
 // read, and false when c has lost the reader's role or has ended.
-func (c *Conn) passOnce(r *runner, gen int32) (drained, ok bool) {
+func (r reader) passOnce(by *runner) (drained, ok bool) {
+	c := r.c
 	if (c.s.Inbox().Len() > 0 || c.cfg.stepwise) && c.s.MustPark() { // not with bytes that lie in a message already
 		c.promote()
 		return true, false
@@ -94,10 +95,10 @@ func (c *Conn) passOnce(r *runner, gen int32) (drained, ok bool) {
 	p := c.s.Direct()
 	direct := p != nil
 	if !direct {
-		if c.s.In() != &r.in && c.s.In().Len() <= session.ReadSize { // else it has a large buffer
-			r.in = session.Lent(append(r.Buffer, c.s.In().Bytes()...))
+		if c.s.In() != &by.in && c.s.In().Len() <= session.ReadSize { // else it has a large buffer
+			by.in = session.Lent(append(by.Buffer, c.s.In().Bytes()...))
 			c.s.In().Release()
-			c.s.ReadFrom(&r.in)
+			c.s.ReadFrom(&by.in)
 		}
 		p = c.s.In().Room()
 	}
@@ -108,13 +109,13 @@ func (c *Conn) passOnce(r *runner, gen int32) (drained, ok bool) {
 	} // else it may be new, and the machine has something to say
 	c.stats.Got(n)
 	if direct {
-		if n > 0 && !c.processDirect(gen, p[:n]) {
+		if n > 0 && !r.processDirect(p[:n]) {
 			return true, false
 		}
 	} else {
 		c.s.In().Added(n)
 	}
-	if err != nil && !c.readFailed(gen, err) || !c.process(gen) {
+	if err != nil && !r.readFailed(err) || !r.process() {
 		return true, false
 	}
 	c.flushRest()
@@ -133,7 +134,8 @@ func (c *Conn) passOnce(r *runner, gen int32) (drained, ok bool) {
 
 // calm leaves c attached to its loop, holding no more than an unfinished message
 // in own. It is called with the lock held and releases it.
-func (c *Conn) calm(own *session.Input) {
+func (r reader) calm(own *session.Input) {
+	c := r.c
 	c.leaveRunner()
 	if rest := c.s.ReadFrom(own); rest != own {
 		*own = rest.Fork()
@@ -143,7 +145,7 @@ func (c *Conn) calm(own *session.Input) {
 	c.unequip()
 	c.s.AwaitRest(!c.s.Assembly().Idle() || c.s.In().Len() > 0)
 	if c.s.WatchWaits(); c.s.Life().Err() != nil { // a limit has been passed
-		c.passed(c.gen, own)
+		r.passed(own)
 		return
 	}
 	c.s.ReaderIs(session.ReaderAttached)
@@ -178,8 +180,9 @@ func (c *Conn) attach() bool {
 
 // passed ends a pass after which c is not attached any more. It is called with
 // the lock held and releases it.
-func (c *Conn) passed(gen int32, own *session.Input) {
-	if gen == c.gen {
+func (r reader) passed(own *session.Input) {
+	c := r.c
+	if r.has() {
 		if c.s.In() != own { // the runner's, who goes on with other connections
 			c.s.In().Release()
 			c.s.ReadFrom(own)
@@ -190,9 +193,9 @@ func (c *Conn) passed(gen int32, own *session.Input) {
 		c.s.FinishIfServed()
 		if c.s.Life().Err() == nil && !(c.s.Life().Ended() && c.s.Life().Ending()) {
 			c.goroutines++
-			go c.counted(noRole, nil, func() {
+			go c.counted(func() {
 				c.lock()
-				c.discard()
+				r.discard()
 				c.awaitReset()
 				c.exit()
 			})

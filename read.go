@@ -15,20 +15,21 @@ import (
 //
 // It owns the reader's role until another goroutine takes it over (see
 // ensureReader), which can only happen while it runs a handler.
-func (c *Conn) read() {
+func (r reader) read() {
+	c := r.c
 	c.lock()
-	gen := c.gen
-	c.counted(gen, c.s.In(), func() {
+	r.counted(c.s.In(), func() {
 		c.equip(c.nc)
 		offered := c.event.Kind == wire.EventOffer // a loop has left it to us
-		c.readOn(gen, (!offered || c.offered(gen, c.event)) && c.process(gen))
+		r.readOn((!offered || r.offered(c.event)) && r.process())
 	})
 }
 
 // readOn is read once the machine has seen what was there already; more is what
 // process has returned. It is called with the lock held and releases it.
-func (c *Conn) readOn(gen int32, more bool) {
-	for ; more; more = c.process(gen) {
+func (r reader) readOn(more bool) {
+	c := r.c
+	for ; more; more = r.process() {
 		c.flushRest()
 		if !c.s.Handling() { // else what another goroutine's handler sends depends on it
 			c.late.stop() // it would cost more to let it run
@@ -60,17 +61,17 @@ func (c *Conn) readOn(gen int32, more bool) {
 		if !c.talked.Opened() {
 			c.s.Note()
 		}
-		if direct != nil && n > 0 && !c.processDirect(gen, direct[:n]) {
+		if direct != nil && n > 0 && !r.processDirect(direct[:n]) {
 			break
 		}
-		if err != nil && !c.readFailed(gen, err) {
+		if err != nil && !r.readFailed(err) {
 			break
 		}
 	}
-	if gen == c.gen {
+	if r.has() {
 		c.s.ReaderIs(session.ReaderGone)
 		c.s.FinishIfServed()
-		c.discard()
+		r.discard()
 		c.awaitReset()
 	}
 	c.exit()
@@ -79,7 +80,8 @@ func (c *Conn) readOn(gen int32, more bool) {
 // discard reads on behind the machine's end while the connection ends: a peer
 // that could not write might not read either, and closing with unread input
 // would be a reset.
-func (c *Conn) discard() {
+func (r reader) discard() {
+	c := r.c
 	if c.s.Life().Err() != nil || c.s.Life().Ended() {
 		return
 	}
@@ -103,7 +105,8 @@ type onlyReader struct{ io.Reader }
 // holdBack lets the program catch up: nothing is read until it has taken something,
 // or somebody waits for the peer. It returns false when the goroutine has lost the
 // reader's role.
-func (c *Conn) holdBack() bool {
+func (r reader) holdBack() bool {
+	c := r.c
 	c.flushRest() // without the lock: look again
 	c.settleUp()
 	if !c.s.MustPark() {
@@ -119,11 +122,12 @@ func (c *Conn) holdBack() bool {
 
 // shutdownRequested closes the connection of a peer that has asked the server
 // to end, and ends the server unless that is refused.
-func (c *Conn) shutdownRequested(gen int32) bool {
+func (r reader) shutdownRequested() bool {
+	c := r.c
 	granted := c.cfg.shutdown != nil
 	if hook := c.cfg.asked; hook != nil {
 		agreed := false // nor has a hook that panics
-		c.call(gen, func() error { agreed = hook(c) == nil; return nil })
+		r.call(func() error { agreed = hook(c) == nil; return nil })
 		granted = granted && agreed
 	}
 	c.s.End(ErrPeerClosed)
@@ -134,7 +138,8 @@ func (c *Conn) shutdownRequested(gen int32) bool {
 }
 
 // banner tells a line of the peer's greeting.
-func (c *Conn) banner(gen int32, line []byte) bool {
+func (r reader) banner(line []byte) bool {
+	c := r.c
 	if c.cfg.logger != nil {
 		c.cfg.logger.Debug("banner", "conn", c.id, "peer", c.peer(), "line", string(line[:min(len(line), maxBanner)]))
 	}
@@ -142,7 +147,7 @@ func (c *Conn) banner(gen int32, line []byte) bool {
 	if hook == nil || c.s.Life().Ending() {
 		return true
 	}
-	return c.call(gen, func() error { hook(c, line); return nil })
+	return r.call(func() error { hook(c, line); return nil })
 }
 
 // maxBanner is how much of a banner's line is logged.
@@ -170,7 +175,8 @@ func (c *Conn) welcome() error {
 type declined struct{ error }
 
 // open runs the hooks of a connection that has opened.
-func (c *Conn) open(gen int32) bool {
+func (r reader) open() bool {
+	c := r.c
 	if c.s.Life().Ending() {
 		return true // too late
 	}
@@ -186,7 +192,7 @@ func (c *Conn) open(gen int32) bool {
 	}
 	still := true
 	if h := c.cfg.hooks; h.OnOpen != nil || h.ConnContext != nil {
-		still = c.call(gen, func() error {
+		still = r.call(func() error {
 			if err := c.welcome(); err != nil {
 				return declined{err}
 			}

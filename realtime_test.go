@@ -34,6 +34,7 @@ var realTime = map[string]struct {
 	"cmd/parley/namespaces_linux_test.go":   {1, "machines in network namespaces are looked at, with a bound"},
 	"cmd/parley/record_kills_linux_test.go": {3, "people speak at their own pace, and go on while their server is away"},
 	"cmd/parley/slow_link_linux_test.go":    {2, "peers of the command on a slow link"},
+	"confirmtaken_test.go":                  {1, "a handler takes its time, with real sockets"},
 	"halfclose_test.go":                     {3, "nothing tells that a peer still reads, or that the kernel has said that it has closed"},
 	"latency_bench_test.go":                 {1, "it measures how late a sleeper wakes up"},
 	"patience_internal_test.go":             {1, "a bubble calls it through a variable"},

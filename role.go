@@ -11,6 +11,16 @@ import (
 // One goroutine at a time has the reader's role of a connection. This is how it
 // changes hands.
 
+// reader is a goroutine that has the reader's role, or has had it: while the program's code
+// runs on it, another one may take the role over.
+type reader struct {
+	c   *Conn
+	gen int32 // Conn.gen when it was given the role
+}
+
+// has reports whether the goroutine still has the role.
+func (r reader) has() bool { return r.gen == r.c.gen }
+
 // reading is what the goroutine with the reader's role works with. While a handler
 // runs on it, another one may take the role over: Conn.gen tells the old one that it
 // has lost it.
@@ -87,7 +97,7 @@ func (c *Conn) ensureReader() {
 	c.gen++
 	c.s.ReaderIs(session.ReaderBusy)
 	c.goroutines++
-	go c.read()
+	go reader{c, c.gen}.read()
 }
 
 // promote gives c, which is attached to a loop, a goroutine of its own that
@@ -99,7 +109,7 @@ func (c *Conn) promote() {
 	c.gen++
 	c.s.ReaderIs(session.ReaderBusy)
 	c.goroutines++
-	go c.read()
+	go reader{c, c.gen}.read()
 }
 
 // park blocks the reading goroutine until something has changed.

@@ -96,7 +96,8 @@ func memStream(from *session.Session, r session.Received) (*Stream, error) {
 
 // openStream hands an announced message to the program and returns when that
 // has done with it. It runs on the reading goroutine.
-func (c *Conn) openStream(gen int32, ev *wire.Event) bool {
+func (r reader) openStream(ev *wire.Event) bool {
+	c := r.c
 	s := &Stream{c: c, typ: ev.Message.Type(), size: ev.N, left: ev.N}
 	if c.io == nil { // a handler that waited has given its loop away, and we go on here
 		c.equip(c.nc)
@@ -119,7 +120,7 @@ func (c *Conn) openStream(gen int32, ev *wire.Event) bool {
 		}
 		c.reads(s)
 		s.accept()
-		return c.serveStream(gen, s)
+		return r.serveStream(s)
 	}
 	c.reads(s)
 	c.s.ReaderIs(session.ReaderInStream)
@@ -140,8 +141,9 @@ func (c *Conn) openStream(gen int32, ev *wire.Event) bool {
 // serveStream runs the StreamHandler on the reading goroutine. When it has read
 // the stream to its end it is like any other handler: somebody else reads on
 // while it waits.
-func (c *Conn) serveStream(gen int32, s *Stream) bool {
-	return c.call(gen, func() error {
+func (r reader) serveStream(s *Stream) bool {
+	c := r.c
+	return r.call(func() error {
 		if err := c.cfg.streams.ServeStream(c.Context(), c, s); err != nil {
 			return err
 		}
@@ -245,7 +247,7 @@ func (s *Stream) fill(p []byte) (int, error) {
 		return 0, nil
 	}
 	if err != nil {
-		if !c.readFailed(c.gen, err) {
+		if !(reader{c, c.gen}).readFailed(err) {
 			s.finish(c.s.Life().Err())
 		}
 		return 0, nil

@@ -70,7 +70,7 @@ func (c *Conn) flush(mode flushMode) {
 		}
 		if n < len(b) {
 			c.goroutines++
-			go c.counted(noRole, nil, c.write)
+			go c.counted(c.write)
 			c.holds()
 			c.s.WatchWaits()
 			return
@@ -109,7 +109,7 @@ func (c *Conn) flushesAside() bool {
 
 // flusher is the goroutine that flushes for others.
 func (c *Conn) flusher() {
-	c.counted(noRole, nil, func() {
+	c.counted(func() {
 		c.lock()
 		c.s.Out().Comes()
 		c.flush(flushNow)
