@@ -213,7 +213,10 @@ func TestFaults(t *testing.T) {
 		{"OnOpen", func(srv *parley.Server) {
 			srv.Hooks.OnOpen = func(context.Context, *parley.Conn) error { return errors.New("no") }
 		}, func(c *parley.Conn) { <-c.Done() }, parley.Faults{HandlerErrors: 1}},
-		{"OnClose", func(srv *parley.Server) { srv.Hooks.OnClose = func(*parley.Conn, error) { panic("no") } }, func(c *parley.Conn) { c.Close() }, parley.Faults{Panics: 1}},
+		{"OnClose", func(srv *parley.Server) { srv.Hooks.OnClose = func(*parley.Conn, error) { panic("no") } }, func(c *parley.Conn) {
+			c.Call(context.Background(), parley.Text("x")) // behind which the server's end is open too
+			c.Close()
+		}, parley.Faults{Panics: 1}},
 		{"idle", func(srv *parley.Server) { srv.Timeouts.Idle = time.Minute }, func(c *parley.Conn) { <-c.Done() }, parley.Faults{Timeouts: 1}},
 		{"gone", nil, func(c *parley.Conn) { c.CloseNow() }, parley.Faults{}},
 	}
