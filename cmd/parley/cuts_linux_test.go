@@ -20,7 +20,7 @@ import (
 var cutsFor = flag.Duration("cuts", 0, "how long machines are cut off at random; 0: once")
 
 // seen is how a machine's nodes lists the others: here or stale.
-func (l *trioLab) seen(s *space) map[string]string {
+func (l *lab) seen(s *space) map[string]string {
 	out, _ := exec.Command("ip", "netns", "exec", s.name(), l.program, "nodes", "--json", "--bus-dir", filepath.Join(l.dirs, s.name())).Output()
 	all := make(map[string]string)
 	for line := range strings.Lines(string(out)) {
@@ -40,7 +40,7 @@ func (l *trioLab) seen(s *space) map[string]string {
 }
 
 // talk asks the device at a machine all the time, each question once, until ctx ends.
-func (l *trioLab) talk(ctx context.Context, s *space, asked *asked) {
+func (l *lab) talk(ctx context.Context, s *space, asked *asked) {
 	for n := 0; ctx.Err() == nil; time.Sleep(50 * time.Millisecond) {
 		c, err := net.DialTimeout("tcp", s.here+":5025", time.Second)
 		if err != nil {
@@ -88,7 +88,7 @@ func (a *asked) note(question, answer string) {
 type cutOff struct{ stale, gone, equal time.Duration }
 
 // cut cuts a machine off for a while, and sees how the others and it take it.
-func (l *trioLab) cut(t *testing.T, victim int, d time.Duration) (c cutOff) {
+func (l *lab) cut(t *testing.T, victim int, d time.Duration) (c cutOff) {
 	t.Helper()
 	s := l.all[victim]
 	cut := time.Now()
@@ -148,7 +148,7 @@ func (l *trioLab) cut(t *testing.T, victim int, d time.Duration) (c cutOff) {
 
 // soundDevice holds what came to the device to what is promised: each question once, and
 // those of one machine, between two times that it became the owner, without another one's.
-func (l *trioLab) soundDevice(t *testing.T) (messages, owners int) {
+func (l *lab) soundDevice(t *testing.T) (messages, owners int) {
 	t.Helper()
 	l.device.mu.Lock()
 	defer l.device.mu.Unlock()
@@ -237,4 +237,32 @@ func TestCutsInNamespaces(t *testing.T) {
 	ms := 10 * time.Millisecond
 	t.Logf("seed %d: %d times cut off: shown as stale after %v, gone after %v, healed: all see the same after %v, at most; %d questions answered, %d refused or lost, %d at the device in %d stretches of one owner",
 		seed, cuts, most.stale.Round(ms), most.gone.Round(ms), most.equal.Round(ms), clients.answered, clients.failed, messages, owners)
+}
+
+// One that has joined a hub is cut off, by a link that says nothing: at the hub it is shown as
+// stale, then not at all, and again when the link is back, with who is connected there.
+func TestLeafInNamespaces(t *testing.T) {
+	l := newLab(t, 2)
+	hub, leaf := l.all[0], l.all[1]
+	data := filepath.Join(l.dirs, hub.name())
+	hub.run(l.program, "serve", "line://0.0.0.0:5025", "--relay", "--room", "x", "--hub", ":7422", "--bus-dir", data, "--node", hub.name())
+	hub.await("hub on", time.Time{}, 30*time.Second)
+	leaf.run(l.program, "serve", "line://0.0.0.0:5025", "--relay", "--room", "x", "--join", hub.addr+":7422", "--secret-file", filepath.Join(data, "secret"), "--node", leaf.name())
+	leaf.await("joined", time.Time{}, 30*time.Second)
+	until := func(want string) time.Duration {
+		t.Helper()
+		for begun := time.Now(); ; time.Sleep(100 * time.Millisecond) {
+			if got := l.seen(hub)[leaf.name()]; got == want {
+				return time.Since(begun).Round(10 * time.Millisecond)
+			} else if time.Since(begun) > 30*time.Second {
+				t.Fatalf("the hub sees the leaf as %q for 30 s, want %q", got, want)
+			}
+		}
+	}
+	until("here")
+	leaf.cut()
+	stale := until("stale")
+	gone := stale + until("")
+	leaf.heal()
+	t.Logf("the leaf is cut off: at the hub it is shown as stale after %v, gone after %v; healed: there after %v", stale, gone, until("here"))
 }

@@ -143,8 +143,8 @@ func (s *space) await(pattern string, from time.Time, most time.Duration) time.T
 	return time.Time{}
 }
 
-// trioLab is three machines that keep everything together, and a device that one of them has.
-type trioLab struct {
+// lab is some machines, and where they keep everything together a device that one of them has.
+type lab struct {
 	all           []*space
 	device        *heardDevice
 	program, dirs string
@@ -181,13 +181,20 @@ func startDevice(t *testing.T) (d *heardDevice, at string) {
 	return d, l.Addr().String()
 }
 
-// startTrio starts the machines.
-func startTrio(t *testing.T) *trioLab {
+// newLab makes n machines, on which nothing runs.
+func newLab(t *testing.T, n int) *lab {
 	t.Helper()
-	lab := &trioLab{all: spaces(t, 3), program: filepath.Join(t.TempDir(), "parley"), dirs: t.TempDir()}
-	if out, err := exec.Command("go", "build", "-o", lab.program, ".").CombinedOutput(); err != nil {
+	l := &lab{all: spaces(t, n), program: filepath.Join(t.TempDir(), "parley"), dirs: t.TempDir()}
+	if out, err := exec.Command("go", "build", "-o", l.program, ".").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
+	return l
+}
+
+// startTrio starts the machines.
+func startTrio(t *testing.T) *lab {
+	t.Helper()
+	lab := newLab(t, 3)
 	var device string
 	lab.device, device = startDevice(t)
 	secret := filepath.Join(t.TempDir(), "secret")

@@ -151,7 +151,7 @@ func busFault(err error) error {
 		{embed.ErrOptions, fault.Usage, ""},
 		{embed.ErrSecret, fault.TLS, "the file secret in the hub's --bus-dir is its secret: give a copy with --secret-file"},
 		{embed.ErrVersion, fault.Protocol, "update parley on the older one"},
-		{embed.ErrInUse, fault.Fail, "give each server a --bus-dir of its own"},
+		{embed.ErrInUse, fault.Fail, "give each server a --bus-dir of its own; if that one is the hub, this one can --join it, with --secret-file and the file secret of that folder"},
 		{embed.ErrNoHub, fault.Connect, "is a server with --hub running there, and can this machine reach it?"},
 		{bus.ErrRefused, fault.Protocol, ""},
 		{bus.ErrNoBus, fault.Connect, "is it running there, and can this machine reach it?"},
