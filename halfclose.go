@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/parley-net/parley/internal/handshake"
 	"github.com/parley-net/parley/internal/poller"
 	"github.com/parley-net/parley/internal/session"
 )
@@ -150,7 +151,7 @@ var errGone = fmt.Errorf("the peer has gone: %w", syscall.ECONNRESET)
 // nil.
 func bareSocket(nc net.Conn) syscall.RawConn {
 	if t, ok := nc.(*tls.Conn); ok {
-		nc = t.NetConn()
+		nc = handshake.Bare(t)
 	}
 	return poller.Raw(nc)
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/parley-net/parley/internal/handshake"
 	"github.com/parley-net/parley/internal/poller"
 	"github.com/parley-net/parley/internal/session"
 )
@@ -18,10 +19,10 @@ func (s *Server) serveConn(nc net.Conn, ours bool, begins func(*Conn)) (*Conn, e
 	id := s.lastID.Add(1)
 	began := time.Now()
 	if s.TLSConfig != nil {
-		t := tls.Server(nc, s.TLSConfig)
+		var t *tls.Conn
 		ctx, cancel := boundedBy(s.cfg.timeouts.Handshake)
 		var err error
-		if at := aside(func() { err = t.HandshakeContext(ctx) }); at != nil { // a callback of TLSConfig
+		if at := aside(func() { t, err = handshake.Server(ctx, nc, s.TLSConfig) }); at != nil { // a callback of TLSConfig
 			s.faults.panics.Add(1)
 			err = fmt.Errorf("panic: %v", at.value)
 		}

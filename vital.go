@@ -5,6 +5,7 @@ import (
 	"net"
 	"runtime"
 
+	"github.com/parley-net/parley/internal/handshake"
 	"github.com/parley-net/parley/internal/session"
 )
 
@@ -13,7 +14,7 @@ import (
 func vitalOf(t Timeouts) func(net.Conn) session.Vital {
 	return func(nc net.Conn) session.Vital {
 		if s, ok := nc.(*tls.Conn); ok {
-			nc = s.NetConn()
+			nc = handshake.Bare(s)
 		}
 		switch nc := nc.(type) {
 		case *net.UnixConn:

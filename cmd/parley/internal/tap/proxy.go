@@ -239,7 +239,11 @@ func closeWrite(nc net.Conn) {
 // abort closes nc with a reset, where there is such a thing.
 func abort(nc net.Conn) {
 	bare := nc
-	if t, ok := nc.(interface{ NetConn() net.Conn }); ok {
+	for {
+		t, ok := bare.(interface{ NetConn() net.Conn })
+		if !ok {
+			break
+		}
 		bare = t.NetConn()
 	}
 	if t, ok := bare.(*net.TCPConn); ok {

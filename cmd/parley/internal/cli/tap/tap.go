@@ -4,7 +4,6 @@ package tap
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -23,6 +22,7 @@ import (
 	"github.com/parley-net/parley/cmd/parley/internal/cli/terminal"
 	"github.com/parley-net/parley/cmd/parley/internal/endpoint"
 	"github.com/parley-net/parley/cmd/parley/internal/tap"
+	"github.com/parley-net/parley/internal/handshake"
 	"github.com/parley-net/parley/line"
 	"github.com/parley-net/parley/serial"
 )
@@ -250,10 +250,10 @@ func tapSecure(a *app.App) (func(context.Context, net.Conn) (net.Conn, error), e
 		return nil, err
 	}
 	return func(ctx context.Context, nc net.Conn) (net.Conn, error) {
-		t := tls.Server(nc, config)
 		ctx, cancel := app.Bounded(ctx, a.Timeout, app.DefaultDial)
 		defer cancel()
-		if err := t.HandshakeContext(ctx); err != nil {
+		t, err := handshake.Server(ctx, nc, config)
+		if err != nil {
 			return nil, fmt.Errorf("TLS with the client: %w", err)
 		}
 		return t, nil
