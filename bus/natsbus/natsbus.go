@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"net/url"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -72,6 +74,7 @@ type Options struct {
 // Bus is a bus.Bus over NATS.
 type Bus struct {
 	o     Options
+	where string // o.URL for people: without a password
 	log   *slog.Logger
 	nc    *nats.Conn
 	js    jetstream.JetStream
@@ -95,6 +98,17 @@ type place struct {
 	granted int // the size of its largest message
 }
 
+// redacted returns places, by commas, without their passwords.
+func redacted(places string) string {
+	all := strings.Split(places, ",")
+	for i, at := range all {
+		if u, err := url.Parse(strings.TrimSpace(at)); err == nil && u.User != nil {
+			all[i] = u.Redacted()
+		}
+	}
+	return strings.Join(all, ",")
+}
+
 // note remembers the server that we are connected to.
 func (b *Bus) note(nc *nats.Conn) {
 	if granted := int(nc.MaxPayload()); granted > 0 {
@@ -104,7 +118,7 @@ func (b *Bus) note(nc *nats.Conn) {
 
 // Connect connects to NATS. ctx bounds how long that may take.
 func Connect(ctx context.Context, o Options) (*Bus, error) {
-	b := &Bus{o: o, log: o.Logger, done: make(chan struct{})}
+	b := &Bus{o: o, log: o.Logger, where: redacted(o.URL), done: make(chan struct{})}
 	if b.log == nil {
 		b.log = slog.New(slog.DiscardHandler)
 	}
@@ -144,9 +158,9 @@ func (b *Bus) connect(ctx context.Context) (err error) {
 		nats.DisconnectErrHandler(b.disconnected), nats.ReconnectHandler(b.back), nats.ReconnectErrHandler(b.notBack),
 		nats.ConnectHandler(b.back), nats.ErrorHandler(b.complaint), nats.IgnoreAuthErrorAbort(),
 	}
-	url := b.o.URL
+	at := b.o.URL
 	if b.o.Server != nil {
-		url = nats.DefaultURL // of no meaning
+		at = nats.DefaultURL // of no meaning
 		opts = append(opts, nats.InProcessServer(b.o.Server))
 	}
 	if b.o.User != "" {
@@ -161,15 +175,15 @@ func (b *Bus) connect(ctx context.Context) (err error) {
 	if b.o.TLS != nil {
 		opts = append(opts, nats.Secure(b.o.TLS))
 	}
-	b.nc, err = nats.Connect(url, opts...)
+	b.nc, err = nats.Connect(at, opts...)
 	if err == nil {
 		b.note(b.nc)
 	}
 	if err == nil || !b.o.Later || !notThere(err) {
 		return err
 	}
-	b.log.Warn("the bus is not there yet: local service goes on, and it is tried again", "bus", b.o.URL, "error", err)
-	b.nc, err = nats.Connect(url, append(opts, nats.RetryOnFailedConnect(true))...)
+	b.log.Warn("the bus is not there yet: local service goes on, and it is tried again", "bus", b.where, "error", err)
+	b.nc, err = nats.Connect(at, append(opts, nats.RetryOnFailedConnect(true))...)
 	if err == nil {
 		b.look(b.nc)
 	}
@@ -180,14 +194,14 @@ func (b *Bus) connect(ctx context.Context) (err error) {
 func (b *Bus) refused(err error) error {
 	switch {
 	case notLetIn(err):
-		return fmt.Errorf("natsbus: %s lets nobody in %s: do they belong to an account of this server, and is the user still one: %w: %w", b.o.URL, b.o.who(), bus.ErrRefused, err)
+		return fmt.Errorf("natsbus: %s lets nobody in %s: do they belong to an account of this server, and is the user still one: %w: %w", b.where, b.o.who(), bus.ErrRefused, err)
 	case errors.Is(err, bus.ErrRefused):
 		return err
 	case b.o.Server != nil:
 		// A credential that is refused shows as a closed pipe, or as one that nobody reads.
 		return fmt.Errorf("natsbus: the server in this process does not let us in: %w", bus.ErrRefused)
 	}
-	return fmt.Errorf("natsbus: %s: %w: %w", b.o.URL, bus.ErrNoBus, err)
+	return fmt.Errorf("natsbus: %s: %w: %w", b.where, bus.ErrNoBus, err)
 }
 
 func (b *Bus) openJetStream() (err error) {
@@ -215,7 +229,7 @@ func (b *Bus) inspect(ctx context.Context) error {
 	err := b.open(ctx, func(ctx context.Context) error {
 		_, err := b.js.AccountInfo(ctx)
 		if denied := b.denied.Load(); err != nil && denied != nil {
-			return fmt.Errorf("natsbus: %s does not allow us, %s, what a node needs: %w: %w", b.o.URL, b.o.who(), bus.ErrRefused, *denied)
+			return fmt.Errorf("natsbus: %s does not allow us, %s, what a node needs: %w: %w", b.where, b.o.who(), bus.ErrRefused, *denied)
 		}
 		return err
 	})

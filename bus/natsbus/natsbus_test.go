@@ -179,6 +179,9 @@ func TestRefused(t *testing.T) {
 		}
 	}
 	connect(t, natsbus.Options{URL: closed.url(), User: "a", Password: "b"})
+	if _, err := natsbus.Connect(t.Context(), natsbus.Options{URL: strings.Replace(closed.url(), "//", "//a:hunter2@", 1)}); !errors.Is(err, bus.ErrRefused) || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("a wrong password in the URL: %v", err)
+	}
 	e := startExternal(t, "-js", "-sd", t.TempDir())
 	e.stop()
 	if _, err := natsbus.Connect(t.Context(), natsbus.Options{URL: e.url()}); !errors.Is(err, bus.ErrNoBus) {

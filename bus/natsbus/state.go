@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"net"
 	"sync"
 	"time"
 
@@ -93,7 +94,7 @@ func (s *state) now() (context.Context, error) {
 
 // Status tells whether the bus is there.
 func (b *Bus) Status() bus.Status {
-	server := b.o.URL
+	server := b.where
 	if at := b.at.Load(); at != nil && b.o.Server == nil {
 		server = at.url
 	}
@@ -133,6 +134,9 @@ func (b *Bus) disconnected(_ *nats.Conn, err error) {
 
 // notBack is told why a server that was lost does not have us again.
 func (b *Bus) notBack(_ *nats.Conn, err error) {
+	if errors.As(err, new(*net.OpError)) {
+		return // it is not there
+	}
 	if b.o.Creds != "" {
 		if bad := checkCreds(b.o.Creds); bad != nil {
 			err = bad
