@@ -3,25 +3,40 @@ package parley_test
 import (
 	"encoding/json"
 	"io/fs"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 )
 
+// majorVersion ends a module's path.
+var majorVersion = regexp.MustCompile(`/v\d+$`)
+
 // Whoever imports the library gets golang.org/x/sys with it and nothing else,
 // and every module here can be installed from: none has a replace, and those
-// that require another one agree on its version.
+// that require another one agree on its version. What is not ours has a row in
+// ARCHITECTURE.md.
 //
 // Verifies: RUNTIME-51
 func TestModules(t *testing.T) {
 	const library = "github.com/parley-net/parley"
 	type goMod struct {
-		Module           struct{ Path string }
-		Require          []struct{ Path, Version string }
+		Module  struct{ Path string }
+		Require []struct {
+			Path, Version string
+			Indirect      bool
+		}
 		Replace, Exclude []struct{}
 	}
+	text, err := os.ReadFile("ARCHITECTURE.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, dependencies, _ := strings.Cut(string(text), "\n## Dependencies\n")
 	mods := make(map[string]goMod)
-	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+	err = filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.Name() != "go.mod" {
 			return err
 		}
@@ -55,6 +70,9 @@ func TestModules(t *testing.T) {
 		}
 		for _, r := range m.Require {
 			if _, ours := mods[r.Path]; !ours {
+				if name := majorVersion.ReplaceAllString(r.Path, ""); !r.Indirect && !strings.Contains(dependencies, name) {
+					t.Errorf("%s requires %s, which ARCHITECTURE.md's table of dependencies does not have", path, name)
+				}
 				continue
 			}
 			if version == "" {
