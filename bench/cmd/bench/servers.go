@@ -54,6 +54,7 @@ func echoServers(b *built, framing string) []server {
 				warmup: time.Second, needs: []string{"node"}},
 			server{name: "Python asyncio", wire: "line", needs: []string{"python3"},
 				argv: []string{"python3", filepath.Join(peers, "python/line_echo.py"), "{port}"}},
+			b.parley("line", "line", "echo", ""), b.parley("line", "line", "echo", "loop"),
 			b.parley("oneline", "line", "echo", ""), b.parley("oneline", "line", "echo", "loop"),
 			b.parley("serpy", "serpy", "echo", ""), b.parley("serpy", "serpy", "echo", "loop"))
 	} else {
@@ -63,6 +64,7 @@ func echoServers(b *built, framing string) []server {
 					"--maxclients", "15000", "--loglevel", "warning", "--daemonize", "no"}},
 			server{name: "NATS PING (no payload)", wire: "nats", needs: []string{"nats"}, cells: cellsOf(core, 16),
 				argv: []string{b.path("nats-server"), "-a", "127.0.0.1", "-p", "{port}"}},
+			b.parley("frame", "len4", "echo", ""), b.parley("frame", "len4", "echo", "loop"),
 			b.parley("tinyproto", "tinyproto", "echo", ""), b.parley("tinyproto", "tinyproto", "echo", "loop"),
 			b.parley("serpy2", "serpy2", "echo", ""), b.parley("serpy2", "serpy2", "echo", "loop"))
 	}

@@ -127,7 +127,7 @@ func rateServers(b *built) []server {
 func fanServers(b *built) []server {
 	var all []server
 	for _, driver := range []string{"", "loop"} {
-		for _, w := range []string{"serpy2", "serpy", "tinyproto"} {
+		for _, w := range []string{"line", "serpy2", "serpy", "tinyproto"} {
 			all = append(all, b.parley(w, w, "fan", driver))
 		}
 	}

@@ -13,6 +13,8 @@ import (
 	"os"
 
 	"github.com/parley-net/parley"
+	"github.com/parley-net/parley/frame"
+	"github.com/parley-net/parley/line"
 	"github.com/parley-net/parley/oneline"
 	"github.com/parley-net/parley/serpy"
 	"github.com/parley-net/parley/serpy2"
@@ -48,6 +50,10 @@ func protocolOf(name string) (parley.Protocol, error) {
 		return serpy.Protocol{ForceMode: true}, nil
 	case "serpy2":
 		return serpy2.Protocol{}, nil
+	case "line":
+		return line.Protocol{Max: largest}, nil
+	case "frame": // the length codecs' form
+		return frame.Protocol{Size: frame.U32BE, Strip: frame.Head, Max: largest}, nil
 	}
 	return nil, fmt.Errorf("unknown wire %q", name)
 }

@@ -17,7 +17,7 @@ import (
 func serve(args []string) error {
 	f := flag.NewFlagSet("serve", flag.ExitOnError)
 	addr := f.String("addr", "127.0.0.1:7000", "listening address")
-	name := f.String("wire", "oneline", "oneline, tinyproto, serpy or serpy2")
+	name := f.String("wire", "oneline", "line, frame, oneline, tinyproto, serpy or serpy2")
 	mode := f.String("mode", "echo", "echo, blob, stream, sink or fan")
 	driver := f.String("driver", "goroutine", "goroutine or loop")
 	loops := f.Int("loops", 1, "event loops of the driver loop")
