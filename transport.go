@@ -79,9 +79,7 @@ func (t *transport) readReady(fd uintptr) bool {
 	var again bool
 	t.n, again, t.err = poller.Read(fd, p)
 	if again {
-		if t.direct == nil {
-			t.in.Shrink()
-		}
+		t.in.Shrink()
 		return false
 	}
 	if t.direct == nil {

@@ -11,6 +11,12 @@ import (
 const (
 	minBits = 9  // 512 B
 	maxBits = 27 // 128 MiB; larger buffers are left to the garbage collector
+
+	// Buffers of more than 16 KiB begin so far behind what the allocator returns, which is
+	// the beginning of a page. Where two buffers begin at nearly the same place of their
+	// pages, as then all would, processors copy between them many times slower.
+	bigBits = 15
+	within  = 1 << 10
 )
 
 // The pools hold pointers to the first byte: a pointer fits an interface
@@ -27,7 +33,10 @@ func Get(n int) []byte {
 	if p, ok := pools[class].Get().(*byte); ok {
 		return unsafe.Slice(p, 1<<class)[:0]
 	}
-	return make([]byte, 0, 1<<class)
+	if class < bigBits {
+		return make([]byte, 0, 1<<class)
+	}
+	return make([]byte, within+1<<class)[within:within]
 }
 
 // Size returns the capacity of the buffer that Get returns for n bytes.

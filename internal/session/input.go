@@ -2,7 +2,12 @@ package session
 
 import "github.com/parley-net/parley/internal/bufpool"
 
-const ReadSize = 64 << 10 // how much one read may bring
+const (
+	ReadSize = 64 << 10 // how much one read may bring
+	// roomSize is how large a buffer to read into is: so a message of ReadSize comes with
+	// what stands before and behind it.
+	roomSize = 2 * ReadSize
+)
 
 // Input holds the bytes that have arrived and are not yet consumed: b[r:]. It
 // has a buffer only while there are any.
@@ -44,13 +49,13 @@ func (in *Input) Holds() bool { return in.b != nil }
 func (in *Input) Room() []byte {
 	switch rest := in.Bytes(); {
 	case in.b == nil:
-		in.b = bufpool.Get(ReadSize)
+		in.b = bufpool.Get(roomSize)
 	case cap(in.b)-len(in.b) >= cap(in.b)/2 && cap(in.b) >= ReadSize:
 	case len(rest) <= cap(in.b)/2 && cap(in.b) >= ReadSize:
 		in.b = append(in.b[:0], rest...)
 		in.r = 0
 	default:
-		bigger := append(bufpool.Get(max(ReadSize, 2*len(rest))), rest...)
+		bigger := append(bufpool.Get(max(roomSize, 2*len(rest))), rest...)
 		in.Release()
 		in.b = bigger
 	}
