@@ -32,6 +32,7 @@ type End struct {
 	lasts string // their last bytes, each once
 	ext   uint16 // by number: it begins a longer one
 	bad   badEnd
+	ones  bool // the end of number k is lasts[k] alone; the others begin with one of these
 }
 
 // badEnd is what is wrong with a set.
@@ -98,6 +99,11 @@ func Ends(ends ...string) End {
 			e.bad = endsInside
 		}
 	}
+	e.ones = e.lasts != ""
+	for k := range e.len() {
+		one := e.at(k)
+		e.ones = e.ones && (k < len(e.lasts) && one == e.lasts[k:k+1] || k >= len(e.lasts) && strings.Contains(e.lasts, one[:1]))
+	}
 	return e
 }
 
@@ -111,7 +117,7 @@ const (
 
 func (e End) orAny() End {
 	if e.set == "" {
-		return End{set: anySet, lasts: anyLasts, ext: anyExt}
+		return End{set: anySet, lasts: anyLasts, ext: anyExt, ones: true}
 	}
 	return e
 }
@@ -184,17 +190,25 @@ func (e *End) longest() (n int) {
 	return n
 }
 
-// complete returns the number of the longest end that p ends with, or -1.
-func (e *End) complete(p []byte) int {
-	found, size, k := -1, 0, 0
-	for rest := e.set; rest != ""; rest = rest[1+rest[0]:] {
-		n := int(rest[0])
-		if n > size && n <= len(p) && string(p[len(p)-n:]) == rest[1:1+n] {
-			found, size = k, n
-		}
-		k++
+// complete returns the number and the length of the longest end that p ends with, or -1. No
+// end is complete in p before its last byte, which is one of lasts.
+func (e *End) complete(p []byte) (k, size int) {
+	last := p[len(p)-1]
+	if e.ones { // one that begins with another is never complete before that
+		return strings.IndexByte(e.lasts, last), 1
 	}
-	return found
+	found, number := -1, 0
+	for rest := e.set; rest != ""; number++ {
+		n := int(rest[0])
+		one := rest[1 : 1+n]
+		if rest = rest[1+n:]; one[n-1] != last || n <= size || n > len(p) {
+			continue
+		}
+		if from := p[len(p)-n:]; n == 1 || from[0] == one[0] && string(from) == one {
+			found, size = number, n
+		}
+	}
+	return found, size
 }
 
 // in reports whether p contains an end.
@@ -210,8 +224,8 @@ func (e *End) extended(k int) bool { return e.ext>>k&1 != 0 }
 // extendable returns the number of the end s, plus one, if it begins a longer one;
 // else 0.
 func (e *End) extendable(s string) uint8 {
-	for k, rest := 0, e.set; rest != "" && e.ext != 0; k, rest = k+1, rest[1+rest[0]:] {
-		if rest[1:1+rest[0]] == s && e.extended(k) {
+	for k, rest := 0, e.set; rest != "" && e.ext>>k != 0; k, rest = k+1, rest[1+rest[0]:] {
+		if e.extended(k) && rest[1:1+rest[0]] == s {
 			return uint8(k + 1)
 		}
 	}

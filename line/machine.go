@@ -71,18 +71,23 @@ func (m *machine) Close(dst []byte) []byte {
 	return dst
 }
 
-// ending returns what is appended to a message that is sent.
-func (m *machine) ending() string {
-	switch k := int(m.last); {
+// ending returns what is appended to a message that is sent, and its number plus one if it
+// begins a longer end; else 0.
+func (m *machine) ending() (end string, behind uint8) {
+	k := int(m.last)
+	switch {
 	case !m.same:
-		return m.send
+		return m.send, m.end.extendable(m.send)
 	case !m.heard:
-		return m.end.at(0)
+		k = 0
 	case m.end.extended(k) && m.bare>>k&1 == 0:
-		return m.end.longer(k)
-	default:
-		return m.end.at(k)
+		end = m.end.longer(k)
+		return end, m.end.extendable(end)
 	}
+	if m.end.extended(k) {
+		behind = uint8(k + 1)
+	}
+	return m.end.at(k), behind
 }
 
 // consume says that the first n bytes of the input are done with.

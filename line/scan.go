@@ -59,8 +59,8 @@ func (s *scanner) next(e *End, p []byte, blocks bool, limit int) (found span, v 
 			return span{}, endless
 		}
 		s.at++
-		if k := e.complete(p[s.floor():s.at]); k >= 0 {
-			return span{end: int(s.at) - len(e.at(k)), next: int(s.at), k: k}, ended
+		if k, size := e.complete(p[s.floor():s.at]); k >= 0 {
+			return span{end: int(s.at) - size, next: int(s.at), k: k}, ended
 		}
 	}
 }

@@ -42,7 +42,7 @@ func (m *machine) Send(dst []byte, msg wire.Message) ([]byte, wire.Sent, error) 
 		m.behind = 0
 		return out, wire.Sent{}, nil
 	}
-	ending := m.ending()
+	ending, behind := m.ending()
 	out = append(out, ending...)
 	if err := m.whole(out[len(dst):], len(line), ending); err != nil {
 		return dst, wire.Sent{}, err
@@ -52,7 +52,7 @@ func (m *machine) Send(dst []byte, msg wire.Message) ([]byte, wire.Sent, error) 
 			return dst, wire.Sent{}, m.part(line)
 		}
 	}
-	m.behind = m.end.extendable(ending)
+	m.behind = behind
 	if m.extra != nil && m.echoes {
 		m.echo.expect(line)
 	}
@@ -62,11 +62,11 @@ func (m *machine) Send(dst []byte, msg wire.Message) ([]byte, wire.Sent, error) 
 // Repeat implements wire.Repeater: if this machine ends its lines as that one did, nothing has
 // to be looked for in the line again.
 func (m *machine) Repeat(dst, form []byte, msg wire.Message) ([]byte, wire.Sent, error) {
-	ending := m.ending()
+	ending, behind := m.ending()
 	if !m.repeats(form, ending, msg) {
 		return m.Send(dst, msg)
 	}
-	m.behind = m.end.extendable(ending)
+	m.behind = behind
 	return append(dst, form...), wire.Sent{}, nil
 }
 
