@@ -204,13 +204,21 @@ func TestTransfers(t *testing.T) {
 			t.Errorf("cancelled %v: %v", cancel, err)
 		}
 		c.Close()
-		for len(rows()) != i+1 || !rows()[i].Ended {
+		its := func() (found TransferRow) { // those that are over stand behind the others
+			for _, other := range rows() {
+				if other.ID == row.ID {
+					found = other
+				}
+			}
+			return found
+		}
+		for !its().Ended {
 			if t.Context().Err() != nil {
 				t.Fatal("its end is not noted")
 			}
 		}
-		if got := rows()[i]; (got.Error != "") != cancel {
-			t.Errorf("%+v", got)
+		if got := its(); len(rows()) != i+1 || (got.Error != "") != cancel {
+			t.Errorf("%d rows, %+v", len(rows()), got)
 		}
 	}
 	if code := post(t, web, "/cancel?id=99"); code != 404 {
