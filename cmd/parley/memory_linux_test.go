@@ -2,8 +2,16 @@ package main
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
 	"net"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"sync"
@@ -24,19 +32,28 @@ func TestMemoryOfTheProcess(t *testing.T) {
 	}
 	const most, itself = 700 << 10, 48 << 10 // KiB; a process that has held nothing has some 30 MiB
 	block := append(bytes.Repeat([]byte("x"), 60_000), 0x1f)
+	cert, key := certificateFiles(t)
 	for _, c := range []struct {
-		name string
-		args []string
-		dest bool
+		name   string
+		args   []string
+		dest   bool
+		secure bool
 	}{
-		{"relay", []string{"serve", "serpy://127.0.0.1:0", "--relay"}, false},
-		{"echo", []string{"serve", "serpy://127.0.0.1:0", "--echo"}, false},
-		{"tap", []string{"tap", "serpy://127.0.0.1:0"}, true},
-		{"bridge", []string{"bridge", "serpy://127.0.0.1:0"}, true},
+		{"relay", []string{"serve", "serpy://127.0.0.1:0", "--relay"}, false, false},
+		{"echo", []string{"serve", "serpy://127.0.0.1:0", "--echo"}, false, false},
+		{"tap", []string{"tap", "serpy://127.0.0.1:0"}, true, false},
+		{"bridge", []string{"bridge", "serpy://127.0.0.1:0"}, true, false},
+		{"relay, TLS", []string{"serve", "serpy+tls://127.0.0.1:0", "--relay"}, false, true},
+		{"echo, TLS", []string{"serve", "serpy+tls://127.0.0.1:0", "--echo"}, false, true},
+		{"tap, TLS", []string{"tap", "serpy+tls://127.0.0.1:0"}, true, true},
+		{"bridge, TLS", []string{"bridge", "serpy+tls://127.0.0.1:0"}, true, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			args := c.args
+			if c.secure {
+				args = append(args, "--cert", cert, "--key", key)
+			}
 			if c.dest {
 				url, _ := listens(t, "serve", "serpy://127.0.0.1:0", "--echo")
 				args = append(args, url)
@@ -47,13 +64,17 @@ func TestMemoryOfTheProcess(t *testing.T) {
 				t.Fatalf("%v\n%s", err, p.stderr)
 			}
 			addr := regexp.MustCompile(`127\.0\.0\.1:\d+`).FindString(found[1])
-			var all []net.Conn
+			var all, bare []net.Conn
 			for range conns {
 				nc, err := net.Dial("tcp", addr)
 				if err != nil {
 					t.Fatal(err)
 				}
 				defer nc.Close()
+				bare = append(bare, nc)
+				if c.secure {
+					nc = tls.Client(nc, &tls.Config{InsecureSkipVerify: true})
+				}
 				all = append(all, nc)
 			}
 			var wg sync.WaitGroup
@@ -68,7 +89,7 @@ func TestMemoryOfTheProcess(t *testing.T) {
 				})
 			}
 			wg.Wait()
-			for _, nc := range all {
+			for _, nc := range bare {
 				nc.(*net.TCPConn).SetLinger(0)
 				nc.Close()
 			}
@@ -84,6 +105,31 @@ func TestMemoryOfTheProcess(t *testing.T) {
 			}
 		})
 	}
+}
+
+// certificateFiles returns files with a certificate for 127.0.0.1, and its key.
+func certificateFiles(t *testing.T) (cert, key string) {
+	t.Helper()
+	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(24 * time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
+	der, err := x509.CreateCertificate(rand.Reader, own, own, &k.PublicKey, k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for name, b := range map[string]*pem.Block{"cert.pem": {Type: "CERTIFICATE", Bytes: der}, "key.pem": {Type: "PRIVATE KEY", Bytes: secret}} {
+		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(b), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
 }
 
 // memoryOf returns a figure of a process's memory in KiB.
