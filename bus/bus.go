@@ -68,6 +68,9 @@ type Subscription interface {
 	// Close ends it. fn may still be running when Close returns; it is not called
 	// again.
 	Close() error
+	// Drain ends it too, and fn is still called with what has come before, so that who has
+	// asked gets an answer. It does not wait for that. A bus that is away can't: then it is Close.
+	Drain() error
 }
 
 // Status is the state of a bus.

@@ -167,17 +167,22 @@ func (b *memoryBus) Subscribe(subject string, o SubscribeOptions, fn func(Messag
 func (s *memorySub) Dropped() uint64 { return s.queue.Dropped() }
 
 func (s *memorySub) Close() error {
-	s.owner.m.remove(func(other *memorySub) bool { return other == s }, s.subject)
+	s.owner.m.remove(func(other *memorySub) bool { return other == s }, (*queue.Queue[Message]).Close, s.subject)
+	return nil
+}
+
+func (s *memorySub) Drain() error {
+	s.owner.m.remove(func(other *memorySub) bool { return other == s }, (*queue.Queue[Message]).Drain, s.subject)
 	return nil
 }
 
 // remove ends the subscriptions that which names, of these subjects.
-func (m *Memory) remove(which func(*memorySub) bool, subjects ...string) {
+func (m *Memory) remove(which func(*memorySub) bool, how func(*queue.Queue[Message]), subjects ...string) {
 	end := func(s *memorySub) bool {
 		if !which(s) {
 			return false
 		}
-		s.queue.Close()
+		how(s.queue)
 		return true
 	}
 	m.mu.Lock()
@@ -204,6 +209,6 @@ func (b *memoryBus) Close() error {
 	b.m.mu.Lock()
 	subjects := slices.Collect(maps.Keys(b.m.exact))
 	b.m.mu.Unlock()
-	b.m.remove(func(s *memorySub) bool { return s.owner == b }, subjects...)
+	b.m.remove(func(s *memorySub) bool { return s.owner == b }, (*queue.Queue[Message]).Close, subjects...)
 	return nil
 }

@@ -118,9 +118,10 @@ func (o *Owner) hold(ctx context.Context) error {
 		case <-lease.Lost():
 			lost(fmt.Errorf("%w: %w", ErrNoOwner, lease.Cause()))
 			o.node.log.Warn("this node has the device no more", "device", o.device, "token", lease.Token(), "err", lease.Cause())
+			sub.Close()
 		case <-ctx.Done():
+			sub.Drain() // whoever has asked is told that this node has it no more, and asks the next one
 		}
-		sub.Close()
 	}
 	o.let(lease)
 	lost(ErrNoOwner)

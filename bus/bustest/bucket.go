@@ -138,16 +138,23 @@ func age(t *testing.T, connect func() bus.Bus, ttl time.Duration) {
 	ok(t, err)
 	got := watching(t, b)
 	gone := false
+	renewed, late := time.Now(), false // a busy machine may renew it too late
 	for begun := time.Now(); time.Since(begun) < 3*ttl; {
 		select {
 		case s := <-got:
-			if s == "gone kept" {
+			if s == "gone kept" && !late && time.Since(renewed) < ttl/2 {
 				t.Fatal("a value that is renewed has aged")
 			}
 			gone = gone || s == "gone left"
 		case <-time.After(ttl / 4):
-			rev, err = a.Update(ctx, "kept", []byte("1"), rev)
+			now := time.Now()
+			late = late || now.Sub(renewed) > ttl/2
+			next, err := a.Update(ctx, "kept", []byte("1"), rev)
+			if errors.Is(err, bus.ErrConflict) && late {
+				next, err = a.Create(ctx, "kept", []byte("1"))
+			}
 			ok(t, err)
+			rev, renewed = next, now
 		}
 	}
 	if !gone {

@@ -22,7 +22,7 @@ func Run(t *testing.T, ttl time.Duration, place func(t *testing.T) (connect func
 		run  func(*testing.T, func() bus.Bus)
 	}{
 		{"publish", publish}, {"wildcards", wildcards}, {"slow subscriber", slow}, {"latest", latest},
-		{"closed subscription", closedSubscription}, {"sizes", sizes}, {"bad subjects", badSubjects},
+		{"closed subscription", closedSubscription}, {"drained subscription", drained}, {"sizes", sizes}, {"bad subjects", badSubjects},
 		{"request", request}, {"no responder", noResponder}, {"request is abandoned", abandoned},
 		{"bucket", bucket}, {"bucket: one of many creates", creates}, {"bucket: watch", watch},
 		{"bucket: age", func(t *testing.T, c func() bus.Bus) { age(t, c, ttl) }},

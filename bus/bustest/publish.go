@@ -109,6 +109,36 @@ func closedSubscription(t *testing.T, connect func() bus.Bus) {
 	}
 }
 
+// drained: what has come is still shown, what comes later is not.
+func drained(t *testing.T, connect func() bus.Bus) {
+	a, b := connect(), connect()
+	gate, got := make(chan struct{}), make(chan string, 100)
+	s, err := b.Subscribe("x", bus.SubscribeOptions{}, func(m bus.Message) {
+		<-gate
+		got <- string(m.Data)
+	})
+	ok(t, err)
+	kept, _ := subscribe(t, b, "x", bus.SubscribeOptions{}) // behind the first one
+	settle(t, a, b)
+	for _, text := range []string{"1", "2", "3"} {
+		ok(t, a.Publish(ctxOf(t), "x", []byte(text)))
+		next(t, kept)
+	}
+	ok(t, s.Drain())
+	ok(t, a.Publish(ctxOf(t), "x", []byte("4")))
+	next(t, kept)
+	close(gate)
+	for _, want := range []string{"1", "2", "3"} {
+		if text := next(t, got); text != want {
+			t.Errorf("got %s, want %s", text, want)
+		}
+	}
+	ok(t, s.Close())
+	if len(got) > 0 {
+		t.Errorf("got %s, which came after Drain", next(t, got))
+	}
+}
+
 func sizes(t *testing.T, connect func() bus.Bus) {
 	a, b := connect(), connect()
 	got, _ := subscribe(t, b, "x", bus.SubscribeOptions{})

@@ -122,3 +122,12 @@ func (s *subscription) Close() error {
 	}
 	return nil
 }
+
+// Drain ends it when fn has been called with what has come.
+func (s *subscription) Drain() error {
+	s.sub.SetClosedHandler(func(string) { s.queue.Drain() })
+	if s.sub.Drain() == nil {
+		return nil
+	}
+	return s.Close()
+}
