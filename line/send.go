@@ -114,7 +114,15 @@ func (m *machine) tooLarge(size int) error {
 // not arrive as one. Looking for the end with the ending in place also finds one
 // that begins in the message and ends behind it.
 func (m *machine) whole(line []byte, size int, ending string) error {
-	if !m.foreign {
+	switch {
+	case !m.foreign && !m.blocks && m.end.ones: // the first of these bytes ends it
+		for j := range len(m.end.lasts) {
+			if bytes.IndexByte(line[:size], m.end.lasts[j]) >= 0 {
+				return m.two()
+			}
+		}
+		return nil
+	case !m.foreign:
 		return m.endsAt(&m.end, line, size)
 	}
 	var s scanner
