@@ -2,6 +2,7 @@ package parley
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"time"
@@ -20,9 +21,20 @@ func (s *Server) acceptor(l net.Listener) (next func() (net.Conn, error)) {
 	return func() (net.Conn, error) { return s.acceptWhenFree(p) }
 }
 
+// acceptFrom is l.Accept: a listener of the program's that panics, or has no connection,
+// is asked again, as after any error.
+func acceptFrom(l net.Listener) (nc net.Conn, err error) {
+	var none int
+	defer foreign(&none, &err)
+	if nc, err = l.Accept(); nc == nil && err == nil {
+		err = fmt.Errorf("parley: %T has accepted nothing", l)
+	}
+	return nc, err
+}
+
 // acceptOrRefuse accepts a connection, and refuses it if there is no slot.
 func (s *Server) acceptOrRefuse(l net.Listener) (net.Conn, error) {
-	nc, err := l.Accept()
+	nc, err := acceptFrom(l)
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +96,7 @@ func (s *Server) acceptWhenFree(l patient) (net.Conn, error) {
 		return nil, ErrServerClosed
 	}
 	l.SetDeadline(time.Now().Add(100 * time.Millisecond)) // the client may have gone meanwhile
-	nc, err := l.Accept()
+	nc, err := acceptFrom(l)
 	l.SetDeadline(time.Time{})
 	if err != nil {
 		<-s.slots
@@ -104,7 +116,7 @@ type early struct {
 
 // Wait accepts the next client.
 func (e *early) Wait() (err error) {
-	e.next, err = e.Listener.Accept()
+	e.next, err = acceptFrom(e.Listener)
 	return err
 }
 

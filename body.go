@@ -147,13 +147,27 @@ func (b *bodyWriter) copy(size int64, r io.Reader) (sent int64, err error) {
 	return sent, err
 }
 
+// maxEmptyReads is how often in a row a reader may read nothing and have no error.
+const maxEmptyReads = 100
+
 // read reads what r has into p, at most most bytes, without the lock: to wait for all of
 // p would keep back what a slow reader brings.
 func (b *bodyWriter) read(r io.Reader, p []byte, most int64) ([]byte, error) {
 	b.c.unlock()
 	defer b.c.lock() // also if r panics
-	n, err := io.ReadAtLeast(r, p[:min(most, int64(cap(p)))], 1)
-	return p[:n], err
+	p = p[:min(most, int64(cap(p)))]
+	for range maxEmptyReads {
+		n, err := r.Read(p)
+		switch {
+		case n < 0 || n > len(p):
+			return p[:0], fmt.Errorf("parley: a %T has read %d bytes into %d", r, n, len(p))
+		case n > 0:
+			return p[:n], nil // the next one has the error again
+		case err != nil:
+			return p[:0], err
+		}
+	}
+	return p[:0], io.ErrNoProgress
 }
 
 // copyFile sends at most size bytes of f inside the kernel, and returns how many.

@@ -172,7 +172,7 @@ func hangUp(nc net.Conn) {
 	if t, ok := nc.(*tls.Conn); ok {
 		nc = t.NetConn()
 	}
-	nc.Close()
+	plainClose(nc)
 }
 
 // settle ends the connection if none of its goroutines is left to do it: what

@@ -117,7 +117,11 @@ func (d *Dialer) netDial(ctx context.Context, timeouts Timeouts, network, addres
 	if d.NetDial != nil {
 		bounded, cancel := within(ctx, timeouts.Dial)
 		defer cancel()
-		return d.NetDial(bounded, network, address)
+		nc, err := d.NetDial(bounded, network, address)
+		if nc == nil && err == nil {
+			err = errors.New("parley: NetDial has returned no connection")
+		}
+		return nc, err
 	}
 	nd := net.Dialer{KeepAlive: timeouts.KeepAlive, KeepAliveConfig: timeouts.keepAlive()}
 	if t := timeouts.Dial; t > 0 {

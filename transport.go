@@ -1,9 +1,11 @@
 package parley
 
 import (
+	"fmt"
 	"io"
 	"net"
 	"syscall"
+	"time"
 
 	"github.com/parley-net/parley/internal/session"
 
@@ -49,7 +51,7 @@ func (t *transport) read(in *session.Input, direct []byte) (int, error) {
 		if p == nil {
 			p = in.Room()
 		}
-		n, err := t.nc.Read(p)
+		n, err := plainRead(t.nc, p)
 		if direct == nil {
 			in.Added(n)
 		}
@@ -104,3 +106,42 @@ func (t *transport) try(p []byte) (int, error) {
 }
 
 func (t *transport) writeReady(fd uintptr) { t.wn, t.werr = poller.Write(fd, t.out) }
+
+// A connection that the program has made (Dialer.NetDial, ServeConn, a listener of its own)
+// is the program's code: it may panic, or tell of more bytes than there were. Either costs
+// the connection.
+
+// plainRead is nc.Read.
+func plainRead(nc net.Conn, p []byte) (n int, err error) {
+	defer foreign(&n, &err)
+	if n, err = nc.Read(p); n < 0 || n > len(p) {
+		return 0, fmt.Errorf("parley: a %T has read %d bytes into %d", nc, n, len(p))
+	}
+	return n, err
+}
+
+// plainWrite is nc.Write, by a deadline if wait is above zero.
+func plainWrite(nc net.Conn, p []byte, wait time.Duration) (n int, err error) {
+	defer foreign(&n, &err)
+	if wait > 0 {
+		nc.SetWriteDeadline(time.Now().Add(wait))
+	}
+	if n, err = nc.Write(p); n < 0 || n > len(p) {
+		return 0, fmt.Errorf("parley: a %T has written %d of %d bytes", nc, n, len(p))
+	}
+	return n, err
+}
+
+// plainClose is nc.Close.
+func plainClose(nc net.Conn) (err error) {
+	var none int
+	defer foreign(&none, &err)
+	return nc.Close()
+}
+
+// foreign makes an error of the panic of a method of net.Conn. It is deferred.
+func foreign(n *int, err *error) {
+	if r := recover(); r != nil {
+		*n, *err = 0, fmt.Errorf("parley: panic in the network connection: %v", r)
+	}
+}

@@ -149,10 +149,7 @@ func (c *Conn) write() {
 	for c.s.Life().Err() == nil && !c.s.Life().Reset() && c.s.Next() {
 		b := c.s.Out().Current().Bytes[:min(len(c.s.Out().Current().Bytes), size)]
 		c.unlock()
-		if wait > 0 {
-			c.nc.SetWriteDeadline(time.Now().Add(wait))
-		}
-		n, err := c.nc.Write(b)
+		n, err := plainWrite(c.nc, b, wait)
 		c.lock()
 		// The kernel takes more only when much has gone: what the peer has taken
 		// meanwhile counts too.
