@@ -92,3 +92,75 @@ func (c *Conn) resting() bool {
 	return c.goroutines == 0 && a.s.Idle() && a.stream == nil && a.weight.idle() &&
 		!a.s.WorthWatching() && a.unwatch() && c.late.stop()
 }
+
+// alarm is a timer of a connection. It is made when it is needed first and kept:
+// what it calls takes the connection's lock, under which the rest is called.
+type alarm struct {
+	timer *time.Timer
+	armed bool // it has been set, and what it calls has not had the lock
+}
+
+// set has f called with a after d, unless it is going to be called already.
+func (al *alarm) set(d time.Duration, a *activity, f func(*activity)) {
+	switch {
+	case al.armed:
+	case al.timer == nil:
+		al.armed = true
+		al.timer = time.AfterFunc(d, func() { f(a) })
+	default:
+		al.armed = true
+		al.timer.Reset(d)
+	}
+}
+
+// stop keeps f from being called. It returns false if that has been called and waits
+// for the lock.
+func (al *alarm) stop() bool {
+	if al.armed && al.timer.Stop() {
+		al.armed = false
+	}
+	return !al.armed
+}
+
+// rang is what f calls first.
+func (al *alarm) rang() { al.armed = false }
+
+// weight is what the budget knows of a connection.
+type weight struct {
+	holding int64 // what it alone holds
+	sharing int64 // what it holds with others
+	inHeld  int   // what in held when the reader last looked
+	lent    int64 // what the handler that runs borrows, besides in
+}
+
+// idle reports whether the budget knows of nothing.
+func (w *weight) idle() bool { return w.holding == 0 && w.sharing == 0 }
+
+// keeps says what in holds.
+func (w *weight) keeps(n int) { w.inHeld = n }
+
+// lend says what the handler that runs borrows.
+func (w *weight) lend(n int64) { w.lent = n }
+
+// of weighs a connection that holds its session, and reports whether the budget need
+// know: small changes don't matter.
+func (w *weight) of(s *session.Session) bool {
+	own, shared := s.Held()+int64(w.inHeld)+w.lent, s.Out().Pooled()
+	if own < budgetStep {
+		own = 0
+	}
+	known := own == w.holding && shared == w.sharing
+	w.holding, w.sharing = own, shared
+	return !known
+}
+
+// free takes n off what the connection holds.
+func (w *weight) free(n int64) {
+	if w.holding = max(0, w.holding-n); w.holding < budgetStep {
+		w.holding = 0
+	}
+}
+
+// drop says that nothing is read or handled any more, and that what waits for the program
+// is the program's own.
+func (w *weight) drop() { *w = weight{} }

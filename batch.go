@@ -24,47 +24,6 @@ type batch struct {
 	calling callee
 }
 
-// batchState says what whoever has the lock may do about the output, and what it need
-// not ask.
-type batchState uint8
-
-const (
-	batchNone  batchState = iota // what is sent leaves at once
-	batchRuns                    // it leaves at the end of the batch
-	batchLast                    // as batchNone, and nobody has called lock since plain was asked
-	batchAlone                   // as batchRuns, and likewise
-)
-
-// begin begins a batch, in which more follows or not.
-func (b *batchState) begin(more bool) {
-	*b = batchNone
-	if more {
-		*b = batchRuns
-	}
-}
-
-// alone says that nobody else touches the connection until meet.
-func (b *batchState) alone() { *b += batchLast }
-
-// last says that no more follows.
-func (b *batchState) last() { *b = batchLast }
-
-// over says that what is sent from now on leaves at once.
-func (b *batchState) over() { *b = batchNone }
-
-// meet says that somebody else may touch the connection.
-func (b *batchState) meet() {
-	if *b >= batchLast {
-		*b -= batchLast
-	}
-}
-
-// exclusive reports whether nobody else has touched the connection since alone.
-func (b batchState) exclusive() bool { return b >= batchLast }
-
-// defers reports whether what is sent leaves at the end of the batch.
-func (b batchState) defers() bool { return b == batchRuns || b == batchAlone }
-
 // callee is somebody else's code that a batch calls, and that may panic.
 type callee uint8
 
@@ -227,4 +186,31 @@ func (b *batch) serve() (more bool) {
 			return b.handled(in, nil)
 		}
 	}
+}
+
+// offered has the session decide about an announced message, and opens the stream that
+// the program may have it as.
+func (r reader) offered(ev *wire.Event) bool {
+	c := r.c
+	stream, ok := c.s.Offered(ev.N)
+	switch {
+	case !stream:
+		return ok
+	case c.runner != nil: // a stream takes time
+		offer := *ev
+		c.promote()
+		c.decide(offer)
+		return false
+	default:
+		return r.openStream(ev)
+	}
+}
+
+// processDirect runs the machine over bytes that lie where they belong.
+func (r reader) processDirect(p []byte) bool {
+	c := r.c
+	in := c.s.ReadFrom(session.Placed(p))
+	ok := r.process()
+	c.s.ReadFrom(in)
+	return ok
 }

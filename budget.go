@@ -160,46 +160,6 @@ func (b *Budget) share(p []byte) *bufpool.Shared {
 	})
 }
 
-// weight is what the budget knows of a connection.
-type weight struct {
-	holding int64 // what it alone holds
-	sharing int64 // what it holds with others
-	inHeld  int   // what in held when the reader last looked
-	lent    int64 // what the handler that runs borrows, besides in
-}
-
-// idle reports whether the budget knows of nothing.
-func (w *weight) idle() bool { return w.holding == 0 && w.sharing == 0 }
-
-// keeps says what in holds.
-func (w *weight) keeps(n int) { w.inHeld = n }
-
-// lend says what the handler that runs borrows.
-func (w *weight) lend(n int64) { w.lent = n }
-
-// of weighs a connection that holds its session, and reports whether the budget need
-// know: small changes don't matter.
-func (w *weight) of(s *session.Session) bool {
-	own, shared := s.Held()+int64(w.inHeld)+w.lent, s.Out().Pooled()
-	if own < budgetStep {
-		own = 0
-	}
-	known := own == w.holding && shared == w.sharing
-	w.holding, w.sharing = own, shared
-	return !known
-}
-
-// free takes n off what the connection holds.
-func (w *weight) free(n int64) {
-	if w.holding = max(0, w.holding-n); w.holding < budgetStep {
-		w.holding = 0
-	}
-}
-
-// drop says that nothing is read or handled any more, and that what waits for the program
-// is the program's own.
-func (w *weight) drop() { *w = weight{} }
-
 // holds tells the budget how much c holds. It is called whenever that may have
 // changed by much. Who has to go for it goes soon, as two connections are never
 // locked together.

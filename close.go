@@ -4,37 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
-	"os"
 	"time"
 
 	"github.com/parley-net/parley/internal/session"
 
 	"github.com/parley-net/parley/internal/poller"
-	"github.com/parley-net/parley/wire"
 )
-
-// ConnError says that the network ended the connection: a reset, a broken
-// pipe, an unreachable host.
-type ConnError struct {
-	Peer   string // the peer's address
-	Offset int64  // how many bytes of the peer had arrived
-	Err    error
-}
-
-// Error names the peer, the byte and the cause.
-func (e *ConnError) Error() string {
-	return fmt.Sprintf("parley: connection with %s lost at byte %d: %v", e.Peer, e.Offset, e.Err)
-}
-
-// Unwrap returns the cause.
-func (e *ConnError) Unwrap() error { return e.Err }
-
-// connError is why the connection of s ends if the network has ended it.
-func connError(s *session.Session, err error) *ConnError {
-	return &ConnError{Peer: s.Peer(), Offset: s.Offset(), Err: err}
-}
 
 // Close ends the conversation politely: it waits until everything sent has
 // left and is confirmed where the wire has confirmations, says the wire's
@@ -50,7 +26,7 @@ func (c *Conn) Close() error {
 			return true
 		}
 		c.s.End(ErrClosed)
-		c.ensureReader()
+		c.s.EnsureReader()
 		return false
 	}()
 	if ended {
@@ -190,89 +166,7 @@ func (c *Conn) drain() {
 	if !c.talked.Opened() {
 		c.s.End(ErrServerClosed)
 	}
-	c.nudge()
-}
-
-// nudge makes the reader look whether a draining connection can end.
-func (c *Conn) nudge() {
-	if !c.s.Life().Drains() {
-		return
-	}
-	if c.s.Reader() == session.ReaderAttached {
-		c.promote()
-		return
-	}
-	c.nc.SetReadDeadline(time.Now())
-}
-
-// readFailed handles the end of the peer's stream, or of the connection. It
-// returns true if reading goes on all the same.
-func (r reader) readFailed(err error) bool {
-	c := r.c
-	switch {
-	case c.s.Life().Err() != nil:
-	case errors.Is(err, io.EOF):
-		if !c.s.Life().Reset() && !r.lastMessage() {
-			return false
-		}
-		c.s.PeerEnds()
-		switch {
-		case c.s.Life().Ending():
-			c.s.Cut(c.s.Life().Reason())
-		case c.talked.Opened(): // see ended
-		case c.s.Life().EofErr() != nil:
-			c.s.Cut(c.s.Life().EofErr())
-		default:
-			c.s.Cut(&ProtocolError{Protocol: c.cfg.protocol.Name(), Peer: c.peer(), Offset: int64(c.stats.BytesIn), Rule: "closed before the handshake was done", Err: io.ErrUnexpectedEOF})
-		}
-	case errors.Is(err, os.ErrDeadlineExceeded) && c.s.Life().Draining() && c.s.Life().Phase() < session.PhaseHalfClosed: // see nudge
-		c.nc.SetReadDeadline(time.Time{})
-		return true
-	case c.s.Life().Ending():
-		c.s.Cut(c.s.Life().Reason())
-	default:
-		c.s.Cut(connError(&c.s, err))
-	}
-	return false
-}
-
-// lastMessage asks the machine what the end of the stream means, and delivers the
-// message that it ends, like any other. It returns false when the goroutine has
-// lost the reader's role, or the connection has ended: who has the role then
-// meets the end of the stream again, and nothing is left.
-func (r reader) lastMessage() bool {
-	c := r.c
-	for c.s.In().Len() > 0 && c.s.MustPark() {
-		if c.runner != nil {
-			c.promote()
-			return false
-		}
-		c.park()
-	}
-	if c.s.Life().Err() != nil {
-		return false
-	}
-	in, ev := c.s.In(), c.event
-	rest := in.Bytes()
-	c.s.Life().EndsWith(c.s.Named(c.s.Machine().ReceiveEOF(rest, ev)))
-	if ev.Owes || c.s.Life().EofErr() != nil {
-		c.s.Out().Owe()
-	}
-	if c.s.Life().EofErr() != nil || ev.Kind != wire.EventMessage {
-		if ev.Kind == wire.EventGranted {
-			c.s.Granted()
-		}
-		return true
-	}
-	in.Consume(len(rest))
-	c.s.Begins()
-	c.s.Consume(len(rest))
-	c.s.Heard(rest, ev)
-	if !r.deliver(ev.Message, nil) {
-		return false
-	}
-	c.flushRest()
-	return true
+	c.s.WakeReader()
 }
 
 // boundedBy returns a context that ends after d, or never if d is negative.
@@ -284,3 +178,20 @@ func boundedBy(d time.Duration) (context.Context, context.CancelFunc) {
 }
 
 var _ net.Error = (*TimeoutError)(nil)
+
+// CloseWith ends the conversation as Close does, with a reason, and does not
+// wait: a kick. Everything sent still leaves and the wire's farewell is said,
+// within Timeouts.Close. err is what OnClose and the log are told then, what Err
+// and Receive return, and the cause (context.Cause) of the connection's context;
+// nil is ErrClosed. If the connection is ending already, its reason stays.
+//
+// A handler may call it, for its own connection or another one.
+func (c *Conn) CloseWith(err error) {
+	if err == nil {
+		err = ErrClosed
+	}
+	c.lock()
+	defer c.unlock()
+	c.s.End(err)
+	c.s.EnsureReader()
+}

@@ -69,13 +69,6 @@ func newConn(cfg *config, nc net.Conn, id uint64, ours bool) (c *Conn, err error
 	return c, nil
 }
 
-// start begins reading on a new goroutine. It is called with the lock held.
-func (c *Conn) start() {
-	c.equip(c.nc)
-	c.goroutines++
-	go reader{c, c.gen}.read()
-}
-
 // ID is a number that no other connection of the same Server or Dialer has.
 func (c *Conn) ID() uint64 { return c.id }
 
@@ -217,4 +210,21 @@ func (c *Conn) exit() {
 	if c.cfg.closed != nil {
 		c.cfg.closed(c)
 	}
+}
+
+// counted runs f on a goroutine that counts as c's and never has the reader's role, and
+// does what is left to do if that is ended.
+func (c *Conn) counted(f func()) {
+	returned := false
+	defer func() {
+		switch {
+		case returned:
+		case c.endedBy == endedByHandler:
+			c.unlock()
+		case c.endedBy == endedByMachine:
+			c.exit()
+		}
+	}()
+	f()
+	returned = true
 }

@@ -2,6 +2,7 @@ package parley
 
 import (
 	"errors"
+	"runtime/debug"
 
 	"github.com/parley-net/parley/internal/session"
 
@@ -140,7 +141,7 @@ func (r reader) handled(in *session.Input, err error) bool {
 		c.s.End(err)
 	}
 	c.s.FinishIfServed()
-	c.nudge()
+	c.s.WakeReader()
 	return false
 }
 
@@ -148,4 +149,54 @@ func (r reader) handled(in *session.Input, err error) bool {
 // was received either. What a peer had sent when it left is served.
 func (c *Conn) closedHere() bool {
 	return errors.Is(c.s.Life().Err(), ErrClosed) || errors.Is(c.s.Life().Err(), ErrServerClosed)
+}
+
+// handle runs the handler on the reading goroutine, which borrows from in.
+func (r reader) handle(in *session.Input, m Message) (err error) {
+	c := r.c
+	returned := false
+	defer func() {
+		if returned {
+			return
+		}
+		if v := recover(); v != nil {
+			err = c.failed(&fault{v, debug.Stack()}, false)
+		} else {
+			r.succeeded(in)
+		}
+	}()
+	err = c.cfg.serve(c.Context(), c, m)
+	returned = true
+	return err
+}
+
+// succeeded is called, without the lock, by a goroutine of c that the handler has
+// ended: another one goes on where it was. It takes the lock; see endedBy.
+func (r reader) succeeded(in *session.Input) {
+	c := r.c
+	c.lock()
+	known := c.endedBy.machine()
+	c.unlock()
+	err := c.failed(&fault{value: session.ErrGoexit}, known)
+	c.lock()
+	if r.has() {
+		if in.Kind() == session.InputLent { // by a loop that another goroutine runs from now on
+			rest := in.Fork()
+			in = &rest
+			c.s.ReadFrom(in)
+		}
+		c.leaveRunner()
+		c.unequip()
+	}
+	c.unlock()
+	go func() { // it counts as the one that ends
+		r.counted(in, func() {
+			c.lock()
+			more := r.handled(in, err)
+			c.equip(c.nc)
+			r.readOn(more && r.process())
+		})
+	}()
+	c.lock()
+	c.endedBy = endedByHandler
 }

@@ -109,3 +109,37 @@ func (e *TimeoutError) Unwrap() []error {
 func goesOn(err error) bool {
 	return errors.As(err, new(*MessageError)) || errors.As(err, new(*LateAnswerError))
 }
+
+// ConnError says that the network ended the connection: a reset, a broken
+// pipe, an unreachable host.
+type ConnError struct {
+	Peer   string // the peer's address
+	Offset int64  // how many bytes of the peer had arrived
+	Err    error
+}
+
+// Error names the peer, the byte and the cause.
+func (e *ConnError) Error() string {
+	return fmt.Sprintf("parley: connection with %s lost at byte %d: %v", e.Peer, e.Offset, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *ConnError) Unwrap() error { return e.Err }
+
+// connError is why the connection of s ends if the network has ended it.
+func connError(s *session.Session, err error) *ConnError {
+	return &ConnError{Peer: s.Peer(), Offset: s.Offset(), Err: err}
+}
+
+// ErrNotSent is what an error of Send, Confirm, Call or SendStream matches, with
+// errors.Is, if the message has certainly not reached the peer's program: it may be
+// sent again, on this connection or another one. An error that does not match means
+// that the peer may have received it, and may have done what it says.
+var ErrNotSent = session.ErrNotSent
+
+// isCallers reports whether err is the caller's mistake: it would be the same on
+// every connection of the wire. (A connection may have ended because of a message of
+// the peer that was too large.)
+func isCallers(err error) bool {
+	return !session.SendElsewhere(err) && (errors.Is(err, ErrTooLarge) || errors.Is(err, ErrNotRepresentable))
+}

@@ -2,11 +2,16 @@ package parley
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"os"
 	"runtime/debug"
+	"sync/atomic"
 
 	"github.com/parley-net/parley/internal/session"
+	"github.com/parley-net/parley/wire"
 
 	"github.com/parley-net/parley/internal/loglimit"
 )
@@ -50,30 +55,6 @@ func (e *endedBy) machine() bool {
 func (c *Conn) forsaken(err error) {
 	c.endedBy = endedByMachine
 	c.s.Cut(err)
-}
-
-// counted runs f on a goroutine that counts as c's and never has the reader's role, and
-// does what is left to do if that is ended.
-func (c *Conn) counted(f func()) { reader{c, noRole}.counted(nil, f) }
-
-// noRole is the generation of a goroutine that never has the reader's role.
-const noRole = -1
-
-// counted runs f on the goroutine, and does what is left to do if that is ended. own is
-// what the input was when it began.
-func (r reader) counted(own *session.Input, f func()) {
-	c, returned := r.c, false
-	defer func() {
-		switch {
-		case returned:
-		case c.endedBy == endedByHandler:
-			c.unlock()
-		case c.endedBy == endedByMachine:
-			r.passed(own)
-		}
-	}()
-	f()
-	returned = true
 }
 
 // aside runs f on a goroutine of its own, waits for it, and returns nil if it has
@@ -121,56 +102,6 @@ func (c *Conn) failed(at *fault, known bool) error {
 	return crash{fmt.Errorf("parley: panic while serving %s: %v", c.peer(), at.value)}
 }
 
-// handle runs the handler on the reading goroutine, which borrows from in.
-func (r reader) handle(in *session.Input, m Message) (err error) {
-	c := r.c
-	returned := false
-	defer func() {
-		if returned {
-			return
-		}
-		if v := recover(); v != nil {
-			err = c.failed(&fault{v, debug.Stack()}, false)
-		} else {
-			r.succeeded(in)
-		}
-	}()
-	err = c.cfg.serve(c.Context(), c, m)
-	returned = true
-	return err
-}
-
-// succeeded is called, without the lock, by a goroutine of c that the handler has
-// ended: another one goes on where it was. It takes the lock; see endedBy.
-func (r reader) succeeded(in *session.Input) {
-	c := r.c
-	c.lock()
-	known := c.endedBy.machine()
-	c.unlock()
-	err := c.failed(&fault{value: session.ErrGoexit}, known)
-	c.lock()
-	if r.has() {
-		if in.Kind() == session.InputLent { // by a loop that another goroutine runs from now on
-			rest := in.Fork()
-			in = &rest
-			c.s.ReadFrom(in)
-		}
-		c.leaveRunner()
-		c.unequip()
-	}
-	c.unlock()
-	go func() { // it counts as the one that ends
-		r.counted(in, func() {
-			c.lock()
-			more := r.handled(in, err)
-			c.equip(c.nc)
-			r.readOn(more && r.process())
-		})
-	}()
-	c.lock()
-	c.endedBy = endedByHandler
-}
-
 // cutAside ends c because of err, from where its lock is held and it can't be now.
 func (c *Conn) cutAside(err error) {
 	go func() {
@@ -206,3 +137,89 @@ func (q quietly) WithAttrs(attrs []slog.Attr) slog.Handler {
 }
 
 func (q quietly) WithGroup(name string) slog.Handler { return quietly{q.Handler.WithGroup(name)} }
+
+// Faults counts what has gone wrong on the connections of a Server or Client, past
+// and present: each is a reason to look into the log.
+type Faults struct {
+	Panics         uint64 // of handlers, hooks, machines and plugins; runtime.Goexit counts too
+	HandlerErrors  uint64 // errors of handlers, and of OnOpen, that have ended a connection
+	Timeouts       uint64 // connections that one of Timeouts has ended
+	ProtocolErrors uint64 // connections that have ended because the peer broke the rules
+	TLSFailures    uint64 // TLS handshakes that failed
+}
+
+// faults is what Faults is made of.
+type faults struct{ panics, handlers, timeouts, violations, tls atomic.Uint64 }
+
+// sum returns the counts.
+func (f *faults) sum() Faults {
+	return Faults{f.panics.Load(), f.handlers.Load(), f.timeouts.Load(), f.violations.Load(), f.tls.Load()}
+}
+
+// crash is the error of a panic.
+type crash struct{ error }
+
+// Unwrap returns what the panic was about.
+func (e crash) Unwrap() error { return errors.Unwrap(e.error) }
+
+// isCrash reports whether err is that of a panic.
+func isCrash(err error) bool { return errors.As(err, new(crash)) }
+
+// returned counts an error that the program's code has returned, and which ends its
+// connection.
+func (f *faults) returned(err error) {
+	if !isCrash(err) { // which has been counted
+		f.handlers.Add(1)
+	}
+}
+
+// ended counts why a connection ends at once; begun is why its end had begun
+// before, if it had. Before it has opened a peer that refuses us is one that speaks
+// something else.
+func (f *faults) ended(err, begun error, opened bool) {
+	switch err.(type) {
+	case *TimeoutError:
+		if err != begun { // which a handler may have returned
+			f.timeouts.Add(1)
+		}
+	case *ProtocolError:
+		f.violations.Add(1)
+	case *RefusedError:
+		if !opened {
+			f.violations.Add(1)
+		}
+	}
+}
+
+// logged says how much arrives at who writes to l. The function it returns is to
+// be called at the end, when nothing is logged any more.
+func logged(l *slog.Logger, arrived func() uint64) func() {
+	if l == nil {
+		return func() {}
+	}
+	h := loglimit.New(l.Handler())
+	source := h.Add(arrived)
+	return func() {
+		h.Remove(source)
+		h.Flush()
+	}
+}
+
+// endLevel is the level at which the end of the connection is logged: a warning if
+// a client should not have ended so. That a peer goes away, or is idle for too
+// long, is normal; a program that has dialled is told itself.
+func endLevel(role wire.Role, err error) slog.Level {
+	if role == wire.Dialing {
+		return slog.LevelInfo
+	}
+	for _, normal := range []error{ErrPeerClosed, ErrClosed, ErrServerClosed, os.ErrDeadlineExceeded} {
+		if errors.Is(err, normal) {
+			return slog.LevelInfo
+		}
+	}
+	var ne net.Error
+	if errors.As(err, new(*ConnError)) || errors.As(err, &ne) && ne.Timeout() {
+		return slog.LevelInfo
+	}
+	return slog.LevelWarn
+}

@@ -79,7 +79,7 @@ func (c *Conn) lookAhead() {
 	case c.s.Reader() == session.ReaderParked:
 		c.s.Room().All(nil) // it does not know that it is to look
 	case c.s.Reader() == session.ReaderInHandler && c.runner != nil:
-		c.ensureReader()
+		c.s.EnsureReader()
 	case c.s.Reader() == session.ReaderInHandler:
 		c.armFlush()
 	}
@@ -125,7 +125,7 @@ func (c *Conn) lookOut(w *session.Waiter) {
 			state = session.PeerEnded
 			c.s.PeerLeaves()
 		case err == errGone && c.s.Sending().Ours() != session.DirectionOpen: // it is we who have ended the other direction
-		case errors.Is(err, os.ErrDeadlineExceeded): // see nudge
+		case errors.Is(err, os.ErrDeadlineExceeded): // see WakeReader
 			w.Leave(c.s.Room())
 		default:
 			c.s.Breaks(err)

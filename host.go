@@ -1,7 +1,9 @@
 package parley
 
 import (
+	"fmt"
 	"runtime/debug"
+	"syscall"
 	"time"
 
 	"github.com/parley-net/parley/internal/bufpool"
@@ -66,7 +68,7 @@ func (h *host) Gone() {
 func (h *host) Leaves() {
 	c := h.owner
 	if c.s.Life().Draining() {
-		c.nc.SetReadDeadline(time.Time{}) // see nudge
+		c.nc.SetReadDeadline(time.Time{}) // see WakeReader
 	}
 	c.goroutines++
 	go c.counted(c.leave)
@@ -157,5 +159,83 @@ func (h *host) tell(t Trace) {
 	t.Time, t.Conn = time.Now(), c
 	if at := aside(func() { c.cfg.trace(t) }); at != nil {
 		c.cutAside(c.failed(at, false))
+	}
+}
+
+// Succeeds has a new goroutine take the reader's role over.
+func (h *host) Succeeds() {
+	c := h.owner
+	c.leaveLoop()
+	c.lend(c.lent + int64(c.s.In().Kept()))
+	c.succeed()
+}
+
+// Wakes promotes a connection that is attached to a loop, and ends the reader's wait for the
+// peer else.
+func (h *host) Wakes() {
+	c := h.owner
+	if c.s.Reader() == session.ReaderAttached {
+		c.promote()
+		return
+	}
+	c.nc.SetReadDeadline(time.Now())
+}
+
+// What must not take for ever the session watches (session/watch.go). This file looks at
+// the clock when it is told to, and says why a connection has ended.
+
+// LookAfter has the session look after d.
+func (h *host) LookAfter(d time.Duration) { h.watch.set(d, (*activity)(h), (*activity).onWatch) }
+
+func (a *activity) onWatch() {
+	c := a.owner
+	c.lock()
+	defer c.unlock()
+	a.watch.rang()
+	a.s.Look()
+}
+
+// Streaming reports whether the program reads a stream.
+func (h *host) Streaming() bool { return h.stream != nil }
+
+// Taken asks the kernel.
+func (h *host) Taken() int64 {
+	c := h.owner
+	if peer, ok := poller.VitalsOf(c.nc); ok {
+		return int64(peer.Taken + c.stats.Confirmed)
+	}
+	return int64(c.s.Out().Gone()+c.stats.Confirmed) - int64(poller.Unsent(c.nc))
+}
+
+// Asked asks the kernel.
+func (h *host) Asked() (asked bool, heard time.Duration) {
+	peer, _ := poller.VitalsOf(h.owner.nc)
+	return peer.Asked, peer.Heard
+}
+
+// Queues logs that the server is busy.
+func (h *host) Queues() {
+	if c := h.owner; c.cfg.logger != nil {
+		c.cfg.logger.Warn("waiting in the queue of the server", "conn", c.id, "peer", c.peer(), "hint", c.s.Hint())
+	}
+}
+
+// Overdue ends the connection.
+func (h *host) Overdue(l session.Limit, how string) {
+	c := h.owner
+	if fields := l.String(); fields != "" {
+		how = fmt.Sprintf("%s (%s)", how, fields)
+	}
+	switch l {
+	case session.LimitWrite:
+		c.cfg.faults.timeouts.Add(1)
+		c.s.Cut(connError(&c.s, fmt.Errorf("%w: %s", ErrSlowConsumer, how)))
+	case session.LimitAlive:
+		c.cfg.faults.timeouts.Add(1)
+		c.s.Cut(connError(&c.s, fmt.Errorf("%s: %w", how, syscall.ETIMEDOUT)))
+	case session.LimitHandshake:
+		c.s.Forsake(&TimeoutError{Peer: c.peer(), Wait: fmt.Sprintf("%s; %s", how, c.s.Hint())})
+	default:
+		c.s.Cut(&TimeoutError{Peer: c.peer(), Wait: how})
 	}
 }

@@ -2,7 +2,6 @@ package parley
 
 import (
 	"fmt"
-	"net"
 	"time"
 
 	"github.com/parley-net/parley/internal/session"
@@ -20,12 +19,6 @@ type (
 	loop     = poller.Loop[*Conn]
 	loopConn = poller.Conn[*Conn]
 )
-
-// looped returns nc if an event loop tells when it can be read, or nil.
-func looped(nc net.Conn) *loopConn {
-	lc, _ := nc.(*loopConn)
-	return lc
-}
 
 // runner is a goroutine that runs a loop, with what a pass needs.
 type runner struct {

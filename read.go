@@ -3,6 +3,7 @@ package parley
 import (
 	"errors"
 	"io"
+	"os"
 	"time"
 
 	"github.com/parley-net/parley/internal/session"
@@ -14,7 +15,7 @@ import (
 // all of it, run the handlers, write once, and wait again without a buffer.
 //
 // It owns the reader's role until another goroutine takes it over (see
-// ensureReader), which can only happen while it runs a handler.
+// EnsureReader), which can only happen while it runs a handler.
 func (r reader) read() {
 	c := r.c
 	c.lock()
@@ -86,7 +87,7 @@ func (r reader) discard() {
 		return
 	}
 	if c.s.Life().Phase() < session.PhaseHalfClosed {
-		c.nc.SetReadDeadline(time.Time{}) // see nudge
+		c.nc.SetReadDeadline(time.Time{}) // see WakeReader
 	}
 	c.unlock()
 	io.Copy(io.Discard, onlyReader{c.nc})
@@ -206,4 +207,74 @@ func (r reader) open() bool {
 		}
 	}
 	return still
+}
+
+// readFailed handles the end of the peer's stream, or of the connection. It
+// returns true if reading goes on all the same.
+func (r reader) readFailed(err error) bool {
+	c := r.c
+	switch {
+	case c.s.Life().Err() != nil:
+	case errors.Is(err, io.EOF):
+		if !c.s.Life().Reset() && !r.lastMessage() {
+			return false
+		}
+		c.s.PeerEnds()
+		switch {
+		case c.s.Life().Ending():
+			c.s.Cut(c.s.Life().Reason())
+		case c.talked.Opened(): // see ended
+		case c.s.Life().EofErr() != nil:
+			c.s.Cut(c.s.Life().EofErr())
+		default:
+			c.s.Cut(&ProtocolError{Protocol: c.cfg.protocol.Name(), Peer: c.peer(), Offset: int64(c.stats.BytesIn), Rule: "closed before the handshake was done", Err: io.ErrUnexpectedEOF})
+		}
+	case errors.Is(err, os.ErrDeadlineExceeded) && c.s.Life().Draining() && c.s.Life().Phase() < session.PhaseHalfClosed: // see WakeReader
+		c.nc.SetReadDeadline(time.Time{})
+		return true
+	case c.s.Life().Ending():
+		c.s.Cut(c.s.Life().Reason())
+	default:
+		c.s.Cut(connError(&c.s, err))
+	}
+	return false
+}
+
+// lastMessage asks the machine what the end of the stream means, and delivers the
+// message that it ends, like any other. It returns false when the goroutine has
+// lost the reader's role, or the connection has ended: who has the role then
+// meets the end of the stream again, and nothing is left.
+func (r reader) lastMessage() bool {
+	c := r.c
+	for c.s.In().Len() > 0 && c.s.MustPark() {
+		if c.runner != nil {
+			c.promote()
+			return false
+		}
+		c.park()
+	}
+	if c.s.Life().Err() != nil {
+		return false
+	}
+	in, ev := c.s.In(), c.event
+	rest := in.Bytes()
+	c.s.Life().EndsWith(c.s.Named(c.s.Machine().ReceiveEOF(rest, ev)))
+	if ev.Owes || c.s.Life().EofErr() != nil {
+		c.s.Out().Owe()
+	}
+	if c.s.Life().EofErr() != nil || ev.Kind != wire.EventMessage {
+		if ev.Kind == wire.EventGranted {
+			c.s.Granted()
+		}
+		return true
+	}
+	in.Consume(len(rest))
+	c.s.Begins()
+	c.s.Consume(len(rest))
+	c.s.Heard(rest, ev)
+	if !r.deliver(ev.Message, nil) {
+		return false
+	}
+	c.flushRest()
+	return true
 }

@@ -1,11 +1,7 @@
 package parley
 
 import (
-	"net"
-
 	"github.com/parley-net/parley/internal/session"
-
-	"github.com/parley-net/parley/wire"
 )
 
 // One goroutine at a time has the reader's role of a connection. This is how it
@@ -21,95 +17,23 @@ type reader struct {
 // has reports whether the goroutine still has the role.
 func (r reader) has() bool { return r.gen == r.c.gen }
 
-// reading is what the goroutine with the reader's role works with. While a handler
-// runs on it, another one may take the role over: Conn.gen tells the old one that it
-// has lost it.
-type reading struct {
-	event  *wire.Event // the last one; nil: of nobody
-	io     *transport  // for who may wait; nil: a loop tells when there is something to read
-	runner *runner     // of the loop that serves the connection now, or nil
-	missed bool        // a loop saw an event while another goroutine served it
-}
-
-// equip makes what a goroutine needs that reads from nc.
-func (r *reading) equip(nc net.Conn) {
-	if r.event == nil { // else there may be an offer to be decided about
-		r.event = new(wire.Event)
-	}
-	if r.io == nil {
-		r.io = newTransport(nc)
-	}
-}
-
-// try writes what the kernel takes of p without blocking.
-func (r *reading) try(nc net.Conn, p []byte) (int, error) {
-	if lc := looped(nc); lc != nil {
-		return lc.TryWrite(p)
-	}
-	return r.io.try(p)
-}
-
-// unequip lets go of what equip has made.
-func (r *reading) unequip() { r.event, r.io = nil, nil }
-
-// forgetEvent lets go of the event, which refers to buffers. Who writes may still be
-// inside of io.
-func (r *reading) forgetEvent() { r.event = nil }
-
-// decide leaves an offer to the goroutine that takes the role over.
-func (r *reading) decide(offer wire.Event) { r.event = &offer }
-
-// serveBy notes that a loop's runner has the role.
-func (r *reading) serveBy(by *runner) { r.runner, r.event, r.missed = by, &by.event, false }
-
-// leaveRunner returns the runner that has had the role, or nil.
-func (r *reading) leaveRunner() *runner {
-	by := r.runner
-	r.runner = nil
-	return by
-}
-
-// leaveLoop gives a loop that runs a handler for the connection another goroutine, as
-// that is going to wait.
-func (r *reading) leaveLoop() {
-	if by := r.leaveRunner(); by != nil {
-		by.Leave()
-	}
-}
-
-// miss notes that a loop has seen an event.
-func (r *reading) miss() { r.missed = true }
-
-// ensureReader makes sure that somebody reads while the caller waits: if the
-// reader's role belongs to a goroutine that is in a handler, a new goroutine
-// takes it over; a parked one looks again whether it can go on. It is called
-// with the lock held.
-func (c *Conn) ensureReader() {
-	c.s.Room().All(nil)
-	c.s.FinishIfServed() // what is waited for may not come any more
-	if c.s.Reader() != session.ReaderInHandler || c.stream != nil || c.s.Life().Err() != nil {
-		return
-	}
-	c.leaveLoop()
-	c.lend(c.lent + int64(c.s.In().Kept()))
-	c.forgetEvent() // the other one is in use
-	c.s.Fork()      // the program's code may borrow from the old input
-	c.gen++
-	c.s.ReaderIs(session.ReaderBusy)
-	c.goroutines++
-	go reader{c, c.gen}.read()
-}
-
 // promote gives c, which is attached to a loop, a goroutine of its own that
 // reads on. It is called with the lock held.
 func (c *Conn) promote() {
-	c.forgetEvent()
-	c.s.Fork().Release()
 	c.leaveRunner()
+	c.succeed().Release()
+}
+
+// succeed has a new goroutine read on, with a copy of the input; what that was before,
+// from which the program's code may borrow, is returned.
+func (c *Conn) succeed() (was *session.Input) {
+	c.forgetEvent() // the other one is in use
+	was = c.s.Fork()
 	c.gen++
 	c.s.ReaderIs(session.ReaderBusy)
 	c.goroutines++
 	go reader{c, c.gen}.read()
+	return was
 }
 
 // park blocks the reading goroutine until something has changed.
@@ -128,4 +52,28 @@ func (c *Conn) park() {
 		c.lock()
 	}
 	c.s.ReaderIs(was)
+}
+
+// counted runs f on the goroutine, and does what is left to do if that is ended. own is
+// what the input was when it began.
+func (r reader) counted(own *session.Input, f func()) {
+	c, returned := r.c, false
+	defer func() {
+		switch {
+		case returned:
+		case c.endedBy == endedByHandler:
+			c.unlock()
+		case c.endedBy == endedByMachine:
+			r.passed(own)
+		}
+	}()
+	f()
+	returned = true
+}
+
+// start begins reading on a new goroutine. It is called with the lock held.
+func (c *Conn) start() {
+	c.equip(c.nc)
+	c.goroutines++
+	go reader{c, c.gen}.read()
 }

@@ -77,7 +77,7 @@ func (c *Conn) Confirm(ctx context.Context, m Message) error {
 	w := c.newWaiter()
 	w.Wants(n)
 	c.s.Sending().Confirms().Insert(w) // in the order of sending
-	c.ensureReader()
+	c.s.EnsureReader()
 	return c.s.UnsentSince(from, c.await(ctx, c.s.Sending().Confirms(), w))
 }
 
@@ -108,7 +108,7 @@ func (c *Conn) Call(ctx context.Context, m Message) (Message, error) {
 		}
 		return Message{}, err
 	}
-	c.ensureReader()
+	c.s.EnsureReader()
 	answer, err := c.received(ctx, w)
 	return answer, c.s.UnsentSince(from, err)
 }
@@ -193,7 +193,7 @@ func (c *Conn) takeTurn(ctx context.Context) error {
 	c.s.PassTurn()
 	c.flush(flushNow)
 	if w.Enlisted() && !c.cfg.traits.Lockstep {
-		c.ensureReader()
+		c.s.EnsureReader()
 	}
 	if err := c.await(ctx, c.s.Sending().Turns(), w); err != nil {
 		return err
@@ -209,4 +209,22 @@ func (c *Conn) takeTurn(ctx context.Context) error {
 func (c *Conn) outlives(ctx context.Context) bool {
 	own, ok := ctx.(connContext) // it ends with its connection
 	return ok && own.c == c || ctx.Err() == nil
+}
+
+// TrySend is Send that never waits: if Limits.MaxOutput bytes wait for the peer
+// it returns ErrSlowConsumer, and m is not sent. Where another message has the
+// turn m queues behind it. m's bytes may be used again when TrySend returns; a nil
+// error means that m will leave as one that was sent would, not that it has.
+//
+// It is for who must not be held up by one peer that reads slowly: a room of
+// many, a reading that is worth nothing later. See also Server.BroadcastTo.
+func (c *Conn) TrySend(m Message) error {
+	c.lock()
+	defer c.unlock()
+	b := session.NewBroadcast(m, 1)
+	posted, err := c.s.Post(&b)
+	if posted {
+		c.flush(flushDeferred)
+	}
+	return err
 }

@@ -312,7 +312,7 @@ func (s *Stream) finish(err error) {
 	c.reads(nil)
 	c.s.Room().All(nil) // the reading goroutine goes on
 	if c.s.Sending().Held() != nil || !c.s.Sending().Confirms().Empty() || !c.s.Ready().Empty() || !c.s.Drained().Empty() || !c.s.Sending().Turns().Empty() {
-		c.ensureReader() // it is in the StreamHandler, and others wait already
+		c.s.EnsureReader() // it is in the StreamHandler, and others wait already
 	}
 }
 

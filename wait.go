@@ -16,7 +16,7 @@ import (
 func (c *Conn) wait(ctx context.Context, l *session.WaitList, w *session.Waiter, needsReader bool) error {
 	l.Push(w)
 	if needsReader {
-		c.ensureReader()
+		c.s.EnsureReader()
 	}
 	return c.await(ctx, l, w)
 }
@@ -79,7 +79,7 @@ func (c *Conn) awaitSegment(ctx context.Context, w *session.Waiter) error {
 		return w.Err()
 	}
 	if !c.cfg.traits.Lockstep {
-		c.ensureReader()
+		c.s.EnsureReader()
 	}
 	c.unlockToWait(ctx)
 	select {

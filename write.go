@@ -130,7 +130,7 @@ func (a *activity) onLate() {
 	c.runs.over() // the handler takes long: what is sent from now on leaves at once
 	c.flush(flushNow)
 	if c.s.Reader() == session.ReaderInHandler && c.s.Life().Watched() {
-		c.ensureReader()
+		c.s.EnsureReader()
 	}
 }
 

@@ -61,3 +61,21 @@ func (r *Reading) Handling() bool { return r.handler != handlerNone }
 
 // Partial reports whether a message has begun and the reader waits for its rest.
 func (r *Reading) Partial() bool { return r.partial }
+
+// EnsureReader makes sure that somebody reads while the caller waits: if the reader's role
+// belongs to a goroutine that is in a handler, another one takes it over; a parked one
+// looks again whether it can go on.
+func (s *Session) EnsureReader() {
+	s.room.All(nil)
+	s.FinishIfServed() // what is waited for may not come any more
+	if s.reader == ReaderInHandler && !s.host.Streaming() && s.life.Err() == nil {
+		s.host.Succeeds()
+	}
+}
+
+// WakeReader makes the reader look whether a draining connection can end.
+func (s *Session) WakeReader() {
+	if s.life.Drains() {
+		s.host.Wakes()
+	}
+}

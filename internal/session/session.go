@@ -90,6 +90,10 @@ type Host interface {
 	// Unposted is told that a message of Broadcast could not be sent.
 	Unposted(err error)
 
+	// Succeeds is told that another goroutine is to take the reader's role over.
+	Succeeds()
+	// Wakes is told that the reader is to look again.
+	Wakes()
 	// LookAfter is told that Look is to be called after d, unless that is going to be already.
 	LookAfter(d time.Duration)
 	// Streaming reports whether the program reads a message piece by piece.

@@ -53,6 +53,8 @@ func (e *end) Taken() int64                        { return 0 }
 func (e *end) Asked() (bool, time.Duration)        { return false, 0 }
 func (e *end) Overdue(_ Limit, how string)         { e.faulted = errors.New(how) }
 func (e *end) Queues()                             {}
+func (e *end) Succeeds()                           {}
+func (e *end) Wakes()                              {}
 func (e *end) Astray()                             {}
 func (e *end) Freed(int64)                         {}
 func (e *end) Noted(string)                        {}
