@@ -59,8 +59,8 @@ func (a *activity) newWaiter() *session.Waiter {
 // waited keeps w for who waits next.
 func (a *activity) waited(w *session.Waiter) { a.spare = w }
 
-// wake gives c an activity.
-func (c *Conn) wake() {
+// resume gives c an activity.
+func (c *Conn) resume() {
 	a, ok := c.cfg.activities.Get().(*activity)
 	if !ok {
 		a = new(activity)
@@ -74,8 +74,8 @@ func (c *Conn) wake() {
 	c.activity = a
 }
 
-// rest gives c's activity back, with what makes it cheaper to use again.
-func (c *Conn) rest() {
+// hibernate gives c's activity back, with what makes it cheaper to use again.
+func (c *Conn) hibernate() {
 	a := c.activity
 	c.activity = nil
 	spares, watch, late, spare := a.s.Spares(), a.watch, a.late, a.spare

@@ -42,7 +42,7 @@ func (r reader) process() (more bool) {
 	b := batch{reader: r, ev: c.event}
 	defer b.caught(&more)
 	for c.s.Life().Err() == nil && !c.s.Life().Violated() {
-		if c.s.TooLate() { // a peer that never stops sending must not hold up the end
+		if c.s.AfterDrainMark() { // a peer that never stops sending must not hold up the end
 			c.s.EndDraining()
 		}
 		if (c.s.Inbox().Len() > 0 || c.cfg.stepwise || c.s.Life().Draining() || c.s.Handling()) && c.s.In().Kind() != session.InputPlaced && c.s.MustPark() {
@@ -82,16 +82,16 @@ func (b *batch) caught(more *bool) {
 	case b.calling == callingMachineAgain && r != nil:
 		c.runs.meet()
 		c.s.Machine().Panicked(r)
-		b.handled(b.in, nil)
+		b.endHandler(b.in, nil)
 	case b.calling != callingHandler:
 		c.runs.meet()
 		c.s.Machine().Deserted()
 	case r != nil:
 		err := c.failed(&fault{r, debug.Stack()}, false)
 		c.lock()
-		*more = b.handled(b.in, err)
+		*more = b.endHandler(b.in, err)
 	default:
-		b.succeeded(b.in)
+		b.replaceReader(b.in)
 	}
 }
 
@@ -134,7 +134,7 @@ func (b *batch) event() bool {
 	case wire.EventBanner:
 		return b.banner(ev.Data)
 	case wire.EventLeave:
-		c.s.End(ErrPeerClosed)
+		c.s.BeginClose(ErrPeerClosed)
 		return false
 	case wire.EventShutdown:
 		return b.shutdownRequested()
@@ -146,24 +146,24 @@ func (b *batch) event() bool {
 
 // serve gives the message in ev to the handler, and those that follow it as long as
 // the batch is exclusive, except the last one: with that the output leaves. It
-// returns what handled does.
+// returns what endHandler does.
 func (b *batch) serve() (more bool) {
 	c, in, ev := b.c, b.in, b.ev
-	b.handing()
-	if c.s.Plain() {
+	b.beginHandler()
+	if c.s.FastPath() {
 		c.runs.alone()
 	}
 	ctx := c.context()
 	for {
 		m := ev.Message // under the lock: another may take the reader's role, and the event
 		b.calling = callingHandler
-		c.letGo() // it is not at rest, nor will it be before handled
+		c.letGo() // it is not at rest, nor will it be before endHandler
 		err := c.cfg.serve(ctx, c, m)
 		b.calling = callingNobody
 		c.hold()
 		if c.runs != batchAlone || err != nil {
 			c.runs.meet()
-			return b.handled(in, err)
+			return b.endHandler(in, err)
 		}
 	next:
 		b.calling = callingMachineAgain
@@ -183,7 +183,7 @@ func (b *batch) serve() (more bool) {
 		default:
 			c.runs.meet()
 			b.found, b.err = true, err
-			return b.handled(in, nil)
+			return b.endHandler(in, nil)
 		}
 	}
 }

@@ -27,7 +27,7 @@ func (b *bodyWriter) send(r io.Reader) (err error) {
 	defer func() {
 		if !ended { // r has panicked, or ended this goroutine
 			c.cfg.faults.panics.Add(1)
-			c.s.Cut(fmt.Errorf("parley: reading the message to send to %s has panicked", c.peer()))
+			c.s.Abort(fmt.Errorf("parley: reading the message to send to %s has panicked", c.peer()))
 		}
 	}()
 	// A body can go from a file to the connection without being in memory: not through
@@ -46,7 +46,7 @@ func (b *bodyWriter) send(r io.Reader) (err error) {
 		if err == nil || err == io.EOF {
 			err = io.ErrUnexpectedEOF
 		}
-		c.s.Cut(fmt.Errorf("parley: the message to send ended %d bytes early: %w", b.left, err))
+		c.s.Abort(fmt.Errorf("parley: the message to send ended %d bytes early: %w", b.left, err))
 	}
 	return c.s.Life().Err()
 }
@@ -196,7 +196,7 @@ func (b *bodyWriter) copyFile(size int64, f *os.File) (sent int64) {
 		n, err := to.ReadFrom(&io.LimitedReader{R: f, N: want})
 		c.lock()
 		sent += n
-		c.s.Out().Left(int(n))
+		c.s.Out().AddWritten(int(n))
 		c.stats.Put(int(n))
 		if stuck++; n > 0 || c.s.Taken() != taken { // see write
 			stuck, taken = 0, c.s.Taken()

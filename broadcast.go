@@ -70,7 +70,7 @@ func (s *Server) BroadcastTo(m Message, conns []*Conn) (int, error) {
 			s.mu.Unlock()
 			if s.WhenSlow == SlowCut {
 				c.lock()
-				c.s.Cut(connError(&c.s, ErrSlowConsumer))
+				c.s.Abort(connError(&c.s, ErrSlowConsumer))
 				c.unlock()
 			}
 		case isCallers(err):
@@ -91,10 +91,10 @@ func (c *Conn) offer(b *session.Broadcast) (flush bool, err error) {
 		return false, ErrClosed
 	}
 	posted, err := c.s.Post(b)
-	return posted && c.flushesAside(), err
+	return posted && c.expectAsyncFlush(), err
 }
 
-// flushAll has another goroutine flush connections that flushesAside has chosen. If other
+// flushAll has another goroutine flush connections that expectAsyncFlush has chosen. If other
 // goroutines are ready to run they go first: when there is nothing else to do it writes at once,
 // and the busier the machine is, the more messages leave with one write.
 func flushAll(cs []*Conn) {
@@ -107,7 +107,7 @@ func flushAll(cs []*Conn) {
 		for len(cs) > 0 {
 			c := cs[0]
 			cs = cs[1:]
-			c.flusher()
+			c.flushAsync()
 		}
 	}()
 }

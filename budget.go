@@ -224,7 +224,7 @@ func (c *Conn) settleUp() {
 func (b *Budget) cut(victims []*Conn) {
 	for _, c := range victims {
 		c.lock()
-		c.s.Cut(fmt.Errorf("%w: the unfinished and the waiting messages and the output of all connections hold more than %d bytes, this one most of them", ErrFull, b.limit))
+		c.s.Abort(fmt.Errorf("%w: the unfinished and the waiting messages and the output of all connections hold more than %d bytes, this one most of them", ErrFull, b.limit))
 		c.unlock()
 	}
 }

@@ -25,7 +25,7 @@ func (c *Conn) Close() error {
 		if c.s.Life().Err() != nil {
 			return true
 		}
-		c.s.End(ErrClosed)
+		c.s.BeginClose(ErrClosed)
 		c.s.EnsureReader()
 		return false
 	}()
@@ -44,12 +44,12 @@ func (c *Conn) Close() error {
 func (c *Conn) CloseNow() error {
 	c.lock()
 	defer c.unlock()
-	c.s.Cut(ErrClosed)
+	c.s.Abort(ErrClosed)
 	return nil
 }
 
-// leave is the goroutine that carries out the end.
-func (c *Conn) leave() {
+// closeGracefully is the goroutine that carries out the end.
+func (c *Conn) closeGracefully() {
 	ctx, cancel := boundedBy(c.cfg.timeouts.Close)
 	defer cancel()
 	c.lock()
@@ -72,10 +72,10 @@ func (c *Conn) leave() {
 		c.linger()
 	}
 	if errors.Is(late, context.DeadlineExceeded) && c.s.Life().Reason() == ErrClosed {
-		c.s.Cut(&TimeoutError{Peer: c.peer(), Wait: fmt.Sprintf("the peer took or confirmed what was sent not within %v; the rest is lost%s", c.cfg.timeouts.Close, c.s.Stalled())})
+		c.s.Abort(&TimeoutError{Peer: c.peer(), Wait: fmt.Sprintf("the peer took or confirmed what was sent not within %v; the rest is lost%s", c.cfg.timeouts.Close, c.s.Stalled())})
 	}
-	c.s.Cut(c.s.Life().Reason())
-	c.exit()
+	c.s.Abort(c.s.Life().Reason())
+	c.goroutineDone()
 }
 
 // waitTaken waits until what has been sent has left and is confirmed, or ctx
@@ -83,11 +83,11 @@ func (c *Conn) leave() {
 // not taken all is given more time, as long as it takes something within
 // Timeouts.Write.
 func (c *Conn) waitTaken(ctx context.Context) error {
-	err := c.waitDrained(ctx, c.s.Sending().Sent())
+	err := c.waitDrained(ctx, c.s.Sending().ExpectConfirms())
 	for (c.s.Life().Draining() || c.s.Life().Ended()) && errors.Is(err, context.DeadlineExceeded) && c.s.Out().Pending()+poller.Unsent(c.nc) > 0 {
 		taken := c.s.Taken()
 		longer, cancel := boundedBy(c.cfg.timeouts.Write)
-		err = c.waitDrained(longer, c.s.Sending().Sent())
+		err = c.waitDrained(longer, c.s.Sending().ExpectConfirms())
 		cancel()
 		if c.s.Taken() == taken {
 			break
@@ -127,7 +127,7 @@ func (c *Conn) linger() {
 		c.pause(c.cfg.timeouts.Linger)
 		// A peer that still sends, or has not taken or confirmed all, has not read all
 		// that is before the end.
-		if c.s.Life().Err() != nil || c.stats.BytesIn == heard && c.stats.Confirmed >= c.s.Sending().Sent() && poller.Unsent(c.nc) == 0 {
+		if c.s.Life().Err() != nil || c.stats.BytesIn == heard && c.stats.Confirmed >= c.s.Sending().ExpectConfirms() && poller.Unsent(c.nc) == 0 {
 			return
 		}
 	}
@@ -164,7 +164,7 @@ func (c *Conn) drain() {
 		return
 	}
 	if !c.talked.Opened() {
-		c.s.End(ErrServerClosed)
+		c.s.BeginClose(ErrServerClosed)
 	}
 	c.s.WakeReader()
 }
@@ -192,6 +192,6 @@ func (c *Conn) CloseWith(err error) {
 	}
 	c.lock()
 	defer c.unlock()
-	c.s.End(err)
+	c.s.BeginClose(err)
 	c.s.EnsureReader()
 }

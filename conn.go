@@ -38,7 +38,7 @@ type Conn struct {
 	talked     session.Talked
 	runs       batchState
 	over       atomic.Bool // err is set, for who can't take the lock
-	place      int32       // in Server.conns, whose lock guards this
+	index      int32       // in Server.conns, whose lock guards this
 }
 
 // newConn makes a connection of an established nc. The caller starts it. On an
@@ -62,9 +62,9 @@ func newConn(cfg *config, nc net.Conn, id uint64, ours bool) (c *Conn, err error
 	if cfg.traits.TakesTurns {
 		c.more().takeTurns()
 	}
-	c.wake()
+	c.resume()
 	c.s.ReaderIs(session.ReaderBusy)
-	c.s.Out().Owe() // it may owe a greeting
+	c.s.Out().ControlMayPend() // it may owe a greeting
 	c.s.Transforms(transform)
 	return c, nil
 }
@@ -168,23 +168,23 @@ func hangUp(nc net.Conn) {
 	plainClose(nc)
 }
 
-// settle ends the connection if none of its goroutines is left to do it: what
+// finishIfIdle ends the connection if none of its goroutines is left to do it: what
 // was received may wait for the program long after the peer has gone. It is
 // called with the lock held.
-func (c *Conn) settle() {
+func (c *Conn) finishIfIdle() {
 	if c.goroutines > 0 || c.s.Life().Err() == nil || c.s.Reader() != session.ReaderGone {
 		return
 	}
 	c.goroutines++
 	go func() {
 		c.lock()
-		c.exit()
+		c.goroutineDone()
 	}()
 }
 
-// exit ends one of the connection's goroutines; the last one runs OnClose. It
+// goroutineDone ends one of the connection's goroutines; the last one runs OnClose. It
 // is called with the lock held and releases it.
-func (c *Conn) exit() {
+func (c *Conn) goroutineDone() {
 	c.goroutines--
 	last := c.goroutines == 0 && c.s.Life().Err() != nil && c.s.Reader() == session.ReaderGone
 	opened, err := c.talked.Opened(), c.s.Life().Err()
@@ -222,7 +222,7 @@ func (c *Conn) counted(f func()) {
 		case c.endedBy == endedByHandler:
 			c.unlock()
 		case c.endedBy == endedByMachine:
-			c.exit()
+			c.goroutineDone()
 		}
 	}()
 	f()

@@ -9,9 +9,9 @@ import (
 	"github.com/parley-net/parley/internal/bufpool"
 )
 
-// handing counts a message that goes to the handler, for which the lock is released
-// until handled.
-func (r reader) handing() {
+// beginHandler counts a message that goes to the handler, for which the lock is released
+// until endHandler.
+func (r reader) beginHandler() {
 	c := r.c
 	c.stats.Message()
 	c.talked.Heard()
@@ -40,7 +40,7 @@ func (r reader) deliver(m Message, buf []byte) bool {
 	}
 	if c.s.ForHandler() {
 		in := c.s.In()
-		r.handing()
+		r.beginHandler()
 		if c.lend(int64(cap(buf))); c.lent >= budgetStep {
 			c.holds()
 		}
@@ -48,9 +48,9 @@ func (r reader) deliver(m Message, buf []byte) bool {
 		err := r.handle(in, m)
 		c.lock()
 		bufpool.Put(buf)
-		return r.handled(in, err)
+		return r.endHandler(in, err)
 	}
-	c.s.Keep(m, buf)
+	c.s.Deliver(m, buf)
 	return true
 }
 
@@ -69,14 +69,14 @@ func (r reader) lost(err error) bool {
 	case c.cfg.handler == nil, !c.s.Ready().Empty(), c.s.Handling() && hook != nil:
 		c.s.Enqueue(session.Received{Err: err})
 	case hook != nil:
-		return r.call(func() error { hook(c, err); return nil })
+		return r.runOnReader(func() error { hook(c, err); return nil })
 	}
 	return true
 }
 
-// call runs f, the program's code, on the reading goroutine without the lock.
-// See handled for the rest.
-func (r reader) call(f func() error) bool {
+// runOnReader runs f, the program's code, on the reading goroutine without the lock.
+// See endHandler for the rest.
+func (r reader) runOnReader(f func() error) bool {
 	c := r.c
 	in := c.s.In()
 	c.s.BeginHandler()
@@ -86,14 +86,14 @@ func (r reader) call(f func() error) bool {
 	c.unlock()
 	err := c.hook(f)
 	c.lock()
-	return r.handled(in, err)
+	return r.endHandler(in, err)
 }
 
-// handled goes on after the program's code, which borrowed what lies in in. An
-// error of it ends the connection. handled returns false if the reader's role
+// endHandler goes on after the program's code, which borrowed what lies in in. An
+// error of it ends the connection. endHandler returns false if the reader's role
 // was taken over meanwhile: then the goroutine has served the inbox until it was
 // empty, and ends.
-func (r reader) handled(in *session.Input, err error) bool {
+func (r reader) endHandler(in *session.Input, err error) bool {
 	c, wanted := r.c, true
 	if d, ok := err.(declined); ok {
 		err, wanted = d.error, false
@@ -108,7 +108,7 @@ func (r reader) handled(in *session.Input, err error) bool {
 		c.s.ReaderIs(session.ReaderBusy)
 		if err != nil && !c.s.Life().Ending() {
 			c.cfg.faults.returned(err)
-			c.s.End(err)
+			c.s.BeginClose(err)
 			return false
 		}
 		return c.s.Life().Err() == nil
@@ -133,12 +133,12 @@ func (r reader) handled(in *session.Input, err error) bool {
 	c.lend(0)
 	c.holds()
 	c.s.EndHandler()
-	c.s.Room().All(nil) // a stream may wait for its turn
+	c.s.ReaderWake().All(nil) // a stream may wait for its turn
 	if err != nil {
 		if !c.s.Life().Ending() {
 			c.cfg.faults.returned(err)
 		}
-		c.s.End(err)
+		c.s.BeginClose(err)
 	}
 	c.s.FinishIfServed()
 	c.s.WakeReader()
@@ -162,7 +162,7 @@ func (r reader) handle(in *session.Input, m Message) (err error) {
 		if v := recover(); v != nil {
 			err = c.failed(&fault{v, debug.Stack()}, false)
 		} else {
-			r.succeeded(in)
+			r.replaceReader(in)
 		}
 	}()
 	err = c.cfg.serve(c.Context(), c, m)
@@ -170,9 +170,9 @@ func (r reader) handle(in *session.Input, m Message) (err error) {
 	return err
 }
 
-// succeeded is called, without the lock, by a goroutine of c that the handler has
+// replaceReader is called, without the lock, by a goroutine of c that the handler has
 // ended: another one goes on where it was. It takes the lock; see endedBy.
-func (r reader) succeeded(in *session.Input) {
+func (r reader) replaceReader(in *session.Input) {
 	c := r.c
 	c.lock()
 	known := c.endedBy.machine()
@@ -192,7 +192,7 @@ func (r reader) succeeded(in *session.Input) {
 	go func() { // it counts as the one that ends
 		r.counted(in, func() {
 			c.lock()
-			more := r.handled(in, err)
+			more := r.endHandler(in, err)
 			c.equip(c.nc)
 			r.readOn(more && r.process())
 		})

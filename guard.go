@@ -37,7 +37,7 @@ type endedBy uint8
 
 const (
 	endedByNothing endedBy = iota
-	endedByHandler         // another goroutine has succeeded it
+	endedByHandler         // another goroutine has replaced it
 	endedByMachine         // or by a plugin, and the connection has been cut
 )
 
@@ -54,7 +54,7 @@ func (e *endedBy) machine() bool {
 // goroutine, which can't go on; see counted.
 func (c *Conn) forsaken(err error) {
 	c.endedBy = endedByMachine
-	c.s.Cut(err)
+	c.s.Abort(err)
 }
 
 // aside runs f on a goroutine of its own, waits for it, and returns nil if it has
@@ -107,7 +107,7 @@ func (c *Conn) cutAside(err error) {
 	go func() {
 		c.lock()
 		defer c.unlock()
-		c.s.Cut(err)
+		c.s.Abort(err)
 	}()
 }
 

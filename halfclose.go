@@ -61,7 +61,7 @@ func (c *Conn) awaitReset() {
 	err := raw.Read(poller.Broken)
 	c.lock()
 	if err == nil && !c.s.Life().Ending() && c.s.Sending().Ours() == session.DirectionOpen {
-		c.s.Cut(connError(&c.s, errGone))
+		c.s.Abort(connError(&c.s, errGone))
 	}
 }
 
@@ -77,7 +77,7 @@ func (c *Conn) awaitReset() {
 func (c *Conn) lookAhead() {
 	switch {
 	case c.s.Reader() == session.ReaderParked:
-		c.s.Room().All(nil) // it does not know that it is to look
+		c.s.ReaderWake().All(nil) // it does not know that it is to look
 	case c.s.Reader() == session.ReaderInHandler && c.runner != nil:
 		c.s.EnsureReader()
 	case c.s.Reader() == session.ReaderInHandler:
@@ -94,7 +94,7 @@ func (c *Conn) lookOut(w *session.Waiter) {
 		c.nc.SetReadDeadline(time.Now())
 		close(woken)
 	}()
-	for state := session.PeerSending; w.Enlisted() && c.s.Broken() == nil; {
+	for state := session.PeerSending; w.Enlisted() && c.s.ReadFailed() == nil; {
 		t, in, raw := c.io, c.s.In(), bareSocket(c.nc)
 		full := in.Len() >= session.ReadSize || in.Kind() == session.InputPlaced
 		if (raw == nil || c.s.Sending().Ours() != session.DirectionOpen) && (full || state == session.PeerEnded) {
@@ -126,13 +126,13 @@ func (c *Conn) lookOut(w *session.Waiter) {
 			c.s.PeerLeaves()
 		case err == errGone && c.s.Sending().Ours() != session.DirectionOpen: // it is we who have ended the other direction
 		case errors.Is(err, os.ErrDeadlineExceeded): // see WakeReader
-			w.Leave(c.s.Room())
+			w.Leave(c.s.ReaderWake())
 		default:
-			c.s.Breaks(err)
+			c.s.ReadFails(err)
 		}
 	}
-	if c.s.Broken() != nil {
-		w.Leave(c.s.Room())
+	if c.s.ReadFailed() != nil {
+		w.Leave(c.s.ReaderWake())
 	}
 	c.unlock()
 	<-woken

@@ -42,18 +42,18 @@ func (h *host) Faulted(err error, how session.Fault) {
 		c.forsaken(err)
 		return
 	}
-	c.s.Cut(err)
+	c.s.Abort(err)
 }
 
-// Cuts counts why the connection ends.
-func (h *host) Cuts(err error) {
+// Aborting counts why the connection ends.
+func (h *host) Aborting(err error) {
 	c := h.owner
 	c.cfg.faults.ended(err, c.s.Life().Reason(), c.talked.Opened())
 	c.over.Store(true) // before Done is closed: who has seen that asks for Err
 }
 
-// Gone closes the socket.
-func (h *host) Gone() {
+// Aborted closes the socket.
+func (h *host) Aborted() {
 	c := h.owner
 	for _, f := range c.s.Life().TakeAfters() {
 		go (*f)()
@@ -61,17 +61,17 @@ func (h *host) Gone() {
 	hangUp(c.nc)
 	c.stopTimers()
 	c.holds()
-	c.settle()
+	c.finishIfIdle()
 }
 
-// Leaves carries out the end.
-func (h *host) Leaves() {
+// Closes carries out the end.
+func (h *host) Closes() {
 	c := h.owner
 	if c.s.Life().Draining() {
 		c.nc.SetReadDeadline(time.Time{}) // see WakeReader
 	}
 	c.goroutines++
-	go c.counted(c.leave)
+	go c.counted(c.closeGracefully)
 }
 
 // EndsOurs ends our direction of the connection.
@@ -81,7 +81,7 @@ func (h *host) EndsOurs() {
 	go c.counted(func() {
 		c.nc.(closeWriter).CloseWrite() // TLS may have to wait; who reads finds what is wrong with the connection
 		c.lock()
-		c.exit()
+		c.goroutineDone()
 	})
 }
 
@@ -92,7 +92,7 @@ func (h *host) StaysOpen() {
 		c.until(limit, func() {
 			c.lock()
 			defer c.unlock()
-			c.s.End(c.s.Life().WhyEnded(ErrPeerClosed))
+			c.s.BeginClose(c.s.Life().WhyEnded(ErrPeerClosed))
 		})
 	}
 }
@@ -170,9 +170,9 @@ func (h *host) Succeeds() {
 	c.succeed()
 }
 
-// Wakes promotes a connection that is attached to a loop, and ends the reader's wait for the
+// WakesReader promotes a connection that is attached to a loop, and ends the reader's wait for the
 // peer else.
-func (h *host) Wakes() {
+func (h *host) WakesReader() {
 	c := h.owner
 	if c.s.Reader() == session.ReaderAttached {
 		c.promote()
@@ -204,7 +204,7 @@ func (h *host) Taken() int64 {
 	if peer, ok := poller.VitalsOf(c.nc); ok {
 		return int64(peer.Taken + c.stats.Confirmed)
 	}
-	return int64(c.s.Out().Gone()+c.stats.Confirmed) - int64(poller.Unsent(c.nc))
+	return int64(c.s.Out().Written()+c.stats.Confirmed) - int64(poller.Unsent(c.nc))
 }
 
 // Asked asks the kernel.
@@ -229,13 +229,13 @@ func (h *host) Overdue(l session.Limit, how string) {
 	switch l {
 	case session.LimitWrite:
 		c.cfg.faults.timeouts.Add(1)
-		c.s.Cut(connError(&c.s, fmt.Errorf("%w: %s", ErrSlowConsumer, how)))
+		c.s.Abort(connError(&c.s, fmt.Errorf("%w: %s", ErrSlowConsumer, how)))
 	case session.LimitAlive:
 		c.cfg.faults.timeouts.Add(1)
-		c.s.Cut(connError(&c.s, fmt.Errorf("%s: %w", how, syscall.ETIMEDOUT)))
+		c.s.Abort(connError(&c.s, fmt.Errorf("%s: %w", how, syscall.ETIMEDOUT)))
 	case session.LimitHandshake:
 		c.s.Forsake(&TimeoutError{Peer: c.peer(), Wait: fmt.Sprintf("%s; %s", how, c.s.Hint())})
 	default:
-		c.s.Cut(&TimeoutError{Peer: c.peer(), Wait: how})
+		c.s.Abort(&TimeoutError{Peer: c.peer(), Wait: how})
 	}
 }

@@ -15,14 +15,14 @@ func (c *Conn) lock() {
 func (c *Conn) entered() {
 	c.runs.meet()
 	if c.activity == nil {
-		c.wake()
+		c.resume()
 	}
 }
 
 // unlock releases the lock, and lets c rest if nothing is under way.
 func (c *Conn) unlock() {
 	if c.s.Reader() == session.ReaderAttached && c.resting() {
-		c.rest()
+		c.hibernate()
 	}
 	c.mu.Unlock()
 }

@@ -53,7 +53,7 @@ func closeLoops(ls []*loop) {
 func (r *runner) pass(c *Conn) (more bool) {
 	c.lock()
 	if c.s.Reader() != session.ReaderAttached { // somebody else serves c, and has been told
-		c.miss()
+		c.notePending()
 		c.unlock()
 		return false
 	}
@@ -68,7 +68,7 @@ func (r *runner) pass(c *Conn) (more bool) {
 			drained, ok = rd.passOnce(r)
 		}
 		if ok {
-			rd.calm(own)
+			rd.detach(own)
 		} else {
 			rd.passed(own)
 		}
@@ -93,7 +93,7 @@ func (r reader) passOnce(by *runner) (drained, ok bool) {
 			c.s.In().Release()
 			c.s.ReadFrom(&by.in)
 		}
-		p = c.s.In().Room()
+		p = c.s.In().Space()
 	}
 	lc := looped(c.nc)
 	n, again, err := lc.TryRead(p)
@@ -117,7 +117,7 @@ func (r reader) passOnce(by *runner) (drained, ok bool) {
 	switch {
 	case c.s.Life().Err() != nil:
 		return true, false
-	case c.s.Deaf():
+	case c.s.RefusesNew():
 		c.promote()
 		return true, false
 	}
@@ -125,9 +125,9 @@ func (r reader) passOnce(by *runner) (drained, ok bool) {
 	return n < len(p) && !lc.Ended(), true
 }
 
-// calm leaves c attached to its loop, holding no more than an unfinished message
+// detach leaves c attached to its loop, holding no more than an unfinished message
 // in own. It is called with the lock held and releases it.
-func (r reader) calm(own *session.Input) {
+func (r reader) detach(own *session.Input) {
 	c := r.c
 	c.leaveRunner()
 	if rest := c.s.ReadFrom(own); rest != own {
@@ -143,7 +143,7 @@ func (r reader) calm(own *session.Input) {
 	}
 	c.s.ReaderIs(session.ReaderAttached)
 	c.goroutines--
-	if c.missed { // this runner has been replaced, and another one saw an event
+	if c.pendingEvent { // this runner has been replaced, and another one saw an event
 		looped(c.nc).Arm()
 	}
 	c.unlock()
@@ -190,9 +190,9 @@ func (r reader) passed(own *session.Input) {
 				c.lock()
 				r.discard()
 				c.awaitReset()
-				c.exit()
+				c.goroutineDone()
 			})
 		}
 	}
-	c.exit()
+	c.goroutineDone()
 }

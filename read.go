@@ -40,7 +40,7 @@ func (r reader) readOn(more bool) {
 		if c.s.Life().Err() != nil {
 			break
 		}
-		if c.s.Deaf() && c.s.Broken() == nil {
+		if c.s.RefusesNew() && c.s.ReadFailed() == nil {
 			c.park()
 			continue
 		}
@@ -51,7 +51,7 @@ func (r reader) readOn(more bool) {
 		if c.attach() {
 			return
 		}
-		n, err := 0, c.s.Broken()
+		n, err := 0, c.s.ReadFailed()
 		if err == nil {
 			c.unlock()
 			n, err = t.read(in, direct)
@@ -75,7 +75,7 @@ func (r reader) readOn(more bool) {
 		r.discard()
 		c.awaitReset()
 	}
-	c.exit()
+	c.goroutineDone()
 }
 
 // discard reads on behind the machine's end while the connection ends: a peer
@@ -95,7 +95,7 @@ func (r reader) discard() {
 	c.s.Life().PeerEnds()
 	c.s.CheckDrained()
 	if c.s.Life().Phase() >= session.PhaseHalfClosed {
-		c.s.Cut(c.s.Life().Reason())
+		c.s.Abort(c.s.Life().Reason())
 	}
 }
 
@@ -128,10 +128,10 @@ func (r reader) shutdownRequested() bool {
 	granted := c.cfg.shutdown != nil
 	if hook := c.cfg.asked; hook != nil {
 		agreed := false // nor has a hook that panics
-		r.call(func() error { agreed = hook(c) == nil; return nil })
+		r.runOnReader(func() error { agreed = hook(c) == nil; return nil })
 		granted = granted && agreed
 	}
-	c.s.End(ErrPeerClosed)
+	c.s.BeginClose(ErrPeerClosed)
 	if granted {
 		c.cfg.shutdown(c)
 	}
@@ -148,7 +148,7 @@ func (r reader) banner(line []byte) bool {
 	if hook == nil || c.s.Life().Ending() {
 		return true
 	}
-	return r.call(func() error { hook(c, line); return nil })
+	return r.runOnReader(func() error { hook(c, line); return nil })
 }
 
 // maxBanner is how much of a banner's line is logged.
@@ -182,7 +182,7 @@ func (r reader) open() bool {
 		return true // too late
 	}
 	c.talked.Open()
-	c.s.Known()
+	c.s.ForgetFirst()
 	c.s.Life().Advance(session.PhaseOpen)
 	if c.cfg.traits.TakesTurns {
 		c.s.HeardTalk(false)
@@ -193,7 +193,7 @@ func (r reader) open() bool {
 	}
 	still := true
 	if h := c.cfg.hooks; h.OnOpen != nil || h.ConnContext != nil {
-		still = r.call(func() error {
+		still = r.runOnReader(func() error {
 			if err := c.welcome(); err != nil {
 				return declined{err}
 			}
@@ -222,20 +222,20 @@ func (r reader) readFailed(err error) bool {
 		c.s.PeerEnds()
 		switch {
 		case c.s.Life().Ending():
-			c.s.Cut(c.s.Life().Reason())
-		case c.talked.Opened(): // see ended
+			c.s.Abort(c.s.Life().Reason())
+		case c.talked.Opened(): // see FinishIfServed
 		case c.s.Life().EofErr() != nil:
-			c.s.Cut(c.s.Life().EofErr())
+			c.s.Abort(c.s.Life().EofErr())
 		default:
-			c.s.Cut(&ProtocolError{Protocol: c.cfg.protocol.Name(), Peer: c.peer(), Offset: int64(c.stats.BytesIn), Rule: "closed before the handshake was done", Err: io.ErrUnexpectedEOF})
+			c.s.Abort(&ProtocolError{Protocol: c.cfg.protocol.Name(), Peer: c.peer(), Offset: int64(c.stats.BytesIn), Rule: "closed before the handshake was done", Err: io.ErrUnexpectedEOF})
 		}
 	case errors.Is(err, os.ErrDeadlineExceeded) && c.s.Life().Draining() && c.s.Life().Phase() < session.PhaseHalfClosed: // see WakeReader
 		c.nc.SetReadDeadline(time.Time{})
 		return true
 	case c.s.Life().Ending():
-		c.s.Cut(c.s.Life().Reason())
+		c.s.Abort(c.s.Life().Reason())
 	default:
-		c.s.Cut(connError(&c.s, err))
+		c.s.Abort(connError(&c.s, err))
 	}
 	return false
 }
@@ -260,7 +260,7 @@ func (r reader) lastMessage() bool {
 	rest := in.Bytes()
 	c.s.Life().EndsWith(c.s.Named(c.s.Machine().ReceiveEOF(rest, ev)))
 	if ev.Owes || c.s.Life().EofErr() != nil {
-		c.s.Out().Owe()
+		c.s.Out().ControlMayPend()
 	}
 	if c.s.Life().EofErr() != nil || ev.Kind != wire.EventMessage {
 		if ev.Kind == wire.EventGranted {
@@ -269,7 +269,7 @@ func (r reader) lastMessage() bool {
 		return true
 	}
 	in.Consume(len(rest))
-	c.s.Begins()
+	c.s.MessageStarts()
 	c.s.Consume(len(rest))
 	c.s.Heard(rest, ev)
 	if !r.deliver(ev.Message, nil) {

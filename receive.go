@@ -187,9 +187,9 @@ func (h *host) Late(question, m Message, lost error) {
 			c.counted(func() {
 				c.lock()
 				if hookErr != nil {
-					c.s.End(hookErr)
+					c.s.BeginClose(hookErr)
 				}
-				c.exit()
+				c.goroutineDone()
 			})
 		}()
 	case c.cfg.handler == nil:

@@ -43,8 +43,8 @@ func (c *Conn) park() {
 	if was == session.ReaderBusy {
 		c.s.ReaderIs(session.ReaderParked)
 	}
-	c.s.Room().Push(w)
-	if was == session.ReaderBusy && c.s.Life().Watched() && c.s.Broken() == nil {
+	c.s.ReaderWake().Push(w)
+	if was == session.ReaderBusy && c.s.Life().Watched() && c.s.ReadFailed() == nil {
 		c.lookOut(w)
 	} else {
 		c.unlock()

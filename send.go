@@ -31,7 +31,7 @@ func (c *Conn) Send(ctx context.Context, m Message) (err error) {
 	}
 	// In a batch nothing is in the way. A panic of the machine is caught by sendEnds.
 	from := c.stats.BytesOut
-	sent, err := c.s.Alone(&m, &asking)
+	sent, err := c.s.EncodeExclusive(&m, &asking)
 	if err != nil {
 		c.flush(flushDeferred)
 		return session.NotSent(err)
@@ -41,7 +41,7 @@ func (c *Conn) Send(ctx context.Context, m Message) (err error) {
 	}
 	c.runs.meet()
 	c.s.Sending().Take()
-	return c.handed(ctx, m, sent, from, nil, false)
+	return c.finishSend(ctx, m, sent, from, nil, false)
 }
 
 // sendEnds is deferred by Send: it releases the lock, and catches a panic of the machine.
@@ -131,19 +131,19 @@ func (c *Conn) send(ctx context.Context, m Message, receiver *session.Waiter, wa
 		m = plain
 	}
 	from = c.stats.BytesOut
-	sent, err := c.s.Hand(m)
+	sent, err := c.s.Encode(m)
 	if receiver != nil && err == nil {
 		c.s.Ready().Push(receiver)
-		c.s.Room().All(nil)
+		c.s.ReaderWake().All(nil)
 	}
-	n = c.s.Sending().Sent()
-	return n, from, c.handed(ctx, m, sent, from, err, waits)
+	n = c.s.Sending().ExpectConfirms()
+	return n, from, c.finishSend(ctx, m, sent, from, err, waits)
 }
 
-// handed sees to it that a message which has been handed to the machine leaves,
+// finishSend sees to it that a message which has been handed to the machine leaves,
 // and gives the turn back as soon as the next one may follow. from is how many bytes
 // leave before it.
-func (c *Conn) handed(ctx context.Context, m Message, sent wire.Sent, from uint64, err error, waits bool) error {
+func (c *Conn) finishSend(ctx context.Context, m Message, sent wire.Sent, from uint64, err error, waits bool) error {
 	switch {
 	case err != nil:
 		c.s.ReleaseTurn()
@@ -152,12 +152,12 @@ func (c *Conn) handed(ctx context.Context, m Message, sent wire.Sent, from uint6
 	case sent.Body == wire.BodyNone:
 		c.s.ReleaseTurn()
 		if !waits && !c.s.Handling() && c.s.Out().Burst(time.Since(c.cfg.epoch)) {
-			c.flush(flushAside)
+			c.flush(flushLater)
 			return nil
 		}
 		end := c.stats.BytesOut
 		c.flush(flushDeferred)
-		if c.s.Out().Gone() < end { // if the connection is gone, they are too
+		if c.s.Out().Written() < end { // if the connection is gone, they are too
 			return c.s.UnsentSince(from, c.s.Life().Failure())
 		}
 		return nil

@@ -69,7 +69,7 @@ func (s *Server) serveConn(nc net.Conn, ours bool, begins func(*Conn)) (*Conn, e
 		err = s.begin(c, lc, began)
 	}
 	if err == nil {
-		if c.place = int32(len(s.conns)); len(s.conns) == cap(s.conns) {
+		if c.index = int32(len(s.conns)); len(s.conns) == cap(s.conns) {
 			s.conns = slices.Grow(s.conns, len(s.conns)+1) // append takes smaller steps and leaves more behind
 		}
 		s.conns = append(s.conns, c)
@@ -122,7 +122,7 @@ func (s *Server) connClosed(c *Conn) {
 	st.Pending, st.Waiting = 0, 0 // given up
 	s.mu.Lock()
 	last := s.conns[len(s.conns)-1]
-	s.conns[c.place], last.place = last, c.place
+	s.conns[c.index], last.index = last, c.index
 	s.conns[len(s.conns)-1] = nil
 	s.conns = s.conns[:len(s.conns)-1]
 	s.stats.Total.add(st)
@@ -136,13 +136,13 @@ func (s *Server) connOpened(c *Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		c.s.End(ErrServerClosed)
+		c.s.BeginClose(ErrServerClosed)
 		return
 	}
 	select {
 	case s.accepted <- c:
 	default:
-		c.s.End(fmt.Errorf("%w: %d connections wait for Accept", ErrFull, cap(s.accepted)))
+		c.s.BeginClose(fmt.Errorf("%w: %d connections wait for Accept", ErrFull, cap(s.accepted)))
 	}
 }
 
@@ -233,7 +233,7 @@ func (s *Server) NewConn(ctx context.Context, nc net.Conn) (*Conn, error) {
 	c.lock()
 	defer c.unlock()
 	if err := c.await(ctx, c.s.Life().Opens(), w); err != nil {
-		c.s.Cut(err)
+		c.s.Abort(err)
 		return nil, err
 	}
 	return c, nil
@@ -250,7 +250,7 @@ func (s *Server) takeConn(ctx context.Context, nc net.Conn, begins func(*Conn)) 
 		nc.Close()
 		return nil, ErrServerClosed
 	}
-	if err := s.place(ctx, nc); err != nil {
+	if err := s.takeSlot(ctx, nc); err != nil {
 		s.wg.Done()
 		return nil, err
 	}
@@ -268,8 +268,8 @@ func (s *Server) expect() bool {
 	return true
 }
 
-// place takes a slot for nc, which it closes if there is none.
-func (s *Server) place(ctx context.Context, nc net.Conn) error {
+// takeSlot takes a slot for nc, which it closes if there is none.
+func (s *Server) takeSlot(ctx context.Context, nc net.Conn) error {
 	if s.slots != nil {
 		s.newcomer()
 		select {

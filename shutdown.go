@@ -66,7 +66,7 @@ func (s *Server) stop() {
 func (s *Server) cutAll() {
 	for _, c := range s.all() {
 		c.lock()
-		c.s.Cut(ErrServerClosed)
+		c.s.Abort(ErrServerClosed)
 		c.unlock()
 	}
 }

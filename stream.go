@@ -110,8 +110,8 @@ func (r reader) openStream(ev *wire.Event) bool {
 			}
 			// Who waits for a confirmation may be another goroutine; if it is
 			// the handler, Timeouts.Answer ends it.
-			if c.park(); c.s.Broken() != nil {
-				c.s.Cut(connError(&c.s, c.s.Broken()))
+			if c.park(); c.s.ReadFailed() != nil {
+				c.s.Abort(connError(&c.s, c.s.ReadFailed()))
 				return false
 			}
 		}
@@ -143,7 +143,7 @@ func (r reader) openStream(ev *wire.Event) bool {
 // while it waits.
 func (r reader) serveStream(s *Stream) bool {
 	c := r.c
-	return r.call(func() error {
+	return r.runOnReader(func() error {
 		if err := c.cfg.streams.ServeStream(c.Context(), c, s); err != nil {
 			return err
 		}
@@ -169,7 +169,7 @@ func (s *Stream) accept() {
 func (s *Stream) refuse() error {
 	c := s.c
 	c.reads(nil)
-	c.s.Room().All(nil)
+	c.s.ReaderWake().All(nil)
 	if !c.s.Refuse(c.s.TooLarge(s.size, "raise it, or use ReceiveStream")) {
 		return c.s.Life().Reason()
 	}
@@ -237,7 +237,7 @@ func (s *Stream) fill(p []byte) (int, error) {
 	c.s.AwaitRest(false)
 	s.waited = time.Now()
 	if c.s.Life().Err() != nil {
-		c.settle()
+		c.finishIfIdle()
 		return 0, nil
 	}
 	c.stats.Got(n)
@@ -310,7 +310,7 @@ func (s *Stream) finish(err error) {
 		return
 	}
 	c.reads(nil)
-	c.s.Room().All(nil) // the reading goroutine goes on
+	c.s.ReaderWake().All(nil) // the reading goroutine goes on
 	if c.s.Sending().Held() != nil || !c.s.Sending().Confirms().Empty() || !c.s.Ready().Empty() || !c.s.Drained().Empty() || !c.s.Sending().Turns().Empty() {
 		c.s.EnsureReader() // it is in the StreamHandler, and others wait already
 	}

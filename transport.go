@@ -50,7 +50,7 @@ func (t *transport) read(in *session.Input, direct []byte) (int, error) {
 	if t.raw == nil {
 		p := direct
 		if p == nil {
-			p = in.Room()
+			p = in.Space()
 		}
 		n, err := plainRead(t.nc, p)
 		if direct == nil {
@@ -77,7 +77,7 @@ func (t *transport) read(in *session.Input, direct []byte) (int, error) {
 func (t *transport) readReady(fd uintptr) bool {
 	p := t.direct
 	if p == nil {
-		p = t.in.Room()
+		p = t.in.Space()
 	}
 	var again bool
 	t.n, again, t.err = poller.Read(fd, p)
@@ -151,10 +151,10 @@ func foreign(n *int, err *error) {
 // runs on it, another one may take the role over: Conn.gen tells the old one that it
 // has lost it.
 type reading struct {
-	event  *wire.Event // the last one; nil: of nobody
-	io     *transport  // for who may wait; nil: a loop tells when there is something to read
-	runner *runner     // of the loop that serves the connection now, or nil
-	missed bool        // a loop saw an event while another goroutine served it
+	event        *wire.Event // the last one; nil: of nobody
+	io           *transport  // for who may wait; nil: a loop tells when there is something to read
+	runner       *runner     // of the loop that serves the connection now, or nil
+	pendingEvent bool        // a loop saw an event while another goroutine served it
 }
 
 // equip makes what a goroutine needs that reads from nc.
@@ -186,7 +186,7 @@ func (r *reading) forgetEvent() { r.event = nil }
 func (r *reading) decide(offer wire.Event) { r.event = &offer }
 
 // serveBy notes that a loop's runner has the role.
-func (r *reading) serveBy(by *runner) { r.runner, r.event, r.missed = by, &by.event, false }
+func (r *reading) serveBy(by *runner) { r.runner, r.event, r.pendingEvent = by, &by.event, false }
 
 // leaveRunner returns the runner that has had the role, or nil.
 func (r *reading) leaveRunner() *runner {
@@ -203,8 +203,8 @@ func (r *reading) leaveLoop() {
 	}
 }
 
-// miss notes that a loop has seen an event.
-func (r *reading) miss() { r.missed = true }
+// notePending notes that a loop has seen an event.
+func (r *reading) notePending() { r.pendingEvent = true }
 
 // looped returns nc if an event loop tells when it can be read, or nil.
 func looped(nc net.Conn) *loopConn {

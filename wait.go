@@ -103,7 +103,7 @@ func (c *Conn) awaitSegment(ctx context.Context, w *session.Waiter) error {
 // givenUp ends the connection because ctx has, when a part of a message had left.
 // It is called with the lock held.
 func (c *Conn) givenUp(ctx context.Context) {
-	c.s.Cut(fmt.Errorf("parley: sending was cancelled in the middle of a message: %w", c.ctxErr(ctx)))
+	c.s.Abort(fmt.Errorf("parley: sending was cancelled in the middle of a message: %w", c.ctxErr(ctx)))
 }
 
 // connContext is the context of a connection.

@@ -29,7 +29,7 @@ type flushMode uint8
 const (
 	flushNow      flushMode = iota
 	flushDeferred           // the reader may do it, at the end of its batch; see armFlush
-	flushAside              // another goroutine does it: what the caller sends meanwhile leaves with the same write
+	flushLater              // another goroutine does it: what the caller sends meanwhile leaves with the same write
 )
 
 // flush writes the output without blocking. What the kernel does not take is
@@ -40,9 +40,9 @@ func (c *Conn) flush(mode flushMode) {
 	switch {
 	case mode == flushDeferred && c.runs.defers():
 		return
-	case mode == flushAside:
-		if c.flushesAside() {
-			go c.flusher()
+	case mode == flushLater:
+		if c.expectAsyncFlush() {
+			go c.flushAsync()
 		}
 		return
 	}
@@ -54,7 +54,7 @@ func (c *Conn) flush(mode flushMode) {
 		c.s.CheckDrained()
 		return
 	}
-	c.s.Owed()
+	c.s.AppendControl()
 	wrote := false
 	for c.s.Next() {
 		wrote = true
@@ -97,9 +97,9 @@ func (c *Conn) flushRest() {
 	c.s.CheckDrained() // the peer's last answer may have come
 }
 
-// flushesAside reports whether the caller must see to it that flusher is called,
+// expectAsyncFlush reports whether the caller must see to it that flushAsync is called,
 // by another goroutine.
-func (c *Conn) flushesAside() bool {
+func (c *Conn) expectAsyncFlush() bool {
 	if !c.s.Life().Writable() || !c.s.Out().Expect() {
 		return false
 	}
@@ -107,14 +107,14 @@ func (c *Conn) flushesAside() bool {
 	return true
 }
 
-// flusher is the goroutine that flushes for others.
-func (c *Conn) flusher() {
+// flushAsync is the goroutine that flushes for others.
+func (c *Conn) flushAsync() {
 	c.counted(func() {
 		c.lock()
 		c.s.Out().Comes()
 		c.flush(flushNow)
 		c.s.Out().Flushed(time.Since(c.cfg.epoch))
-		c.exit()
+		c.goroutineDone()
 	})
 }
 
@@ -171,7 +171,7 @@ func (c *Conn) write() {
 		c.s.WatchWaits()
 	}
 	c.s.CheckDrained()
-	c.exit()
+	c.goroutineDone()
 }
 
 // wrote accounts for n bytes that have left, or for why they did not.
@@ -190,7 +190,7 @@ func (c *Conn) wrote(n int, err error) {
 func (c *Conn) writeFailed(err error) {
 	switch {
 	case c.s.Life().Phase() >= session.PhaseFlushed:
-		c.s.Cut(c.s.Life().Reason()) // a peer that has gone does not need our last words
+		c.s.Abort(c.s.Life().Reason()) // a peer that has gone does not need our last words
 		return
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		c.s.Overdue(session.LimitWrite, fmt.Sprintf("it took nothing for %v", c.cfg.timeouts.Write))
@@ -198,10 +198,10 @@ func (c *Conn) writeFailed(err error) {
 	case isReset(err) && c.s.Life().Phase() == session.PhaseOpen && !c.s.Handling() && c.s.Reader() != session.ReaderGone:
 		// The output is given up, but reading goes on: behind what the peer had sent the
 		// reader finds the end.
-		c.s.Resets(connError(&c.s, err))
+		c.s.WriteReset(connError(&c.s, err))
 		return
 	}
-	c.s.Cut(connError(&c.s, err))
+	c.s.Abort(connError(&c.s, err))
 }
 
 // isReset: the peer has closed the connection, which does not take away what it

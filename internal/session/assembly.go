@@ -39,10 +39,10 @@ func (a *Assembly) Tell() error {
 	return a.lost
 }
 
-// Room returns where to read so that a large message's bytes need no copy, or nil.
+// Space returns where to read so that a large message's bytes need no copy, or nil.
 // It never takes the message's last byte: so no message is complete, and no handler
 // runs, while they are processed.
-func (a *Assembly) Room() []byte {
+func (a *Assembly) Space() []byte {
 	rest := a.size - int64(len(a.buf)) - 1
 	if a.state != assemblyFilling || rest < ReadSize {
 		return nil

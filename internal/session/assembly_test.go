@@ -16,7 +16,7 @@ func TestGrowthIsCounted(t *testing.T) {
 		for _, size := range []int64{-1, int64(n) + 1, int64(n) + ReadSize, int64(n) + ReadSize + 1, 64 << 20} {
 			a := Assembly{state: assemblyFilling, size: size, buf: append(bufpool.Get(n), make([]byte, n)...)}
 			told := a.Holds()
-			if free := a.Room(); free == nil {
+			if free := a.Space(); free == nil {
 				next := int64(ReadSize)
 				if size >= 0 {
 					next = min(next, size-int64(n))
@@ -31,7 +31,7 @@ func TestGrowthIsCounted(t *testing.T) {
 		for _, space := range []int{n, n + ReadSize, 2 * n} {
 			in := Input{b: append(bufpool.Get(space), make([]byte, n)...)}
 			told := in.Kept()
-			in.Room()
+			in.Space()
 			if got := cap(in.b); got > told {
 				t.Errorf("%d bytes of input in %d: told %d, holds %d", n, space, told, got)
 			}

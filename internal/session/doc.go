@@ -4,9 +4,10 @@
 //
 // A [Session] holds the machine, which it guards (machine.go), and the parts, and decides
 // what concerns several of them: its driver gives it bytes with Receive and a message with
-// Hand, asks it whether to read on (MustPark), who gets a message (ForHandler, Enqueue),
-// what to write (Next) and whether all has left (IsDrained). What can't wait to be asked
-// for it tells its [Host].
+// Encode, asks it whether to read on (MustPark), who gets a message (ForHandler, Deliver),
+// what to write (Next) and whether all has left (IsDrained). What it decides by itself
+// (that the connection ends, that somebody has to read on, to write or to look at the
+// clock) it tells its [Host], which does it.
 //
 // Each part is a type in a file of its own, which alone can write its fields:
 //
@@ -21,6 +22,10 @@
 //   - [Output]: what waits to be written, in order, and what the machine owes.
 //   - [Waiter], [WaitList]: who waits, and in what order.
 //   - [Talk]: whose turn it is to speak, on a wire that takes turns.
+//   - [Reading]: what becomes of the reader's role, and whether a handler runs.
+//   - [Watch]: what must not take for ever; [Limit] says which bound has been passed, and
+//     [Patience] which count only in a shortage.
+//   - [Broadcast]: a message on its way to many connections.
 //   - [Tracker]: how long something has not moved.
 //
 // The zero value of a part is that of a connection at rest, which its Idle reports. A part

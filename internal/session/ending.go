@@ -13,26 +13,26 @@ func (s *Session) IsDrained(n uint64) bool {
 	if s.life.Ended() || s.reader == ReaderGone {
 		return true // a peer that is not heard any more neither grants nor confirms
 	}
-	if s.sending.Held() != nil || s.sending.Posted() > 0 {
+	if s.sending.Held() != nil || s.sending.BroadcastQueued() > 0 {
 		return false
 	}
 	if s.Queueing() {
 		return true // the answer to our first words comes when the server has come to us
 	}
 	// A peer whose messages we drop may be closing too, and waiting for us.
-	return s.out.Control() == ControlMuted || s.stats.Confirmed >= n && s.Machine().Awaiting() == 0
+	return s.out.Control() == ControlStopped || s.stats.Confirmed >= n && s.Machine().Awaiting() == 0
 }
 
-// TooLate: what comes next has been read since draining began, so the peer can't
+// AfterDrainMark: what comes next has been read since draining began, so the peer can't
 // expect that it is taken. A message that waits for the peer's consent is an
 // exception: that may stand behind it.
-func (s *Session) TooLate() bool {
+func (s *Session) AfterDrainMark() bool {
 	return s.life.Drains() && s.asm.Idle() && s.sending.Held() == nil && s.in.Len() > 0 && s.consumed >= s.life.Mark()
 }
 
-// Deaf: a draining connection takes no new messages while those it has received
+// RefusesNew: a draining connection takes no new messages while those it has received
 // are being served, unless somebody waits for something of the peer.
-func (s *Session) Deaf() bool {
+func (s *Session) RefusesNew() bool {
 	return s.life.Drains() && s.asm.Idle() && !s.Awaited() && s.sending.Confirms().Empty() && s.sending.Held() == nil && !s.waitsForTurn()
 }
 
@@ -41,57 +41,57 @@ func (s *Session) Deaf() bool {
 // peer has closed.
 func (s *Session) EndDraining() {
 	if s.life.Drains() && s.asm.Idle() && !s.Handling() && !s.inbox.Missed() && (s.rules.Handles || !s.Answerable()) {
-		s.End(ErrServerClosed)
+		s.BeginClose(ErrServerClosed)
 	}
 }
 
-// End begins the end: what has been sent still leaves. The driver carries it out.
-func (s *Session) End(reason error) {
+// BeginClose begins the end: what has been sent still leaves. The driver carries it out.
+func (s *Session) BeginClose(reason error) {
 	if s.life.Ending() {
 		return
 	}
-	s.Owed() // for what has been delivered
+	s.AppendControl() // for what has been delivered
 	s.life.BeginClose(reason)
 	s.sending.Refuse(NotSentHere(reason))
-	s.room.All(nil)
-	s.host.Leaves()
+	s.readerWake.All(nil)
+	s.host.Closes()
 }
 
 // Violated ends the connection because of what the peer has sent, and returns err with
 // the peer's name.
 func (s *Session) Violated(err error) error {
 	err = s.Named(err)
-	s.End(err)
+	s.BeginClose(err)
 	s.life.PeerIs(PeerViolated)
 	return err
 }
 
-// Resets gives up the output, as the peer takes nothing more: why is the reason. Reading
+// WriteReset gives up the output, as the peer takes nothing more: why is the reason. Reading
 // goes on: behind what the peer had sent the reader finds the end.
-func (s *Session) Resets(why error) {
+func (s *Session) WriteReset(why error) {
 	s.life.Resets(why)
-	s.out.Mute()
+	s.out.StopControl()
 	s.out.Drop(why)
 	s.sending.Drop(&s.out, NotSentHere(why), NotSent(why))
 }
 
-// Cut ends the connection now: err is the reason, unless there is one already.
-func (s *Session) Cut(err error) {
+// Abort ends the connection now: err is the reason, unless there is one already.
+func (s *Session) Abort(err error) {
 	if s.life.Closed() {
 		return
 	}
-	s.host.Cuts(err)
+	s.host.Aborting(err)
 	s.life.Close(err)
 	s.out.Drop(err)
 	s.sending.Drop(&s.out, NotSentHere(err), NotSent(err))
 	s.sending.Confirms().All(err)
 	s.drained.All(err)
-	s.room.All(err)
+	s.readerWake.All(err)
 	s.ready.All(err)
 	if s.reader == ReaderAttached {
 		s.ReaderIs(ReaderGone)
 	}
-	s.host.Gone()
+	s.host.Aborted()
 }
 
 // EndOurs ends our direction behind what has been sent.
@@ -107,7 +107,7 @@ func (s *Session) CheckDrained() {
 		s.note("end of our stream")
 		s.host.EndsOurs()
 	}
-	for d := &s.drained; !d.Empty() && s.IsDrained(d.First().Want()) && !d.Empty(); { // a machine that fails when asked has cut it
+	for d := &s.drained; !d.Empty() && s.IsDrained(d.First().Want()) && !d.Empty(); { // a machine that fails when asked has ended the connection
 		d.Pop().Signal(nil)
 	}
 }
@@ -127,7 +127,7 @@ func (s *Session) FinishIfServed() {
 	}
 	switch {
 	case s.sending.Held() != nil:
-		s.End(why)
+		s.BeginClose(why)
 	case s.Handling():
 		if s.Awaited() {
 			s.life.TellEnd()
@@ -141,7 +141,7 @@ func (s *Session) FinishIfServed() {
 		s.ready.All(why)
 		s.host.StaysOpen() // who has asked for PeerClosed may still answer
 	default:
-		s.End(why)
+		s.BeginClose(why)
 	}
 }
 
@@ -167,7 +167,7 @@ func (s *Session) note(what string) {
 
 // Farewell appends the machine's last words.
 func (s *Session) Farewell() {
-	s.Owed()
+	s.AppendControl()
 	before := len(s.out.Tail())
 	s.out.Appended(s.Machine().Close(s.out.Tail()))
 	if words := s.out.Tail()[before:]; len(words) > 0 {

@@ -12,11 +12,11 @@ type inbound struct {
 	in  *Input
 	own Input // what in points to at first
 
-	consumed int64  // bytes of the peer that the machine has consumed
-	began    int64  // of these, those before the last message
-	seen     []byte // for the trace: the input as it has arrived
-	first    []byte // until the handshake is done: how the peer's stream begins
-	broken   error  // reading has failed, behind what in holds
+	consumed     int64  // bytes of the peer that the machine has consumed
+	messageStart int64  // of these, those before the last message
+	seen         []byte // for the trace: the input as it has arrived
+	first        []byte // until the handshake is done: how the peer's stream begins
+	failed       error  // reading has failed, behind what in holds
 }
 
 // idle reports whether nothing has arrived that is not consumed.
@@ -37,20 +37,20 @@ func (r *inbound) Fork() (was *Input) {
 	return r.ReadFrom(&rest)
 }
 
-// Begins notes that a message begins here.
-func (r *inbound) Begins() { r.began = r.consumed }
+// MessageStarts notes that a message begins here.
+func (r *inbound) MessageStarts() { r.messageStart = r.consumed }
 
 // Consume counts n bytes that the machine has consumed.
 func (r *inbound) Consume(n int) { r.consumed += int64(n) }
 
-// Breaks notes that reading has failed, behind what has arrived.
-func (r *inbound) Breaks(err error) { r.broken = err }
+// ReadFails notes that reading has failed, behind what has arrived.
+func (r *inbound) ReadFails(err error) { r.failed = err }
 
-// Broken says how reading has failed, behind what has arrived; nil: it has not.
-func (r *inbound) Broken() error { return r.broken }
+// ReadFailed says how reading has failed, behind what has arrived; nil: it has not.
+func (r *inbound) ReadFailed() error { return r.failed }
 
-// Known forgets how the peer's stream begins.
-func (r *inbound) Known() { r.first = nil }
+// ForgetFirst forgets how the peer's stream begins.
+func (r *inbound) ForgetFirst() { r.first = nil }
 
 // Dropping reports whether what arrives is dropped, and must not be confirmed, as the
 // connection is ending. What crosses a message that waits for the peer's consent must be, as
@@ -70,7 +70,7 @@ func (s *Session) Enqueue(r Received) {
 func (s *Session) Pop() Received {
 	r := s.inbox.Pop()
 	s.host.Freed(r.Held)
-	s.room.All(nil)
+	s.readerWake.All(nil)
 	s.FinishIfServed()
 	return r
 }
@@ -93,7 +93,7 @@ func (s *Session) Weighed(m wire.Message, buf []byte) Received {
 	if m.Type() <= wire.TypeText {
 		return Received{Msg: m, Held: int64(cap(buf))}
 	}
-	form := s.consumed - s.began
+	form := s.consumed - s.messageStart
 	return Received{Msg: m, Len: int(form), Held: min(48*form, max(32<<20, 4*form))}
 }
 
@@ -132,12 +132,12 @@ func (s *Session) Direct() []byte {
 	if s.in.Len() > 0 {
 		return nil
 	}
-	return s.asm.Room()
+	return s.asm.Space()
 }
 
 // MessageError says that the message that began last is lost.
 func (s *Session) MessageError(rule string, err error) error {
-	return &wire.MessageError{Protocol: s.rules.Name, Peer: s.host.Peer(), Offset: s.began, Rule: rule, Err: err}
+	return &wire.MessageError{Protocol: s.rules.Name, Peer: s.host.Peer(), Offset: s.messageStart, Rule: rule, Err: err}
 }
 
 // Answerable reports whether a program that receives may still have to answer what it
@@ -163,7 +163,7 @@ func (s *Session) MustPark() bool {
 		slack *= 2 // it was sent in spite of a full inbox, as the driver does, and the peer's next message lets it go
 	}
 	ahead := s.rules.Stepwise && s.stats.MessagesIn > 0 || s.Handling() && (s.rules.Traits.Lockstep || s.confirmsAhead())
-	return s.broken == nil && (ahead || tight || s.overrun(slack) || s.TooLate() && s.Deaf()) && !s.Awaited() && !s.life.Ending()
+	return s.failed == nil && (ahead || tight || s.overrun(slack) || s.AfterDrainMark() && s.RefusesNew()) && !s.Awaited() && !s.life.Ending()
 }
 
 // confirmsAhead reports whether to read the next message would confirm it, or consent
@@ -188,13 +188,13 @@ func (s *Session) Receive(p []byte, ev *wire.Event, catches bool) (n int, err er
 		n, err = s.Machine().Receive(p, ev)
 	}
 	if ev.Owes || err != nil {
-		s.out.Owe()
+		s.out.ControlMayPend()
 	}
 	if s.talk != nil {
 		s.talk.reads(len(p) > n)
 	}
 	if ev.Kind == wire.EventMessage || ev.Kind == wire.EventOffer {
-		s.began = s.consumed
+		s.messageStart = s.consumed
 		if s.talk != nil {
 			s.HeardTalk(true)
 		}

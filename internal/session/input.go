@@ -44,9 +44,9 @@ func (in *Input) Consume(n int) { in.r += n }
 // Holds reports whether it has a buffer.
 func (in *Input) Holds() bool { return in.b != nil }
 
-// Room returns free space to read into, making it if necessary. Slices of
+// Space returns free space to read into, making it if necessary. Slices of
 // bytes() from before are void.
-func (in *Input) Room() []byte {
+func (in *Input) Space() []byte {
 	switch rest := in.Bytes(); {
 	case in.b == nil:
 		in.b = bufpool.Get(roomSize)

@@ -14,9 +14,9 @@ type Life struct {
 	left   chan struct{} // closed when the peer's stream has ended, if anybody asked
 	afters []*func()     // to be called when err is set
 
-	draining bool  // the server shuts down
-	mark     int64 // of the peer's bytes, those that had been read when draining began
-	endTold  bool  // a receiver knows that the peer's stream has ended
+	draining  bool  // the server shuts down
+	drainMark int64 // of the peer's bytes, those that had been read when draining began
+	endTold   bool  // a receiver knows that the peer's stream has ended
 }
 
 // Talked is how far the conversation has come.
@@ -184,7 +184,7 @@ func (l *Life) Drain(mark int64) bool {
 	if l.Closed() || l.draining {
 		return false
 	}
-	l.draining, l.mark = true, mark
+	l.draining, l.drainMark = true, mark
 	return true
 }
 
@@ -213,7 +213,7 @@ func (l *Life) Left() chan struct{} { return l.left }
 func (l *Life) Draining() bool { return l.draining }
 
 // Mark is of the peer's bytes, those that had been read when draining began.
-func (l *Life) Mark() int64 { return l.mark }
+func (l *Life) Mark() int64 { return l.drainMark }
 
 // EndTold is a receiver knows that the peer's stream has ended.
 func (l *Life) EndTold() bool { return l.endTold }

@@ -62,7 +62,7 @@ func (g *machine) wrecked(err error, how Fault) error {
 		return w.err
 	}
 	(*Session)(g).wreck(err)
-	g.out.Forget()
+	g.out.NoControl()
 	g.host.Faulted(err, how)
 	return err
 }
@@ -129,8 +129,8 @@ func (g *machine) Told(ev *wire.Event) error {
 			return g.Broke("EventLost without a reason")
 		}
 	case kind == wire.EventConfirmed:
-		if ev.N < 0 || uint64(ev.N) > g.sending.Sent()-g.stats.Confirmed {
-			return g.Broke("%d messages are confirmed, %d are to be", ev.N, g.sending.Sent()-g.stats.Confirmed)
+		if ev.N < 0 || uint64(ev.N) > g.sending.ExpectConfirms()-g.stats.Confirmed {
+			return g.Broke("%d messages are confirmed, %d are to be", ev.N, g.sending.ExpectConfirms()-g.stats.Confirmed)
 		}
 	}
 	return nil

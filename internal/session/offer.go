@@ -33,7 +33,7 @@ func (s *Session) Offered(size int64) (stream, ok bool) {
 // Accept grants what is offered.
 func (s *Session) Accept() {
 	s.Machine().Accept()
-	s.out.Owe()
+	s.out.ControlMayPend()
 }
 
 // Refuse declines the message offered or being received. It returns false if the wire
@@ -41,9 +41,9 @@ func (s *Session) Accept() {
 func (s *Session) Refuse(reason error) bool {
 	s.host.Counts(SeldomRefused)
 	s.asm.Drop()
-	s.out.Owe()
+	s.out.ControlMayPend()
 	if err := s.Machine().Refuse(reason); err != nil {
-		s.End(s.Named(err))
+		s.BeginClose(s.Named(err))
 		return false
 	}
 	s.asm.Skip(s.MessageError("refused", reason))
@@ -78,14 +78,14 @@ func (s *Session) Whole(end *wire.Event) (m wire.Message, buf []byte) {
 // the program knows that already.
 func (s *Session) Lost(err error) error { return s.Named(s.asm.Fail(err)) }
 
-// Keep gives a message that does not go straight to the handler to whom it belongs: a
+// Deliver gives a message that does not go straight to the handler to whom it belongs: a
 // receiver or the inbox. buf, from bufpool, holds its bytes; without it they are
 // borrowed.
-func (s *Session) Keep(m wire.Message, buf []byte) {
+func (s *Session) Deliver(m wire.Message, buf []byte) {
 	s.stats.Message()
 	s.talked.Heard()
 	if s.Dropping() {
-		s.out.Mute()
+		s.out.StopControl()
 		s.CheckDrained()
 		return
 	}
@@ -118,7 +118,7 @@ func (s *Session) GiveUp(l *WaitList, w *Waiter) bool {
 	case w.claim == ClaimInDoubt || s.ready.Find(ClaimKept) != nil:
 		l.Remove(w)
 		reason := fmt.Errorf("%w: peer %s", ErrOutOfStep, s.host.Peer())
-		s.End(reason)
+		s.BeginClose(reason)
 		s.ready.All(reason)
 		s.host.Astray()
 		return false

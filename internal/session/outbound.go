@@ -14,9 +14,9 @@ const (
 	tightOutput = 64 << 10
 )
 
-// Plain reports whether nothing goes on that must be asked about for each message.
-// It is called between handing and the handler.
-func (s *Session) Plain() bool {
+// FastPath reports whether nothing goes on that must be asked about for each message.
+// It is called between beginHandler and the handler.
+func (s *Session) FastPath() bool {
 	return !s.life.Draining() && !s.life.Ending() && !s.life.Reset() && s.out.Simple() &&
 		s.sending.Turn() == TurnFree && s.sending.Turns().Empty() && s.sending.Ours() == DirectionOpen &&
 		s.inbox.Len() == 0 && len(s.transform) == 0 && !s.rules.Traced && !s.rules.Stepwise && !s.rules.Traits.TakesTurns
@@ -49,14 +49,14 @@ func (s *Session) FormSize(n int) int {
 	return n + n>>2 + 64
 }
 
-// Hand gives m to the machine; what that owes leaves first.
-func (s *Session) Hand(m wire.Message) (wire.Sent, error) {
+// Encode gives m to the machine; what that owes leaves first.
+func (s *Session) Encode(m wire.Message) (wire.Sent, error) {
 	s.out.Grow(s.FormSize(m.Len()))
-	s.Owed()
+	s.AppendControl()
 	before := len(s.out.Tail())
 	out, sent, err := s.Machine().Send(s.out.Tail(), m)
 	s.out.Appended(out)
-	s.Took(before, m, sent, err)
+	s.RecordSent(before, m, sent, err)
 	return sent, err
 }
 
@@ -73,7 +73,7 @@ func (s *Session) Transformed(m wire.Message) (out wire.Message, buf []byte, err
 
 // Head gives the machine the head of a message of size bytes that its sender writes.
 func (s *Session) Head(size int64) (wire.Sent, error) {
-	s.Owed()
+	s.AppendControl()
 	before := len(s.out.Tail())
 	out, sent, err := s.Machine().SendHead(s.out.Tail(), size)
 	if err != nil {
@@ -87,15 +87,15 @@ func (s *Session) Head(size int64) (wire.Sent, error) {
 	return sent, nil
 }
 
-// Took accounts for what the machine has made of m: what stands behind before in
+// RecordSent accounts for what the machine has made of m: what stands behind before in
 // the output, or an error.
-func (s *Session) Took(before int, m wire.Message, sent wire.Sent, err error) {
+func (s *Session) RecordSent(before int, m wire.Message, sent wire.Sent, err error) {
 	if sent.Owes {
-		s.out.Owe()
+		s.out.ControlMayPend()
 	}
 	if err != nil {
 		if len(s.transform) > 0 { // a plugin may have counted it already, and the peer's would wait for it
-			s.Cut(fmt.Errorf("parley: a message was lost behind the plugins: %w", err))
+			s.Abort(fmt.Errorf("parley: a message was lost behind the plugins: %w", err))
 		}
 		return
 	}
@@ -109,18 +109,18 @@ func (s *Session) Took(before int, m wire.Message, sent wire.Sent, err error) {
 // since the body began may leave behind it.
 func (s *Session) BodySent() {
 	s.Machine().BodySent()
-	s.out.Owe()
+	s.out.ControlMayPend()
 }
 
-// Owed appends what the machine owes the peer: nothing more once a message has
+// AppendControl appends what the machine owes the peer: nothing more once a message has
 // been dropped, as its confirmation could not be told from others.
-func (s *Session) Owed() {
-	if s.out.Control() == ControlOwed {
-		s.appendOwed()
+func (s *Session) AppendControl() {
+	if s.out.Control() == ControlPending {
+		s.appendControl()
 	}
 }
 
-func (s *Session) appendOwed() {
+func (s *Session) appendControl() {
 	b := s.out.AppendControl(s.Machine())
 	s.stats.Put(len(b))
 	if s.rules.Traced && len(b) > 0 {
@@ -158,7 +158,7 @@ func (s *Session) Next() bool {
 	for !s.out.Next() {
 		// Last, what the machine owes by now: the reader may have come to owe it
 		// while we wrote.
-		if s.Owed(); len(s.out.Tail()) == 0 {
+		if s.AppendControl(); len(s.out.Tail()) == 0 {
 			s.out.Release()
 			return false
 		}
@@ -168,7 +168,7 @@ func (s *Session) Next() bool {
 
 // Wrote notes that n bytes of the segment that is written have left.
 func (s *Session) Wrote(n int) {
-	s.out.Left(n)
+	s.out.AddWritten(n)
 	if s.life.Err() == nil {
 		s.out.Wrote(n)
 	}
@@ -189,15 +189,15 @@ func (s *Session) Filled() bool {
 	return s.out.Pending() > s.crowded && s.overfull()
 }
 
-// Alone is Hand for a message in a batch in which nothing is in the way. It leaves a
+// EncodeExclusive is Encode for a message in a batch in which nothing is in the way. It leaves a
 // panic of the machine to its caller, whom it tells in asking when that runs.
-func (s *Session) Alone(m *wire.Message, asking *bool) (wire.Sent, error) {
+func (s *Session) EncodeExclusive(m *wire.Message, asking *bool) (wire.Sent, error) {
 	s.out.Grow(s.FormSize(m.Len()) + controlSize)
 	tail := s.out.Tail()
 	before := len(tail)
 	*asking = true
-	if s.out.Control() == ControlOwed {
-		s.out.Forget()
+	if s.out.Control() == ControlPending {
+		s.out.NoControl()
 		owed := s.m.Output(tail)
 		if len(owed) < before {
 			*asking = false
@@ -216,7 +216,7 @@ func (s *Session) Alone(m *wire.Message, asking *bool) (wire.Sent, error) {
 	}
 	s.out.Appended(out)
 	if sent.Owes {
-		s.out.Owe()
+		s.out.ControlMayPend()
 	}
 	s.Account(sent, len(out)-before)
 	return sent, nil

@@ -31,7 +31,7 @@ type Output struct {
 
 	control Control
 	writer  WriterState
-	gone    uint64        // of counters.BytesOut, what the kernel has taken
+	written uint64        // of counters.BytesOut, what the kernel has taken
 	last    time.Duration // when the last message of a burst was sent, since config.epoch
 }
 
@@ -49,8 +49,8 @@ type Control uint8
 
 const (
 	ControlNone Control = iota
-	ControlOwed
-	ControlMuted // it is withheld for good: what has been dropped must not be confirmed
+	ControlPending
+	ControlStopped // it is withheld for good: what has been dropped must not be confirmed
 )
 
 // WriterState tells who is about to write, or writes.
@@ -80,12 +80,12 @@ func (o *Output) Idle() bool {
 
 // Waits reports whether there is something to write, or a buffer to give back.
 func (o *Output) Waits() bool {
-	return o.control == ControlOwed || o.tail != nil || o.Pending() > 0
+	return o.control == ControlPending || o.tail != nil || o.Pending() > 0
 }
 
 // Simple reports whether what waits is the tail alone, and nobody is writing it.
 func (o *Output) Simple() bool {
-	return len(o.current.Bytes)+o.queued == 0 && o.writer != WriterBusy && o.control != ControlMuted
+	return len(o.current.Bytes)+o.queued == 0 && o.writer != WriterBusy && o.control != ControlStopped
 }
 
 // Grow makes room for n more bytes in the tail.
@@ -130,18 +130,18 @@ func (o *Output) Part(p *bufpool.Shared) {
 // moved.
 func (o *Output) Appended(tail []byte) { o.tail = tail }
 
-// Owe notes that the machine's Output may have something to append.
-func (o *Output) Owe() {
+// ControlMayPend notes that the machine's Output may have something to append.
+func (o *Output) ControlMayPend() {
 	if o.control == ControlNone {
-		o.control = ControlOwed
+		o.control = ControlPending
 	}
 }
 
-// Forget notes that the machine has nothing to append.
-func (o *Output) Forget() { o.control = ControlNone }
+// NoControl notes that the machine has nothing to append.
+func (o *Output) NoControl() { o.control = ControlNone }
 
-// Mute withholds what the machine may have to append, from now on.
-func (o *Output) Mute() { o.control = ControlMuted }
+// StopControl withholds what the machine may have to append, from now on.
+func (o *Output) StopControl() { o.control = ControlStopped }
 
 // AppendControl appends what the machine owes, and returns that.
 func (o *Output) AppendControl(m interface{ Output([]byte) []byte }) []byte {
@@ -154,7 +154,7 @@ func (o *Output) AppendControl(m interface{ Output([]byte) []byte }) []byte {
 
 // Discard drops what the machine owes, which can't leave any more.
 func (o *Output) Discard(m interface{ Output([]byte) []byte }) {
-	if o.control == ControlOwed {
+	if o.control == ControlPending {
 		o.AppendControl(m)
 	}
 	o.Release()
@@ -208,10 +208,10 @@ func (o *Output) Wrote(n int) { o.current.Bytes = o.current.Bytes[n:] }
 
 // Rested begins anew, when the kernel has taken gone bytes. The tail was at most hint
 // bytes large last time.
-func (o *Output) Rested(gone uint64, hint int32) { o.gone, o.hint = gone, hint }
+func (o *Output) Rested(gone uint64, hint int32) { o.written, o.hint = gone, hint }
 
-// Left counts n bytes that the kernel has taken.
-func (o *Output) Left(n int) { o.gone += uint64(n) }
+// AddWritten counts n bytes that the kernel has taken.
+func (o *Output) AddWritten(n int) { o.written += uint64(n) }
 
 // Finish lets go of the current segment.
 func (o *Output) Finish(err error) {
@@ -307,5 +307,5 @@ func (o *Output) Control() Control { return o.control }
 // Writer says who writes.
 func (o *Output) Writer() WriterState { return o.writer }
 
-// Gone is of counters.BytesOut, what the kernel has taken.
-func (o *Output) Gone() uint64 { return o.gone }
+// Written is of counters.BytesOut, what the kernel has taken.
+func (o *Output) Written() uint64 { return o.written }

@@ -42,13 +42,13 @@ func (s *Session) Post(b *Broadcast) (posted bool, err error) {
 		s.PassTurn()
 		return true, err
 	}
-	if s.out.Pending()+s.sending.Posted()+PostCost(b.m) > s.rules.MaxOutput || s.Filled() {
+	if s.out.Pending()+s.sending.BroadcastQueued()+PostCost(b.m) > s.rules.MaxOutput || s.Filled() {
 		return false, ErrSlowConsumer
 	}
 	m := s.own(b)
 	s.join(b.body)
 	s.sending.Post(m, b.body)
-	s.room.All(nil) // likewise
+	s.readerWake.All(nil) // likewise
 	return false, nil
 }
 
@@ -63,10 +63,10 @@ func (s *Session) post(b *Broadcast) error {
 	)
 	if len(s.transform) > 0 {
 		if m, buf, err = s.Transformed(b.m); err == nil {
-			sent, err = s.Hand(m)
+			sent, err = s.Encode(m)
 		}
 	} else {
-		sent, err = s.handForm(b)
+		sent, err = s.encodeForm(b)
 	}
 	if err != nil || sent.Body == wire.BodyNone {
 		bufpool.Put(buf)
@@ -80,7 +80,7 @@ func (s *Session) post(b *Broadcast) error {
 	}
 	if sent.Body == wire.BodyHeld {
 		s.sending.Hold(&Held{Body: m.Bytes(), Whole: buf, Pool: body})
-		s.room.All(nil) // a parked reader reads on for the consent
+		s.readerWake.All(nil) // a parked reader reads on for the consent
 		s.join(body)
 		return nil
 	}
@@ -90,15 +90,15 @@ func (s *Session) post(b *Broadcast) error {
 	return nil
 }
 
-// handForm is Hand, but what a machine has made of the message before serves the
+// encodeForm is Encode, but what a machine has made of the message before serves the
 // others.
-func (s *Session) handForm(b *Broadcast) (wire.Sent, error) {
+func (s *Session) encodeForm(b *Broadcast) (wire.Sent, error) {
 	r, _ := s.m.(wire.Repeater)
 	if r == nil || b.to < 2 {
-		return s.Hand(b.m)
+		return s.Encode(b.m)
 	}
 	s.out.Grow(controlSize)
-	s.Owed()
+	s.AppendControl()
 	before := len(s.out.Tail())
 	var (
 		out, same []byte // same: on all connections
@@ -126,7 +126,7 @@ func (s *Session) handForm(b *Broadcast) (wire.Sent, error) {
 		out = append(out, same...)
 	}
 	s.out.Appended(out)
-	s.Took(before, b.m, sent, err)
+	s.RecordSent(before, b.m, sent, err)
 	if shared {
 		s.QueueShared(Segment{Bytes: same, Pool: b.form})
 	}

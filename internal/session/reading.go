@@ -66,7 +66,7 @@ func (r *Reading) Partial() bool { return r.partial }
 // belongs to a goroutine that is in a handler, another one takes it over; a parked one
 // looks again whether it can go on.
 func (s *Session) EnsureReader() {
-	s.room.All(nil)
+	s.readerWake.All(nil)
 	s.FinishIfServed() // what is waited for may not come any more
 	if s.reader == ReaderInHandler && !s.host.Streaming() && s.life.Err() == nil {
 		s.host.Succeeds()
@@ -76,6 +76,6 @@ func (s *Session) EnsureReader() {
 // WakeReader makes the reader look whether a draining connection can end.
 func (s *Session) WakeReader() {
 	if s.life.Drains() {
-		s.host.Wakes()
+		s.host.WakesReader()
 	}
 }

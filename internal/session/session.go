@@ -18,12 +18,12 @@ type Session struct {
 	talked *Talked
 
 	inbound
-	asm       Assembly         // a message that arrives in pieces
-	inbox     Inbox            // messages that wait for Receive or for the handler
-	ready     WaitList         // receivers; none waits while the inbox has something
-	room      WaitList         // the reader, while the inbox is full or a stream is open
-	still     int              // events that the machine has told without consuming a byte
-	transform []wire.Transform // of the plugins
+	asm        Assembly         // a message that arrives in pieces
+	inbox      Inbox            // messages that wait for Receive or for the handler
+	ready      WaitList         // receivers; none waits while the inbox has something
+	readerWake WaitList         // the reader, while the inbox is full or a stream is open
+	still      int              // events that the machine has told without consuming a byte
+	transform  []wire.Transform // of the plugins
 
 	out     Output
 	crowded int      // more than so much output need be asked about
@@ -92,8 +92,8 @@ type Host interface {
 
 	// Succeeds is told that another goroutine is to take the reader's role over.
 	Succeeds()
-	// Wakes is told that the reader is to look again.
-	Wakes()
+	// WakesReader is told that the reader is to look again.
+	WakesReader()
 	// LookAfter is told that Look is to be called after d, unless that is going to be already.
 	LookAfter(d time.Duration)
 	// Streaming reports whether the program reads a message piece by piece.
@@ -112,12 +112,12 @@ type Host interface {
 	// StaysOpen is told that the peer can say nothing more, and may still be answered; not
 	// for ever.
 	StaysOpen()
-	// Leaves is told that the end has begun, and is to be carried out.
-	Leaves()
-	// Cuts is told that the connection ends at once, before anybody else is.
-	Cuts(err error)
-	// Gone is told so when everybody is.
-	Gone()
+	// Closes is told that the end has begun, and is to be carried out.
+	Closes()
+	// Aborting is told that the connection ends at once, before anybody else is.
+	Aborting(err error)
+	// Aborted is told so when everybody is.
+	Aborted()
 	// Faulted is told that the machine can't be used any more: the connection ends at once.
 	Faulted(err error, how Fault)
 
@@ -153,8 +153,8 @@ func (s *Session) Begin(m wire.Machine, host Host, rules *Rules, stats *Counters
 // Idle reports whether nothing is under way.
 func (s *Session) Idle() bool {
 	return s.Reading == (Reading{}) && s.life.Idle() && s.inbound.idle() && s.asm.Idle() && s.inbox.Len() == 0 &&
-		s.ready.Empty() && s.room.Empty() && s.drained.Empty() && s.sending.Idle() && s.out.Idle() && s.transform == nil &&
-		s.consumed == int64(s.stats.BytesIn) && s.out.Gone() == s.stats.BytesOut && s.sending.Sent() == s.stats.Confirmed
+		s.ready.Empty() && s.readerWake.Empty() && s.drained.Empty() && s.sending.Idle() && s.out.Idle() && s.transform == nil &&
+		s.consumed == int64(s.stats.BytesIn) && s.out.Written() == s.stats.BytesOut && s.sending.ExpectConfirms() == s.stats.Confirmed
 }
 
 // spares is what makes a Session cheaper to use again.
@@ -203,9 +203,9 @@ func (s *Session) Inbox() *Inbox { return &s.inbox }
 // Ready returns the receivers; none waits while the inbox has something.
 func (s *Session) Ready() *WaitList { return &s.ready }
 
-// Room returns the list on which the reader waits, while the inbox is full or a stream is
+// ReaderWake returns the list on which the reader waits, while the inbox is full or a stream is
 // open.
-func (s *Session) Room() *WaitList { return &s.room }
+func (s *Session) ReaderWake() *WaitList { return &s.readerWake }
 
 // Transform returns what the plugins do to each message.
 func (s *Session) Transform() []wire.Transform { return s.transform }

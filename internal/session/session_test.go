@@ -41,9 +41,9 @@ func (e *end) PassLater(time.Duration)             {}
 func (e *end) Unposted(err error)                  { e.faulted = err }
 func (e *end) EndsOurs()                           { e.closed = true }
 func (e *end) StaysOpen()                          {}
-func (e *end) Leaves()                             {} // see goOn
-func (e *end) Cuts(error)                          {}
-func (e *end) Gone()                               { e.closed, e.gone = true, true }
+func (e *end) Closes()                             {} // see goOn
+func (e *end) Aborting(error)                      {}
+func (e *end) Aborted()                            { e.closed, e.gone = true, true }
 func (e *end) Faulted(err error, _ Fault)          { e.faulted = err }
 func (e *end) Counts(Seldom)                       {}
 func (e *end) Late(_, _ wire.Message, _ error)     {}
@@ -54,7 +54,7 @@ func (e *end) Asked() (bool, time.Duration)        { return false, 0 }
 func (e *end) Overdue(_ Limit, how string)         { e.faulted = errors.New(how) }
 func (e *end) Queues()                             {}
 func (e *end) Succeeds()                           {}
-func (e *end) Wakes()                              {}
+func (e *end) WakesReader()                        {}
 func (e *end) Astray()                             {}
 func (e *end) Freed(int64)                         {}
 func (e *end) Noted(string)                        {}
@@ -78,7 +78,7 @@ func two(observed func(*end)) (a, b *end) {
 		rules := &Rules{Name: p.Name(), Role: role, Traits: p.Traits(), MaxMessage: 1 << 20, MaxStream: 1 << 20, MaxOutput: 1 << 20, MaxInput: 1 << 20, MaxQueue: 1000}
 		e.observed = observed
 		e.s.Begin(p.New(role, wire.Limits{MaxMessage: 1 << 20}), e, rules, &e.stats, &e.talked, nil, VitalNothing)
-		e.s.out.Owe()
+		e.s.out.ControlMayPend()
 		e.observed(e)
 	}
 	return a, b
@@ -91,7 +91,7 @@ func (e *end) hear() error {
 		n, err := e.s.Receive(e.s.in.Bytes(), &ev, false)
 		e.s.in.Consume(n)
 		if err != nil {
-			e.s.End(err)
+			e.s.BeginClose(err)
 			e.observed(e)
 			e.s.Violated(err)
 			e.s.ReaderIs(ReaderGone)
@@ -112,7 +112,7 @@ func (e *end) hear() error {
 			e.life().Advance(PhaseOpen)
 		case wire.EventMessage:
 			if e.s.Dropping() {
-				e.s.out.Mute()
+				e.s.out.StopControl()
 				break
 			}
 			e.got = append(e.got, ev.Message.Text())
@@ -132,7 +132,7 @@ func (e *end) hear() error {
 		case wire.EventConfirmed, wire.EventGranted:
 			e.s.Control(&ev)
 		case wire.EventLeave:
-			e.s.End(errors.New("the peer leaves"))
+			e.s.BeginClose(errors.New("the peer leaves"))
 		default:
 			return e.fail("event %v", ev.Kind)
 		}
@@ -146,7 +146,7 @@ func (e *end) write(some int) {
 	if !e.life().Writable() {
 		return
 	}
-	e.s.Owed()
+	e.s.AppendControl()
 	if !e.s.Next() {
 		return
 	}
@@ -155,7 +155,7 @@ func (e *end) write(some int) {
 	if e.peer.gone {
 		err := errors.New("reset")
 		if e.life().Phase() == PhaseOpen { // what the peer had sent is still read
-			e.s.Resets(err)
+			e.s.WriteReset(err)
 		} else {
 			e.cut(err)
 		}
@@ -163,11 +163,11 @@ func (e *end) write(some int) {
 		return
 	}
 	if !e.peer.life().Ended() {
-		copy(e.peer.s.in.Room(), b)
+		copy(e.peer.s.in.Space(), b)
 		e.peer.s.in.Added(len(b))
 		e.peer.stats.Got(len(b))
 	}
-	e.s.out.Left(len(b))
+	e.s.out.AddWritten(len(b))
 	e.s.out.Wrote(len(b))
 }
 
@@ -190,7 +190,7 @@ func (e *end) send(text string) error {
 	if e.life().Phase() != PhaseOpen || e.s.Sendable() != nil || !e.s.TakeTurn() {
 		return nil
 	}
-	sent, err := e.s.Hand(wire.Text(text))
+	sent, err := e.s.Encode(wire.Text(text))
 	e.s.ReleaseTurn()
 	if err != nil || sent.Body != wire.BodyNone {
 		return e.fail("send: %v, body %v", err, sent.Body)
@@ -203,7 +203,7 @@ func (e *end) send(text string) error {
 func (e *end) goOn() {
 	switch e.life().Phase() {
 	case PhaseClosing:
-		if e.s.IsDrained(e.s.sending.Sent()) && e.life().Advance(PhaseFlushed) && e.life().Writable() {
+		if e.s.IsDrained(e.s.sending.ExpectConfirms()) && e.life().Advance(PhaseFlushed) && e.life().Writable() {
 			e.s.Farewell()
 		}
 	case PhaseFlushed:
@@ -223,7 +223,7 @@ func (e *end) goOn() {
 
 // cut ends the connection at once.
 func (e *end) cut(err error) {
-	e.s.Cut(err)
+	e.s.Abort(err)
 	e.observed(e)
 }
 
@@ -241,9 +241,9 @@ func (e *end) step(r *rand.Rand, n int) error {
 	case k < 92:
 		e.goOn()
 	case k < 96:
-		e.s.End(errors.New("close"))
+		e.s.BeginClose(errors.New("close"))
 	case k < 98 && !e.life().Ended(): // noise on the line
-		copy(e.s.in.Room(), "\xff\xff\xff\xff\xff\xff")
+		copy(e.s.in.Space(), "\xff\xff\xff\xff\xff\xff")
 		e.s.in.Added(6)
 		e.stats.Got(6)
 		e.noise = true

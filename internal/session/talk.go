@@ -40,7 +40,7 @@ func (t *Talk) ours() { t.turn = turnOurs }
 // HeardTalk notes that the peer has confirmed something, after which it may be
 // about to answer, or has answered.
 func (s *Session) HeardTalk(answered bool) {
-	if s.stats.Confirmed < s.sending.Sent() { // it had not read what we have said
+	if s.stats.Confirmed < s.sending.ExpectConfirms() { // it had not read what we have said
 		return
 	}
 	if answered {
@@ -60,7 +60,7 @@ func (s *Session) OurTurn(now time.Time, unsent bool, limit time.Duration) (ours
 	switch {
 	case t.turn == turnOurs, s.life.Ended():
 		return true, 0
-	case s.stats.Confirmed < s.sending.Sent(), limit < 0:
+	case s.stats.Confirmed < s.sending.ExpectConfirms(), limit < 0:
 		return false, 0
 	case t.heard != s.stats.BytesIn, unsent:
 		t.from(now, s.stats.BytesIn)

@@ -162,11 +162,11 @@ func (s *Sending) Held() *Held { return s.held }
 // Turns returns senders that wait for their turn.
 func (s *Sending) Turns() *WaitList { return &s.turns }
 
-// Posted is what messages of Broadcast among them cost; see PostCost.
-func (s *Sending) Posted() int { return s.posted }
+// BroadcastQueued is what messages of Broadcast among them cost; see PostCost.
+func (s *Sending) BroadcastQueued() int { return s.posted }
 
-// Sent is messages that will be confirmed.
-func (s *Sending) Sent() uint64 { return s.sent }
+// ExpectConfirms is messages that will be confirmed.
+func (s *Sending) ExpectConfirms() uint64 { return s.sent }
 
 // Confirms returns those who wait for that, in the order of sending.
 func (s *Sending) Confirms() *WaitList { return &s.confirms }

@@ -26,7 +26,7 @@ func (s *Session) Free() bool {
 // UnsentSince returns err, why the connection can't send any more, as that of a
 // message that begins behind the given number of bytes of output.
 func (s *Session) UnsentSince(from uint64, err error) error {
-	gone := s.out.Gone()
+	gone := s.out.Written()
 	if s.out.Writer() == WriterBusy { // of what is being written nobody knows yet
 		gone += uint64(len(s.out.Current().Bytes))
 	}
@@ -117,7 +117,7 @@ func (s *Session) Granted() {
 	if s.sending.Held() == nil {
 		return
 	}
-	s.Owed() // what is owed leaves before the body; if the machine fails it is still held
+	s.AppendControl() // what is owed leaves before the body; if the machine fails it is still held
 	h, stream := s.sending.Unhold()
 	if h == nil {
 		return

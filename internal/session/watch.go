@@ -110,7 +110,7 @@ func (s *Session) Look() {
 	case w.state == watchOff:
 	case w.state == watchHandshake, w.state == watchQueue && !s.lookAtQueue(now):
 		if s.life.Ending() { // the peer has not spoken the wire, nor taken our last words
-			s.Cut(s.life.Reason())
+			s.Abort(s.life.Reason())
 			return
 		}
 		s.Overdue(LimitHandshake, fmt.Sprintf("the handshake of %s was not done within %v", s.rules.Name, s.rules.Handshake))
@@ -146,11 +146,11 @@ func (s *Session) lookAtQueue(now time.Time) bool {
 // Where the server may be serving others the farewell is said all the same.
 func (s *Session) Forsake(err error) {
 	if !s.rules.Queues {
-		s.Cut(err)
+		s.Abort(err)
 		return
 	}
 	s.Unwatch()
-	s.End(err)
+	s.BeginClose(err)
 	s.life.Opens().All(err)
 }
 
@@ -170,7 +170,7 @@ func (s *Session) look(now time.Time) bool {
 	}
 	if owing && s.reader == ReaderParked { // the answer may be there, behind what a handler has not taken
 		s.AnswerDue()
-		s.room.All(nil)
+		s.readerWake.All(nil)
 	}
 	moved := w.answers
 	if patient.Progress && s.partial {
