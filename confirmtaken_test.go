@@ -74,7 +74,8 @@ func TestWhatIsConfirmedIsTaken(t *testing.T) {
 							if err := c.Confirm(newContext(t), text); err != nil {
 								t.Error(err)
 							}
-							if want, have := confirmed.Add(1), taken.Load(); have < want-1 { // the handler is being called with one, or tinyproto has confirmed its size
+							// An answer may have to wait for the peer, and then what stands behind is read.
+							if want, have := confirmed.Add(1), taken.Load(); !answers && have < want-1 { // the handler is being called with one, or tinyproto has confirmed its size
 								t.Errorf("%d messages are confirmed, the handler has taken %d", want, have)
 							}
 						})

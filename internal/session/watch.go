@@ -18,6 +18,7 @@ type Watch struct {
 	silence  time.Time // since when the peer's kernel has answered nothing, or zero
 	answer   Tracker   // of what the peer owes
 	answers  uint64    // that the peer has given while answer is on
+	behind   Tracker   // of an answer that may stand behind what a handler has not taken
 }
 
 type watchState uint8
@@ -168,7 +169,7 @@ func (s *Session) look(now time.Time) bool {
 	if owing && patient.Answer { // what waits for the peer's program may take its time
 		owing = awaiting > s.Machine().AwaitingProgram()
 	}
-	if owing && s.reader == ReaderParked { // the answer may be there, behind what a handler has not taken
+	if w.behind.Stuck(now, owing && s.reader == ReaderParked, s.stats.MessagesIn, r.Answer/2) { // the answer may be there, behind what a handler has not taken
 		s.AnswerDue()
 		s.readerWake.All(nil)
 	}
