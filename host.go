@@ -181,7 +181,7 @@ func (h *host) WakesReader() {
 	c.nc.SetReadDeadline(time.Now())
 }
 
-// What must not take for ever the session watches (session/watch.go). This file looks at
+// What must not take for ever the session watches (session/watch.go). Here somebody looks at
 // the clock when it is told to, and says why a connection has ended.
 
 // LookAfter has the session look after d.

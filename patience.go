@@ -16,7 +16,7 @@ import (
 
 // A slow peer is not an attacker as long as there is room. Timeouts.Write and
 // Progress, where they are left at zero, are patient: they count only while the
-// server is short of places or of memory. This file decides, relief.go acts.
+// server is short of places or of memory. What is decided stands first, what acts behind it.
 
 // patienceOf returns the clocks that are left at zero. Who has set the least speed
 // of a message wants it kept.
