@@ -169,7 +169,7 @@ func (s *Session) look(now time.Time) bool {
 	if owing && patient.Answer { // what waits for the peer's program may take its time
 		owing = awaiting > s.Machine().AwaitingProgram()
 	}
-	if w.behind.Stuck(now, owing && s.reader == ReaderParked, s.stats.MessagesIn, r.Answer/2) { // the answer may be there, behind what a handler has not taken
+	if w.behind.Stuck(now, owing && s.reader == ReaderParked, s.stats.MessagesIn, r.Answer/8) { // the answer may be there, behind what a handler has not taken
 		s.AnswerDue()
 		s.readerWake.All(nil)
 	}
