@@ -88,6 +88,7 @@ func (c *Conn) lookAhead() {
 // lookOut notices the peer's end until w, which is in c.room, is signalled, or the
 // reader has to look for another reason.
 func (c *Conn) lookOut(w *session.Waiter) {
+	c.equip(c.nc) // a handler that waited may have given its loop away
 	woken := make(chan struct{})
 	go func() {
 		<-w.Ch()
