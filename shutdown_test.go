@@ -119,6 +119,7 @@ func TestShutdownWaitsForHandlers(t *testing.T) {
 				if took := time.Since(start); err != nil || took < 55*time.Second || took > 70*time.Second {
 					t.Errorf("Shutdown: %v, after %v", err, took)
 				}
+				synctest.Wait() // the peer may not have read the last one yet
 				for _, want := range []string{"1", "2"} {
 					if w.name == "receives" && want == "2" {
 						continue
