@@ -1,10 +1,6 @@
 package session
 
-import (
-	"errors"
-
-	"github.com/parley-net/parley/wire"
-)
+import "github.com/parley-net/parley/wire"
 
 // IsDrained reports whether the output has left and the first n messages are confirmed.
 func (s *Session) IsDrained(n uint64) bool {
@@ -79,21 +75,9 @@ func (s *Session) WriteReset(why error) {
 	s.sending.Drop(&s.out, NotSentHere(why), NotSent(why))
 }
 
-// closedHere reports whether it is this program that ends the connection because of err,
-// so that it does not want what was received either.
-func closedHere(err error) bool { return errors.Is(err, ErrClosed) || errors.Is(err, ErrServerClosed) }
-
-// ClosedHere reports whether this program has ended the connection. What a peer had sent
-// when it left is served.
-func (s *Session) ClosedHere() bool { return closedHere(s.life.Err()) }
-
 // Abort ends the connection now: err is the reason, unless there is one already.
 func (s *Session) Abort(err error) {
 	if s.life.Closed() {
-		// A handler has had what the peer said before it was lost, until now.
-		for s.rules.Handles && closedHere(err) && s.inbox.Len() > 0 {
-			s.Pop()
-		}
 		return
 	}
 	s.host.Aborting(err)
