@@ -76,6 +76,8 @@ func scriptParams(t *testing.T) testscript.Params {
 			"end":      scriptEnd,
 			"peer":     scriptPeer,
 			"gone":     scriptGone,
+			"until":    scriptUntil,
+			"adds":     scriptAdds,
 		},
 		Condition:           scriptCondition,
 		ContinueOnError:     true,
