@@ -255,13 +255,22 @@ func (b *Bus) Close() error {
 	}
 	close(b.done)
 	defer b.nc.Close()
+	if err := b.flush(); err != nil {
+		return fmt.Errorf("natsbus: what was published last may not have left: %w", err)
+	}
+	return nil
+}
+
+// flush waits a second at most until the server has what was said. While the bus is away
+// there is nothing to wait for: what was not sent was an error.
+func (b *Bus) flush() error {
 	if !b.nc.IsConnected() {
-		return nil // what was not sent was an error
+		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	if err := b.nc.FlushWithContext(ctx); err != nil && b.nc.IsConnected() {
-		return fmt.Errorf("natsbus: what was published last may not have left: %w", err)
+		return err
 	}
 	return nil
 }

@@ -65,14 +65,12 @@ func (s *objects) Put(ctx context.Context, name string, r io.Reader) (int64, err
 
 // Get returns the object.
 func (s *objects) Get(ctx context.Context, name string) (io.ReadCloser, error) {
-	if err := s.b.check(ctx); err != nil {
-		return nil, err
-	}
-	r, err := s.store.Get(ctx, name)
-	if err != nil {
-		return nil, told(ctx, err)
-	}
-	return r, nil
+	var r io.ReadCloser
+	err := s.b.open(ctx, func(context.Context) (err error) { // what is read needs the caller's
+		r, err = s.store.Get(ctx, name)
+		return err
+	})
+	return r, err
 }
 
 // Delete removes it.

@@ -61,6 +61,7 @@ func (b *Bus) Request(ctx context.Context, subject string, data []byte) ([]byte,
 
 // subscription is a subscription of NATS, whose messages wait in a queue of ours.
 type subscription struct {
+	b     *Bus
 	sub   *nats.Subscription
 	queue *queue.Queue[bus.Message]
 }
@@ -79,7 +80,7 @@ func (b *Bus) Subscribe(subject string, o bus.SubscribeOptions, fn func(bus.Mess
 	if o.Bytes <= 0 {
 		o.Bytes = defaultBytes
 	}
-	s := &subscription{queue: queue.New(queue.Options[bus.Message]{Messages: o.Messages, Bytes: o.Bytes, Latest: o.Latest,
+	s := &subscription{b: b, queue: queue.New(queue.Options[bus.Message]{Messages: o.Messages, Bytes: o.Bytes, Latest: o.Latest,
 		Size: func(m bus.Message) int { return len(m.Data) }, Serve: fn})}
 	var err error
 	s.sub, err = b.nc.Subscribe(subject, func(m *nats.Msg) {
@@ -123,11 +124,12 @@ func (s *subscription) Close() error {
 	return nil
 }
 
-// Drain ends it when fn has been called with what has come.
+// Drain ends it when fn has been called with what has come. When it returns the server
+// knows, so that what is published from then on goes to others.
 func (s *subscription) Drain() error {
 	s.sub.SetClosedHandler(func(string) { s.queue.Drain() })
 	if s.sub.Drain() == nil {
-		return nil
+		return s.b.flush()
 	}
 	return s.Close()
 }
