@@ -38,7 +38,7 @@ func httpPage(t *testing.T, url string) (int, string) {
 func TestBusOnAFullDisk(t *testing.T) {
 	dir := smallDisk(t, 24<<20)
 	data := filepath.Join(dir, "data")
-	at := freePort(t)
+	at := freePorts(t, 1)[0]
 	start := func() (*child, string) {
 		h := startChild(t, "serve", "line://"+at, "--relay", "--room", "cam1", "--keep", "--hub", "127.0.0.1:0", "--bus-dir", data, "--monitor", "0")
 		return h, h.hears(`monitor on (http://\S+/)`)[1]

@@ -136,13 +136,19 @@ func grows(t *testing.T, path, name string, n int) int {
 	}
 }
 
-func freePort(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+// freePorts returns n addresses at which nobody listens. They are held until all are
+// found, so that none is there twice.
+func freePorts(t *testing.T, n int) []string {
+	var at []string
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		at = append(at, l.Addr().String())
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return at
 }
 
 // What is said in a room on two machines is in the store once and in order while the
@@ -158,7 +164,8 @@ func TestRecorderKilled(t *testing.T) {
 	dir := t.TempDir()
 	data, db := filepath.Join(dir, "data"), filepath.Join(dir, "lab.db")
 	secret := filepath.Join(data, "secret")
-	at, hubAt := freePort(t), freePort(t)
+	ports := freePorts(t, 2)
+	at, hubAt := ports[0], ports[1]
 	startHub := func() *child {
 		h := startChild(t, "serve", "line://"+at, "--relay", "--room", "cam.*", "--keep", "--hub", hubAt, "--bus-dir", data, "--node", "hub")
 		h.hears(`hub on`)

@@ -47,17 +47,6 @@ func connect(t testing.TB, s *embed.Server) bus.Bus {
 	return b
 }
 
-// freePort returns a place where somebody may listen.
-func freePort(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // pair starts a hub and one that joins it.
 func pair(t testing.TB) (hub, leaf *embed.Server) {
 	t.Helper()
@@ -98,10 +87,7 @@ func TestHubAndLeaf(t *testing.T) {
 func trio(t testing.TB) [3]*embed.Server {
 	t.Helper()
 	secret := embed.NewSecret()
-	var at []string
-	for range 3 {
-		at = append(at, freePort(t))
-	}
+	at := embed.FreePorts(t, 3)
 	var all [3]*embed.Server
 	for i := range all {
 		all[i] = start(t, embed.Options{Cluster: []string{at[i], at[(i+1)%3], at[(i+2)%3]}, Replicas: 3, Dir: t.TempDir(), Secret: &secret})
@@ -115,7 +101,7 @@ func trio(t testing.TB) [3]*embed.Server {
 // Verifies: CLUSTER-01
 func TestOneOfThreeIsMissing(t *testing.T) {
 	secret := embed.NewSecret()
-	at := []string{freePort(t), freePort(t), freePort(t)}
+	at := embed.FreePorts(t, 3)
 	one := func(i int) *embed.Server {
 		return start(t, embed.Options{Cluster: []string{at[i], at[(i+1)%3], at[(i+2)%3]}, Replicas: 3, Dir: t.TempDir(), Secret: &secret})
 	}
@@ -142,7 +128,7 @@ func TestOneOfThreeIsMissing(t *testing.T) {
 // Verifies: CLUSTER-06
 func TestClusterRefused(t *testing.T) {
 	secret, other := embed.NewSecret(), embed.NewSecret()
-	at := []string{freePort(t), freePort(t), freePort(t)}
+	at := embed.FreePorts(t, 3)
 	start(t, embed.Options{Cluster: []string{at[0], at[1], at[2]}, Dir: t.TempDir(), Secret: &secret})
 	s, err := embed.Start(t.Context(), embed.Options{Cluster: []string{at[1], at[0], at[2]}, Dir: t.TempDir(), Secret: &other})
 	if s != nil {
@@ -159,7 +145,7 @@ func TestClusterRefused(t *testing.T) {
 // Verifies: CLUSTER-01
 func TestJoinsCluster(t *testing.T) {
 	secret := embed.NewSecret()
-	at := []string{freePort(t), freePort(t), freePort(t)}
+	at := embed.FreePorts(t, 3)
 	var all [3]*embed.Server
 	for i := range all {
 		all[i] = start(t, embed.Options{Cluster: []string{at[i], at[(i+1)%3], at[(i+2)%3]}, Hub: "127.0.0.1:0", Replicas: 3, Dir: t.TempDir(), Secret: &secret})
@@ -280,7 +266,7 @@ func TestJoinRefused(t *testing.T) {
 //
 // Verifies: CLUSTER-03, CLUSTER-05
 func TestHubComesAndGoes(t *testing.T) {
-	secret, at, dir := embed.NewSecret(), freePort(t), t.TempDir()
+	secret, at, dir := embed.NewSecret(), embed.FreePorts(t, 1)[0], t.TempDir()
 	leaf, err := embed.Start(t.Context(), embed.Options{Join: "tls://" + at, Secret: &secret})
 	if !errors.Is(err, embed.ErrNoHub) || leaf == nil {
 		t.Fatal(err)

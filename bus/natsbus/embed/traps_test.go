@@ -40,15 +40,7 @@ func TestClientPorts(t *testing.T) {
 			t.Errorf("there is a client port: %v", at)
 		}
 	}
-	var at []string
-	for range 3 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		at = append(at, l.Addr().String())
-		l.Close()
-	}
+	at := FreePorts(t, 3)
 	var all []*Server
 	for i := range 3 {
 		all = append(all, started(t, Options{Cluster: []string{at[i], at[(i+1)%3], at[(i+2)%3]}, Dir: t.TempDir(), Secret: &secret}))
