@@ -115,17 +115,12 @@ func (r *Room) Unkept(ctx context.Context) (nodes []string) {
 	case <-ctx.Done():
 	}
 	for {
-		nodes = nodes[:0]
+		nodes = r.node.notKeeping(r.name)
 		r.mu.Lock()
 		if !r.keep.on {
 			nodes = append(nodes, r.node.o.Name)
 		}
 		r.mu.Unlock()
-		for _, n := range r.node.Nodes() {
-			if in, ok := n.Rooms[r.name]; ok && !in.Keep && n.Name != r.node.o.Name {
-				nodes = append(nodes, n.Name)
-			}
-		}
 		if len(nodes) == 0 || !sleep(ctx, keepLook) {
 			return nodes
 		}

@@ -122,6 +122,34 @@ func TestKeptInOrder(t *testing.T) {
 	})
 }
 
+// Who wants a room kept waits for a node that has just come too: its entry in the registry
+// is there before its rooms are in it.
+//
+// Verifies: CLUSTER-24
+func TestKeptByWhoHasJustCome(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		m := new(bus.Memory)
+		b := enter(t, start(t, connect(t, m), "b"), "r")
+		settle()
+		a := enter(t, start(t, connect(t, m), "a"), "r")
+		k := &kept{}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		ended := make(chan error, 1)
+		go func() { ended <- b.Take(ctx, k.take) }()
+		if nodes := b.Unkept(t.Context()); len(nodes) > 0 {
+			t.Errorf("%q do not keep", nodes)
+		}
+		say(t, a, "1")
+		settle()
+		if s := k.String(); s != "a:1" {
+			t.Errorf("kept %q", s)
+		}
+		cancel()
+		<-ended
+	})
+}
+
 // A room that is to be kept is from its first message on; whoever wants it goes on wanting it
 // when a Take ends.
 //

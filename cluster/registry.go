@@ -17,7 +17,8 @@ import (
 // rooms, for the time when it can't be asked.
 type entry struct {
 	NodeInfo
-	Who map[string][]Member `json:"who,omitempty"` // by room
+	Who      map[string][]Member `json:"who,omitempty"`      // by room
+	Entering bool                `json:"entering,omitempty"` // its rooms come in the next one
 }
 
 // entryMembers bounds who of a room is in an entry, which is written every 5 s.
@@ -35,7 +36,7 @@ func (n *Node) entry() []byte {
 	n.mu.Lock()
 	rooms, parts, urls := maps.Clone(n.rooms), maps.Clone(n.parts), n.o.URLs
 	n.mu.Unlock()
-	e := entry{Who: make(map[string][]Member), NodeInfo: NodeInfo{
+	e := entry{Entering: !n.claimed, Who: make(map[string][]Member), NodeInfo: NodeInfo{
 		Name: n.o.Name, Incarnation: fmt.Sprintf("%016x", n.incarnation), Host: n.host, PID: os.Getpid(),
 		Version: n.o.Version, Started: n.started.UTC().Truncate(time.Millisecond), URLs: urls, Rooms: make(map[string]RoomInfo),
 	}}
@@ -128,6 +129,22 @@ func (n *Node) in(room string) []string {
 			names = append(names, info.Name)
 		}
 	}
+	return names
+}
+
+// notKeeping returns the names of the other nodes that are in a room, or may be, and do not
+// keep what is said there.
+func (n *Node) notKeeping(room string) []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	var names []string
+	for _, k := range n.nodes {
+		in, ok := k.Rooms[room]
+		if (k.Entering || ok && !in.Keep) && k.Name != n.o.Name {
+			names = append(names, k.Name)
+		}
+	}
+	slices.Sort(names)
 	return names
 }
 
