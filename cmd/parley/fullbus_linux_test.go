@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -57,6 +58,14 @@ func TestBusOnAFullDisk(t *testing.T) {
 		return c
 	}
 	talker, hearer := dial(), dial()
+	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) { // both are in the room
+		if _, text := httpPage(t, monitor+"metrics"); strings.Contains(text, `parley_room_members{room="cam1"} 2`+"\n") {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("there are no two in the room")
+		}
+	}
 	n := 0
 	say := func() { // and the other one hears it
 		t.Helper()
@@ -64,7 +73,9 @@ func TestBusOnAFullDisk(t *testing.T) {
 		if err := talker.Send(t.Context(), parley.Text(fmt.Sprint(n, " ", strings.Repeat("x", 50_000)))); err != nil {
 			t.Fatal(err)
 		}
-		m, err := hearer.Receive(t.Context())
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		m, err := hearer.Receive(ctx)
 		if err != nil || !strings.HasPrefix(m.Text(), fmt.Sprint(n, " ")) {
 			t.Fatalf("message %d does not pass: %v", n, err)
 		}
