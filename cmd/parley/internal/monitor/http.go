@@ -99,30 +99,6 @@ type Stats struct {
 	Problems   []string  `json:"problems,omitempty"` // why it is not ready
 }
 
-// Server is what Stats tells of a server; the counts are those since it began.
-type Server struct {
-	URL          string `json:"url"`
-	Open         int    `json:"open"`
-	Accepted     uint64 `json:"accepted"`
-	Refused      uint64 `json:"refused"` // connections, because of a limit
-	Slow         uint64 `json:"slow"`    // messages to all that a slow peer missed
-	MessagesIn   uint64 `json:"messages_in"`
-	MessagesOut  uint64 `json:"messages_out"`
-	BytesIn      uint64 `json:"bytes_in"`
-	BytesOut     uint64 `json:"bytes_out"`
-	Confirmed    uint64 `json:"confirmed_messages"`
-	Lost         uint64 `json:"lost_messages"`
-	RefusedSize  uint64 `json:"refused_messages"` // because of their size
-	PendingBytes int    `json:"pending_bytes"`
-
-	// Faults; see parley.Faults.
-	Panics         uint64 `json:"panics"`
-	HandlerErrors  uint64 `json:"handler_errors"`
-	Timeouts       uint64 `json:"timeouts"`
-	ProtocolErrors uint64 `json:"protocol_errors"`
-	TLSFailures    uint64 `json:"tls_failures"`
-}
-
 func (m *Monitor) stats() Stats {
 	m.mu.Lock()
 	s := Stats{Version: m.version, Started: m.began, UptimeS: time.Since(m.began).Seconds(), Draining: m.draining, Goroutines: runtime.NumGoroutine()}
@@ -132,15 +108,7 @@ func (m *Monitor) stats() Stats {
 	runtime.ReadMemStats(&mem)
 	s.HeapBytes = mem.HeapAlloc
 	for _, w := range m.servers {
-		st := w.srv.Stats()
-		t := st.Total
-		s.Servers = append(s.Servers, Server{
-			URL: w.URL, Open: st.Open, Accepted: st.Accepted, Refused: st.Refused, Slow: st.Missed,
-			MessagesIn: t.MessagesIn, MessagesOut: t.MessagesOut, BytesIn: t.BytesIn, BytesOut: t.BytesOut,
-			Confirmed: t.Confirmed, Lost: t.Lost, RefusedSize: t.TooLarge, PendingBytes: t.Pending,
-			Panics: st.Faults.Panics, HandlerErrors: st.Faults.HandlerErrors, Timeouts: st.Faults.Timeouts,
-			ProtocolErrors: st.Faults.ProtocolErrors, TLSFailures: st.Faults.TLSFailures,
-		})
+		s.Servers = append(s.Servers, serverOf(w.URL, w.srv.Stats()))
 	}
 	return s
 }

@@ -144,8 +144,8 @@ type watchedConn struct {
 	killed  string // why an operator has closed it
 	unconf  unconfirmed
 	sampled time.Time
-	stats   parley.ConnStats // then
-	rates   [4]float64       // messages in and out, bytes in and out
+	counts  Counts // then
+	rates   Rates
 }
 
 func (m *Monitor) opened(w *Watched, c *parley.Conn) {
@@ -261,12 +261,9 @@ func (wc *watchedConn) sample(now time.Time, s parley.ConnStats) {
 	if d <= 0 {
 		return
 	}
-	old := &wc.stats
-	wc.rates = [4]float64{
-		float64(s.MessagesIn-old.MessagesIn) / d, float64(s.MessagesOut-old.MessagesOut) / d,
-		float64(s.BytesIn-old.BytesIn) / d, float64(s.BytesOut-old.BytesOut) / d,
-	}
-	wc.sampled, wc.stats = now, s
+	counts := countsOf(s)
+	wc.rates = counts.since(wc.counts, d)
+	wc.sampled, wc.counts = now, counts
 }
 
 // now returns the row as it is now.
@@ -277,9 +274,7 @@ func (wc *watchedConn) now(now time.Time) Row {
 	r := wc.row
 	r.AgeSeconds = now.Sub(r.Opened).Seconds()
 	r.IdleSeconds = max(0, now.Sub(wc.active).Seconds())
-	r.MessagesIn, r.MessagesOut, r.BytesIn, r.BytesOut = s.MessagesIn, s.MessagesOut, s.BytesIn, s.BytesOut
-	r.Rates = Rates{wc.rates[0], wc.rates[1], wc.rates[2], wc.rates[3]}
-	r.Pending, r.Waiting, r.Lost = s.Pending, s.Waiting, s.Lost
+	r.Counts, r.Rates = countsOf(s), wc.rates
 	r.Last = wc.last()
 	r.Reason = wc.killed
 	return r

@@ -10,36 +10,22 @@ import (
 
 // Row is what is told of a connection.
 type Row struct {
-	ID          string     `json:"id"`             // its number; N.ID on the server's second address and so on
-	Name        string     `json:"name,omitempty"` // in its client certificate
-	Server      string     `json:"server"`
-	Address     string     `json:"address"` // of the peer
-	Proto       string     `json:"proto"`
-	TLS         bool       `json:"tls"`
-	Opened      time.Time  `json:"opened"`
-	AgeSeconds  float64    `json:"age_s"`
-	IdleSeconds float64    `json:"idle_s"` // since the last message
-	MessagesIn  uint64     `json:"messages_in"`
-	MessagesOut uint64     `json:"messages_out"`
-	BytesIn     uint64     `json:"bytes_in"`
-	BytesOut    uint64     `json:"bytes_out"`
-	Rates                  // of the last second
-	Pending     int        `json:"pending_bytes"`    // that wait for the peer to take them
-	Waiting     int        `json:"waiting_messages"` // for a busy handler
-	Lost        uint64     `json:"lost_messages"`
-	Last        string     `json:"last,omitempty"` // the last message, with < in front if it came, > if it left
-	Closed      *time.Time `json:"closed,omitempty"`
-	Reason      string     `json:"reason,omitempty"` // why it has closed
+	ID          string    `json:"id"`             // its number; N.ID on the server's second address and so on
+	Name        string    `json:"name,omitempty"` // in its client certificate
+	Server      string    `json:"server"`
+	Address     string    `json:"address"` // of the peer
+	Proto       string    `json:"proto"`
+	TLS         bool      `json:"tls"`
+	Opened      time.Time `json:"opened"`
+	AgeSeconds  float64   `json:"age_s"`
+	IdleSeconds float64   `json:"idle_s"` // since the last message
+	Counts
+	Rates             // of the last second
+	Last   string     `json:"last,omitempty"` // the last message, with < in front if it came, > if it left
+	Closed *time.Time `json:"closed,omitempty"`
+	Reason string     `json:"reason,omitempty"` // why it has closed
 
 	number [2]uint64 // of its server, and its own
-}
-
-// Rates are counts in a second.
-type Rates struct {
-	MessagesInRate  float64 `json:"messages_in_per_s"`
-	MessagesOutRate float64 `json:"messages_out_per_s"`
-	BytesInRate     float64 `json:"bytes_in_per_s"`
-	BytesOutRate    float64 `json:"bytes_out_per_s"`
 }
 
 // Conns is the answer to /connz.

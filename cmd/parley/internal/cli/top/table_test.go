@@ -10,8 +10,8 @@ import (
 // The table fits 80 characters, uses 200, and has names only where there are some.
 func TestTopTable(t *testing.T) {
 	rows := []monitor.Row{
-		{ID: "1", Address: "127.0.0.1:40001", Proto: "tinyproto", TLS: true, AgeSeconds: 86400 * 3, MessagesIn: 1234567, MessagesOut: 7654321, BytesIn: 5 << 30, BytesOut: 1 << 20, Pending: 1 << 20, Last: "< text " + strings.Repeat("x", 300)},
-		{ID: "2.17", Address: "[2001:db8:1234:5678::7]:40002", Proto: "serpy2", MessagesIn: 3, BytesIn: 100},
+		{ID: "1", Address: "127.0.0.1:40001", Proto: "tinyproto", TLS: true, AgeSeconds: 86400 * 3, Counts: monitor.Counts{MessagesIn: 1234567, MessagesOut: 7654321, BytesIn: 5 << 30, BytesOut: 1 << 20, Pending: 1 << 20}, Last: "< text " + strings.Repeat("x", 300)},
+		{ID: "2.17", Address: "[2001:db8:1234:5678::7]:40002", Proto: "serpy2", Counts: monitor.Counts{MessagesIn: 3, BytesIn: 100}},
 	}
 	for width, want := range map[int][]string{
 		anyWidth: {"ID ADDRESS PROTOCOL AGE IDLE IN OUT IN/s OUT/s PENDING LAST"},

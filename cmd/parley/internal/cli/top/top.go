@@ -256,13 +256,8 @@ func topTotals(rows []monitor.Row) string {
 		if r.Closed == nil {
 			open++
 		}
-		t.MessagesIn += r.MessagesIn
-		t.MessagesOut += r.MessagesOut
-		t.BytesIn += r.BytesIn
-		t.BytesOut += r.BytesOut
-		t.MessagesInRate += r.MessagesInRate
-		t.MessagesOutRate += r.MessagesOutRate
-		t.Pending += r.Pending
+		t.Counts.Add(r.Counts)
+		t.Rates.Add(r.Rates)
 	}
 	return fmt.Sprintf("%d open  in %d (%.1f/s, %s)  out %d (%.1f/s, %s)  pending %s", open, t.MessagesIn, t.MessagesInRate, wording.Amount(int64(t.BytesIn)),
 		t.MessagesOut, t.MessagesOutRate, wording.Amount(int64(t.BytesOut)), wording.Amount(int64(t.Pending)))
