@@ -291,7 +291,11 @@ func splitAddr(addr string) (network, address string, err error) {
 	case addr == "":
 		return "", "", ErrNoAddress
 	case strings.HasPrefix(addr, "unix:"):
-		return "unix", strings.TrimPrefix(strings.TrimPrefix(addr, "unix:"), "//"), nil
+		path := strings.TrimPrefix(strings.TrimPrefix(addr, "unix:"), "//")
+		if path == "" { // Linux would choose a name that nobody is told
+			return "", "", fmt.Errorf("parley: address %q has no path", addr)
+		}
+		return "unix", path, nil
 	case strings.HasPrefix(addr, "/"):
 		return "unix", addr, nil
 	}

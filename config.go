@@ -3,6 +3,9 @@ package parley
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"sync"
@@ -97,4 +100,45 @@ func overwrite(b []byte) {
 	for i := range b {
 		b[i] = 0xdb
 	}
+}
+
+// mistake returns what is wrong with s before it can start.
+func (s *Server) mistake() error {
+	if err := mistakeIn(s.Protocol, wire.Accepting, s.Handler, s.Plugins); err != nil {
+		return err
+	}
+	switch tc := s.TLSConfig; {
+	case s.Handler == nil && !s.Pull:
+		return ErrNoHandler
+	case tc != nil && !hasCertificate(tc): // or each client's handshake would fail
+		return errors.New("parley: TLSConfig has no certificate: set Certificates, GetCertificate or GetConfigForClient")
+	}
+	return nil
+}
+
+func hasCertificate(tc *tls.Config) bool {
+	return len(tc.Certificates) > 0 || tc.GetCertificate != nil || tc.GetConfigForClient != nil
+}
+
+// mistakeIn returns what is wrong with fields that a Server and a Dialer have alike: what
+// would otherwise cost every connection.
+func mistakeIn(p Protocol, role wire.Role, h Handler, plugins []Plugin) error {
+	if p == nil {
+		return ErrNoProtocol
+	}
+	if err := wire.Validate(p, role); err != nil {
+		return err
+	}
+	if f, ok := h.(HandlerFunc); ok && f == nil {
+		return errors.New("parley: Handler is a HandlerFunc of no function")
+	}
+	if len(plugins) > 0 && !p.Traits().Opaque {
+		return ErrNoPlugins
+	}
+	for i, plugin := range plugins {
+		if plugin == nil {
+			return fmt.Errorf("parley: Plugins[%d] is nil", i)
+		}
+	}
+	return nil
 }

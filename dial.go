@@ -158,16 +158,10 @@ func dialError(addr, what string, err error) error {
 }
 
 func (d *Dialer) config() (*config, error) {
-	if d.Protocol == nil {
-		return nil, ErrNoProtocol
-	}
-	if err := wire.Validate(d.Protocol, wire.Dialing); err != nil {
+	if err := mistakeIn(d.Protocol, wire.Dialing, d.Handler, d.Plugins); err != nil {
 		return nil, err
 	}
 	t := d.Protocol.Traits()
-	if len(d.Plugins) > 0 && !t.Opaque {
-		return nil, ErrNoPlugins
-	}
 	cfg := &config{
 		budget:   d.Budget,
 		epoch:    time.Now(),
@@ -200,9 +194,6 @@ func (d *Dialer) mistake(addr string) error {
 		return err
 	}
 	if network != "tcp" {
-		if address == "" {
-			return fmt.Errorf("parley: address %q has no path", addr)
-		}
 		if tc := d.TLSConfig; tc != nil && tc.ServerName == "" && !tc.InsecureSkipVerify {
 			return fmt.Errorf("parley: address %q: TLSConfig.ServerName must be set, as there is no host to take it from", addr)
 		}

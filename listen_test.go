@@ -4,6 +4,7 @@ package parley_test
 // and what else a Server needs before it can begin.
 
 import (
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/parley-net/parley"
 	"github.com/parley-net/parley/internal/socketdir"
+	"github.com/parley-net/parley/plugin/checksum"
 	"github.com/parley-net/parley/serpy2"
 	"github.com/parley-net/parley/tinyproto"
 )
@@ -64,6 +66,39 @@ func TestMissingFields(t *testing.T) {
 			if _, err := parley.Dial(t.Context(), serpy2.Protocol{}, a); err == nil || !strings.Contains(err.Error(), a) {
 				t.Errorf("dialling %s: %v", a, err)
 			}
+		}
+	})
+	t.Run("a Unix socket without a path", func(t *testing.T) {
+		for _, a := range []string{"unix:", "unix://"} {
+			srv := &parley.Server{Protocol: serpy2.Protocol{}, Handler: handler}
+			if err := srv.Listen(a); err == nil || !strings.Contains(err.Error(), "has no path") {
+				t.Errorf("listening at %s: %v", a, err)
+			}
+			srv.Close()
+			if _, err := parley.Dial(t.Context(), serpy2.Protocol{}, a); err == nil || !strings.Contains(err.Error(), "has no path") {
+				t.Errorf("dialling %s: %v", a, err)
+			}
+		}
+	})
+	t.Run("what would cost every connection", func(t *testing.T) {
+		for name, srv := range map[string]*parley.Server{
+			"Plugins[1] is nil":            {Protocol: tinyproto.Protocol{}, Handler: handler, Plugins: []parley.Plugin{checksum.Plugin{}, nil}},
+			"HandlerFunc of no function":   {Protocol: tinyproto.Protocol{}, Handler: parley.HandlerFunc(nil)},
+			"TLSConfig has no certificate": {Protocol: tinyproto.Protocol{}, Handler: handler, TLSConfig: &tls.Config{}},
+		} {
+			if err := srv.Listen(addr); err == nil || !strings.Contains(err.Error(), name) {
+				t.Errorf("%s: the server's error is %v", name, err)
+			}
+			srv.Close()
+			if srv.TLSConfig != nil { // a Dialer needs no certificate
+				continue
+			}
+			d := parley.Dialer{Protocol: srv.Protocol, Handler: srv.Handler, Plugins: srv.Plugins}
+			ours, theirs := net.Pipe()
+			if _, err := d.NewConn(t.Context(), ours); err == nil || !strings.Contains(err.Error(), name) {
+				t.Errorf("%s: the Dialer's error is %v", name, err)
+			}
+			theirs.Close()
 		}
 	})
 	t.Run("the zero Dialer", func(t *testing.T) {

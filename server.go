@@ -133,20 +133,10 @@ func (s *Server) init() error {
 		s.places.relieves(shortageOf("places (MaxConns)", s.missing, s.occupants))
 		s.starting = make(map[net.Conn]struct{})
 		s.perAddr = make(map[netip.Addr]int)
-		if s.Protocol == nil {
-			s.err = ErrNoProtocol
-			return
-		}
-		if s.err = wire.Validate(s.Protocol, wire.Accepting); s.err != nil {
+		if s.err = s.mistake(); s.err != nil {
 			return
 		}
 		t := s.Protocol.Traits()
-		switch {
-		case s.Handler == nil && !s.Pull:
-			s.err = ErrNoHandler
-		case len(s.Plugins) > 0 && !t.Opaque:
-			s.err = ErrNoPlugins
-		}
 		s.cfg = &config{
 			epoch:    time.Now(),
 			protocol: s.Protocol, traits: t, role: wire.Accepting,
