@@ -39,12 +39,13 @@ func (c *Conn) Close() error {
 	return nil
 }
 
-// CloseNow ends the connection at once; what has not been sent is lost. It
-// returns nil.
+// CloseNow ends the connection at once; what has not been sent is lost. What waits for a
+// busy handler does not go to it any more, also if the peer had said it before it was
+// lost: Stats.Waiting tells how much that is. It returns nil.
 func (c *Conn) CloseNow() error {
 	c.lock()
 	defer c.unlock()
-	c.s.Abort(ErrClosed)
+	c.s.Cut(ErrClosed)
 	return nil
 }
 

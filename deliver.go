@@ -1,7 +1,6 @@
 package parley
 
 import (
-	"errors"
 	"runtime/debug"
 
 	"github.com/parley-net/parley/internal/session"
@@ -117,7 +116,7 @@ func (r reader) endHandler(in *session.Input, err error) bool {
 	// Where the connection is ending anyhow an error may be the consequence: what the
 	// peer had sent, and we have confirmed, is served all the same, unless OnOpen has
 	// declined the connection, or the program has crashed.
-	for wanted && (err == nil || !isCrash(err) && (c.s.Life().Ended() || c.s.Life().Ending())) && !c.closedHere() && c.s.Inbox().Len() > 0 && c.cfg.handler != nil {
+	for wanted && (err == nil || !isCrash(err) && (c.s.Life().Ended() || c.s.Life().Ending())) && !c.s.Unwanted() && c.s.Inbox().Len() > 0 && c.cfg.handler != nil {
 		next := c.s.Pop()
 		if c.lend(next.Held); c.lent >= budgetStep {
 			c.holds()
@@ -143,12 +142,6 @@ func (r reader) endHandler(in *session.Input, err error) bool {
 	c.s.FinishIfServed()
 	c.s.WakeReader()
 	return false
-}
-
-// closedHere: this program has ended the connection, so it does not want what
-// was received either. What a peer had sent when it left is served.
-func (c *Conn) closedHere() bool {
-	return errors.Is(c.s.Life().Err(), ErrClosed) || errors.Is(c.s.Life().Err(), ErrServerClosed)
 }
 
 // handle runs the handler on the reading goroutine, which borrows from in.

@@ -204,6 +204,57 @@ func TestContextBehindTheEnd(t *testing.T) {
 	}
 }
 
+// What a peer had said before it was lost is served, but no longer than the program
+// wants: the end of the server, or of the connection, is the end of that too.
+//
+// Verifies: RUNTIME-45
+func TestClosedBehindTheEnd(t *testing.T) {
+	for name, k := range map[string]struct {
+		end  func(*parley.Server, *parley.Conn)
+		want int32
+	}{
+		"nothing":       {func(*parley.Server, *parley.Conn) {}, 3},
+		"Server.Close":  {func(s *parley.Server, _ *parley.Conn) { s.Close() }, 1},
+		"Conn.CloseNow": {func(_ *parley.Server, c *parley.Conn) { c.CloseNow() }, 1},
+		"Server.Shutdown": {func(s *parley.Server, _ *parley.Conn) {
+			ctx, cancel := context.WithCancel(context.Background())
+			cancel()
+			s.Shutdown(ctx)
+		}, 1},
+	} {
+		for _, f := range forms {
+			t.Run(name+"/"+label(f.protocol), func(t *testing.T) {
+				conns, goOn, closed := make(chan *parley.Conn, 3), make(chan bool), make(chan error, 1)
+				var calls atomic.Int32
+				srv := &parley.Server{Protocol: f.protocol,
+					Hooks: parley.Hooks{OnClose: func(_ *parley.Conn, err error) { closed <- err }},
+					Handler: parley.HandlerFunc(func(ctx context.Context, c *parley.Conn, _ parley.Message) error {
+						calls.Add(1)
+						conns <- c
+						<-ctx.Done()
+						<-goOn
+						return nil
+					})}
+				peer := bareDial(t, newServer(t, srv))
+				peer.say(f.hello + f.text("one"))
+				c := next(t, conns, "the handler was not called")
+				peer.say(f.text("two") + f.text("three"))
+				eventually(t, "what was said to be read", func() bool {
+					return c.Stats().BytesIn == uint64(len(f.hello+f.text("one")+f.text("two")+f.text("three")))
+				})
+				peer.reset()
+				next(t, c.Context().Done(), "the context does not end")
+				k.end(srv, c)
+				close(goOn)
+				next(t, closed, "the connection does not end")
+				if got := calls.Load(); got != k.want {
+					t.Errorf("%d messages went to the handler, want %d", got, k.want)
+				}
+			})
+		}
+	}
+}
+
 // A connection that OnOpen declines brings nothing to the handler, also if its peer has
 // said something and left meanwhile. How it left does not matter.
 //

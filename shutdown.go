@@ -7,8 +7,9 @@ import (
 
 // Shutdown ends the server gracefully: it stops listening, lets every
 // connection finish the messages it has received and what it has sent, and
-// waits for that. If ctx ends first the remaining connections are cut and
-// ctx's error is returned; handlers may then still be running, and Serve waits
+// waits for that, also for what a peer had sent that has gone meanwhile. If ctx ends
+// first the remaining connections are cut, what waits for their handlers is left (see
+// Conn.CloseNow), and ctx's error is returned; handlers may then still be running, and Serve waits
 // for them. Called by a handler or a hook it would wait for its caller: use
 // another goroutine there.
 func (s *Server) Shutdown(ctx context.Context) error {
@@ -31,7 +32,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 }
 
 // Close ends the server and all its connections at once; what has not been sent
-// is lost. It does not wait for handlers: Serve does. It returns nil.
+// is lost, and what waits for a busy handler is left; see Conn.CloseNow. It does not wait for handlers: Serve does. It returns nil.
 func (s *Server) Close() error {
 	s.stop()
 	s.cutAll()
@@ -66,7 +67,7 @@ func (s *Server) stop() {
 func (s *Server) cutAll() {
 	for _, c := range s.all() {
 		c.lock()
-		c.s.Abort(ErrServerClosed)
+		c.s.Cut(ErrServerClosed)
 		c.unlock()
 	}
 }

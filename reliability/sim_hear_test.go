@@ -87,7 +87,7 @@ func (a *actor) hearStream(ctx context.Context) error {
 		return err
 	}
 	if err := a.readStream(s); err != nil {
-		a.conn.CloseNow() // as a program does that can't go on
+		a.cut() // as a program does that can't go on
 		return err
 	}
 	return nil

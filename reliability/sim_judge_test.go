@@ -64,9 +64,9 @@ func (s *sim) judge() {
 }
 
 // dropped returns how many messages e has received, and confirmed, but not given
-// to its handler because it had closed the connection itself meanwhile.
+// to its handler because it had closed the connection itself meanwhile, or had cut it behind its loss.
 func (s *sim) dropped(e *end) int {
-	if e.conn == nil || s.plan.pull[e.side] || !errors.Is(e.closed, parley.ErrClosed) {
+	if e.conn == nil || s.plan.pull[e.side] || !errors.Is(e.closed, parley.ErrClosed) && !e.unwanted.Load() {
 		return 0
 	}
 	return e.conn.Stats().Waiting

@@ -122,12 +122,12 @@ func (a *actor) leave() {
 	case endCut:
 		if mine {
 			a.sleep()
-			a.conn.CloseNow()
+			a.cut()
 		}
 	case endReset:
 		if a.side == dialing { // if the byte never comes
 			a.waitQuiet()
-			a.conn.CloseNow()
+			a.cut()
 		}
 	case endShutdown:
 		if a.side == accepting {
@@ -150,6 +150,12 @@ func (a *actor) sleep() {
 	for range a.rng.IntN(4 * a.sim.plan.messages) {
 		a.pause()
 	}
+}
+
+// cut ends the connection at once, also if it was lost before.
+func (a *actor) cut() {
+	a.unwanted.Store(true)
+	a.conn.CloseNow()
 }
 
 func (a *actor) close() {

@@ -43,17 +43,18 @@ type sim struct {
 
 // An end is one end of the connection and its program.
 type end struct {
-	sim    *sim
-	side   int
-	name   string
-	conn   *parley.Conn
-	opened chan struct{} // conn is known
-	sends  *ledger
-	hears  *ledger
-	left   sync.WaitGroup // the tasks
-	reacts int            // how often the handler may still speak
-	kept   []kept         // received messages that must not change
-	closed error          // what OnClose was told
+	sim      *sim
+	side     int
+	name     string
+	conn     *parley.Conn
+	opened   chan struct{} // conn is known
+	sends    *ledger
+	hears    *ledger
+	left     sync.WaitGroup // the tasks
+	reacts   int            // how often the handler may still speak
+	kept     []kept         // received messages that must not change
+	closed   error          // what OnClose was told
+	unwanted atomic.Bool    // the program has ended the connection at once
 }
 
 type kept struct {

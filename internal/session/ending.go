@@ -1,6 +1,10 @@
 package session
 
-import "github.com/parley-net/parley/wire"
+import (
+	"errors"
+
+	"github.com/parley-net/parley/wire"
+)
 
 // IsDrained reports whether the output has left and the first n messages are confirmed.
 func (s *Session) IsDrained(n uint64) bool {
@@ -92,6 +96,19 @@ func (s *Session) Abort(err error) {
 		s.ReaderIs(ReaderGone)
 	}
 	s.host.Aborted()
+}
+
+// Cut is Abort by a program that wants nothing more of the connection, nor what its peer
+// had said before it was lost, which has been served until now.
+func (s *Session) Cut(err error) {
+	s.life.Cut(err)
+	s.Abort(err)
+}
+
+// Unwanted reports whether this program has ended the connection, so that it does not want
+// what was received either. What a peer had sent when it left is served until then.
+func (s *Session) Unwanted() bool {
+	return s.life.WhyCut() != nil || errors.Is(s.life.Err(), ErrClosed) || errors.Is(s.life.Err(), ErrServerClosed)
 }
 
 // EndOurs ends our direction behind what has been sent.

@@ -7,6 +7,7 @@ type Life struct {
 	State
 	reason error         // why the end has begun
 	err    error         // why the connection is closed; nil before
+	cut    error         // why the program wants nothing more of it, also if it was closed before; nil before
 	eofErr error         // what was wrong with the end of the peer's stream, or that it takes nothing more
 	opens  WaitList      // Dial, until the handshake is done
 	dead   chan struct{} // closed when err is set, if anybody asked
@@ -104,6 +105,12 @@ func (l *Life) Close(err error) bool {
 	l.TellLeft()
 	return true
 }
+
+// Cut notes that the program wants nothing more of the connection, and why.
+func (l *Life) Cut(why error) { l.cut = why }
+
+// WhyCut returns what Cut was told, or nil.
+func (l *Life) WhyCut() error { return l.cut }
 
 // Finish is called when nothing of the connection runs any more.
 func (l *Life) Finish() {
