@@ -316,6 +316,11 @@ func setDir(value json.RawMessage, d *Dir) error {
 	return nil
 }
 
+// first and final bound the points in time of a recording: a length of time has 64 bits
+// of nanoseconds.
+func first() time.Time { return time.Unix(0, 0).UTC() }
+func final() time.Time { return time.Unix(0, math.MaxInt64).UTC() }
+
 // read reads a time: a number of seconds since the beginning, or a point in
 // time.
 func (c *clock) read(value json.RawMessage, at *time.Duration) error {
@@ -325,10 +330,15 @@ func (c *clock) read(value json.RawMessage, at *time.Duration) error {
 		if err := to(value, &t, want); err != nil {
 			return err
 		}
+		if t.Before(first()) || t.After(final()) { // in nanoseconds it would be another time
+			return fmt.Errorf("want a time from %d to %d", first().Year(), final().Year())
+		}
 		if !c.dated {
 			c.dated, c.zero = true, t.Add(-c.now)
 		}
-		*at = t.Sub(c.zero)
+		if *at = t.Sub(c.zero); !c.zero.Add(*at).Equal(t) {
+			return errors.New("want a time that is possible after those before it")
+		}
 		return nil
 	}
 	var s float64

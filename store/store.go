@@ -93,6 +93,8 @@ var (
 	ErrNoSession = errors.New("no such session")
 	// ErrFull: the disk is full. What was flushed before is kept.
 	ErrFull = errors.New("no room left for the store")
+	// ErrTime: a time is not one of those from 1678 to 2262, which a store can keep.
+	ErrTime = errors.New("a store keeps times from 1678 to 2262")
 	// ErrBusy: another process writes the store and does not let go of it.
 	ErrBusy = errors.New("another process writes the store")
 )

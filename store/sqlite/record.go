@@ -47,7 +47,11 @@ func (db *DB) Begin(ctx context.Context, s store.Session) (*Recorder, error) {
 	if s.Began.IsZero() {
 		s.Began = time.Now()
 	}
-	row := sessionRow{began: s.Began.UnixNano(), source: s.Source, url: s.URL}
+	at, err := nanoseconds(s.Began)
+	if err != nil {
+		return nil, fmt.Errorf("store %s: %w", db.path, err)
+	}
+	row := sessionRow{began: at, source: s.Source, url: s.URL}
 	res, err := db.sql.ExecContext(ctx, "INSERT INTO session (began, source, url, sum) VALUES (?, ?, ?, ?)", row.began, row.source, row.url, row.sum())
 	if err != nil {
 		return nil, fmt.Errorf("store %s: %w", db.path, known(err))
@@ -68,8 +72,12 @@ func (r *Recorder) Since(ctx context.Context, began time.Time) error {
 	if !began.Before(r.began) {
 		return nil
 	}
+	at, err := nanoseconds(began)
+	if err != nil {
+		return fmt.Errorf("store %s: %w", r.db.path, err)
+	}
 	row := r.row
-	row.began = began.UnixNano()
+	row.began = at
 	if _, err := r.db.sql.ExecContext(ctx, "UPDATE session SET began = ?, sum = ? WHERE id = ?", row.began, row.sum(), r.id); err != nil {
 		return fmt.Errorf("store %s: %w", r.db.path, known(err))
 	}
@@ -271,8 +279,11 @@ func (r *Recorder) write(tx *sql.Tx, insert *sql.Stmt, e *store.Entry) error {
 	if body == nil && e.Form != store.FormNone {
 		body = []byte{}
 	}
-	at := r.began.UnixNano() + int64(e.At)
+	at, err := nanoseconds(r.began.Add(e.At))
+	if err != nil {
+		return err
+	}
 	row := row{r.id, e.Seq, at, e.Conn, e.Dir, e.Event, e.Kind, int64(e.Form), int64(big), body, e.Meta}
-	_, err := insert.Exec(row.session, row.seq, row.at, row.conn, row.dir, row.event, row.kind, row.form, row.big, row.body, row.meta, row.sum())
+	_, err = insert.Exec(row.session, row.seq, row.at, row.conn, row.dir, row.event, row.kind, row.form, row.big, row.body, row.meta, row.sum())
 	return err
 }

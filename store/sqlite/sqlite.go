@@ -136,10 +136,10 @@ func (db *DB) Find(ctx context.Context, q store.Query, fn func(store.Found) erro
 		add("m.session = ?", q.Session)
 	}
 	if !q.From.IsZero() {
-		add("m.at >= ?", q.From.UnixNano())
+		add("m.at >= ?", bound(q.From))
 	}
 	if !q.To.IsZero() {
-		add("m.at <= ?", q.To.UnixNano())
+		add("m.at <= ?", bound(q.To))
 	}
 	if q.Peer != "" {
 		host := escapeLike(strings.Trim(q.Peer, "[]")) // an IPv6 host stands in brackets in front of its port
