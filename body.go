@@ -230,7 +230,7 @@ func (c *Conn) SendStream(ctx context.Context, size int64, r io.Reader) error {
 	}
 	if !c.cfg.traits.SendsStreams || len(c.cfg.plugins) > 0 {
 		if size > c.cfg.limits.MaxMessage {
-			return session.NotSent(fmt.Errorf("%w: %d bytes must be in memory on this wire, Limits.MaxMessage is %d", ErrTooLarge, size, c.cfg.limits.MaxMessage))
+			return session.NotSent(fmt.Errorf("%w: %d bytes must be in memory in this protocol, Limits.MaxMessage is %d", ErrTooLarge, size, c.cfg.limits.MaxMessage))
 		}
 		b := make([]byte, size)
 		if _, err := io.ReadFull(r, b); err != nil {

@@ -94,7 +94,7 @@ func (r reader) runOnReader(f func() error) bool {
 // empty, and ends.
 func (r reader) endHandler(in *session.Input, err error) bool {
 	c, wanted := r.c, true
-	if d, ok := err.(declined); ok {
+	if d, ok := err.(declined); ok { // OnOpen does not want what waits either
 		err, wanted = d.error, false
 	}
 	c.runs.over()
@@ -113,10 +113,7 @@ func (r reader) endHandler(in *session.Input, err error) bool {
 		return c.s.Life().Err() == nil
 	}
 	in.Release()
-	// Where the connection is ending anyhow an error may be the consequence: what the
-	// peer had sent, and we have confirmed, is served all the same, unless OnOpen has
-	// declined the connection, or the program has crashed.
-	for wanted && (err == nil || !isCrash(err) && (c.s.Life().Ended() || c.s.Life().Ending())) && !c.s.Unwanted() && c.s.Inbox().Len() > 0 && c.cfg.handler != nil {
+	for wanted && r.servesOn(err) {
 		next := c.s.Pop()
 		if c.lend(next.Held); c.lent >= budgetStep {
 			c.holds()
@@ -142,6 +139,20 @@ func (r reader) endHandler(in *session.Input, err error) bool {
 	c.s.FinishIfServed()
 	c.s.WakeReader()
 	return false
+}
+
+// servesOn reports whether a goroutine that has lost the reader's role gives the handler
+// what waits in the inbox; err is that of the message before.
+func (r reader) servesOn(err error) bool {
+	c := r.c
+	if c.cfg.handler == nil || c.s.Inbox().Len() == 0 || c.s.Unwanted() {
+		return false
+	}
+	// Where the connection is ending anyhow an error may be the consequence: what the
+	// peer had sent, and we have confirmed, is served all the same, unless the program
+	// has crashed.
+	ending := c.s.Life().Ended() || c.s.Life().Ending()
+	return err == nil || ending && !isCrash(err)
 }
 
 // handle runs the handler on the reading goroutine, which borrows from in.

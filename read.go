@@ -247,11 +247,9 @@ func (r reader) readFailed(err error) bool {
 func (r reader) lastMessage() bool {
 	c := r.c
 	for c.s.In().Len() > 0 && c.s.MustPark() {
-		if c.runner != nil {
-			c.promote()
+		if !r.holdBack() {
 			return false
 		}
-		c.park()
 	}
 	if c.s.Life().Err() != nil {
 		return false

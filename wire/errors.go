@@ -12,10 +12,10 @@ var (
 	ErrTooLarge = errors.New("parley: message too large")
 	// ErrNotRepresentable: this wire has no form for this message that
 	// arrives as the same value.
-	ErrNotRepresentable = errors.New("parley: message not representable on this wire")
+	ErrNotRepresentable = errors.New("parley: message not representable in this protocol")
 	// ErrUnsolicited: a server of this wire may speak only in answer to a
 	// message.
-	ErrUnsolicited = errors.New("parley: nothing to answer: on this wire a server speaks only in answer")
+	ErrUnsolicited = errors.New("parley: nothing to answer: in this protocol a server speaks only in answer")
 	// ErrLeft: the farewell has been said, nothing can be sent any more.
 	ErrLeft = errors.New("parley: the farewell has been said on this connection")
 )

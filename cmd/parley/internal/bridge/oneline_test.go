@@ -23,7 +23,7 @@ func TestCommandErrors(t *testing.T) {
 		c := s.client()
 		for _, ask := range []struct{ command, answer string }{
 			{"volt?", "volt?"},
-			{"größer", "error: message not representable on this wire: a oneline server takes ASCII only, unless the address says ?utf8=1"},
+			{"größer", "error: message not representable in this protocol: a oneline server takes ASCII only, unless the address says ?utf8=1"},
 			{"curr?", "curr?"},
 		} {
 			send(t, c, parley.Text(ask.command))
@@ -113,7 +113,7 @@ func TestAnswerErrors(t *testing.T) {
 		})
 		c := s.client()
 		send(t, c, parley.Text("image"))
-		receive(t, c, "text error: the answer can't be carried: message not representable on this wire: oneline carries text, and these bytes are not UTF-8")
+		receive(t, c, "text error: the answer can't be carried: message not representable in this protocol: oneline carries text, and these bytes are not UTF-8")
 		closed(t, c)
 		synctest.Wait()
 		if reason == nil {
