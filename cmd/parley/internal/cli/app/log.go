@@ -47,6 +47,31 @@ func (h hints) WithAttrs(attrs []slog.Attr) slog.Handler { return hints{h.Handle
 // WithGroup keeps the handler's behaviour.
 func (h hints) WithGroup(name string) slog.Handler { return hints{h.Handler.WithGroup(name)} }
 
+// told is the log of a command that itself tells each message that is lost.
+type told struct{ slog.Handler }
+
+// Handle logs one record, unless the command tells it.
+func (h told) Handle(ctx context.Context, r slog.Record) error {
+	if r.Message == "message lost" {
+		return nil
+	}
+	return h.Handler.Handle(ctx, r)
+}
+
+// WithAttrs keeps the handler's behaviour.
+func (h told) WithAttrs(attrs []slog.Attr) slog.Handler { return told{h.Handler.WithAttrs(attrs)} }
+
+// WithGroup keeps the handler's behaviour.
+func (h told) WithGroup(name string) slog.Handler { return told{h.Handler.WithGroup(name)} }
+
+// TellsLost is for a command whose Receive hands it each message that is lost, and
+// which tells it: the log of its connections does not say the same once more.
+func TellsLost(d *parley.Dialer) {
+	if d.Logger != nil {
+		d.Logger = slog.New(told{d.Logger.Handler()})
+	}
+}
+
 // Arrivals says how many bytes have arrived at who writes to l, which may log more
 // the more that are.
 func Arrivals(l *slog.Logger, total func() uint64) { loglimit.New(l.Handler()).Add(total) }

@@ -141,6 +141,7 @@ func askAll(ctx context.Context, a *app.App, e endpoint.Endpoint, args []string,
 	if err != nil {
 		return err
 	}
+	app.TellsLost(d)
 	if err := talk.SayFirst(d, o.preamble, o.kind); err != nil {
 		return err
 	}

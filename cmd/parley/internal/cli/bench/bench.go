@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -257,11 +256,7 @@ func micros(us float64) string {
 	for unit > 1 && d < 1000*unit {
 		unit /= 10
 	}
-	text := d.Round(unit).String()
-	if !terminal.IsUTF8() {
-		text = strings.Replace(text, "µ", "u", 1)
-	}
-	return text
+	return terminal.Words(d.Round(unit).String())
 }
 
 // verification says whether everything came back as it was sent.

@@ -154,7 +154,7 @@ func (m *mover) accepted(files []file) (bool, error) {
 		}
 	}
 	if n > most {
-		fmt.Fprintf(m.a.Loud, "%10s  and %d more\n", "…", n-most)
+		fmt.Fprintf(m.a.Loud, "%10s  and %d more\n", terminal.Words("…"), n-most)
 	}
 	if n > 1 {
 		fmt.Fprintf(m.a.Loud, "%10s  in %d files\n", wording.Amount(sum), n)
@@ -177,7 +177,7 @@ func (m *mover) arrow(f file) string {
 	if m.up {
 		from, to = to, from
 	}
-	return terminal.Visible(from) + " → " + terminal.Visible(to)
+	return terminal.Visible(from) + terminal.Words(" → ") + terminal.Visible(to)
 }
 
 // place names the file on its server.

@@ -50,7 +50,13 @@ func formatOf(name string, npy bool) (format, error) {
 
 // checkNew refuses names of pictures that are there, before anything is asked.
 func (p *picturing) checkNew() error {
-	if p.force || p.out == "-" || p.format == noFile {
+	if p.out == "-" || p.format == noFile {
+		return nil
+	}
+	if info, err := os.Stat(filepath.Dir(p.out)); err != nil || !info.IsDir() {
+		return fault.Usagef("-o %s: there is no folder %s", p.out, filepath.Dir(p.out))
+	}
+	if p.force {
 		return nil
 	}
 	if p.count == 0 && !p.overwrite { // the first one tells

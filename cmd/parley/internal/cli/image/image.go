@@ -176,6 +176,9 @@ func takeImages(ctx context.Context, a *app.App, e endpoint.Endpoint, o imageOpt
 	if err != nil {
 		return err
 	}
+	if len(cam.asks) > 0 {
+		app.TellsLost(d)
+	}
 	if cam.c, err = a.Dial(ctx, e, d); err != nil {
 		return err
 	}

@@ -106,6 +106,9 @@ func (p *picturing) write(ctx context.Context, a arrived, dropped int64) error {
 	if err != nil {
 		return err
 	}
+	if err := p.refusePicture(m.Bytes()); err != nil {
+		return err
+	}
 	w, h, typ, err := p.shapeOf(m.Len())
 	if err != nil {
 		return err
@@ -160,7 +163,7 @@ func (p *picturing) shapeOf(n int) (w, h int, typ render.Type, err error) {
 		types = []render.Type{p.typ}
 	}
 	for _, typ := range types {
-		w, h, ok := p.width, p.height, p.width > 0 && int64(p.width)*int64(p.height)*int64(typ.Size()) == int64(n)
+		w, h, ok := p.width, p.height, p.width > 0 && n%typ.Size() == 0 && p.width <= n && n/typ.Size()%p.width == 0 && n/typ.Size()/p.width == p.height
 		if p.width == 0 {
 			w, ok = render.Square(n, typ)
 			h = w

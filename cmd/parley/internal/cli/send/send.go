@@ -106,6 +106,7 @@ func sendAndReceive(ctx context.Context, a *app.App, e endpoint.Endpoint, args [
 	if err := a.Configure(d, e); err != nil {
 		return err
 	}
+	app.TellsLost(d)
 	if err := talk.SayFirst(d, o.Preamble, o.In.Kind); err != nil {
 		return err
 	}

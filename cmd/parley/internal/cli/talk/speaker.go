@@ -58,6 +58,7 @@ func Reach(ctx context.Context, a *app.App, e endpoint.Endpoint, o Options, onSt
 	if err := a.Configure(d, e); err != nil {
 		return nil, nil, err
 	}
+	app.TellsLost(d)
 	if err := SayFirst(d, o.Preamble, o.In.Kind); err != nil {
 		return nil, nil, err
 	}

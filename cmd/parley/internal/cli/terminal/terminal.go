@@ -28,3 +28,15 @@ func IsUTF8() bool {
 	}
 	return true // nothing is said: terminals of today do
 }
+
+// ascii has what stands for the characters of our own words where there is only ASCII.
+var ascii = strings.NewReplacer("→", "->", "…", "...", "×", "x", "µ", "u", "↑↓", "up/down")
+
+// Words returns s, words of ours and not of a peer or a file, as the terminal takes
+// them.
+func Words(s string) string {
+	if IsUTF8() {
+		return s
+	}
+	return ascii.Replace(s)
+}

@@ -184,9 +184,6 @@ func (m *topModel) status() string {
 	case m.failed != nil:
 		return "trying again: " + strings.ReplaceAll(terminal.Visible(m.failed.Error()), "\n", "; ")
 	}
-	arrows := "↑↓"
-	if !terminal.IsUTF8() {
-		arrows = "up/down"
-	}
+	arrows := terminal.Words("↑↓")
 	return fmt.Sprintf("%s  %s by %s  q leave  %s choose  k close  s sort  c closed ones", m.c.addr, wording.Plural(len(m.rows), "connection"), m.o.sort, arrows)
 }
