@@ -22,58 +22,6 @@ import (
 	"github.com/parley-net/parley/store/sqlite"
 )
 
-// Import makes a session of a recording, which is named name and was last written at end.
-// The whole file is read before anything is kept. A *recording.UnfinishedError comes with the session that has
-// the entries before it.
-func Import(ctx context.Context, db *sqlite.DB, name string, r io.Reader, end time.Time) (session, entries int64, err error) {
-	in := recording.NewReader(name, r)
-	var all []store.Entry
-	var last *recording.Entry
-	var lastRaw []byte
-	var unfinished error
-	for {
-		e, raw, err := in.Next()
-		if errors.As(err, new(*recording.UnfinishedError)) {
-			unfinished = err
-			break
-		} else if err == io.EOF {
-			if last != nil && len(raw) > 0 { // blank lines behind the last entry
-				if all[len(all)-1], err = imported(last, append(lastRaw, raw...)); err != nil {
-					return 0, 0, err
-				}
-			}
-			break
-		} else if err != nil {
-			return 0, 0, err
-		}
-		s, err := imported(&e, raw)
-		if err != nil {
-			return 0, 0, err
-		}
-		all, last, lastRaw = append(all, s), &e, raw
-	}
-	if len(all) == 0 {
-		return 0, 0, fmt.Errorf("%s: nothing is recorded in it", name)
-	}
-	zero, dated := in.Zero()
-	rec, err := db.Begin(ctx, store.Session{Began: began(zero, dated, last.At, end), Source: "import", URL: name})
-	if err != nil {
-		return 0, 0, err
-	}
-	for _, s := range all {
-		if err = rec.Append(s); err != nil {
-			break
-		}
-	}
-	if closeErr := rec.Close(); err == nil {
-		err = closeErr
-	}
-	if err == nil {
-		err = unfinished
-	}
-	return rec.Session(), int64(len(all)), err
-}
-
 // Formats are the formats that Export writes.
 var Formats = []string{"jsonl", "csv", "pcapng", "npy"}
 

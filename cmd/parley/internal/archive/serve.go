@@ -128,6 +128,7 @@ func (p *Pages) found(w http.ResponseWriter, r *http.Request) {
 	w.Write(out.Bytes())
 }
 
+// errEnough ends a reading, or a search.
 var errEnough = errors.New("enough")
 
 // export sends a session as a file.

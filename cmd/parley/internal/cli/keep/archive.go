@@ -196,18 +196,11 @@ func imports(ctx context.Context, a *app.App, path string, files []string) error
 	}
 	defer db.Close()
 	for _, name := range files {
-		in, end := a.Stdin, time.Now()
-		if name != "-" {
-			f, err := os.Open(name)
-			if err != nil {
-				return fault.AsUsage(err)
-			}
-			defer f.Close()
-			if info, err := f.Stat(); err == nil {
-				end = info.ModTime()
-			}
-			in = f
+		in, end, done, err := openRecording(a, name)
+		if err != nil {
+			return err
 		}
+		defer done()
 		session, n, err := archive.Import(ctx, db, name, in, end)
 		if errors.As(err, new(*recording.UnfinishedError)) {
 			a.Log.Warn(err.Error())
@@ -219,6 +212,34 @@ func imports(ctx context.Context, a *app.App, path string, files []string) error
 		fmt.Fprintf(a.Stdout, "session %d: %d entries of %s\n", session, n, name)
 	}
 	return nil
+}
+
+// openRecording opens a recording to be read twice, and says when it was last written. What
+// comes through a pipe is copied into a file first, until done is called.
+func openRecording(a *app.App, name string) (f *os.File, end time.Time, done func(), err error) {
+	in := a.Stdin
+	if name != "-" {
+		if f, err = os.Open(name); err != nil {
+			return nil, end, nil, fault.AsUsage(err)
+		}
+		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+			return f, info.ModTime(), func() { f.Close() }, nil
+		}
+		defer f.Close()
+		in = f
+	}
+	if f, err = os.CreateTemp("", "parley-import-"); err != nil {
+		return nil, end, nil, err
+	}
+	done = func() { f.Close(); os.Remove(f.Name()) }
+	if _, err = io.Copy(f, in); err == nil {
+		_, err = f.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		done()
+		return nil, end, nil, fmt.Errorf("a copy of %s: %w", name, err)
+	}
+	return f, time.Now(), done, nil
 }
 
 func ExportCommand(a *app.App) *cobra.Command {
