@@ -13,7 +13,7 @@ import (
 type activity struct {
 	owner *Conn // for the timers; it does not change while one of them is armed
 	s     session.Session
-	reading
+	driver
 	weight
 	stream *Stream     // being read by the program
 	watch  alarm       // when to look at the limits

@@ -196,7 +196,7 @@ func (r reader) offered(ev *wire.Event) bool {
 	switch {
 	case !stream:
 		return ok
-	case c.runner != nil: // a stream takes time
+	case c.onLoop(): // a stream takes time
 		offer := *ev
 		c.promote()
 		c.decide(offer)

@@ -13,7 +13,7 @@ const flushGroup = 64
 // Broadcast sends m to every open connection but those in except, without
 // waiting for any: a peer whose output is full misses the message or is cut,
 // as WhenSlow says. It returns how many took it. An error says that m can't
-// be sent on this wire at all.
+// be sent in this protocol at all.
 func (s *Server) Broadcast(m Message, except ...*Conn) (int, error) {
 	cs := s.all()
 	switch {

@@ -211,7 +211,7 @@ func (c *Conn) settleUp() {
 	}
 	// Who holds much reads on when there is room again. A loop has others to serve.
 	for range 100 {
-		if b.Used() <= b.limit || c.holding < session.ReadSize || c.runner != nil || c.s.Life().Err() != nil {
+		if b.Used() <= b.limit || c.holding < session.ReadSize || c.onLoop() || c.s.Life().Err() != nil {
 			return
 		}
 		c.unlock()

@@ -78,7 +78,7 @@ func (c *Conn) lookAhead() {
 	switch {
 	case c.s.Reader() == session.ReaderParked:
 		c.s.ReaderWake().All(nil) // it does not know that it is to look
-	case c.s.Reader() == session.ReaderInHandler && c.runner != nil:
+	case c.s.Reader() == session.ReaderInHandler && c.onLoop():
 		c.s.EnsureReader()
 	case c.s.Reader() == session.ReaderInHandler:
 		c.armFlush()

@@ -113,12 +113,7 @@ func (r reader) holdBack() bool {
 	if !c.s.MustPark() {
 		return true
 	}
-	if c.runner != nil {
-		c.promote()
-		return false
-	}
-	c.park()
-	return true
+	return r.wait()
 }
 
 // shutdownRequested closes the connection of a peer that has asked the server

@@ -36,6 +36,17 @@ func (c *Conn) succeed() (was *session.Input) {
 	return was
 }
 
+// wait waits until something has changed. It returns false if the goroutine is a loop's,
+// which must not wait and has given the role to one of the connection's own.
+func (r reader) wait() bool {
+	if r.c.onLoop() {
+		r.c.promote()
+		return false
+	}
+	r.c.park()
+	return true
+}
+
 // park blocks the reading goroutine until something has changed.
 func (c *Conn) park() {
 	w := session.NewWaiter(nil)
@@ -64,7 +75,7 @@ func (r reader) counted(own *session.Input, f func()) {
 		case c.endedBy == endedByHandler:
 			c.unlock()
 		case c.endedBy == endedByMachine:
-			r.passed(own)
+			r.endTurn(own)
 		}
 	}()
 	f()

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/parley-net/parley/internal/session"
-	"github.com/parley-net/parley/wire"
 
 	"github.com/parley-net/parley/internal/poller"
 )
@@ -145,69 +144,4 @@ func foreign(n *int, err *error) {
 	if r := recover(); r != nil {
 		*n, *err = 0, fmt.Errorf("parley: panic in the network connection: %v", r)
 	}
-}
-
-// reading is what the goroutine with the reader's role works with. While a handler
-// runs on it, another one may take the role over: Conn.gen tells the old one that it
-// has lost it.
-type reading struct {
-	event        *wire.Event // the last one; nil: of nobody
-	io           *transport  // for who may wait; nil: a loop tells when there is something to read
-	runner       *runner     // of the loop that serves the connection now, or nil
-	pendingEvent bool        // a loop saw an event while another goroutine served it
-}
-
-// equip makes what a goroutine needs that reads from nc.
-func (r *reading) equip(nc net.Conn) {
-	if r.event == nil { // else there may be an offer to be decided about
-		r.event = new(wire.Event)
-	}
-	if r.io == nil {
-		r.io = newTransport(nc)
-	}
-}
-
-// try writes what the kernel takes of p without blocking.
-func (r *reading) try(nc net.Conn, p []byte) (int, error) {
-	if lc := looped(nc); lc != nil {
-		return lc.TryWrite(p)
-	}
-	return r.io.try(p)
-}
-
-// unequip lets go of what equip has made.
-func (r *reading) unequip() { r.event, r.io = nil, nil }
-
-// forgetEvent lets go of the event, which refers to buffers. Who writes may still be
-// inside of io.
-func (r *reading) forgetEvent() { r.event = nil }
-
-// decide leaves an offer to the goroutine that takes the role over.
-func (r *reading) decide(offer wire.Event) { r.event = &offer }
-
-// serveBy notes that a loop's runner has the role.
-func (r *reading) serveBy(by *runner) { r.runner, r.event, r.pendingEvent = by, &by.event, false }
-
-// leaveRunner returns the runner that has had the role, or nil.
-func (r *reading) leaveRunner() *runner {
-	by := r.runner
-	r.runner = nil
-	return by
-}
-
-// leaveLoop gives a loop that runs a handler for the connection another goroutine, as
-// that is going to wait.
-func (r *reading) leaveLoop() {
-	if by := r.leaveRunner(); by != nil {
-		by.Leave()
-	}
-}
-
-// notePending notes that a loop has seen an event.
-func (r *reading) notePending() { r.pendingEvent = true }
-
-// looped returns nc if an event loop tells when it can be read, or nil.
-func looped(nc net.Conn) *loopConn {
-	lc, _ := nc.(*loopConn)
-	return lc
 }

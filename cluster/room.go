@@ -208,7 +208,7 @@ func (r *Room) deliver(e *envelope, from sender) {
 			r.mu.Lock()
 			r.stats.Misfits++
 			r.mu.Unlock()
-			r.node.log.Debug("a message has no form on this wire", "room", r.name, "wire", a.srv.Protocol.Name(), "err", err)
+			r.node.log.Debug("a message has no form in its protocol", "room", r.name, "wire", a.srv.Protocol.Name(), "err", err)
 		}
 	}
 	if len(receivers) == 0 {

@@ -20,7 +20,7 @@ type (
 	loopConn = poller.Conn[*Conn]
 )
 
-// runner is a goroutine that runs a loop, with what a pass needs.
+// runner is a goroutine that runs a loop, with what a turn needs.
 type runner struct {
 	*poller.Runner[*Conn]
 	in    session.Input // what has just been read, in Buffer
@@ -31,7 +31,7 @@ type runner struct {
 // has none.
 func newLoops(n int, stalled func(time.Duration)) (ls []*loop, err error) {
 	for range n {
-		l, err := poller.New(func(r *poller.Runner[*Conn]) func(*Conn) bool { return (&runner{Runner: r}).pass }, stalled)
+		l, err := poller.New(func(r *poller.Runner[*Conn]) func(*Conn) bool { return (&runner{Runner: r}).turn }, stalled)
 		if err != nil {
 			closeLoops(ls)
 			return nil, fmt.Errorf("parley: making an event loop: %w", err)
@@ -48,9 +48,9 @@ func closeLoops(ls []*loop) {
 	}
 }
 
-// pass reads what has arrived on c's socket and serves it, on a loop's
+// turn reads what has arrived on c's socket and serves it, on a loop's
 // goroutine. It returns true if there is more to read.
-func (r *runner) pass(c *Conn) (more bool) {
+func (r *runner) turn(c *Conn) (more bool) {
 	c.lock()
 	if c.s.Reader() != session.ReaderAttached { // somebody else serves c, and has been told
 		c.notePending()
@@ -65,21 +65,21 @@ func (r *runner) pass(c *Conn) (more bool) {
 	rd.counted(own, func() {
 		drained, ok := false, true
 		for n := 0; n < loopReads && ok && !drained; n++ {
-			drained, ok = rd.passOnce(r)
+			drained, ok = rd.readTurn(r)
 		}
 		if ok {
 			rd.detach(own)
 		} else {
-			rd.passed(own)
+			rd.endTurn(own)
 		}
 		more = ok && !drained
 	})
 	return more
 }
 
-// passOnce reads once and serves that. It returns whether nothing is left to
+// readTurn reads once and serves that. It returns whether nothing is left to
 // read, and false when c has lost the reader's role or has ended.
-func (r reader) passOnce(by *runner) (drained, ok bool) {
+func (r reader) readTurn(by *runner) (drained, ok bool) {
 	c := r.c
 	if (c.s.Inbox().Len() > 0 || c.cfg.stepwise) && c.s.MustPark() { // not with bytes that lie in a message already
 		c.promote()
@@ -138,7 +138,7 @@ func (r reader) detach(own *session.Input) {
 	c.unequip()
 	c.s.AwaitRest(!c.s.Assembly().Idle() || c.s.In().Len() > 0)
 	if c.s.WatchWaits(); c.s.Life().Err() != nil { // a limit has been passed
-		r.passed(own)
+		r.endTurn(own)
 		return
 	}
 	c.s.ReaderIs(session.ReaderAttached)
@@ -171,9 +171,9 @@ func (c *Conn) attach() bool {
 	return true
 }
 
-// passed ends a pass after which c is not attached any more. It is called with
+// endTurn ends a turn after which c is not attached any more. It is called with
 // the lock held and releases it.
-func (r reader) passed(own *session.Input) {
+func (r reader) endTurn(own *session.Input) {
 	c := r.c
 	if r.has() {
 		if c.s.In() != own { // the runner's, who goes on with other connections
