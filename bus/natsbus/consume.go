@@ -26,6 +26,9 @@ type consuming struct {
 	// again is the last entry that an earlier Consume may have shown, and shown the last one
 	// that fn was shown.
 	again, shown uint64
+	// kept is the last entry that was taken, as all before it were. A consumer that has gone, as when
+	// the bus goes between its end and its successor's begin, is made again behind it.
+	kept uint64
 }
 
 // Consume calls fn for each entry that the consumer has not acknowledged yet, in order.
@@ -98,11 +101,12 @@ func (c *consuming) consumer(ctx context.Context) (jetstream.Consumer, error) {
 	there, err := c.stream.Consumer(ctx, c.name)
 	switch {
 	case errors.Is(err, jetstream.ErrConsumerNotFound):
-		return c.stream.CreateConsumer(ctx, c.config(nil))
+		return c.stream.CreateConsumer(ctx, c.config())
 	case err != nil:
 		return nil, err
 	}
 	info := there.CachedInfo()
+	c.kept = max(c.kept, info.AckFloor.Stream)
 	if said, err := strconv.ParseUint(info.Config.Metadata[shownKey], 10, 64); err == nil && c.shown == 0 {
 		c.again = max(c.again, said)
 	}
@@ -112,12 +116,12 @@ func (c *consuming) consumer(ctx context.Context) (jetstream.Consumer, error) {
 	if c.shown == 0 { // who had them was somebody else
 		c.again = max(c.again, info.Delivered.Stream)
 	}
-	return c.anew(ctx, info, max(c.again, c.shown))
+	return c.anew(ctx, max(c.again, c.shown))
 }
 
 // anew makes the consumer anew, from the first entry on that was not acknowledged.
-func (c *consuming) anew(ctx context.Context, info *jetstream.ConsumerInfo, shown uint64) (jetstream.Consumer, error) {
-	config := c.config(info)
+func (c *consuming) anew(ctx context.Context, shown uint64) (jetstream.Consumer, error) {
+	config := c.config()
 	config.Metadata = map[string]string{shownKey: strconv.FormatUint(shown, 10)}
 	if err := c.stream.DeleteConsumer(ctx, c.name); err != nil {
 		return nil, err
@@ -125,13 +129,13 @@ func (c *consuming) anew(ctx context.Context, info *jetstream.ConsumerInfo, show
 	return c.stream.CreateConsumer(ctx, config)
 }
 
-// config is a consumer's, behind one whose information this is.
-func (c *consuming) config(before *jetstream.ConsumerInfo) jetstream.ConsumerConfig {
+// config is that of a consumer which goes on behind what was taken.
+func (c *consuming) config() jetstream.ConsumerConfig {
 	config := jetstream.ConsumerConfig{
 		Durable: c.name, AckPolicy: jetstream.AckExplicitPolicy, AckWait: time.Minute, MaxAckPending: fetchMost, DeliverPolicy: jetstream.DeliverAllPolicy,
 	}
-	if before != nil && c.stream.CachedInfo().Config.Retention != jetstream.WorkQueuePolicy { // where only the others are left
-		config.DeliverPolicy, config.OptStartSeq = jetstream.DeliverByStartSequencePolicy, before.AckFloor.Stream+1
+	if c.kept > 0 && c.stream.CachedInfo().Config.Retention != jetstream.WorkQueuePolicy { // where only the others are left
+		config.DeliverPolicy, config.OptStartSeq = jetstream.DeliverByStartSequencePolicy, c.kept+1
 	}
 	return config
 }
@@ -149,7 +153,8 @@ func (c *consuming) leave() {
 		return
 	}
 	if info := there.CachedInfo(); info.NumAckPending > 0 {
-		if _, err = c.anew(ctx, info, max(c.again, c.shown)); err != nil {
+		c.kept = max(c.kept, info.AckFloor.Stream)
+		if _, err = c.anew(ctx, max(c.again, c.shown)); err != nil {
 			c.b.log.Debug("whoever reads this log next takes more for shown than was", "log", c.log.name, "error", err)
 		}
 	}
@@ -223,6 +228,7 @@ func (c *consuming) give(ctx context.Context, messages []jetstream.Msg) bool {
 		}
 		c.shown = max(c.shown, entries[len(entries)-1].Seq)
 		if kept := c.fn(entries); kept > 0 {
+			c.kept = max(c.kept, entries[kept-1].Seq)
 			acknowledge(ctx, of[:kept])
 			entries, of = entries[kept:], of[kept:]
 			continue

@@ -140,3 +140,64 @@ func TestConsumeStaysInOrder(t *testing.T) {
 	}
 	t.Logf("%d entries, %d of them taken away: all have come after %v", appended, stolen, time.Since(begun).Round(time.Millisecond))
 }
+
+// A consumer that has gone, as when the bus goes while it is made anew, is made again behind
+// what was taken, also where the log keeps what was taken.
+//
+// Verifies: CLUSTER-31
+func TestConsumerThatHasGone(t *testing.T) {
+	for _, queue := range []bool{false, true} {
+		e := startExternal(t, "-js", "-sd", t.TempDir())
+		l, err := connect(t, natsbus.Options{URL: e.url()}).Log(t.Context(), "x", bus.LogOptions{Queue: queue})
+		if err != nil {
+			t.Fatal(err)
+		}
+		nc, err := nats.Connect(e.url())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+		js, err := jetstream.New(nc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		seen := make(chan uint64, 100)
+		go l.Consume(ctx, "store", func(all []bus.LogEntry) int {
+			for _, e := range all {
+				seen <- e.Seq
+			}
+			return len(all)
+		})
+		for want := uint64(1); want <= 5; want++ {
+			done := make(chan error, 1)
+			if err := l.Append(t.Context(), "s", "", nil, func(_ uint64, err error) { done <- err }); err != nil {
+				t.Fatal(err)
+			}
+			if err := <-done; err != nil {
+				t.Fatal(err)
+			}
+			select {
+			case seq := <-seen:
+				if seq != want {
+					t.Fatalf("queue %v: entry %d is shown, and not %d: who had taken all up to there sees it again", queue, seq, want)
+				}
+			case <-time.After(patience):
+				t.Fatalf("queue %v: entry %d does not come", queue, want)
+			}
+			for end := time.Now().Add(patience); ; { // its acknowledgement is under way
+				c, err := js.Consumer(t.Context(), "LOG_x", "store")
+				if err == nil && c.CachedInfo().AckFloor.Stream == want {
+					break
+				}
+				if time.Now().After(end) {
+					t.Fatalf("entry %d is not acknowledged: %v", want, err)
+				}
+			}
+			if err := js.DeleteConsumer(t.Context(), "LOG_x", "store"); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
