@@ -46,7 +46,8 @@ func (a *App) ConfigPath() (string, error) {
 	return filepath.Join(dir, "parley", "config.toml"), err
 }
 
-// ReadConfig reads the configuration; one that does not exist is empty.
+// ReadConfig reads the configuration; one that does not exist is empty. So is one in a home that
+// is nobody's, or another user's: what runs under an account of its own often has such a HOME.
 func (a *App) ReadConfig() (ConfigFile, error) {
 	var c ConfigFile
 	path, err := a.ConfigPath()
@@ -57,8 +58,14 @@ func (a *App) ReadConfig() (ConfigFile, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return c, nil
 	}
+	if err != nil && a.config == "" && os.Getenv("PARLEY_CONFIG") == "" {
+		if _, there := os.Stat(path); there != nil { // nobody can say whether it is there
+			return c, nil
+		}
+	}
 	if err != nil {
-		return c, fault.Usagef("configuration: %w", err)
+		return c, fault.AsUsage(&fault.Error{Code: fault.Usage, Err: fmt.Errorf("configuration: %w", err),
+			Hint: "let this user read it, or name another one with --config or PARLEY_CONFIG: one that is not there is an empty one"})
 	}
 	if b, err = io.ReadAll(recording.UTF8(bytes.NewReader(b))); err != nil {
 		return c, fault.Usagef("configuration: %w", err)
