@@ -211,11 +211,8 @@ func (d *Door) ticket(w http.ResponseWriter, r *http.Request) {
 		d.turnAway(w, r, err)
 		return
 	}
-	text, ok := d.tickets.issue(c)
-	if !ok {
-		d.refuse(w, r, http.StatusServiceUnavailable, "too many tickets wait to be used: try again in half a minute")
-		return
-	}
+	addr, _ := netip.ParseAddrPort(r.RemoteAddr)
+	text := d.tickets.issue(c, addr.Addr().Unmap())
 	if origin := r.Header.Get("Origin"); origin != "" {
 		w.Header().Set("Access-Control-Allow-Origin", origin)
 		w.Header().Set("Vary", "Origin")

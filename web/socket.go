@@ -145,7 +145,7 @@ func (s *socket) hello() error {
 		s.caller = caller{u.Name, u.Grant}
 	}
 	if !ok {
-		return errors.New("this ticket was used, is older than half a minute, or is none: POST /ticket gives one")
+		return errors.New("this ticket was used, is older than half a minute, has made room for newer ones, or is none: POST /ticket gives one")
 	}
 	return s.write(response{Op: "hello", User: s.caller.name, Scopes: s.caller.grant["*"].String(), Targets: s.door.infos(s.caller)})
 }

@@ -1,9 +1,11 @@
 package web
 
 import (
+	"container/list"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"net/netip"
 	"sync"
 	"time"
 )
@@ -11,6 +13,8 @@ import (
 const (
 	ticketLife = 30 * time.Second
 	maxTickets = 10_000
+	// ticketShare is how many of them one user at one address holds.
+	ticketShare = maxTickets / 4
 )
 
 // caller is somebody who was let in.
@@ -19,40 +23,72 @@ type caller struct {
 	grant Grant
 }
 
-// tickets let a page open one socket, soon. A ticket is used once.
+// tickets let a page open one socket, soon. A ticket is used once. Where there are too many
+// the oldest makes room, of whoever holds its share its own one: so whoever asks is given a
+// ticket, and who only asks can't keep others out.
 type tickets struct {
-	mu  sync.Mutex
-	all map[[sha256.Size]byte]ticket
+	mu      sync.Mutex
+	all     map[[sha256.Size]byte]*ticket
+	holders map[holder]*list.List // of *ticket, the oldest first
+	ages    list.List             // of *ticket, the oldest first
+}
+
+// holder is whose share a ticket is of.
+type holder struct {
+	addr netip.Addr
+	user string
 }
 
 type ticket struct {
-	caller caller
-	end    time.Time
+	key          [sha256.Size]byte
+	caller       caller
+	holder       holder
+	end          time.Time
+	age, ofTheir *list.Element // where it is in tickets.ages, and among its holder's
 }
 
-// issue makes a ticket; ok is false when there are too many.
-func (t *tickets) issue(c caller) (text string, ok bool) {
+// issue makes a ticket for somebody at an address.
+func (t *tickets) issue(c caller, addr netip.Addr) (text string) {
 	random := make([]byte, 32)
 	rand.Read(random)
 	text = base64.RawURLEncoding.EncodeToString(random)
 	now := time.Now()
+	made := &ticket{key: sha256.Sum256([]byte(text)), caller: c, holder: holder{addr, c.name}, end: now.Add(ticketLife)}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.all) >= maxTickets {
-		for key, old := range t.all {
-			if now.After(old.end) {
-				delete(t.all, key)
-			}
-		}
-		if len(t.all) >= maxTickets {
-			return "", false
-		}
+	for oldest := t.ages.Front(); oldest != nil && now.After(oldest.Value.(*ticket).end); oldest = t.ages.Front() {
+		t.remove(oldest.Value.(*ticket))
 	}
+	if theirs := t.holders[made.holder]; theirs != nil && theirs.Len() >= ticketShare {
+		t.remove(theirs.Front().Value.(*ticket))
+	}
+	if t.ages.Len() >= maxTickets {
+		t.remove(t.ages.Front().Value.(*ticket))
+	}
+	t.add(made)
+	return text
+}
+
+func (t *tickets) add(made *ticket) {
 	if t.all == nil {
-		t.all = make(map[[sha256.Size]byte]ticket)
+		t.all, t.holders = make(map[[sha256.Size]byte]*ticket), make(map[holder]*list.List)
 	}
-	t.all[sha256.Sum256([]byte(text))] = ticket{c, now.Add(ticketLife)}
-	return text, true
+	theirs := t.holders[made.holder]
+	if theirs == nil {
+		theirs = list.New()
+		t.holders[made.holder] = theirs
+	}
+	made.age, made.ofTheir = t.ages.PushBack(made), theirs.PushBack(made)
+	t.all[made.key] = made
+}
+
+func (t *tickets) remove(old *ticket) {
+	delete(t.all, old.key)
+	t.ages.Remove(old.age)
+	theirs := t.holders[old.holder]
+	if theirs.Remove(old.ofTheir); theirs.Len() == 0 {
+		delete(t.holders, old.holder)
+	}
 }
 
 // use takes a ticket.
@@ -60,7 +96,10 @@ func (t *tickets) use(text string) (caller, bool) {
 	key := sha256.Sum256([]byte(text))
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	got, ok := t.all[key]
-	delete(t.all, key)
-	return got.caller, ok && time.Now().Before(got.end)
+	got := t.all[key]
+	if got == nil {
+		return caller{}, false
+	}
+	t.remove(got)
+	return got.caller, time.Now().Before(got.end)
 }
