@@ -18,7 +18,11 @@ type RejectedError struct {
 	Reason   string // in the peer's words
 }
 
-// Error names the file and the reason, without control characters.
+// maxReason is how much of a reason an error prints, in bytes. One of ours names a path.
+const maxReason = maxPath + 1024
+
+// Error names the file and the reason, without control characters and cut to a few
+// kilobytes; Reason has all of it.
 func (e *RejectedError) Error() string {
 	reason := strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
@@ -26,6 +30,9 @@ func (e *RejectedError) Error() string {
 		}
 		return -1
 	}, e.Reason)
+	if n := len(reason) - maxReason; n > 0 {
+		reason = fmt.Sprintf("%s… (%d bytes more)", strings.ToValidUTF8(reason[:maxReason], ""), n)
+	}
 	return fmt.Sprintf("transfer: %v rejected: %s", e.Transfer, reason)
 }
 

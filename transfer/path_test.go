@@ -147,3 +147,15 @@ func TestRejectedErrorIsPrintable(t *testing.T) {
 		t.Errorf("%q, want %q", err, want)
 	}
 }
+
+// However long a server's reason is, little of it is printed.
+func TestRejectedErrorIsShort(t *testing.T) {
+	err := &RejectedError{Transfer: Transfer{Path: "x"}, Reason: strings.Repeat("no\a", 30_000)}
+	if got := err.Error(); len(got) > 8<<10 || !strings.HasSuffix(got, " bytes more)") || strings.Contains(got, "\a") {
+		t.Errorf("%d bytes: …%s", len(got), got[max(0, len(got)-100):])
+	}
+	short := &RejectedError{Transfer: Transfer{Path: "x"}, Reason: reason(os.ErrNotExist, strings.Repeat("x", maxPath))}
+	if strings.Contains(short.Error(), "more)") {
+		t.Error("a reason of ours is cut")
+	}
+}

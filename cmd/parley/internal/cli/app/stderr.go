@@ -64,9 +64,33 @@ func (a *App) Divert(w io.Writer, less int) {
 	a.Log = NewLogger(w, level, a.LogForm)
 }
 
-// Complain tells an error, which -q does not keep back.
+const (
+	// maxLine is the longest line of an error, and maxText the longest error, in bytes: a
+	// part of it may be what a peer has said.
+	maxLine = 4 << 10
+	maxText = 16 << 10
+)
+
+// bounded cuts each line of an error, and then all of it, and says how much is missing.
+func bounded(text string) string {
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		lines[i] = cutTo(line, maxLine)
+	}
+	return cutTo(strings.Join(lines, "\n"), maxText)
+}
+
+func cutTo(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	return fmt.Sprintf("%s… (%d bytes more)", strings.ToValidUTF8(text[:most], ""), len(text)-most)
+}
+
+// Complain tells an error, which -q does not keep back: what can't act on a terminal, and
+// not more than somebody reads.
 func (a *App) Complain(err error) {
-	text := terminal.Visible(fault.Bare(err).Error())
+	text := terminal.Visible(bounded(fault.Bare(err).Error()))
 	if a.LogForm != LogJSON {
 		fmt.Fprintf(a.Errs, "parley: %s\n", text)
 		return

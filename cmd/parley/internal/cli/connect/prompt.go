@@ -241,7 +241,7 @@ func printArrivals(ctx context.Context, s *talk.Sending) error {
 		m, err := s.Peer.Receive(ctx)
 		switch {
 		case errors.As(err, new(*parley.MessageError)):
-			fmt.Fprintf(s.App.Loud, "%v\n", fault.Bare(err))
+			s.App.Complain(err)
 		case err != nil:
 			return err
 		default:
