@@ -30,8 +30,9 @@ type Program struct {
 	Grace    time.Duration // to end by itself
 	MaxLine  int           // the longest line read, in bytes
 	SkipLong bool          // a longer one is lost; otherwise the program is ended
-	Log      *slog.Logger
-	Stderr   *Stderr       // takes what it says beside its lines
+	Log      *slog.Logger  // is told what becomes of it
+	Says     *slog.Logger  // has its standard error; no line is lost but by Stderr's bound
+	Stderr   *Stderr       // bounds that, over all programs
 	Long     *LongLines    // has room for those of its output
 	Left     func() uint64 // tells whether what was printed moves on; or nil
 	Stop     func(error)   // ends whom a long line is for, if it does not
@@ -74,14 +75,16 @@ func (p *Program) Start() error {
 		p.closePipes()
 		return fmt.Errorf("--exec: %w", err)
 	}
-	p.Log = p.Log.With("pid", p.Cmd.Process.Pid)
+	pid := p.Cmd.Process.Pid
+	p.Log = p.Log.With("pid", pid)
+	says := p.Says.With("pid", pid)
 	p.Log.Info("program started")
 	p.quiet = time.AfterFunc(quietTime, p.isQuiet)
 	p.quiet.Stop()
 	p.Input = &Input{w: p.stdin, taken: p.hasRead}
 	p.exited, p.over = make(chan struct{}), make(chan struct{})
 	p.output.Go(p.readOutput)
-	p.output.Go(func() { p.Stderr.read(p.stderr, p.Log) })
+	p.output.Go(func() { p.Stderr.read(p.stderr, says) })
 	go p.wait()
 	return nil
 }

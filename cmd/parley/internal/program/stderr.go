@@ -16,19 +16,21 @@ const stderrRate = 100
 
 // Stderr logs what programs write to standard error.
 type Stderr struct {
+	Log *slog.Logger // is told how many lines were left out
+
 	mu              sync.Mutex
 	second          time.Time // when the current one began
 	logged, leftOut int
+	waiting         *time.Timer // tells of leftOut; nil: nothing was left out
 }
 
 // read logs all of file.
 func (s *Stderr) read(file *os.File, log *slog.Logger) {
 	lines := bufio.NewReaderSize(file, 4096) // a longer line is logged in parts
-	defer s.tell(log)
 	for {
 		line, err := lines.ReadSlice('\n')
-		if text := bytes.TrimRight(line, "\r\n"); len(text) > 0 {
-			s.say(log, string(text))
+		if text := bytes.TrimRight(line, "\r\n"); len(text) > 0 && s.take() {
+			log.Warn("program says", "stderr", string(text))
 		}
 		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
 			return
@@ -36,36 +38,38 @@ func (s *Stderr) read(file *os.File, log *slog.Logger) {
 	}
 }
 
-func (s *Stderr) say(log *slog.Logger, text string) {
+// take reports whether one more line may be logged now; if not, it is counted. What
+// was counted is told when the second is over, and not when a program ends: as many
+// may end as clients come.
+func (s *Stderr) take() bool {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	now := time.Now()
-	next := now.Sub(s.second) >= time.Second
-	s.mu.Unlock()
-	if next {
-		s.tell(log)
-	}
-	s.mu.Lock()
 	if now.Sub(s.second) >= time.Second {
 		s.second, s.logged = now, 0
 	}
 	s.logged++
-	more := s.logged > stderrRate
-	if more {
-		s.leftOut++
+	if s.logged <= stderrRate {
+		return true
 	}
-	s.mu.Unlock()
-	if !more {
-		log.Warn("program says", "stderr", text)
+	s.leftOut++
+	if s.waiting == nil {
+		s.waiting = time.AfterFunc(s.second.Add(time.Second).Sub(now), s.Flush)
 	}
+	return false
 }
 
-// tell logs how many lines were left out since it was last called.
-func (s *Stderr) tell(log *slog.Logger) {
+// Flush tells at once what was left out, if anything was. Whoever ends calls it.
+func (s *Stderr) Flush() {
 	s.mu.Lock()
 	n := s.leftOut
 	s.leftOut = 0
+	if s.waiting != nil {
+		s.waiting.Stop()
+		s.waiting = nil
+	}
 	s.mu.Unlock()
 	if n > 0 {
-		log.Warn("program says too much", "lines left out", n, "logged per second", stderrRate)
+		s.Log.Warn("program says too much", "lines left out", n, "logged per second", stderrRate)
 	}
 }

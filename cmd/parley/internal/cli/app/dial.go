@@ -166,16 +166,17 @@ func LooksLikeURL(arg string) bool {
 // Client returns a client that connects to e again and again. The caller
 // configures its Dialer.
 func (a *App) Client(e endpoint.Endpoint) *parley.Client {
-	return &parley.Client{
+	c := &parley.Client{
 		Addr:       e.Addr,
 		MinBackoff: 500 * time.Millisecond,
 		MaxBackoff: 30 * time.Second,
-		OnState: func(s parley.State, err error) {
-			if s == parley.StateWaiting {
-				a.Log.Warn("not connected, trying again", "url", e, "reason", err)
-			}
-		},
 	}
+	c.OnState = func(s parley.State, err error) {
+		if s == parley.StateWaiting { // the Dialer's logger knows for whom it is
+			cmp.Or(c.Dialer.Logger, a.Log).Warn("not connected, trying again", "url", e, "reason", err)
+		}
+	}
+	return c
 }
 
 // Targets returns the endpoints of all arguments, or the profile's.

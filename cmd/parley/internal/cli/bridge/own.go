@@ -62,7 +62,7 @@ func ownDevice(ctx context.Context, a *app.App, srv *parley.Server, from, to end
 			return a.Dial(ctx, to, dialer)
 		},
 		Unasked: func(m parley.Message, err error) {
-			a.Log.Warn("the device has said what nobody asked for", "message", ask.Name(m), "error", err)
+			a.Log.Warn("the device has said what nobody asked for", "peer", to.Addr, "message", ask.Name(m), "error", err)
 		},
 	}
 	if o.answers == bridge.AnyAnswers {

@@ -103,11 +103,18 @@ func Mode(ctx context.Context, a *app.App, o Options) (listen.Mode, error) {
 	}
 	x := &executor{a: a, o: o, words: words, env: environment(o.env), slots: program.NewSlots(o.maxProcs, o.maxProcsOfAddr),
 		in: a.Memory.LongLines(), out: a.Memory.LongLines(), ending: ctx.Done()}
+	x.says.Log = a.Log
 	if o.shared {
 		s := &sharedExecutor{executor: x}
 		return listen.Mode{Serve: s.serve, End: s.end}, nil
 	}
-	return listen.Mode{Serve: x.serve}, nil
+	return listen.Mode{Serve: x.serve, End: x.end}, nil
+}
+
+// end tells what is still to be told.
+func (x *executor) end() error {
+	x.says.Flush()
+	return nil
 }
 
 func (x *executor) serve(e *endpoint.Endpoint, srv *parley.Server) error {
@@ -146,7 +153,8 @@ func (x *executor) open(c *parley.Conn, url string) error {
 		"PARLEY_PROTOCOL="+c.Protocol().Name(),
 		"PARLEY_PEER="+c.RemoteAddr().String(),
 		fmt.Sprintf("PARLEY_CONN=%d", c.ID()))
-	p := x.program(env, x.a.Log.With("conn", c.ID()))
+	says := x.a.Log.With("conn", c.ID())
+	p := x.program(env, says.With("peer", c.RemoteAddr()), says)
 	p.Line = func(line []byte) { x.answer(c, p, line) }
 	p.Left = func() uint64 { return moving.Of(c) }
 	p.Stop = func(err error) { x.stop(c, err) }
@@ -186,7 +194,7 @@ func (x *executor) finish(c *parley.Conn) {
 }
 
 // program returns a program that is not yet started.
-func (x *executor) program(env []string, log *slog.Logger) *program.Program {
+func (x *executor) program(env []string, log, says *slog.Logger) *program.Program {
 	longest := execLine
 	if n := x.a.Limits.MaxMessage; n > 0 {
 		longest = int(min(n, math.MaxInt32/2))
@@ -196,7 +204,7 @@ func (x *executor) program(env []string, log *slog.Logger) *program.Program {
 	}
 	p := &program.Program{
 		Cmd: exec.Command(x.words[0], x.words[1:]...), Family: x.a.Family, Grace: x.o.grace, MaxLine: longest,
-		Long: x.out, Log: log, Stderr: &x.says, Quiet: func() { x.mayBuffer(log) },
+		Long: x.out, Log: log, Says: says, Stderr: &x.says, Quiet: func() { x.mayBuffer(says) },
 	}
 	p.Cmd.Env = env
 	return p

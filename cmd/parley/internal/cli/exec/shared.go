@@ -60,7 +60,7 @@ func (s *sharedExecutor) serve(e *endpoint.Endpoint, srv *parley.Server) error {
 	})
 	srv.Hooks.OnOpen = s.opened
 	srv.Hooks.OnClose = func(c *parley.Conn, _ error) { s.closed(c) }
-	s.p = s.program(append(slices.Clip(s.env), "PARLEY_URL="+e.String(), "PARLEY_PROTOCOL="+e.Protocol.Name()), s.a.Log)
+	s.p = s.program(append(slices.Clip(s.env), "PARLEY_URL="+e.String(), "PARLEY_PROTOCOL="+e.Protocol.Name()), s.a.Log, s.a.Log)
 	s.p.Line = s.answer
 	s.p.SkipLong = true // a client may have made it so long
 	s.p.Ended = func() {
@@ -78,6 +78,7 @@ func (s *sharedExecutor) serve(e *endpoint.Endpoint, srv *parley.Server) error {
 
 // end ends the program, when the server has ended.
 func (s *sharedExecutor) end() error {
+	defer s.says.Flush()
 	if s.p == nil || s.p.Cmd.Process == nil {
 		return nil // it was never started
 	}
