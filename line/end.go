@@ -122,6 +122,18 @@ func (e End) orAny() End {
 	return e
 }
 
+// Closes reports whether the last bytes of b are one of e, so that a message would end
+// with b.
+func (e End) Closes(b []byte) bool {
+	e = e.orAny()
+	for k := range e.len() {
+		if strings.HasSuffix(string(b), e.at(k)) {
+			return true
+		}
+	}
+	return false
+}
+
 func (e End) check() error {
 	if e.bad != endsGood {
 		return errors.New(badEnds[e.bad])

@@ -24,3 +24,20 @@ func TestEndsInsideOthers(t *testing.T) {
 		}
 	}
 }
+
+// TestCloses says where a message would end.
+func TestCloses(t *testing.T) {
+	for _, c := range []struct {
+		end  line.End
+		said string
+		want bool
+	}{
+		{line.End{}, "a\r", true}, {line.End{}, "a\n", true}, {line.End{}, "a\x00", false}, {line.End{}, "", false},
+		{line.Ends(line.CRLF), "a\n", false}, {line.Ends(line.CRLF), "a\r\n", true},
+		{line.Ends(line.NUL, "END"), "aEND", true}, {line.Ends(line.NUL, "END"), "EN", false},
+	} {
+		if got := c.end.Closes([]byte(c.said)); got != c.want {
+			t.Errorf("%v, %q: %v", c.end, c.said, got)
+		}
+	}
+}

@@ -110,6 +110,7 @@ type asking struct {
 	in    *askedFor
 	out   *output.Printer
 	asker ask.Asker
+	conn  *parley.Conn // the last one; nil: it could not be made
 	asked int
 	last  bool             // nothing more will be asked
 	bad   []parley.Message // questions without an answer
@@ -151,9 +152,13 @@ func askAll(ctx context.Context, a *app.App, e endpoint.Endpoint, args []string,
 		Timeout:   a.AnswerTimeout(),
 		Reconnect: o.reconnect || o.keepGoing,
 		Settle:    o.reconnect,
-		Dial:      func(ctx context.Context) (*parley.Conn, error) { return a.Dial(ctx, e, d) },
-		Message:   output.Payload,
-		Unasked:   r.unasked,
+		Dial: func(ctx context.Context) (*parley.Conn, error) {
+			c, err := a.Dial(ctx, e, d)
+			r.conn = c
+			return c, err
+		},
+		Message: output.Payload,
+		Unasked: r.unasked,
 	}
 	err = r.run(ctx)
 	if cerr := r.asker.Close(); err == nil {
@@ -186,12 +191,8 @@ func (r *asking) run(ctx context.Context) error {
 			r.asker.Finish(ctx)
 			return r.verdict()
 		}
-		conn := r.asker.Conn()
 		x, err := r.asker.Ask(ctx, q)
-		if c := r.asker.Conn(); c != nil {
-			conn = c
-		}
-		if perr := r.print(ctx, &x, conn, err); err == nil && perr != nil {
+		if perr := r.print(ctx, &x, r.conn, err); err == nil && perr != nil {
 			err = perr
 			if errors.As(perr, new(*output.NoBlockError)) {
 				err = &ask.UnansweredError{Question: q, Err: perr}
@@ -201,8 +202,8 @@ func (r *asking) run(ctx context.Context) error {
 		if err == nil {
 			continue
 		}
-		if conn != nil {
-			err = diagnose.Explain(conn, err)
+		if r.conn != nil {
+			err = diagnose.Explain(r.conn, err)
 		}
 		if ctx.Err() != nil {
 			return context.Cause(ctx)

@@ -18,6 +18,7 @@ import (
 	"github.com/parley-net/parley/cmd/parley/internal/cli/fault"
 	"github.com/parley-net/parley/cmd/parley/internal/cli/wording"
 	"github.com/parley-net/parley/cmd/parley/internal/endpoint"
+	"github.com/parley-net/parley/line"
 	"github.com/parley-net/parley/oneline"
 	"github.com/parley-net/parley/wire"
 )
@@ -181,12 +182,28 @@ func Explain(c *parley.Conn, err error) error {
 	} else if fault.IsTimeout(err) && a.Total == 0 {
 		hint = "not a byte has come from the peer: does it speak " + c.Protocol().Name() + ", and does it answer to that?"
 	} else if fault.IsTimeout(err) || errors.Is(err, io.ErrUnexpectedEOF) {
-		hint = Unfinished(c.Protocol(), a)
+		if hint = Unfinished(c.Protocol(), a); hint == "" && fault.IsTimeout(err) {
+			hint = unended(c.Protocol(), a)
+		}
 	}
 	if hint == "" {
 		return err
 	}
 	return &fault.Error{Code: fault.Code(err), Err: fault.Bare(err), Hint: hint}
+}
+
+// unended shows the last that has come on line or scpi, where no end is behind it, and
+// says what may be wrong, or returns "".
+func unended(p parley.Protocol, a Arrival) string {
+	l, ok := p.(line.Protocol)
+	if !ok || a.Total == 0 || l.Prompt != "" || l.End.Closes(a.tail) {
+		return ""
+	}
+	s := fmt.Sprintf("the last that came is %q, and no end of a message (%v) is behind it: ?end= says what the peer ends its messages with", a.tail, l.End)
+	if l.Blocks {
+		s += "; or a block in it announces more than came"
+	}
+	return s
 }
 
 // unconfirmed says how many messages the peer has not confirmed, and what that

@@ -20,8 +20,9 @@ type Arrival struct {
 	Total   int64
 	first   []byte // the first bytes, at most 48
 	last    [2]byte
-	sinceLF int64 // bytes behind the last line feed
-	sinceCR int64 // bytes behind the last carriage return
+	tail    []byte // the last bytes, at most 64
+	sinceLF int64  // bytes behind the last line feed
+	sinceCR int64  // bytes behind the last carriage return
 }
 
 // Read reads from the connection.
@@ -43,6 +44,8 @@ func (h *Heard) note(p []byte) {
 	} else {
 		a.last = [2]byte{a.last[1], p[0]}
 	}
+	a.tail = append(a.tail, p[max(len(p)-64, 0):]...)
+	a.tail = append(a.tail[:0], a.tail[max(len(a.tail)-64, 0):]...)
 	a.Total += int64(len(p))
 	a.sinceLF = since(a.sinceLF, p, '\n')
 	a.sinceCR = since(a.sinceCR, p, '\r')
@@ -81,6 +84,6 @@ func (h *Heard) Arrived() Arrival {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	a := h.a
-	a.first = bytes.Clone(a.first)
+	a.first, a.tail = bytes.Clone(a.first), bytes.Clone(a.tail)
 	return a
 }
