@@ -32,6 +32,7 @@ type Bridge struct {
 	clients parley.Protocol // the wire of the clients
 	target  parley.Protocol // that of the target
 	accept  func()          // takes the connections that wait to be accepted
+	open    targets
 }
 
 // AnyAnswers as Bridge.Answers means that any number of messages may answer a
@@ -82,11 +83,11 @@ func (b *Bridge) Install(srv *parley.Server) {
 	}
 	srv.Protocol = deferAck(b.clients)
 	srv.Pull = true
-	srv.Hooks.OnOpen = b.open
+	srv.Hooks.OnOpen = b.opened
 	srv.Hooks.OnClose = b.closed
 	b.accept = sync.OnceFunc(func() {
 		go func() {
-			for { // open has them already
+			for { // opened has them already
 				if _, err := srv.Accept(context.Background()); err != nil {
 					return
 				}
@@ -102,8 +103,8 @@ func (b *Bridge) streams() bool {
 	return b.clients.Name() == "tinyproto" && b.target.Name() == "tinyproto" && b.Forms == nil
 }
 
-// open connects a new client with the target.
-func (b *Bridge) open(ctx context.Context, c *parley.Conn) error {
+// opened connects a new client with the target.
+func (b *Bridge) opened(ctx context.Context, c *parley.Conn) error {
 	p := &pair{b: b, client: c, log: b.Log.With("client", c.RemoteAddr(), "conn", c.ID()), ended: make(chan struct{})}
 	if b.clients.Traits().Lockstep {
 		p.correlator = newCorrelator(b.Answers)

@@ -76,10 +76,13 @@ func (p *pair) configure(d *parley.Dialer) error {
 	d.Hooks.OnOpen = func(_ context.Context, c *parley.Conn) error {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		if p.over {
+		if p.over || !p.b.open.add(c) {
 			return parley.ErrClosed
 		}
-		p.loops.Go(func() { p.serveTarget(c) })
+		p.loops.Go(func() {
+			defer p.b.open.remove(c)
+			p.serveTarget(c)
+		})
 		return nil
 	}
 	if d.Logger != nil {
@@ -313,7 +316,7 @@ func (p *pair) pass(m parley.Message, from *parley.Conn, out parley.Message, to 
 	if ours && p.traits(to).Confirms {
 		send = to.Confirm
 	}
-	ctx := context.Background()
+	ctx := p.b.open.context()
 	c, isConn := to.(*parley.Conn)
 	if isConn {
 		ctx = c.Context()

@@ -182,7 +182,7 @@ func runBridge(ctx context.Context, a *app.App, cmd *cobra.Command, from, to end
 	}
 	srv.Limits.MaxStream = cmp.Or(srv.Limits.MaxStream, srv.Limits.MaxMessage)
 	b.Install(srv)
-	l := listen.Listener{At: from, Server: srv, Note: fmt.Sprintf("to %s", to)}
+	l := listen.Listener{At: from, Server: srv, Note: fmt.Sprintf("to %s", to), Cut: b.Cut}
 	if lockstep {
 		srv.IgnoreShutdownRequest = !o.allowShutdown && !listen.IsLocal(from)
 		if srv.IgnoreShutdownRequest {

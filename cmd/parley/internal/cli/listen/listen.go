@@ -84,6 +84,7 @@ type Listener struct {
 	At     endpoint.Endpoint
 	Server *parley.Server
 	Note   string
+	Cut    func()         // called when the time of the end is over; or nil
 	own    []net.Listener // that srv can't open itself: a serial port, an inherited socket
 }
 
@@ -168,6 +169,9 @@ func Serve(ctx context.Context, a *app.App, ls []Listener, with Company) error {
 	defer cancel()
 	for _, l := range ls {
 		go l.Server.Shutdown(dctx)
+		if l.Cut != nil {
+			defer context.AfterFunc(dctx, l.Cut)()
+		}
 	}
 	for range left {
 		err = errors.Join(err, <-ended)
