@@ -11,21 +11,21 @@ import (
 // that is attached to an event loop and at rest has none, and borrows one of its
 // Server's when it is locked. Its zero value is that of a connection at rest.
 type activity struct {
-	owner *Conn // for the timers; it does not change while one of them is armed
-	s     session.Session
-	driver
-	weight
+	owner  *Conn // for the timers; it does not change while one of them is armed
+	s      session.Session
+	driver driver
+	weight weight
 	stream *Stream     // being read by the program
 	watch  alarm       // when to look at the limits
 	late   alarm       // see armFlush
 	bound  *time.Timer // ends a connection whose peer has ended its stream
-	spare  *session.Waiter
+	spare  spareWaiter
 }
 
 // until has f called after d, once: it ends a connection whose peer has ended its stream.
-func (a *activity) until(d time.Duration, f func()) {
-	if a.bound == nil {
-		a.bound = time.AfterFunc(d, f)
+func (h *host) until(d time.Duration, f func()) {
+	if h.bound == nil {
+		h.bound = time.AfterFunc(d, f)
 	}
 }
 
@@ -37,27 +37,16 @@ func (a *activity) unwatch() bool {
 }
 
 // stopTimers keeps them from calling back.
-func (a *activity) stopTimers() {
-	a.unwatch()
-	a.late.stop()
-	if a.bound != nil {
-		a.bound.Stop()
+func (h *host) stopTimers() {
+	(*activity)(h).unwatch()
+	h.late.stop()
+	if h.bound != nil {
+		h.bound.Stop()
 	}
 }
 
 // reads says which stream the program reads, nil: none.
 func (a *activity) reads(s *Stream) { a.stream = s }
-
-// newWaiter returns a waiter. One is kept for reuse, so that a client that waits for each
-// answer does not allocate.
-func (a *activity) newWaiter() *session.Waiter {
-	of := a.spare
-	a.spare = nil
-	return session.NewWaiter(of)
-}
-
-// waited keeps w for who waits next.
-func (a *activity) waited(w *session.Waiter) { a.spare = w }
 
 // resume gives c an activity.
 func (c *Conn) resume() {
@@ -124,6 +113,20 @@ func (al *alarm) stop() bool {
 
 // rang is what f calls first.
 func (al *alarm) rang() { al.armed = false }
+
+// spareWaiter is a waiter that is kept for reuse, so that a client that waits for each
+// answer does not allocate.
+type spareWaiter struct{ w *session.Waiter }
+
+// take returns a waiter.
+func (s *spareWaiter) take() *session.Waiter {
+	w := s.w
+	s.w = nil
+	return session.NewWaiter(w)
+}
+
+// keep keeps w for who waits next.
+func (s *spareWaiter) keep(w *session.Waiter) { s.w = w }
 
 // weight is what the budget knows of a connection.
 type weight struct {

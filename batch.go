@@ -39,7 +39,7 @@ const (
 // called, and returns, with the lock held.
 func (r reader) process() (more bool) {
 	c := r.c
-	b := batch{reader: r, ev: c.event}
+	b := batch{reader: r, ev: c.driver.event}
 	defer b.caught(&more)
 	for c.s.Life().Err() == nil && !c.s.Life().Violated() {
 		if c.s.AfterDrainMark() { // a peer that never stops sending must not hold up the end
@@ -196,10 +196,10 @@ func (r reader) offered(ev *wire.Event) bool {
 	switch {
 	case !stream:
 		return ok
-	case c.onLoop(): // a stream takes time
+	case c.driver.onLoop(): // a stream takes time
 		offer := *ev
 		c.promote()
-		c.decide(offer)
+		c.driver.decide(offer)
 		return false
 	default:
 		return r.openStream(ev)

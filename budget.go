@@ -165,7 +165,7 @@ func (b *Budget) share(p []byte) *bufpool.Shared {
 // locked together.
 func (a *activity) holds() {
 	if b := a.owner.cfg.budget; b != nil && a.weight.of(&a.s) {
-		if victims := b.set(a.owner, a.holding, a.sharing); victims != nil {
+		if victims := b.set(a.owner, a.weight.holding, a.weight.sharing); victims != nil {
 			go b.cut(victims)
 		}
 	}
@@ -181,15 +181,15 @@ func (a *activity) emptied() {
 
 // Freed tells the budget that a message that has waited was taken.
 func (h *host) Freed(n int64) {
-	if h.holding > 0 {
+	if h.weight.holding > 0 {
 		h.weight.free(n)
-		h.owner.cfg.budget.set(h.owner, h.holding, h.sharing)
+		h.owner.cfg.budget.set(h.owner, h.weight.holding, h.weight.sharing)
 	}
 }
 
 // holdsLess is holds for who has let go of something.
 func (a *activity) holdsLess() {
-	if a.holding > 0 || a.sharing > 0 {
+	if a.weight.holding > 0 || a.weight.sharing > 0 {
 		a.holds()
 	}
 }
@@ -201,9 +201,9 @@ func (c *Conn) settleUp() {
 	if b == nil {
 		return
 	}
-	c.keeps(c.s.In().Kept()) // nobody else may look at it while it is being read into
+	c.weight.keeps(c.s.In().Kept()) // nobody else may look at it while it is being read into
 	if c.weight.of(&c.s) {
-		if victims := b.set(c, c.holding, c.sharing); victims != nil {
+		if victims := b.set(c, c.weight.holding, c.weight.sharing); victims != nil {
 			c.unlock()
 			b.cut(victims)
 			c.lock()
@@ -211,7 +211,7 @@ func (c *Conn) settleUp() {
 	}
 	// Who holds much reads on when there is room again. A loop has others to serve.
 	for range 100 {
-		if b.Used() <= b.limit || c.holding < session.ReadSize || c.onLoop() || c.s.Life().Err() != nil {
+		if b.Used() <= b.limit || c.weight.holding < session.ReadSize || c.driver.onLoop() || c.s.Life().Err() != nil {
 			return
 		}
 		c.unlock()

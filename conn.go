@@ -191,7 +191,7 @@ func (c *Conn) goroutineDone() {
 	if last {
 		c.s.In().Release()
 		c.s.Assembly().Drop()
-		c.forgetEvent()
+		c.driver.forgetEvent()
 		c.emptied()
 	}
 	c.unlock()

@@ -40,7 +40,7 @@ func (r reader) deliver(m Message, buf []byte) bool {
 	if c.s.ForHandler() {
 		in := c.s.In()
 		r.beginHandler()
-		if c.lend(int64(cap(buf))); c.lent >= budgetStep {
+		if c.weight.lend(int64(cap(buf))); c.weight.lent >= budgetStep {
 			c.holds()
 		}
 		c.letGo()
@@ -98,8 +98,8 @@ func (r reader) endHandler(in *session.Input, err error) bool {
 		err, wanted = d.error, false
 	}
 	c.runs.over()
-	if c.lent > 0 {
-		c.lend(0)
+	if c.weight.lent > 0 {
+		c.weight.lend(0)
 		c.holds()
 	}
 	if r.has() {
@@ -115,7 +115,7 @@ func (r reader) endHandler(in *session.Input, err error) bool {
 	in.Release()
 	for wanted && r.servesOn(err) {
 		next := c.s.Pop()
-		if c.lend(next.Held); c.lent >= budgetStep {
+		if c.weight.lend(next.Held); c.weight.lent >= budgetStep {
 			c.holds()
 		}
 		c.unlock()
@@ -126,7 +126,7 @@ func (r reader) endHandler(in *session.Input, err error) bool {
 		}
 		c.lock()
 	}
-	c.lend(0)
+	c.weight.lend(0)
 	c.holds()
 	c.s.EndHandler()
 	c.s.ReaderWake().All(nil) // a stream may wait for its turn
@@ -189,15 +189,15 @@ func (r reader) replaceReader(in *session.Input) {
 			in = &rest
 			c.s.ReadFrom(in)
 		}
-		c.leaveRunner()
-		c.unequip()
+		c.driver.leaveRunner()
+		c.driver.forgetEvent() // and not io, which who writes needs, also before the other goroutine runs
 	}
 	c.unlock()
 	go func() { // it counts as the one that ends
 		r.counted(in, func() {
 			c.lock()
 			more := r.endHandler(in, err)
-			c.equip(c.nc)
+			c.driver.equip(c.nc)
 			r.readOn(more && r.process())
 		})
 	}()

@@ -246,7 +246,7 @@ func (d *Dialer) open(ctx context.Context, cfg *config, nc net.Conn, began time.
 	}
 	c.lock()
 	defer c.unlock()
-	w := c.newWaiter()
+	w := c.spare.take()
 	c.s.Life().Opens().Push(w)
 	c.s.WatchHandshake(began)
 	c.start()

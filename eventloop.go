@@ -53,19 +53,19 @@ func closeLoops(ls []*loop) {
 func (r *runner) turn(c *Conn) (more bool) {
 	c.lock()
 	if c.s.Reader() != session.ReaderAttached { // somebody else serves c, and has been told
-		c.notePending()
+		c.driver.notePending()
 		c.unlock()
 		return false
 	}
 	c.s.ReaderIs(session.ReaderBusy)
 	c.goroutines++
-	c.serveBy(r)
+	c.driver.serveBy(r)
 	c.s.AwaitRest(false)
 	rd, own := reader{c, c.gen}, c.s.In()
 	rd.counted(own, func() {
 		drained, ok := false, true
 		for n := 0; n < loopReads && ok && !drained; n++ {
-			drained, ok = rd.readTurn(r)
+			drained, ok = rd.turnOnce(r)
 		}
 		if ok {
 			rd.detach(own)
@@ -77,9 +77,9 @@ func (r *runner) turn(c *Conn) (more bool) {
 	return more
 }
 
-// readTurn reads once and serves that. It returns whether nothing is left to
+// turnOnce reads once and serves that. It returns whether nothing is left to
 // read, and false when c has lost the reader's role or has ended.
-func (r reader) readTurn(by *runner) (drained, ok bool) {
+func (r reader) turnOnce(by *runner) (drained, ok bool) {
 	c := r.c
 	if (c.s.Inbox().Len() > 0 || c.cfg.stepwise) && c.s.MustPark() { // not with bytes that lie in a message already
 		c.promote()
@@ -129,13 +129,13 @@ func (r reader) readTurn(by *runner) (drained, ok bool) {
 // in own. It is called with the lock held and releases it.
 func (r reader) detach(own *session.Input) {
 	c := r.c
-	c.leaveRunner()
+	c.driver.leaveRunner()
 	if rest := c.s.ReadFrom(own); rest != own {
 		*own = rest.Fork()
 		rest.Release()
 	}
 	own.Shrink()
-	c.unequip()
+	c.driver.unequip()
 	c.s.AwaitRest(!c.s.Assembly().Idle() || c.s.In().Len() > 0)
 	if c.s.WatchWaits(); c.s.Life().Err() != nil { // a limit has been passed
 		r.endTurn(own)
@@ -143,7 +143,7 @@ func (r reader) detach(own *session.Input) {
 	}
 	c.s.ReaderIs(session.ReaderAttached)
 	c.goroutines--
-	if c.pendingEvent { // this runner has been replaced, and another one saw an event
+	if c.driver.pendingEvent { // this runner has been replaced, and another one saw an event
 		looped(c.nc).Arm()
 	}
 	c.unlock()
@@ -158,11 +158,11 @@ func (c *Conn) attach() bool {
 		return false
 	}
 	c.s.In().Shrink()
-	c.unequip()
+	c.driver.unequip()
 	c.s.ReaderIs(session.ReaderAttached)
 	c.goroutines--
 	if err := lc.Arm(); err != nil {
-		c.equip(c.nc)
+		c.driver.equip(c.nc)
 		c.s.ReaderIs(session.ReaderBusy)
 		c.goroutines++
 		return false
@@ -180,8 +180,8 @@ func (r reader) endTurn(own *session.Input) {
 			c.s.In().Release()
 			c.s.ReadFrom(own)
 		}
-		c.leaveRunner()
-		c.unequip()
+		c.driver.leaveRunner()
+		c.driver.unequip()
 		c.s.ReaderIs(session.ReaderGone)
 		c.s.FinishIfServed()
 		if c.s.Life().Err() == nil && !(c.s.Life().Ended() && c.s.Life().Ending()) {

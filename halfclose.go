@@ -78,7 +78,7 @@ func (c *Conn) lookAhead() {
 	switch {
 	case c.s.Reader() == session.ReaderParked:
 		c.s.ReaderWake().All(nil) // it does not know that it is to look
-	case c.s.Reader() == session.ReaderInHandler && c.onLoop():
+	case c.s.Reader() == session.ReaderInHandler && c.driver.onLoop():
 		c.s.EnsureReader()
 	case c.s.Reader() == session.ReaderInHandler:
 		c.armFlush()
@@ -88,7 +88,7 @@ func (c *Conn) lookAhead() {
 // lookOut notices the peer's end until w, which is in c.room, is signalled, or the
 // reader has to look for another reason.
 func (c *Conn) lookOut(w *session.Waiter) {
-	c.equip(c.nc) // a handler that waited may have given its loop away
+	c.driver.equip(c.nc) // a handler that waited may have given its loop away
 	woken := make(chan struct{})
 	go func() {
 		<-w.Ch()
@@ -96,7 +96,7 @@ func (c *Conn) lookOut(w *session.Waiter) {
 		close(woken)
 	}()
 	for state := session.PeerSending; w.Enlisted() && c.s.ReadFailed() == nil; {
-		t, in, raw := c.io, c.s.In(), bareSocket(c.nc)
+		t, in, raw := c.driver.io, c.s.In(), bareSocket(c.nc)
 		full := in.Len() >= session.ReadSize || in.Kind() == session.InputPlaced
 		if (raw == nil || c.s.Sending().Ours() != session.DirectionOpen) && (full || state == session.PeerEnded) {
 			break // nobody tells

@@ -59,7 +59,7 @@ func (h *host) Aborted() {
 		go (*f)()
 	}
 	hangUp(c.nc)
-	c.stopTimers()
+	h.stopTimers()
 	c.holds()
 	c.finishIfIdle()
 }
@@ -89,7 +89,7 @@ func (h *host) EndsOurs() {
 func (h *host) StaysOpen() {
 	c := h.owner
 	if limit := c.cfg.timeouts.HalfClose; limit > 0 && !c.s.Life().Ending() {
-		c.until(limit, func() {
+		h.until(limit, func() {
 			c.lock()
 			defer c.unlock()
 			c.s.BeginClose(c.s.Life().WhyEnded(ErrPeerClosed))
@@ -165,8 +165,8 @@ func (h *host) tell(t Trace) {
 // Succeeds has a new goroutine take the reader's role over.
 func (h *host) Succeeds() {
 	c := h.owner
-	c.leaveLoop()
-	c.lend(c.lent + int64(c.s.In().Kept()))
+	c.driver.leaveLoop()
+	c.weight.lend(c.weight.lent + int64(c.s.In().Kept()))
 	c.succeed()
 }
 
@@ -185,9 +185,9 @@ func (h *host) WakesReader() {
 // the clock when it is told to, and says why a connection has ended.
 
 // LookAfter has the session look after d.
-func (h *host) LookAfter(d time.Duration) { h.watch.set(d, (*activity)(h), (*activity).onWatch) }
+func (h *host) LookAfter(d time.Duration) { h.watch.set(d, (*activity)(h), onWatch) }
 
-func (a *activity) onWatch() {
+func onWatch(a *activity) {
 	c := a.owner
 	c.lock()
 	defer c.unlock()

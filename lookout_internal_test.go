@@ -10,7 +10,7 @@ import (
 	"github.com/parley-net/parley/serpy2"
 )
 
-// A handler that waits may give the loop away while a pass of its connection goes on: then
+// A handler that waits may give the loop away while a turn of its connection goes on: then
 // that parks without its loop, and notices all the same that the peer ends its stream, and
 // that it has gone.
 //

@@ -20,9 +20,9 @@ func (r reader) read() {
 	c := r.c
 	c.lock()
 	r.counted(c.s.In(), func() {
-		c.equip(c.nc)
-		offered := c.event.Kind == wire.EventOffer // a loop has left it to us
-		r.readOn((!offered || r.offered(c.event)) && r.process())
+		c.driver.equip(c.nc)
+		offered := c.driver.event.Kind == wire.EventOffer // a loop has left it to us
+		r.readOn((!offered || r.offered(c.driver.event)) && r.process())
 	})
 }
 
@@ -46,8 +46,8 @@ func (r reader) readOn(more bool) {
 		}
 		c.s.AwaitRest(!c.s.Assembly().Idle() || c.s.In().Len() > 0)
 		c.s.WatchWaits()
-		t, in, direct := c.io, c.s.In(), c.s.Direct()
-		*c.event = wire.Event{} // it refers to buffers that others may get now
+		t, in, direct := c.driver.io, c.s.In(), c.s.Direct()
+		*c.driver.event = wire.Event{} // it refers to buffers that others may get now
 		if c.attach() {
 			return
 		}
@@ -249,7 +249,7 @@ func (r reader) lastMessage() bool {
 	if c.s.Life().Err() != nil {
 		return false
 	}
-	in, ev := c.s.In(), c.event
+	in, ev := c.s.In(), c.driver.event
 	rest := in.Bytes()
 	c.s.Life().EndsWith(c.s.Named(c.s.Machine().ReceiveEOF(rest, ev)))
 	if ev.Owes || c.s.Life().EofErr() != nil {

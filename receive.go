@@ -46,7 +46,7 @@ func (c *Conn) enlist(ctx context.Context) (*session.Waiter, error) {
 	if ctx.Err() != nil {
 		return nil, c.ctxErr(ctx)
 	}
-	w := c.newWaiter()
+	w := c.spare.take()
 	c.s.Ready().Push(w)
 	c.s.EnsureReader()
 	c.s.WakeReader()

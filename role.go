@@ -20,14 +20,14 @@ func (r reader) has() bool { return r.gen == r.c.gen }
 // promote gives c, which is attached to a loop, a goroutine of its own that
 // reads on. It is called with the lock held.
 func (c *Conn) promote() {
-	c.leaveRunner()
+	c.driver.leaveRunner()
 	c.succeed().Release()
 }
 
 // succeed has a new goroutine read on, with a copy of the input; what that was before,
 // from which the program's code may borrow, is returned.
 func (c *Conn) succeed() (was *session.Input) {
-	c.forgetEvent() // the other one is in use
+	c.driver.forgetEvent() // the other one is in use
 	was = c.s.Fork()
 	c.gen++
 	c.s.ReaderIs(session.ReaderBusy)
@@ -39,7 +39,7 @@ func (c *Conn) succeed() (was *session.Input) {
 // wait waits until something has changed. It returns false if the goroutine is a loop's,
 // which must not wait and has given the role to one of the connection's own.
 func (r reader) wait() bool {
-	if r.c.onLoop() {
+	if r.c.driver.onLoop() {
 		r.c.promote()
 		return false
 	}
@@ -84,7 +84,7 @@ func (r reader) counted(own *session.Input, f func()) {
 
 // start begins reading on a new goroutine. It is called with the lock held.
 func (c *Conn) start() {
-	c.equip(c.nc)
+	c.driver.equip(c.nc)
 	c.goroutines++
 	go reader{c, c.gen}.read()
 }

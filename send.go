@@ -74,7 +74,7 @@ func (c *Conn) Confirm(ctx context.Context, m Message) error {
 	if c.s.Life().Err() != nil {
 		return c.s.UnsentSince(from, c.s.Life().Err())
 	}
-	w := c.newWaiter()
+	w := c.spare.take()
 	w.Wants(n)
 	c.s.Sending().Confirms().Insert(w) // in the order of sending
 	c.s.EnsureReader()
@@ -99,7 +99,7 @@ func (c *Conn) Confirm(ctx context.Context, m Message) error {
 func (c *Conn) Call(ctx context.Context, m Message) (Message, error) {
 	c.lock()
 	defer c.unlock()
-	w := c.newWaiter()
+	w := c.spare.take()
 	w.Asks(m)
 	_, from, err := c.send(ctx, m, w, true)
 	if err != nil {

@@ -224,7 +224,7 @@ func (s *Server) ServeConn(nc net.Conn) error {
 func (s *Server) NewConn(ctx context.Context, nc net.Conn) (*Conn, error) {
 	var w *session.Waiter
 	c, err := s.takeConn(ctx, nc, func(c *Conn) {
-		w = c.newWaiter()
+		w = c.spare.take()
 		c.s.Life().Opens().Push(w)
 	})
 	if err != nil {

@@ -99,8 +99,8 @@ func memStream(from *session.Session, r session.Received) (*Stream, error) {
 func (r reader) openStream(ev *wire.Event) bool {
 	c := r.c
 	s := &Stream{c: c, typ: ev.Message.Type(), size: ev.N, left: ev.N}
-	if c.io == nil { // a handler that waited has given its loop away, and we go on here
-		c.equip(c.nc)
+	if c.driver.io == nil { // a handler that waited has given its loop away, and we go on here
+		c.driver.equip(c.nc)
 	}
 	c.flush(flushNow)
 	if c.cfg.handler != nil {
@@ -190,7 +190,7 @@ func (s *Stream) Read(p []byte) (int, error) {
 	c := s.c
 	c.lock()
 	defer c.unlock()
-	ev := c.event
+	ev := c.driver.event
 	for {
 		if s.err == nil && c.s.Life().Err() != nil {
 			s.finish(c.s.Life().Err()) // and the piece is void, with the input
@@ -223,7 +223,7 @@ func (s *Stream) fill(p []byte) (int, error) {
 	if c.s.In().Len() == 0 && s.left > 0 {
 		direct = p[:min(int64(len(p)), s.left)]
 	}
-	t, in := c.io, c.s.In()
+	t, in := c.driver.io, c.s.In()
 	if !s.waited.IsZero() { // the program's own time does not count as the peer's
 		c.s.ForgiveProgress(time.Since(s.waited))
 	}
@@ -243,7 +243,7 @@ func (s *Stream) fill(p []byte) (int, error) {
 	c.stats.Got(n)
 	if errors.Is(err, io.EOF) {
 		// The reading goroutine will meet the end too, and end the connection.
-		s.finish(c.s.Named(c.s.Machine().ReceiveEOF(in.Bytes(), c.event)))
+		s.finish(c.s.Named(c.s.Machine().ReceiveEOF(in.Bytes(), c.driver.event)))
 		return 0, nil
 	}
 	if err != nil {
@@ -256,7 +256,7 @@ func (s *Stream) fill(p []byte) (int, error) {
 		return 0, nil
 	}
 	got := 0
-	ev := c.event
+	ev := c.driver.event
 	for rest := direct[:n]; len(rest) > 0; {
 		used, err := c.s.Receive(rest, ev, false)
 		if ev.Kind == wire.EventData && err == nil {

@@ -34,6 +34,7 @@ func TestStructure(t *testing.T) {
 	}{
 		{"functions that take a *Conn, as receiver or parameter", len(h.withConn()), 110, 110, nil},
 		{"methods of Conn", len(h.methods()), 90, 90, nil},
+		{"methods of Conn, with those that it has from what it embeds", h.methodSet(), 90, 90, nil},
 		{"fields of Conn, and of what it holds, that are a bool or flags", len(flags), 8, 8, flags},
 		{"files that call each other in a circle", len(h.circle()), 8, 8, h.circle()},
 		{"lines of the longest file", h.longest(), 400, 400, nil},
@@ -146,6 +147,11 @@ func (h *house) methods() (names []string) {
 		}
 	})
 	return names
+}
+
+// methodSet returns how many methods can be called on a *Conn.
+func (h *house) methodSet() int {
+	return types.NewMethodSet(types.NewPointer(h.pkg.Scope().Lookup("Conn").Type())).Len()
 }
 
 // withConn returns the names of the functions that take a *Conn.

@@ -38,7 +38,7 @@ func (c *Conn) await(ctx context.Context, l *session.WaitList, w *session.Waiter
 		}
 		<-w.Ch()
 	}
-	c.waited(w)
+	c.spare.keep(w)
 	return w.Err()
 }
 
@@ -46,11 +46,11 @@ func (c *Conn) await(ctx context.Context, l *session.WaitList, w *session.Waiter
 // handler of this connection or, as ctx tells, of another one; if a loop runs it,
 // somebody else must run the loop.
 func (c *Conn) unlockToWait(ctx context.Context) {
-	c.leaveLoop()
+	c.driver.leaveLoop()
 	c.unlock()
 	if other, ok := ctx.Value(handlerOf{}).(*Conn); ok && other != c && looped(other.nc) != nil {
 		other.lock()
-		other.leaveLoop()
+		other.driver.leaveLoop()
 		other.unlock()
 	}
 }

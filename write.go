@@ -61,7 +61,7 @@ func (c *Conn) flush(mode flushMode) {
 		c.s.Out().Begin()
 		b := c.s.Out().Current().Bytes
 		c.unlock()
-		n, err := c.try(c.nc, b)
+		n, err := c.driver.try(c.nc, b)
 		c.lock()
 		if c.wrote(n, err); c.s.Life().Closed() || c.s.Life().Reset() {
 			c.s.Out().End()
@@ -120,9 +120,9 @@ func (c *Conn) flushAsync() {
 
 // armFlush makes sure that the output leaves even if the handler that is
 // about to run takes long.
-func (a *activity) armFlush() { a.late.set(lateFlush, a, (*activity).onLate) }
+func (a *activity) armFlush() { a.late.set(lateFlush, a, onLate) }
 
-func (a *activity) onLate() {
+func onLate(a *activity) {
 	c := a.owner
 	c.lock()
 	defer c.unlock()
