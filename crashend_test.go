@@ -3,6 +3,7 @@ package parley_test
 import (
 	"context"
 	"runtime"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -119,5 +120,41 @@ func TestGoexitCountsOnce(t *testing.T) {
 				t.Errorf("%d are counted, want %d", n, test.want)
 			}
 		})
+	}
+}
+
+// Who sends while a handler ends its goroutine can: until the error of that is known the
+// connection is as it was, whoever reads next.
+//
+// Verifies: RUNTIME-26
+func TestSendBesideGoexit(t *testing.T) {
+	for range 200 {
+		life := newLife()
+		srv := &parley.Server{Protocol: serpy2.Protocol{}, Timeouts: parley.Timeouts{Settle: -1}, Hooks: life.hooks(), Handler: parley.HandlerFunc(func(ctx context.Context, c *parley.Conn, m parley.Message) error {
+			for range 4 {
+				go func() {
+					for c.Send(ctx, m) == nil {
+					}
+				}()
+			}
+			runtime.Gosched()
+			runtime.Goexit()
+			return nil
+		})}
+		c := connect(t, false, srv, &parley.Dialer{})
+		go func() {
+			for _, err := range c.Messages(context.Background()) {
+				if err != nil {
+					break
+				}
+			}
+			c.CloseNow()
+		}()
+		if err := c.Send(newContext(t), parley.Text("x")); err != nil {
+			t.Fatal(err)
+		}
+		if err := life.reason(t); !strings.Contains(err.Error(), "Goexit") {
+			t.Fatal(err)
+		}
 	}
 }
